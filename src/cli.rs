@@ -1,0 +1,81 @@
+//! The command line.
+
+use std::fmt::Display;
+use std::num::NonZeroU64;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::{healthcheck, seed, server, storage, telemetry};
+
+/// Stores users and serves them over REST. Configured by environment variables; see the README.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve requests (the default).
+    Serve,
+    /// Bring the database's schema up to date, and end.
+    Migrate,
+    /// Fill the database with made-up users; those that are there already stay.
+    Seed {
+        /// How many users.
+        #[arg(long)]
+        count: NonZeroU64,
+    },
+    /// Print the effective configuration without its secrets, or everything that is wrong with it.
+    CheckConfig,
+    /// Ask a service that runs here whether it is healthy; the exit code tells.
+    Healthcheck,
+}
+
+/// The exit code for a configuration that cannot be used.
+const BAD_CONFIGURATION: u8 = 2;
+
+/// Does what the command line says.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let config = match Config::from_environment() {
+        Ok(config) => config,
+        Err(mistakes) => {
+            mistakes.iter().for_each(|mistake| eprintln!("{mistake}"));
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    telemetry::start(&config.telemetry);
+    match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => exit_code(actix_web::rt::System::new().block_on(server::serve(config))),
+        Command::Migrate => exit_code(migrate(&config)),
+        Command::Seed { count } => exit_code(seed::seed(&config.storage, count)),
+        Command::Healthcheck => exit_code(healthcheck::healthcheck(&config.http)),
+        Command::CheckConfig => {
+            print!("{config}");
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn migrate(config: &Config) -> Result<(), storage::MigrateError> {
+    let applied = storage::migrate(&config.storage)?;
+    for name in &applied {
+        println!("applied {name}");
+    }
+    println!("the schema is up to date");
+    Ok(())
+}
+
+fn exit_code(result: Result<(), impl Display>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The environment, and `.env`, as typed settings. Reports every mistake at once.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use crate::storage::DatabaseUrl;
+use crate::telemetry::{self, LogFormat};
+use crate::{http, server, storage};
+
+/// Everything that can be configured.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub http: http::Settings,
+    pub storage: storage::Settings,
+    pub shutdown: server::ShutdownSettings,
+    pub telemetry: telemetry::Settings,
+    effective: Vec<(&'static str, String)>,
+}
+
+/// One variable that does not hold what it should.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}={held}: takes {takes}")]
+pub struct Mistake {
+    name: &'static str,
+    held: String,
+    takes: &'static str,
+}
+
+impl Config {
+    /// Reads the environment of the process; what it does not set, the file `.env` in the working directory may.
+    ///
+    /// # Errors
+    /// Every mistake, not only the first.
+    pub fn from_environment() -> Result<Self, Vec<Mistake>> {
+        let file = match dotenvy::from_path_iter(".env") {
+            Ok(lines) => lines.collect::<Result<HashMap<_, _>, _>>(),
+            Err(error) if error.not_found() => Ok(HashMap::new()),
+            Err(error) => Err(error),
+        };
+        // What the file holds may be secret, so the mistake does not show it.
+        let file = file.map_err(|_| {
+            vec![Mistake {
+                name: ".env",
+                held: "...".into(),
+                takes: "lines of NAME=value",
+            }]
+        })?;
+        Self::read(|name| std::env::var(name).ok().or_else(|| file.get(name).cloned()))
+    }
+
+    /// Reads variables from wherever `lookup` finds them. One that is empty counts as not set.
+    ///
+    /// # Errors
+    /// Every mistake, not only the first.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<Mistake>> {
+        let mut reader = Reader {
+            lookup: Box::new(lookup),
+            mistakes: Vec::new(),
+            effective: Vec::new(),
+        };
+        let config = (reader.http(), reader.storage(), reader.shutdown(), reader.telemetry());
+        let (Some(http), Some(storage), Some(shutdown), Some(telemetry)) = config else {
+            return Err(reader.mistakes);
+        };
+        Ok(Self {
+            http,
+            storage,
+            shutdown,
+            telemetry,
+            effective: reader.effective,
+        })
+    }
+}
+
+/// The effective configuration in the format of `.env`, without secrets.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.effective
+            .iter()
+            .try_for_each(|(name, value)| writeln!(f, "{name}={value}"))
+    }
+}
+
+struct Reader<'a> {
+    lookup: Box<dyn Fn(&str) -> Option<String> + 'a>,
+    mistakes: Vec<Mistake>,
+    effective: Vec<(&'static str, String)>,
+}
+
+impl Reader<'_> {
+    fn http(&mut self) -> Option<http::Settings> {
+        let host = self.value("SERVER_HOST", "127.0.0.1", "a host name or an IP address", host);
+        let port = self.value(
+            "SERVER_PORT",
+            "3000",
+            "a port, 0 to 65535 (0 picks a free one)",
+            |text| text.parse().ok(),
+        );
+        let workers = self.count("SERVER_WORKERS", &cores().to_string(), 512);
+        let max_connections = self.count("MAX_CONNECTIONS", "10000", 1_000_000);
+        let max_body_bytes = self.count("MAX_BODY_BYTES", "65536", 16 << 20);
+        let head_timeout = self.duration("HEAD_TIMEOUT", "5s");
+        let body_timeout = self.duration("BODY_TIMEOUT", "10s");
+        let keep_alive = self.duration("KEEP_ALIVE", "60s");
+        Some(http::Settings {
+            host: host?,
+            port: port?,
+            workers: workers?,
+            max_connections: max_connections?,
+            max_body_bytes: max_body_bytes?,
+            head_timeout: head_timeout?,
+            body_timeout: body_timeout?,
+            keep_alive: keep_alive?,
+        })
+    }
+
+    fn storage(&mut self) -> Option<storage::Settings> {
+        let url = self.database_url();
+        let lookup_actors = self.count("DB_LOOKUP_ACTORS", "1", 64);
+        let page_actors = self.count("DB_PAGE_ACTORS", "1", 64);
+        // One for each actor, the writer and the keeper.
+        let connections = lookup_actors.unwrap_or(1) + page_actors.unwrap_or(1) + 2;
+        let pool_size = self.count("DB_POOL_SIZE", &connections.to_string(), 1000);
+        let mailbox = self.count("DB_MAILBOX", "1024", 1 << 20);
+        let max_batch = self.count("DB_MAX_BATCH", "256", 10_000);
+        let deadline = self.duration("DB_DEADLINE", "2s");
+        let connect_timeout = self.duration("DB_CONNECT_TIMEOUT", "1s");
+        let auto_migrate = self.value("DB_AUTO_MIGRATE", "true", "true or false", |text| text.parse().ok());
+        Some(storage::Settings {
+            url: url?,
+            pool_size: u32::try_from(pool_size?).ok()?,
+            lookup_actors: lookup_actors?,
+            page_actors: page_actors?,
+            mailbox: mailbox?,
+            max_batch: max_batch?,
+            deadline: deadline?,
+            connect_timeout: connect_timeout?,
+            auto_migrate: auto_migrate?,
+        })
+    }
+
+    fn shutdown(&mut self) -> Option<server::ShutdownSettings> {
+        let delay = self.duration("SHUTDOWN_DELAY", "1s");
+        let grace = self.duration("SHUTDOWN_GRACE", "20s");
+        Some(server::ShutdownSettings {
+            delay: delay?,
+            grace: grace?,
+        })
+    }
+
+    fn telemetry(&mut self) -> Option<telemetry::Settings> {
+        let takes = "env_logger's filter syntax, such as info or warn,user_service=debug";
+        let level = self.value("LOG_LEVEL", "info", takes, |text| {
+            telemetry::is_log_level(text).then(|| text.to_owned())
+        });
+        let format = self.value("LOG_FORMAT", "text", "text or json", |text| match text {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        });
+        Some(telemetry::Settings {
+            level: level?,
+            format: format?,
+        })
+    }
+
+    /// Its value may hold a password, whether it is right or wrong: neither is shown as it stands.
+    fn database_url(&mut self) -> Option<DatabaseUrl> {
+        let name = "DATABASE_URL";
+        let text = self.text(name).unwrap_or_else(|| "sqlite://data/users.db".to_owned());
+        match DatabaseUrl::parse(&text) {
+            Ok(url) => {
+                self.effective.push((name, url.to_string()));
+                Some(url)
+            }
+            Err(takes) => {
+                let held = text
+                    .split_once("://")
+                    .map_or("***".to_owned(), |(scheme, _)| format!("{scheme}://***"));
+                self.mistakes.push(Mistake { name, held, takes });
+                None
+            }
+        }
+    }
+
+    fn count(&mut self, name: &'static str, default: &str, max: usize) -> Option<usize> {
+        let parse = |text: &str| text.parse().ok().map(NonZeroUsize::get).filter(|count| *count <= max);
+        self.value(name, default, "a whole number from 1 up, within reason", parse)
+    }
+
+    fn duration(&mut self, name: &'static str, default: &str) -> Option<Duration> {
+        let bounds = Duration::from_millis(1)..=Duration::from_hours(1);
+        let parse = |text: &str| humantime::parse_duration(text).ok();
+        self.value(
+            name,
+            default,
+            "a duration from 1ms to 1h, such as 500ms or 2s",
+            |text| parse(text).filter(|duration| bounds.contains(duration) || text == "0s"),
+        )
+    }
+
+    fn value<T>(
+        &mut self,
+        name: &'static str,
+        default: &str,
+        takes: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let held = self.text(name).unwrap_or_else(|| default.to_owned());
+        let parsed = parse(&held);
+        if parsed.is_some() {
+            self.effective.push((name, held));
+        } else {
+            self.mistakes.push(Mistake { name, held, takes });
+        }
+        parsed
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|text| !text.is_empty())
+    }
+}
+
+fn host(text: &str) -> Option<String> {
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte));
+    plain.then(|| text.to_owned())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, Vec<Mistake>> {
+        let variables: HashMap<_, _> = variables.iter().copied().collect();
+        Config::read(|name| variables.get(name).map(ToString::to_string))
+    }
+
+    #[test]
+    fn everything_has_a_default() {
+        let config = read(&[("SERVER_PORT", "")]).unwrap();
+        assert_eq!((config.http.host.as_str(), config.http.port), ("127.0.0.1", 3000));
+        assert_eq!(config.storage.url, DatabaseUrl::Sqlite("data/users.db".into()));
+        assert_eq!(config.storage.pool_size, 4);
+    }
+
+    #[test]
+    fn every_mistake_is_reported_at_once() {
+        let mistakes = read(&[
+            ("SERVER_PORT", "70000"),
+            ("DB_DEADLINE", "2"),
+            ("LOG_FORMAT", "xml"),
+            ("DB_MAILBOX", "0"),
+        ]);
+        let names = Vec::from_iter(mistakes.unwrap_err().iter().map(|mistake| mistake.name));
+        assert_eq!(names, ["SERVER_PORT", "DB_MAILBOX", "DB_DEADLINE", "LOG_FORMAT"]);
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let secret = "s3cret";
+        let config = read(&[("DATABASE_URL", "postgres://ann:s3cret@db/users")]).unwrap();
+        assert!(!format!("{config}{config:?}").contains(secret));
+        let mistakes = read(&[("DATABASE_URL", "mysql://ann:s3cret@db/users")]).unwrap_err();
+        assert_eq!(mistakes.first().unwrap().held, "mysql://***");
+    }
+}

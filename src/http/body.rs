@@ -1,0 +1,187 @@
+//! Bodies: a user's fields as JSON, read within bounds of size and time.
+
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::Bytes;
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::future::LocalBoxFuture;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::failure::Failure;
+use crate::users::{self, Email, FieldError, UserName};
+
+/// A merge patch (RFC 7396).
+pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
+const JSON: &str = "application/json";
+
+/// The bounds of a body.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    pub max_bytes: usize,
+    pub timeout: Duration,
+}
+
+/// All of a user that a client decides.
+#[derive(serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UserBody {
+    /// 1 to 100 characters after trimming, no control characters.
+    #[schema(min_length = 1, max_length = 100, example = "Ada Lovelace")]
+    pub(super) name: String,
+    /// Unique regardless of case.
+    #[schema(format = Email, max_length = 254, example = "ada@example.com")]
+    pub(super) email: String,
+}
+
+/// What to change of a user: a merge patch (RFC 7396). Fields that are not there stay as they are; none can be removed.
+#[derive(serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UserPatch {
+    /// 1 to 100 characters after trimming, no control characters.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 100, example = "Ada Lovelace")]
+    pub(super) name: Option<String>,
+    /// Unique regardless of case.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = String, required = false, format = Email, max_length = 254, example = "ada@example.com")]
+    pub(super) email: Option<String>,
+}
+
+/// A field that may be missing, but not null: in a merge patch that would remove it.
+fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
+}
+
+/// A kind of body.
+pub(super) trait Format: DeserializeOwned {
+    const MEDIA_TYPE: &'static str;
+    /// Whether every field must be there.
+    const COMPLETE: bool;
+}
+
+impl Format for UserBody {
+    const MEDIA_TYPE: &'static str = JSON;
+    const COMPLETE: bool = true;
+}
+
+impl Format for UserPatch {
+    const MEDIA_TYPE: &'static str = MERGE_PATCH;
+    const COMPLETE: bool = false;
+}
+
+/// The body of a request.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: Format> FromRequest for Body<T> {
+    type Error = Failure;
+    type Future = LocalBoxFuture<'static, Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        if !has_media_type(request, T::MEDIA_TYPE) {
+            return Box::pin(async {
+                Err(Failure::UnsupportedMediaType {
+                    accepted: T::MEDIA_TYPE,
+                })
+            });
+        }
+        let limits = request.app_data::<BodyLimits>().copied();
+        let bytes = web::Bytes::from_request(request, payload);
+        Box::pin(async move {
+            let bytes = match limits {
+                Some(limits) => read(bytes, limits).await?,
+                None => return Err(users::Error::Internal.into()),
+            };
+            serde_json::from_slice(&bytes)
+                .map(Self)
+                .map_err(|error| explain(&bytes, T::COMPLETE, &error))
+        })
+    }
+}
+
+fn has_media_type(request: &HttpRequest, expected: &str) -> bool {
+    let given = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    // What follows the semicolon may name a charset; JSON has one only (RFC 8259, 8.1).
+    given
+        .split(';')
+        .next()
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case(expected))
+}
+
+async fn read(bytes: impl Future<Output = actix_web::Result<Bytes>>, limits: BodyLimits) -> Result<Bytes, Failure> {
+    let Ok(result) = tokio::time::timeout(limits.timeout, bytes).await else {
+        return Err(Failure::BodyTimeout);
+    };
+    result.map_err(|error| match error.as_error() {
+        Some(PayloadError::Overflow) => Failure::BodyTooLarge {
+            limit: limits.max_bytes,
+        },
+        _ => Failure::MalformedBody("it ended early".to_owned()),
+    })
+}
+
+/// The most fields that one answer complains of: a body can hold thousands.
+const MAX_COMPLAINTS: usize = 20;
+
+/// Finds everything that is wrong with a body that could not be read. Only failures pay for this second look.
+fn explain(bytes: &[u8], complete: bool, error: &serde_json::Error) -> Failure {
+    let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
+        return malformed(error);
+    };
+    let Value::Object(fields) = value else {
+        return users::Error::Invalid(vec![FieldError {
+            field: String::new(),
+            detail: "must be an object",
+        }])
+        .into();
+    };
+    let unknown = fields.keys().filter(|key| !["name", "email"].contains(&key.as_str()));
+    let unknown = unknown.map(|key| FieldError {
+        field: key.clone(),
+        detail: "is not a known field",
+    });
+    let wrong = [
+        complaint("name", fields.get("name"), complete, |text| UserName::parse(text).err()),
+        complaint("email", fields.get("email"), complete, |text| Email::parse(text).err()),
+    ];
+    let complaints = Vec::from_iter(wrong.into_iter().flatten().chain(unknown).take(MAX_COMPLAINTS));
+    // Nothing is wrong with the fields themselves: one of them is there twice.
+    if complaints.is_empty() {
+        malformed(error)
+    } else {
+        users::Error::Invalid(complaints).into()
+    }
+}
+
+fn malformed(error: &serde_json::Error) -> Failure {
+    Failure::MalformedBody(format!("see line {}, column {}", error.line(), error.column()))
+}
+
+fn complaint(
+    field: &str,
+    value: Option<&Value>,
+    required: bool,
+    parse: impl Fn(String) -> Option<FieldError>,
+) -> Option<FieldError> {
+    let error = |detail| {
+        Some(FieldError {
+            field: field.to_owned(),
+            detail,
+        })
+    };
+    match value {
+        None if required => error("is required"),
+        None => None,
+        Some(Value::String(text)) => parse(text.clone()),
+        Some(Value::Null) if !required => error("cannot be removed"),
+        Some(_) => error("must be a string"),
+    }
+}

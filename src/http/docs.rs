@@ -1,0 +1,55 @@
+//! The API's description, and a page to try it on.
+
+use std::sync::{Arc, LazyLock};
+
+use actix_web::http::header::{ContentType, LOCATION};
+use actix_web::{HttpRequest, HttpResponse};
+use utoipa_swagger_ui::Config;
+
+use super::failure::Failure;
+use super::openapi::openapi;
+
+/// Made once, when somebody first asks.
+static OPENAPI_JSON: LazyLock<String> = LazyLock::new(|| openapi().to_json().unwrap_or_default());
+/// Without the badge that an outside validator would draw.
+static CONFIG: LazyLock<Arc<Config<'static>>> =
+    LazyLock::new(|| Arc::new(Config::from("/openapi.json").validator_url("none")));
+
+/// This description (OpenAPI 3.1).
+#[utoipa::path(get, path = "/openapi.json", tag = "operations",
+    responses((status = OK, description = "The description.", body = serde_json::Value)))]
+pub(super) async fn openapi_json() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(ContentType::json())
+        .body(OPENAPI_JSON.as_str())
+}
+
+/// Leads to the page where the API can be tried.
+#[utoipa::path(get, path = "/docs", tag = "operations", responses(
+    (status = PERMANENT_REDIRECT, description = "It is at `/docs/`.", headers(("Location" = String)))))]
+pub(super) async fn to_swagger_ui() -> HttpResponse {
+    // Relative, so that it holds behind a proxy that adds a path of its own.
+    HttpResponse::PermanentRedirect()
+        .insert_header((LOCATION, "docs/"))
+        .finish()
+}
+
+/// The page where the API can be tried (Swagger UI), and its assets, which come with the binary.
+#[utoipa::path(get, path = "/docs/{file}", tag = "operations",
+    params(("file" = String, Path, description = "Empty for the page itself.")),
+    responses(
+        (status = OK, description = "The page or the asset.", content_type = "text/html", body = String),
+        (status = NOT_FOUND, description = "There is no such asset.", content_type = "application/problem+json", body = super::problem::Problem)))]
+pub(super) async fn swagger_ui(request: HttpRequest) -> Result<HttpResponse, Failure> {
+    let name = request.match_info().get("file").unwrap_or_default();
+    match utoipa_swagger_ui::serve(name, Arc::clone(&CONFIG)) {
+        Ok(Some(file)) => Ok(HttpResponse::Ok()
+            .content_type(file.content_type)
+            .body(file.bytes.into_owned())),
+        Ok(None) => Err(Failure::RouteNotFound),
+        Err(error) => {
+            log::error!("cannot serve the API's page: {error}");
+            Err(crate::users::Error::Internal.into())
+        }
+    }
+}

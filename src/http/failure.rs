@@ -1,0 +1,95 @@
+//! Everything that can go wrong with a request, whichever version of the API it was for.
+
+use actix_web::ResponseError;
+use actix_web::http::StatusCode;
+
+use crate::users;
+
+/// Why a request failed. The texts are for the client.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    User(#[from] users::Error),
+    #[error("the body is not valid JSON: {0}")]
+    MalformedBody(String),
+    #[error(transparent)]
+    InvalidId(#[from] users::InvalidUserId),
+    #[error("query parameter {parameter}: {detail}")]
+    InvalidQuery { parameter: String, detail: &'static str },
+    #[error("header {name}: {detail}")]
+    InvalidHeader { name: &'static str, detail: &'static str },
+    #[error("there is nothing at this path")]
+    RouteNotFound,
+    #[error("this path answers {allow}")]
+    MethodNotAllowed { allow: String },
+    #[error("the body did not arrive in time")]
+    BodyTimeout,
+    #[error("the body has more than {limit} bytes")]
+    BodyTooLarge { limit: usize },
+    #[error("the body must be {accepted}")]
+    UnsupportedMediaType { accepted: &'static str },
+}
+
+impl Failure {
+    /// The status, as version 2 answers it, and a name for programs that never changes.
+    pub(super) const fn status_and_code(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::MalformedBody(_) => (StatusCode::BAD_REQUEST, "malformed_body"),
+            Self::InvalidId(_) => (StatusCode::BAD_REQUEST, "invalid_id"),
+            Self::InvalidQuery { .. } => (StatusCode::BAD_REQUEST, "invalid_query"),
+            Self::InvalidHeader { .. } => (StatusCode::BAD_REQUEST, "invalid_header"),
+            Self::RouteNotFound => (StatusCode::NOT_FOUND, "route_not_found"),
+            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::UnsupportedMediaType { .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+            Self::User(error) => match error {
+                users::Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_user"),
+                users::Error::NotFound => (StatusCode::NOT_FOUND, "user_not_found"),
+                users::Error::EmailTaken => (StatusCode::CONFLICT, "email_taken"),
+                users::Error::VersionMismatch => (StatusCode::PRECONDITION_FAILED, "version_mismatch"),
+                users::Error::InvalidPageToken => (StatusCode::BAD_REQUEST, "invalid_page_token"),
+                users::Error::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+                users::Error::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+                users::Error::OutcomeUnknown => (StatusCode::GATEWAY_TIMEOUT, "outcome_unknown"),
+                users::Error::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            },
+        }
+    }
+
+    /// The header that this failure's status owes the client.
+    pub(super) fn header(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::MethodNotAllowed { allow } => Some(("allow", allow)),
+            Self::UnsupportedMediaType { accepted } => Some((accept_header(accepted), accepted)),
+            // Seconds: a batch takes milliseconds, so that there is room again at once; this keeps a crowd from pressing.
+            Self::User(users::Error::Overloaded | users::Error::Unavailable) => Some(("retry-after", "1")),
+            _ => None,
+        }
+    }
+
+    /// The fields that are wrong.
+    pub(super) fn fields(&self) -> &[users::FieldError] {
+        if let Self::User(users::Error::Invalid(fields)) = self {
+            fields
+        } else {
+            &[]
+        }
+    }
+}
+
+/// RFC 5789 has a header of its own for what PATCH takes.
+fn accept_header(accepted: &str) -> &'static str {
+    if accepted == super::body::MERGE_PATCH {
+        "accept-patch"
+    } else {
+        "accept"
+    }
+}
+
+/// What actix needs to carry a failure out of a handler; the response itself is made by [`super::observe`].
+impl ResponseError for Failure {
+    fn status_code(&self) -> StatusCode {
+        self.status_and_code().0
+    }
+}

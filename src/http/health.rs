@@ -1,0 +1,96 @@
+//! What orchestrators and monitors ask.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::metrics::{CONTENT_TYPE, Metrics};
+use crate::storage::{Check, Readiness, Storage};
+use crate::users::Timestamp;
+
+/// Whether the service is on its way out. Clones share one state.
+#[derive(Clone, Debug, Default)]
+pub struct Draining(Arc<AtomicBool>);
+
+impl Draining {
+    /// From now on the service is on its way out.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The process runs and answers.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Health {
+    #[schema(example = "healthy")]
+    status: &'static str,
+    /// Now, RFC 3339.
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: String,
+}
+
+/// Whether the process runs and answers. Never touches the database.
+#[utoipa::path(get, path = "/health", tag = "operations",
+    responses((status = OK, description = "It does.", body = Health)))]
+pub(super) async fn health() -> HttpResponse {
+    HttpResponse::Ok().json(Health {
+        status: "healthy",
+        timestamp: Timestamp::now().to_string(),
+    })
+}
+
+/// Whether requests can be served.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Ready {
+    ready: bool,
+    /// What stands in the way: `database`, `migrations` or `shutdown`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
+}
+
+/// Whether requests can be served: the database answers, its schema is up to date, and the service is not shutting down.
+/// Answers at once with what was last seen, a second ago at most.
+#[utoipa::path(get, path = "/ready", tag = "operations", responses(
+    (status = OK, description = "They can.", body = Ready),
+    (status = SERVICE_UNAVAILABLE, description = "They cannot; the failing check is named.", body = Ready)))]
+pub(super) async fn ready(storage: web::Data<Storage>, draining: web::Data<Draining>) -> HttpResponse {
+    let failing = |check, detail| {
+        let body = Ready {
+            ready: false,
+            failing: Some(check),
+            detail: Some(detail),
+        };
+        HttpResponse::ServiceUnavailable().json(body)
+    };
+    if draining.is_draining() {
+        return failing("shutdown", "the service is shutting down");
+    }
+    match storage.readiness() {
+        Readiness::Ready => HttpResponse::Ok().json(Ready {
+            ready: true,
+            failing: None,
+            detail: None,
+        }),
+        Readiness::Failing(Check::Database) => failing("database", "the database does not answer; the log says why"),
+        Readiness::Failing(Check::Migrations) => failing(
+            "migrations",
+            "migrations are pending and DB_AUTO_MIGRATE is false: run `user-service migrate`",
+        ),
+    }
+}
+
+/// The metrics, for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "operations",
+    responses((status = OK, description = "Prometheus text format, version 0.0.4.", body = String, content_type = "text/plain")))]
+pub(super) async fn metrics(metrics: web::Data<Metrics>) -> HttpResponse {
+    HttpResponse::Ok().content_type(CONTENT_TYPE).body(metrics.encode())
+}

@@ -1,0 +1,40 @@
+//! REST: routes, the two versions of the API, and what all routes share.
+//!
+//! Handlers turn a request into the words of a use case in [`crate::users`], and its result into a response. Whatever goes
+//! wrong is a [`failure::Failure`], which knows no version; how it looks is decided in one place, [`observe`].
+
+mod body;
+mod docs;
+mod failure;
+mod health;
+mod observe;
+mod openapi;
+mod path;
+mod problem;
+mod query;
+mod request_id;
+mod resource;
+mod routes;
+mod v1;
+mod v2;
+
+use std::time::Duration;
+
+pub use body::BodyLimits;
+pub use health::Draining;
+pub use observe::Observe;
+pub use openapi::openapi;
+pub use routes::routes;
+
+/// How HTTP is served; every value is documented where it is configured.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub host: String,
+    pub port: u16,
+    pub workers: usize,
+    pub max_connections: usize,
+    pub max_body_bytes: usize,
+    pub head_timeout: Duration,
+    pub body_timeout: Duration,
+    pub keep_alive: Duration,
+}

@@ -1,0 +1,119 @@
+//! The outermost middleware: gives each request its id, each failure its looks, and each response its place in the
+//! metrics.
+
+use std::future::{Ready, ready};
+use std::rc::Rc;
+use std::time::Instant;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{Error, HttpRequest, HttpResponse};
+use futures_util::future::LocalBoxFuture;
+
+use super::failure::Failure;
+use super::health::Draining;
+use super::request_id::{X_REQUEST_ID, request_id};
+use super::resource::Pattern;
+use super::{problem, v1};
+use crate::metrics::{Metrics, UNMATCHED};
+
+/// The middleware's factory.
+#[derive(Clone)]
+pub struct Observe {
+    metrics: Metrics,
+    draining: Draining,
+}
+
+impl Observe {
+    /// Counts into these metrics; closes connections once `draining` says so.
+    #[must_use]
+    pub const fn new(metrics: Metrics, draining: Draining) -> Self {
+        Self { metrics, draining }
+    }
+}
+
+impl<S> Transform<S, ServiceRequest> for Observe
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error> + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type InitError = ();
+    type Transform = Observed<S>;
+    type Future = Ready<Result<Observed<S>, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(Observed {
+            service,
+            observe: Rc::new(self.clone()),
+        }))
+    }
+}
+
+/// The middleware.
+pub struct Observed<S> {
+    service: S,
+    observe: Rc<Observe>,
+}
+
+impl<S> Service<ServiceRequest> for Observed<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error> + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, Error>>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let start = Instant::now();
+        let id = request_id(request.headers());
+        let observe = Rc::clone(&self.observe);
+        let response = self.service.call(request);
+        Box::pin(async move {
+            let mut response = rendered(response.await?);
+            response.headers_mut().insert(X_REQUEST_ID, id);
+            if observe.draining.is_draining() {
+                response
+                    .response_mut()
+                    .head_mut()
+                    .set_connection_type(actix_web::http::ConnectionType::Close);
+            }
+            let request = response.request();
+            let route = request.app_data::<Pattern>().map_or(UNMATCHED, |pattern| pattern.0);
+            observe
+                .metrics
+                .observe_request(request.method(), route, response.status(), start.elapsed());
+            Ok(response)
+        })
+    }
+}
+
+/// Gives a failure the looks of the version that was asked for.
+fn rendered(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let failure = response
+        .response()
+        .error()
+        .and_then(|error| error.as_error::<Failure>());
+    let Some(new) = failure.map(|failure| render(failure, response.request())) else {
+        return response;
+    };
+    response.into_response(new)
+}
+
+fn render(failure: &Failure, request: &HttpRequest) -> HttpResponse {
+    let is_v1 = request.path().starts_with("/api/v1/");
+    let mut response = if is_v1 {
+        v1::error_response(failure)
+    } else {
+        problem::response(failure, request)
+    };
+    if let Some((name, value)) = failure.header()
+        && let Ok(value) = HeaderValue::from_str(value)
+    {
+        response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+    response
+}

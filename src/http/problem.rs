@@ -1,0 +1,142 @@
+//! Problem details (RFC 9457): how a failure looks in version 2, and everywhere but in version 1.
+
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::failure::Failure;
+use crate::users::FieldError;
+
+pub(super) const CONTENT: &str = "application/problem+json";
+
+/// Why a request failed (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Problem {
+    /// What kind of problem it is, as a URI.
+    #[schema(example = "urn:user-service:problem:email_taken")]
+    r#type: String,
+    /// The status in words.
+    #[schema(example = "Conflict")]
+    title: &'static str,
+    #[schema(example = 409)]
+    status: u16,
+    /// What went wrong this time.
+    #[schema(example = "another user has this email")]
+    detail: String,
+    /// The path of the request.
+    #[schema(example = "/api/v2/users")]
+    instance: String,
+    /// What kind of problem it is, as a name for programs; it never changes.
+    #[schema(example = "email_taken")]
+    code: &'static str,
+    /// The fields of the body that are wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<FieldProblem>,
+    /// The trace that the request belongs to, when it came with one (W3C Trace Context).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+}
+
+/// What is wrong with one field.
+#[derive(Debug, Serialize, ToSchema)]
+struct FieldProblem {
+    /// Where in the body, as a JSON pointer (RFC 6901).
+    #[schema(example = "/email")]
+    pointer: String,
+    #[schema(example = "must be a valid email address")]
+    detail: &'static str,
+}
+
+impl From<&FieldError> for FieldProblem {
+    fn from(error: &FieldError) -> Self {
+        let pointer = match error.field.as_str() {
+            "" => String::new(),
+            field => format!("/{}", field.replace('~', "~0").replace('/', "~1")),
+        };
+        Self {
+            pointer,
+            detail: error.detail,
+        }
+    }
+}
+
+/// Makes the response for a failure.
+pub(super) fn response(failure: &Failure, request: &HttpRequest) -> HttpResponse {
+    let (status, code) = failure.status_and_code();
+    let problem = Problem {
+        r#type: format!("urn:user-service:problem:{code}"),
+        title: status.canonical_reason().unwrap_or_default(),
+        status: status.as_u16(),
+        detail: failure.to_string(),
+        instance: request.path().to_owned(),
+        code,
+        errors: failure.fields().iter().map(FieldProblem::from).collect(),
+        trace_id: trace_id(request.headers()),
+    };
+    let mut response = HttpResponse::build(status).json(problem);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
+    response
+}
+
+/// The trace id of a valid `traceparent` (W3C Trace Context, version 00).
+fn trace_id(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let parts = Vec::from_iter(text.split('-'));
+    let [version, trace, parent, flags] = parts[..] else {
+        return None;
+    };
+    let hex =
+        |part: &str, length| part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let zero = |part: &str| part.bytes().all(|byte| byte == b'0');
+    let valid = version == "00" && hex(trace, 32) && !zero(trace) && hex(parent, 16) && !zero(parent) && hex(flags, 2);
+    valid.then(|| trace.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace_id_of(traceparent: &'static str) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        headers.insert("traceparent".parse().unwrap(), HeaderValue::from_static(traceparent));
+        trace_id(&headers)
+    }
+
+    #[test]
+    fn a_trace_id_comes_from_a_valid_parent_only() {
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        assert_eq!(
+            trace_id_of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").as_deref(),
+            Some(trace)
+        );
+        for text in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ] {
+            assert_eq!(trace_id_of(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_pointer_escapes_what_rfc_6901_reserves() {
+        let pointer = |field| {
+            FieldProblem::from(&FieldError {
+                field: String::from(field),
+                detail: "",
+            })
+            .pointer
+        };
+        assert_eq!(
+            (pointer(""), pointer("name"), pointer("a/b~c")),
+            (String::new(), "/name".into(), "/a~1b~0c".into())
+        );
+    }
+}

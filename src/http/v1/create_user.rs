@@ -1,0 +1,31 @@
+use actix_web::http::header::LOCATION;
+use actix_web::{HttpResponse, web};
+
+use super::{ErrorBody, Failures, User};
+use crate::http::body::{Body, UserBody};
+use crate::http::failure::Failure;
+use crate::storage::Storage;
+use crate::users;
+
+/// Creates a user.
+#[utoipa::path(post, path = "/api/v1/users", tag = "version 1", operation_id = "v1_create_user",
+    request_body = UserBody,
+    responses(
+        (status = CREATED, description = "Created.", body = User, headers(("Location" = String, description = "Its path."))),
+        (status = REQUEST_TIMEOUT, description = "The body did not arrive in time.", body = ErrorBody),
+        (status = CONFLICT, description = "Another user has this email.", body = ErrorBody),
+        (status = PAYLOAD_TOO_LARGE, description = "The body is too large.", body = ErrorBody),
+        (status = UNSUPPORTED_MEDIA_TYPE, description = "The body is not JSON.", body = ErrorBody),
+        (status = GATEWAY_TIMEOUT, description = "The user may or may not have been created.", body = ErrorBody),
+        Failures))]
+pub(in crate::http) async fn create_user(
+    storage: web::Data<Storage>,
+    body: Body<UserBody>,
+) -> Result<HttpResponse, Failure> {
+    let UserBody { name, email } = body.0;
+    let user = users::create_user(&storage, name, email).await?;
+    let location = format!("/api/v1/users/{}", user.id);
+    Ok(HttpResponse::Created()
+        .insert_header((LOCATION, location))
+        .json(User::from(user)))
+}

@@ -1,0 +1,20 @@
+use actix_web::{HttpResponse, web};
+
+use super::{ErrorBody, Failures};
+use crate::http::failure::Failure;
+use crate::http::path::PathId;
+use crate::storage::Storage;
+use crate::users::{self, Expected};
+
+/// Deletes a user.
+#[utoipa::path(delete, path = "/api/v1/users/{id}", tag = "version 1", operation_id = "v1_delete_user",
+    params(("id" = i64, Path, minimum = 1)),
+    responses(
+        (status = NO_CONTENT, description = "Deleted."),
+        (status = NOT_FOUND, description = "No user has this id.", body = ErrorBody),
+        (status = GATEWAY_TIMEOUT, description = "The user may or may not have been deleted.", body = ErrorBody),
+        Failures))]
+pub(in crate::http) async fn delete_user(storage: web::Data<Storage>, id: PathId) -> Result<HttpResponse, Failure> {
+    users::delete_user(&storage, id.0, Expected::AnyVersion).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,53 @@
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use serde::Serialize;
+use utoipa::{IntoResponses, ToSchema};
+
+use crate::http::failure::Failure;
+
+/// Why a request failed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = v1::Error)]
+pub(in crate::http) struct ErrorBody {
+    #[schema(example = "another user has this email")]
+    error: String,
+}
+
+/// Makes the response for a failure.
+pub(in crate::http) fn error_response(failure: &Failure) -> HttpResponse {
+    let status = match failure.status_and_code().0 {
+        // Version 1 knows one word for whatever is wrong with a body.
+        StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+        status => status,
+    };
+    let fields = Vec::from_iter(
+        failure
+            .fields()
+            .iter()
+            .map(|field| field.to_string().trim_start().to_owned()),
+    );
+    let error = if fields.is_empty() {
+        failure.to_string()
+    } else {
+        fields.join("; ")
+    };
+    HttpResponse::build(status).json(ErrorBody { error })
+}
+
+/// What every route may answer.
+#[derive(IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "only described, never made: `error_response` makes the responses"
+)]
+pub(in crate::http) enum Failures {
+    /// Something in the request is malformed or invalid.
+    #[response(status = BAD_REQUEST)]
+    BadRequest(#[to_schema] ErrorBody),
+    /// A fault of the service; nothing was changed.
+    #[response(status = INTERNAL_SERVER_ERROR)]
+    Internal(#[to_schema] ErrorBody),
+    /// Not executed: the service is overloaded or has no database.
+    #[response(status = SERVICE_UNAVAILABLE, headers(("Retry-After" = u32, description = "Seconds.")))]
+    Unavailable(#[to_schema] ErrorBody),
+}

@@ -1,0 +1,31 @@
+use actix_web::{HttpResponse, web};
+
+use super::{ErrorBody, Failures, User};
+use crate::http::body::{Body, UserBody};
+use crate::http::failure::Failure;
+use crate::http::path::PathId;
+use crate::storage::Storage;
+use crate::users::{self, Expected};
+
+/// Replaces a user's name and email.
+#[utoipa::path(put, path = "/api/v1/users/{id}", tag = "version 1", operation_id = "v1_update_user",
+    params(("id" = i64, Path, minimum = 1)),
+    request_body = UserBody,
+    responses(
+        (status = OK, description = "The user as it is now.", body = User),
+        (status = NOT_FOUND, description = "No user has this id.", body = ErrorBody),
+        (status = REQUEST_TIMEOUT, description = "The body did not arrive in time.", body = ErrorBody),
+        (status = CONFLICT, description = "Another user has this email.", body = ErrorBody),
+        (status = PAYLOAD_TOO_LARGE, description = "The body is too large.", body = ErrorBody),
+        (status = UNSUPPORTED_MEDIA_TYPE, description = "The body is not JSON.", body = ErrorBody),
+        (status = GATEWAY_TIMEOUT, description = "The user may or may not have been updated.", body = ErrorBody),
+        Failures))]
+pub(in crate::http) async fn update_user(
+    storage: web::Data<Storage>,
+    id: PathId,
+    body: Body<UserBody>,
+) -> Result<HttpResponse, Failure> {
+    let UserBody { name, email } = body.0;
+    let user = users::update_user(&storage, id.0, Expected::AnyVersion, Some(name), Some(email)).await?;
+    Ok(HttpResponse::Ok().json(User::from(user)))
+}

@@ -1,0 +1,32 @@
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, LOCATION};
+use actix_web::{HttpResponse, web};
+
+use super::failures::{BodyFailures, Failures, WriteFailures};
+use super::{User, user_response};
+use crate::http::body::{Body, UserBody};
+use crate::http::failure::Failure;
+use crate::storage::Storage;
+use crate::users;
+
+/// Creates a user.
+#[utoipa::path(post, path = "/api/v2/users", tag = "version 2", operation_id = "v2_create_user",
+    request_body = UserBody,
+    responses(
+        (status = CREATED, description = "Created.", body = User, headers(
+            ("Location" = String, description = "Its path."),
+            ("ETag" = String, description = "Its version."))),
+        BodyFailures, WriteFailures, Failures))]
+pub(in crate::http) async fn create_user(
+    storage: web::Data<Storage>,
+    body: Body<UserBody>,
+) -> Result<HttpResponse, Failure> {
+    let UserBody { name, email } = body.0;
+    let user = users::create_user(&storage, name, email).await?;
+    let location = HeaderValue::from_str(&format!("/api/v2/users/{}", user.id));
+    let mut response = user_response(StatusCode::CREATED, user);
+    if let Ok(location) = location {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}

@@ -1,0 +1,26 @@
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::etag;
+use super::failures::{ConditionFailures, Failures, UserFailures, WriteFailures};
+use crate::http::failure::Failure;
+use crate::http::path::PathId;
+use crate::storage::Storage;
+use crate::users;
+
+/// Deletes a user.
+#[utoipa::path(delete, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_delete_user",
+    params(
+        ("id" = i64, Path, minimum = 1),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the version to delete, or `*` for any.")),
+    responses(
+        (status = NO_CONTENT, description = "Deleted."),
+        UserFailures, ConditionFailures, WriteFailures, Failures))]
+pub(in crate::http) async fn delete_user(
+    storage: web::Data<Storage>,
+    id: PathId,
+    request: HttpRequest,
+) -> Result<HttpResponse, Failure> {
+    let expected = etag::if_match(request.headers())?;
+    users::delete_user(&storage, id.0, expected).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,153 @@
+//! Entity tags and the preconditions made of them (RFC 9110, 8.8.3 and 13.1).
+
+use actix_web::http::header::{HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH};
+
+use crate::http::failure::Failure;
+use crate::users::{Expected, Version};
+
+/// The most tags that one header may list. Each version listed in `If-Match` can cost a statement.
+const MAX_TAGS: usize = 8;
+
+/// The strong tag of a user in this version.
+pub(super) fn of(version: Version) -> String {
+    format!("\"{}\"", version.0)
+}
+
+/// What `If-Match` asks for. Weak tags never match here, and neither does a tag that is no version.
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Expected, Failure> {
+    Ok(match condition(headers, &IF_MATCH, "if-match")? {
+        None | Some(Condition::Any) => Expected::AnyVersion,
+        Some(Condition::Tags(tags)) => Expected::OneOf(
+            tags.iter()
+                .filter(|tag| !tag.weak)
+                .filter_map(|tag| tag.version)
+                .collect(),
+        ),
+    })
+}
+
+/// Whether `If-None-Match` says that the caller has this version already. Weak tags match as well as strong ones.
+pub(super) fn if_none_match(headers: &HeaderMap) -> Result<impl Fn(Version) -> bool + use<>, Failure> {
+    let condition = condition(headers, &IF_NONE_MATCH, "if-none-match")?;
+    Ok(move |version| match &condition {
+        None => false,
+        Some(Condition::Any) => true,
+        Some(Condition::Tags(tags)) => tags.iter().any(|tag| tag.version == Some(version)),
+    })
+}
+
+enum Condition {
+    /// `*`
+    Any,
+    Tags(Vec<Tag>),
+}
+
+struct Tag {
+    weak: bool,
+    /// None for a tag that this service never gave.
+    version: Option<Version>,
+}
+
+fn condition(headers: &HeaderMap, name: &HeaderName, shown: &'static str) -> Result<Option<Condition>, Failure> {
+    let invalid = |detail| Failure::InvalidHeader { name: shown, detail };
+    if !headers.contains_key(name) {
+        return Ok(None);
+    }
+    let mut tags = Vec::new();
+    let mut any = false;
+    for value in headers.get_all(name) {
+        let malformed = || invalid("must be * or a list of entity tags such as \"1\"");
+        let text = value.to_str().map_err(|_| malformed())?;
+        any |= text.trim() == "*";
+        tags.extend(if any {
+            Vec::new()
+        } else {
+            parse_tags(text).ok_or_else(malformed)?
+        });
+    }
+    match (any, tags.len()) {
+        (true, 0) => Ok(Some(Condition::Any)),
+        (false, 1..=MAX_TAGS) => Ok(Some(Condition::Tags(tags))),
+        (false, 0) => Err(invalid("must name an entity tag")),
+        (false, _) => Err(invalid("must list at most 8 entity tags")),
+        (true, _) => Err(invalid("must be either * or a list")),
+    }
+}
+
+/// Parses a list such as `"1", W/"2"`; `None` when it is malformed. Empty elements are allowed (RFC 9110, 5.6.1.2).
+fn parse_tags(text: &str) -> Option<Vec<Tag>> {
+    let mut tags = Vec::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix(',') {
+            rest = after.trim_start();
+            continue;
+        }
+        let (weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |quoted| (true, quoted));
+        let (opaque, after) = quoted.strip_prefix('"')?.split_once('"')?;
+        tags.push(Tag {
+            weak,
+            version: version(opaque),
+        });
+        rest = after.trim_start();
+        if !rest.is_empty() && !rest.starts_with(',') {
+            return None;
+        }
+    }
+    Some(tags)
+}
+
+/// A version in its one spelling: `"01"` was never given.
+fn version(opaque: &str) -> Option<Version> {
+    let number: i64 = opaque.parse().ok()?;
+    (number.to_string() == opaque).then_some(Version(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &HeaderName, values: &[&'static str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(name.clone(), actix_web::http::header::HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn expected(values: &[&'static str]) -> Option<Expected> {
+        if_match(&headers(&IF_MATCH, values)).ok()
+    }
+
+    fn versions(numbers: &[i64]) -> Option<Expected> {
+        Some(Expected::OneOf(numbers.iter().copied().map(Version).collect()))
+    }
+
+    #[test]
+    fn if_match_takes_strong_versions() {
+        assert_eq!(expected(&[]), Some(Expected::AnyVersion));
+        assert_eq!(expected(&["*"]), Some(Expected::AnyVersion));
+        assert_eq!(expected(&["\"3\""]), versions(&[3]));
+        assert_eq!(expected(&["\"3\" ,, \"4\"", "\"5\""]), versions(&[3, 4, 5]));
+        assert_eq!(expected(&["W/\"3\", \"a,b\", \"03\", \"+3\""]), versions(&[]));
+    }
+
+    #[test]
+    fn what_is_malformed_is_refused() {
+        for value in ["3", "\"3", "\"3\" \"4\"", "", ",", "w/\"3\"", "*, \"3\"", "'3'"] {
+            assert_eq!(expected(&[value]), None, "{value:?}");
+        }
+        assert_eq!(expected(&["*", "\"3\""]), None);
+        assert_eq!(
+            expected(&["\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\""]),
+            None
+        );
+    }
+
+    #[test]
+    fn if_none_match_compares_weakly() {
+        let has = |value, version| if_none_match(&headers(&IF_NONE_MATCH, &[value])).ok().unwrap()(Version(version));
+        assert!(has("*", 1) && has("\"1\"", 1) && has("W/\"1\"", 1) && has("\"7\", \"1\"", 1));
+        assert!(!has("\"2\"", 1) && !has("\"x\"", 1));
+    }
+}

@@ -1,0 +1,66 @@
+//! What goes wrong, as the API's description tells it; [`crate::http::problem`] makes the responses.
+#![expect(dead_code, reason = "only described, never made")]
+
+use utoipa::IntoResponses;
+
+use crate::http::problem::Problem;
+
+/// What every route may answer.
+#[derive(IntoResponses)]
+pub(super) enum Failures {
+    /// Something in the request is malformed.
+    #[response(status = BAD_REQUEST, content_type = "application/problem+json")]
+    BadRequest(#[to_schema] Problem),
+    /// A fault of the service; nothing was changed.
+    #[response(status = INTERNAL_SERVER_ERROR, content_type = "application/problem+json")]
+    Internal(#[to_schema] Problem),
+    /// Not executed: the service is overloaded or has no database.
+    #[response(status = SERVICE_UNAVAILABLE, content_type = "application/problem+json",
+        headers(("Retry-After" = u32, description = "Seconds.")))]
+    Unavailable(#[to_schema] Problem),
+}
+
+/// What a route that names a user may answer.
+#[derive(IntoResponses)]
+pub(super) enum UserFailures {
+    /// No user has this id.
+    #[response(status = NOT_FOUND, content_type = "application/problem+json")]
+    NotFound(#[to_schema] Problem),
+}
+
+/// What a route that takes a condition may answer.
+#[derive(IntoResponses)]
+pub(super) enum ConditionFailures {
+    /// The user has changed since the version in `If-Match`.
+    #[response(status = PRECONDITION_FAILED, content_type = "application/problem+json")]
+    VersionMismatch(#[to_schema] Problem),
+}
+
+/// What a route that writes may answer.
+#[derive(IntoResponses)]
+pub(super) enum WriteFailures {
+    /// The answer of the database was lost: the change may or may not have happened.
+    #[response(status = GATEWAY_TIMEOUT, content_type = "application/problem+json")]
+    OutcomeUnknown(#[to_schema] Problem),
+}
+
+/// What a route that takes a body may answer.
+#[derive(IntoResponses)]
+pub(super) enum BodyFailures {
+    /// The body did not arrive in time.
+    #[response(status = REQUEST_TIMEOUT, content_type = "application/problem+json")]
+    Timeout(#[to_schema] Problem),
+    /// Another user has this email.
+    #[response(status = CONFLICT, content_type = "application/problem+json")]
+    EmailTaken(#[to_schema] Problem),
+    /// The body is too large.
+    #[response(status = PAYLOAD_TOO_LARGE, content_type = "application/problem+json")]
+    TooLarge(#[to_schema] Problem),
+    /// The body is of another media type.
+    #[response(status = UNSUPPORTED_MEDIA_TYPE, content_type = "application/problem+json",
+        headers(("Accept" = String, description = "For PATCH: `Accept-Patch`.")))]
+    MediaType(#[to_schema] Problem),
+    /// The body is JSON, but no valid user.
+    #[response(status = UNPROCESSABLE_ENTITY, content_type = "application/problem+json")]
+    Invalid(#[to_schema] Problem),
+}

@@ -1,0 +1,32 @@
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::failures::{BodyFailures, ConditionFailures, Failures, UserFailures, WriteFailures};
+use super::{User, etag, user_response};
+use crate::http::body::{Body, UserBody};
+use crate::http::failure::Failure;
+use crate::http::path::PathId;
+use crate::storage::Storage;
+use crate::users;
+
+/// Replaces a user's name and email.
+#[utoipa::path(put, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_update_user",
+    params(
+        ("id" = i64, Path, minimum = 1),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the version to update, or `*` for any.")),
+    request_body = UserBody,
+    responses(
+        (status = OK, description = "The user as it is now.", body = User,
+            headers(("ETag" = String, description = "Its new version."))),
+        UserFailures, ConditionFailures, BodyFailures, WriteFailures, Failures))]
+pub(in crate::http) async fn update_user(
+    storage: web::Data<Storage>,
+    id: PathId,
+    request: HttpRequest,
+    body: Body<UserBody>,
+) -> Result<HttpResponse, Failure> {
+    let expected = etag::if_match(request.headers())?;
+    let UserBody { name, email } = body.0;
+    let user = users::update_user(&storage, id.0, expected, Some(name), Some(email)).await?;
+    Ok(user_response(StatusCode::OK, user))
+}

@@ -1,0 +1,21 @@
+//! Stores users and serves them to other services.
+//!
+//! A request enters in [`http`], which turns it into the words of a use case in [`users`]; the use case calls [`storage`],
+//! where a database actor puts it into a batch with whatever else is waiting, and answers. Look for "create user" in any of
+//! the three and you find the same words: `http/v1/create_user.rs`, `users/create_user.rs`, `storage/create_users.rs`.
+//!
+//! - [`cli`] picks the command, [`config`] reads the environment, [`server`] wires everything together and runs it.
+//! - [`metrics`] and [`telemetry`] tell what it does.
+//!
+//! The binary is the product; the library exists so that benches and tests can reach its parts.
+
+pub mod cli;
+pub mod config;
+pub mod healthcheck;
+pub mod http;
+pub mod metrics;
+pub mod seed;
+pub mod server;
+pub mod storage;
+pub mod telemetry;
+pub mod users;

@@ -1,0 +1,163 @@
+//! The `seed` command: made-up users, the same ones every time.
+
+use std::io::IsTerminal as _;
+use std::num::NonZeroU64;
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::storage::{self, SeedError, Settings};
+use crate::users::{Email, NewUser, UserName};
+
+const FIRST_NAMES: [&str; 40] = [
+    "Ada",
+    "Alan",
+    "Barbara",
+    "Bjarne",
+    "Claude",
+    "Clara",
+    "Dennis",
+    "Dorothy",
+    "Edsger",
+    "Élodie",
+    "Frances",
+    "Fred",
+    "Grace",
+    "Guido",
+    "Hedy",
+    "Haruki",
+    "Ines",
+    "Ivan",
+    "Jean",
+    "John",
+    "Katherine",
+    "Ken",
+    "Leslie",
+    "Linus",
+    "Margaret",
+    "Mary",
+    "Niklaus",
+    "Noor",
+    "Olga",
+    "Øyvind",
+    "Peter",
+    "Priya",
+    "Radia",
+    "Robin",
+    "Shafi",
+    "Sophie",
+    "Tim",
+    "Ursula",
+    "Wei",
+    "Zoë",
+];
+
+const LAST_NAMES: [&str; 50] = [
+    "Allen",
+    "Babbage",
+    "Bell",
+    "Berners-Lee",
+    "Böhm",
+    "Brooks",
+    "Carmack",
+    "Chen",
+    "Codd",
+    "Cray",
+    "Dijkstra",
+    "Engelbart",
+    "Farah",
+    "Feinler",
+    "García",
+    "Goldwasser",
+    "Hamilton",
+    "Hamming",
+    "Hoare",
+    "Hopper",
+    "Ito",
+    "Jensen",
+    "Johnson",
+    "Kay",
+    "Kernighan",
+    "Knuth",
+    "Kowalski",
+    "Lamarr",
+    "Lamport",
+    "Liskov",
+    "Lovelace",
+    "McCarthy",
+    "Moore",
+    "Müller",
+    "Naur",
+    "Nguyen",
+    "O'Neil",
+    "Perlman",
+    "Pike",
+    "Rajan",
+    "Ritchie",
+    "Shannon",
+    "Silva",
+    "Steele",
+    "Thompson",
+    "Torvalds",
+    "Turing",
+    "van Rossum",
+    "Wilson",
+    "Wirth",
+];
+
+/// The user with this number.
+fn user(number: u64) -> NewUser {
+    let first = FIRST_NAMES[(number % FIRST_NAMES.len() as u64) as usize];
+    let last = LAST_NAMES[(number / FIRST_NAMES.len() as u64 % LAST_NAMES.len() as u64) as usize];
+    let mailbox = format!("{first}.{last}").replace([' ', '\''], "");
+    NewUser {
+        name: UserName::stored(format!("{first} {last}")),
+        email: Email::stored(format!("{mailbox}.{number}@example.com")),
+    }
+}
+
+/// Fills the database with the users 1 to `count`. Shows a bar on a terminal, and plain lines elsewhere.
+///
+/// # Errors
+/// When the database cannot be reached or refuses.
+pub fn seed(settings: &Settings, count: NonZeroU64) -> Result<(), SeedError> {
+    let start = Instant::now();
+    let created = if std::io::stdout().is_terminal() {
+        let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} users, {per_sec}, {eta} left");
+        let bar = ProgressBar::new(count.get()).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let created = storage::seed(settings, count, user, |done| bar.set_position(done));
+        bar.finish_and_clear();
+        created?
+    } else {
+        let mut tenths = 0;
+        storage::seed(settings, count, user, |done| {
+            let now = done.saturating_mul(10) / count;
+            if now > tenths {
+                tenths = now;
+                println!("{done} of {count} users");
+            }
+        })?
+    };
+    let there = count.get() - created;
+    println!(
+        "created {created} users in {:.1} s; {there} were there already",
+        start.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_made_up_user_would_be_accepted() {
+        for number in 1..=5_000 {
+            let NewUser { name, email } = user(number);
+            assert!(
+                NewUser::parse(name.into_string(), email.into_string()).is_ok(),
+                "{number}"
+            );
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Creates users.
+
+use std::collections::HashMap;
+
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, SingleValue, Text, Timestamp as SqlTimestamp};
+use diesel::sqlite::SqliteConnection;
+
+use super::row::Moment;
+use super::schema::users;
+use crate::users::{Error, Folded, NewUser, Timestamp, User, UserId, Version};
+
+/// A user to create, with the keys that it is stored under: folded by the caller's thread, not by the actor's.
+pub(super) struct NewRow {
+    new: NewUser,
+    name_key: Folded,
+    email_key: Folded,
+}
+
+impl From<NewUser> for NewRow {
+    fn from(new: NewUser) -> Self {
+        Self {
+            name_key: new.name.key(),
+            email_key: new.email.key(),
+            new,
+        }
+    }
+}
+
+impl NewRow {
+    pub(super) const fn email_key(&self) -> &Folded {
+        &self.email_key
+    }
+
+    /// The user that this row became.
+    fn stored_as(&self, id: i64, now: Timestamp) -> User {
+        User {
+            id: UserId::stored(id),
+            name: self.new.name.clone(),
+            email: self.new.email.clone(),
+            version: Version::FIRST,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
+/// Creates one user.
+pub(super) fn create_one(
+    sqlite: &mut SqliteConnection,
+    row: &NewRow,
+    now: Timestamp,
+) -> QueryResult<Result<User, Error>> {
+    let id = diesel::insert_into(users::table)
+        .values((
+            users::name.eq(row.new.name.as_str()),
+            users::name_key.eq(row.name_key.as_str()),
+            users::email.eq(row.new.email.as_str()),
+            users::email_key.eq(row.email_key.as_str()),
+            users::version.eq(Version::FIRST.0),
+            users::created_at.eq(Moment(now)),
+            users::updated_at.eq(Moment(now)),
+        ))
+        .on_conflict_do_nothing()
+        .returning(users::id)
+        .get_result::<i64>(sqlite)
+        .optional()?;
+    Ok(id.map(|id| row.stored_as(id, now)).ok_or(Error::EmailTaken))
+}
+
+/// Creates many users in one statement, in the order given; each address may be among them once only.
+///
+/// The values travel as one array a column: the statement stays the same for every number of rows, and so stays prepared.
+pub(super) fn create_many(
+    postgres: &mut PgConnection,
+    rows: &[&NewRow],
+    now: Timestamp,
+) -> QueryResult<Vec<Result<User, Error>>> {
+    let column = |of: fn(&NewRow) -> &str| Vec::from_iter(rows.iter().map(|row| of(row)));
+    let version = Version::FIRST.0.into_sql::<diesel::sql_types::BigInt>();
+    let now_sql = Moment(now).into_sql::<SqlTimestamp>();
+    let created = diesel::select((
+        unnest::<Text, _>(column(|row| row.new.name.as_str())),
+        unnest::<Text, _>(column(|row| row.name_key.as_str())),
+        unnest::<Text, _>(column(|row| row.new.email.as_str())),
+        unnest::<Text, _>(column(|row| row.email_key.as_str())),
+        version,
+        now_sql,
+        now_sql,
+    ))
+    .insert_into(users::table)
+    .into_columns((
+        users::name,
+        users::name_key,
+        users::email,
+        users::email_key,
+        users::version,
+        users::created_at,
+        users::updated_at,
+    ))
+    .on_conflict_do_nothing()
+    .returning((users::email_key, users::id))
+    .load(postgres)?;
+    let created: HashMap<String, i64> = created.into_iter().collect();
+    let outcome = |row: &&NewRow| {
+        let id = created.get(row.email_key.as_str()).ok_or(Error::EmailTaken)?;
+        Ok(row.stored_as(*id, now))
+    };
+    Ok(rows.iter().map(outcome).collect())
+}
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// One row for each element. Several side by side in a SELECT advance together.
+    fn unnest<T: SingleValue>(values: Array<T>) -> T;
+}

@@ -1,0 +1,97 @@
+//! Look-ups: one user by id or by address.
+
+use std::collections::HashMap;
+
+use diesel::Connection as _;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+
+use super::connection::Connection;
+use super::lane::{BatchError, Outcome, Request};
+use super::row::UserRow;
+use super::schema::users;
+use crate::users::{Error, Folded, User, UserId};
+
+/// Which user to get.
+pub(super) enum Lookup {
+    Id(UserId),
+    Email(Folded),
+}
+
+impl Request for Lookup {
+    type Answer = Option<User>;
+
+    // Nothing is lost by not waiting for an answer to a question.
+    const TAKEN_TOO_LONG: Error = Error::Unavailable;
+
+    fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Outcome<Self>>, BatchError> {
+        match connection {
+            Connection::Sqlite(sqlite) => get_one_by_one(sqlite, batch),
+            Connection::Postgres(postgres) => get_together(postgres, batch),
+        }
+    }
+}
+
+/// On SQLite a statement costs no round trip: cached single look-ups inside one read transaction are the fastest.
+fn get_one_by_one(sqlite: &mut SqliteConnection, batch: &[&Lookup]) -> Result<Vec<Outcome<Lookup>>, BatchError> {
+    let get_one = |sqlite: &mut SqliteConnection, lookup: &Lookup| {
+        let row = match lookup {
+            Lookup::Id(id) => users::table
+                .find(id.get())
+                .select(UserRow::as_select())
+                .get_result(sqlite),
+            Lookup::Email(key) => users::table
+                .filter(users::email_key.eq(key.as_str()))
+                .select(UserRow::as_select())
+                .get_result(sqlite),
+        };
+        row.optional().map(|found| Ok(found.map(User::from)))
+    };
+    Ok(sqlite.transaction(|sqlite| {
+        batch
+            .iter()
+            .map(|lookup| get_one(sqlite, lookup))
+            .collect::<QueryResult<_>>()
+    })?)
+}
+
+/// On PostgreSQL one statement gets all that are asked for by id, and one all that are asked for by address. Each is a
+/// transaction of its own accord.
+fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Outcome<Lookup>>, BatchError> {
+    let mut ids = Vec::with_capacity(batch.len());
+    let mut keys = Vec::new();
+    for lookup in batch {
+        match lookup {
+            Lookup::Id(id) => ids.push(id.get()),
+            Lookup::Email(key) => keys.push(key.as_str()),
+        }
+    }
+    let by_id = get_by_ids(postgres, &ids)?;
+    let by_email = get_by_emails(postgres, &keys)?;
+    let answer = |lookup: &&Lookup| match lookup {
+        Lookup::Id(id) => by_id.get(&id.get()).cloned(),
+        Lookup::Email(key) => by_email.get(key.as_str()).cloned(),
+    };
+    Ok(batch.iter().map(answer).map(Ok).collect())
+}
+
+fn get_by_ids(postgres: &mut PgConnection, ids: &[i64]) -> QueryResult<HashMap<i64, User>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let query = users::table.filter(users::id.eq_any(ids)).select(UserRow::as_select());
+    let rows = query.load::<UserRow>(postgres)?;
+    Ok(rows.into_iter().map(|row| (row.id, row.into())).collect())
+}
+
+fn get_by_emails(postgres: &mut PgConnection, keys: &[&str]) -> QueryResult<HashMap<String, User>> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let query = users::table
+        .filter(users::email_key.eq_any(keys))
+        .select((users::email_key, UserRow::as_select()));
+    let rows = query.load::<(String, UserRow)>(postgres)?;
+    Ok(rows.into_iter().map(|(key, row)| (key, row.into())).collect())
+}

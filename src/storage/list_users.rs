@@ -1,0 +1,123 @@
+//! Page queries. Each is a statement of its own, in a lane of its own: a slow page never stands before a look-up.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, SqlOrd, SqlType, Text};
+
+use super::connection::{Connection, on_backend};
+use super::lane::{BatchError, Outcome, Request};
+use super::row::UserRow;
+use super::schema::users;
+use crate::users::{Error, Folded, Page, PageQuery, Start, User, UserId};
+
+impl Request for PageQuery {
+    type Answer = Page;
+
+    const TAKEN_TOO_LONG: Error = Error::Unavailable;
+
+    // A page gains nothing from its neighbours, and waits for them.
+    const MAX_BATCH: usize = 8;
+
+    fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Outcome<Self>>, BatchError> {
+        connection.begin_read()?;
+        let pages = batch
+            .iter()
+            .map(|query| read_page(connection, query).map(Ok))
+            .collect::<QueryResult<_>>()?;
+        connection.commit()?;
+        Ok(pages)
+    }
+}
+
+fn read_page(connection: &mut Connection, query: &PageQuery) -> QueryResult<Page> {
+    let size = usize::from(query.size.get());
+    // One more than asked for tells whether there is a next page.
+    let limit = i64::from(query.size.get()) + 1;
+    let mut rows = match &query.start {
+        Start::Offset(offset) => by_offset(connection, *offset, limit),
+        Start::AfterId(id) => after_id(connection, *id, limit),
+        Start::ByName { prefix, after } => by_name(connection, prefix, after.as_ref(), limit),
+    }?;
+    let more = rows.len() > size;
+    rows.truncate(size);
+    let total = query.count.then(|| count(connection, &query.start)).transpose()?;
+    Ok(Page {
+        users: rows.into_iter().map(User::from).collect(),
+        more,
+        total,
+    })
+}
+
+fn by_offset(connection: &mut Connection, offset: i64, limit: i64) -> QueryResult<Vec<UserRow>> {
+    on_backend!(connection, |connection| {
+        users::table
+            .order(users::id)
+            .offset(offset)
+            .limit(limit)
+            .select(UserRow::as_select())
+            .load(connection)
+    })
+}
+
+fn after_id(connection: &mut Connection, id: UserId, limit: i64) -> QueryResult<Vec<UserRow>> {
+    on_backend!(connection, |connection| {
+        let after = users::table.filter(users::id.gt(id.get()));
+        after
+            .order(users::id)
+            .limit(limit)
+            .select(UserRow::as_select())
+            .load(connection)
+    })
+}
+
+fn by_name(
+    connection: &mut Connection,
+    prefix: &Folded,
+    after: Option<&(Folded, UserId)>,
+    limit: i64,
+) -> QueryResult<Vec<UserRow>> {
+    // Ids start at 1: (prefix, 0) comes before every name that starts with the prefix.
+    let (name, id) = after.map_or((prefix, 0), |(name, id)| (name, id.get()));
+    let here = position(users::name_key, users::id);
+    on_backend!(connection, |connection| {
+        let mut query = users::table
+            .filter(here.gt(position(name.as_str(), id)))
+            .order((users::name_key, users::id))
+            .limit(limit)
+            .select(UserRow::as_select())
+            .into_boxed();
+        if let Some(end) = prefix.end_of_prefix() {
+            query = query.filter(users::name_key.lt(end));
+        }
+        query.load(connection)
+    })
+}
+
+fn count(connection: &mut Connection, start: &Start) -> QueryResult<i64> {
+    on_backend!(connection, |connection| {
+        let mut query = users::table.into_boxed();
+        if let Start::ByName { prefix, .. } = start {
+            query = query.filter(users::name_key.ge(prefix.as_str()));
+            if let Some(end) = prefix.end_of_prefix() {
+                query = query.filter(users::name_key.lt(end));
+            }
+        }
+        query.count().get_result(connection)
+    })
+}
+
+/// The SQL type of a row value such as `(name_key, id)`. Comparing two of them is one step into an index; the same spelt
+/// with AND and OR makes PostgreSQL read all users of one name to find the place among them.
+///
+/// `pub` only because the function below becomes so; this module is private.
+#[derive(SqlType)]
+#[diesel(postgres_type(name = "record"), sqlite_type(name = "Binary"))]
+pub struct Position;
+
+impl SqlOrd for Position {}
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// A row value is written as a call of a function without a name; Diesel has no other way to say it on both databases.
+    #[sql_name = ""]
+    fn position(name_key: Text, id: BigInt) -> Position;
+}

@@ -1,0 +1,144 @@
+//! Users in a database: the connection, the statements, and the actors that run them in batches.
+//!
+//! [`Storage`] is the handle that the use cases call. Each method puts one message into a lane's mailbox ([`lane`]); a
+//! database actor ([`actor`]) takes whatever is waiting there, runs it as one batch in one transaction, and answers each
+//! caller ([`reply`]). Nothing here knows HTTP.
+
+mod actor;
+mod connection;
+mod create_users;
+mod delete_users;
+mod get_users;
+mod keeper;
+mod lane;
+mod list_users;
+mod migrations;
+mod pool;
+mod reply;
+mod row;
+mod schema;
+mod seed;
+mod update_users;
+mod waves;
+mod write_users;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use connection::DatabaseUrl;
+pub use keeper::{Check, Readiness};
+pub use migrations::{MigrateError, migrate};
+pub use seed::{SeedError, seed};
+
+use crate::users::{Changes, Error, Folded, NewUser, Page, PageQuery, User, UserId, Version};
+use delete_users::Delete;
+use get_users::Lookup;
+use keeper::Keeper;
+use lane::{Actors, Lane};
+use pool::Pool;
+use update_users::Update;
+use write_users::Write;
+
+/// How the storage works; every value is documented where it is configured.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub url: DatabaseUrl,
+    pub pool_size: u32,
+    pub lookup_actors: usize,
+    pub page_actors: usize,
+    pub mailbox: usize,
+    pub max_batch: usize,
+    /// How long a caller waits for an answer, queueing included.
+    pub deadline: Duration,
+    pub connect_timeout: Duration,
+    pub auto_migrate: bool,
+}
+
+/// The users in the database. Cloning gives another handle to the same actors.
+///
+/// Every method fails with [`Error::Overloaded`] when the lane's mailbox is full or the deadline passes in it, and with
+/// [`Error::Unavailable`] when the database cannot be reached or is not migrated; both mean that nothing was executed. A
+/// write whose outcome was lost is [`Error::OutcomeUnknown`].
+#[derive(Clone)]
+pub struct Storage {
+    lookups: Lane<Lookup>,
+    pages: Lane<PageQuery>,
+    writes: Lane<Write>,
+    keeper: Arc<Keeper>,
+}
+
+impl Storage {
+    /// Starts the actors, and the keeper that connects and migrates. Returns at once: the database may come later.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(settings: &Settings) -> std::io::Result<(Self, Running)> {
+        let pool = Pool::new(settings);
+        let keeper = Arc::new(Keeper::default());
+        let mut actors = Actors::default();
+        let storage = Self {
+            lookups: actors.open_lane("lookups", settings.lookup_actors, settings, &pool, &keeper)?,
+            pages: actors.open_lane("pages", settings.page_actors, settings, &pool, &keeper)?,
+            // One writer: messages for one user keep their order, SQLite has one write lock, and on PostgreSQL one full
+            // batch costs less than two half-full ones.
+            writes: actors.open_lane("writes", 1, settings, &pool, &keeper)?,
+            keeper: Arc::clone(&keeper),
+        };
+        let keeper = keeper::spawn(keeper, pool, settings.auto_migrate)?;
+        Ok((storage, Running { actors, keeper }))
+    }
+
+    /// Creates a user; [`Error::EmailTaken`] when another one has the address.
+    pub async fn create_user(&self, new: NewUser) -> Result<User, Error> {
+        self.writes.ask(Write::Create(new.into())).await
+    }
+
+    /// Gets the user with this id.
+    pub async fn get_user(&self, id: UserId) -> Result<Option<User>, Error> {
+        self.lookups.ask(Lookup::Id(id)).await
+    }
+
+    /// Gets the user with this address.
+    pub async fn get_user_by_email(&self, email: Folded) -> Result<Option<User>, Error> {
+        self.lookups.ask(Lookup::Email(email)).await
+    }
+
+    /// Reads one page of users.
+    pub async fn list_users(&self, query: PageQuery) -> Result<Page, Error> {
+        self.pages.ask(query).await
+    }
+
+    /// Updates a user, if its version is the expected one; [`Error::NotFound`], [`Error::VersionMismatch`] or
+    /// [`Error::EmailTaken`] otherwise.
+    pub async fn update_user(&self, id: UserId, expected: Option<Version>, changes: Changes) -> Result<User, Error> {
+        self.writes.ask(Write::Update(Update::new(id, expected, changes))).await
+    }
+
+    /// Deletes a user, if its version is the expected one, and returns its last state; [`Error::NotFound`] or
+    /// [`Error::VersionMismatch`] otherwise.
+    pub async fn delete_user(&self, id: UserId, expected: Option<Version>) -> Result<User, Error> {
+        self.writes.ask(Write::Delete(Delete { id, expected })).await
+    }
+
+    /// Whether requests can be served, as the keeper saw it last. Never waits for the database.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.keeper.readiness()
+    }
+}
+
+/// The threads behind a [`Storage`].
+pub struct Running {
+    actors: Actors,
+    keeper: keeper::Handle,
+}
+
+impl Running {
+    /// Lets the actors finish what is in their mailboxes, and ends them; gives up after `patience`. Blocks.
+    ///
+    /// Returns whether all of them ended.
+    pub fn stop(self, patience: Duration) -> bool {
+        self.keeper.stop();
+        self.actors.stop(patience)
+    }
+}

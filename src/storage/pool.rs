@@ -1,0 +1,103 @@
+//! The r2d2 pool.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use r2d2::{ManageConnection, NopErrorHandler, PooledConnection};
+
+use super::Settings;
+use super::connection::{Connection, DatabaseUrl};
+
+/// A connection that is out of the pool.
+pub(super) type Pooled = PooledConnection<Manager>;
+
+/// The pool of all lanes. It connects when a connection is first needed, so it can be made before the database is there.
+#[derive(Clone)]
+pub(super) struct Pool {
+    connections: r2d2::Pool<Manager>,
+    generation: Arc<AtomicU64>,
+}
+
+impl Pool {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let generation = Arc::new(AtomicU64::new(0));
+        let manager = Manager {
+            url: settings.url.clone(),
+            patience: settings.deadline,
+            generation: Arc::clone(&generation),
+        };
+        let connections = r2d2::Pool::builder()
+            .max_size(settings.pool_size)
+            .min_idle(Some(0))
+            .idle_timeout(None)
+            .connection_timeout(settings.connect_timeout)
+            // Whoever asks for a connection and gets none says why; the pool's own threads need not say it too.
+            .error_handler(Box::new(NopErrorHandler))
+            .test_on_check_out(true)
+            .build_unchecked(manager);
+        Self {
+            connections,
+            generation,
+        }
+    }
+
+    /// Takes a connection, waiting at most `DB_CONNECT_TIMEOUT` for it.
+    pub(super) fn check_out(&self) -> Result<Pooled, r2d2::Error> {
+        self.connections.get()
+    }
+
+    /// One connection was found dead: those opened until now probably are too, and are not handed out again.
+    pub(super) fn suspect_all(&self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What the pool keeps.
+pub(super) struct Session {
+    pub(super) connection: Connection,
+    generation: u64,
+    discarded: bool,
+}
+
+impl Session {
+    /// Keeps the connection from going back to the pool.
+    pub(super) fn discard(&mut self) {
+        self.discarded = true;
+    }
+}
+
+/// Opens connections and tells the sound from the dead.
+pub(super) struct Manager {
+    url: DatabaseUrl,
+    patience: Duration,
+    generation: Arc<AtomicU64>,
+}
+
+impl ManageConnection for Manager {
+    type Connection = Session;
+    type Error = diesel::r2d2::Error;
+
+    fn connect(&self) -> Result<Session, Self::Error> {
+        let generation = self.generation.load(Ordering::Relaxed);
+        let connection = Connection::open(&self.url, self.patience)?;
+        Ok(Session {
+            connection,
+            generation,
+            discarded: false,
+        })
+    }
+
+    /// Not a ping, which would cost a round trip a batch and run outside of every timeout: only whether a connection of
+    /// the same age was found dead meanwhile.
+    fn is_valid(&self, session: &mut Session) -> Result<(), Self::Error> {
+        if session.generation == self.generation.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(diesel::ConnectionError::BadConnection("opened before the database was lost".to_owned()).into())
+    }
+
+    fn has_broken(&self, session: &mut Session) -> bool {
+        session.discarded
+    }
+}

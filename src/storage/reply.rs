@@ -1,0 +1,170 @@
+//! How an answer gets from an actor back to its caller, and how the two agree on who let go first.
+//!
+//! A plain oneshot cannot tell a caller whose deadline has passed if its message was still waiting (then it is certain
+//! that nothing was executed) or already taken. Here taking and giving up are steps of one state under one lock: exactly
+//! one of them wins.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// Makes the two ends.
+pub(super) fn pair<T>() -> (Reply<T>, Answer<T>) {
+    let slot = Arc::new(Mutex::new(State::Waiting(None)));
+    (
+        Reply {
+            slot: Arc::clone(&slot),
+        },
+        Answer { slot },
+    )
+}
+
+enum State<T> {
+    /// In the mailbox.
+    Waiting(Option<Waker>),
+    /// An actor is at it.
+    Taken(Option<Waker>),
+    Answered(T),
+    /// One end is gone: the caller without an answer, or the actor without giving one, or both after the answer.
+    Over,
+}
+
+type Slot<T> = Arc<Mutex<State<T>>>;
+
+/// Replaces the state by what `step` makes of it. No step panics, so a poisoned lock still holds a whole state.
+fn change<T, R>(slot: &Slot<T>, step: impl FnOnce(State<T>) -> (State<T>, R)) -> R {
+    let mut state = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    let (next, result) = step(std::mem::replace(&mut *state, State::Over));
+    *state = next;
+    result
+}
+
+/// The actor's end.
+pub(super) struct Reply<T> {
+    slot: Slot<T>,
+}
+
+impl<T> Reply<T> {
+    /// Claims the message for execution; false when its caller is gone, and then it must not be executed.
+    pub(super) fn take(&self) -> bool {
+        change(&self.slot, |state| match state {
+            State::Waiting(waker) => (State::Taken(waker), true),
+            other => (other, false),
+        })
+    }
+
+    /// Answers. Does nothing when the caller is gone.
+    pub(super) fn send(self, answer: T) {
+        self.finish(State::Answered(answer));
+    }
+
+    fn finish(&self, end: State<T>) {
+        let waker = change(&self.slot, |state| match state {
+            State::Waiting(waker) | State::Taken(waker) => (end, waker),
+            other => (other, None),
+        });
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl<T> Drop for Reply<T> {
+    fn drop(&mut self) {
+        self.finish(State::Over);
+    }
+}
+
+/// The caller's end: a future of the answer, `None` when the actor let go of the message without one.
+pub(super) struct Answer<T> {
+    slot: Slot<T>,
+}
+
+/// What a caller that stops waiting learns.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum GaveUp<T> {
+    /// The message was not taken, and never will be.
+    NeverTaken,
+    /// An actor had taken it: it may or may not be executed.
+    Taken,
+    /// The answer was there after all.
+    Answered(T),
+}
+
+impl<T> Answer<T> {
+    /// Stops waiting.
+    pub(super) fn give_up(self) -> GaveUp<T> {
+        change(&self.slot, |state| {
+            let outcome = match state {
+                State::Waiting(_) => GaveUp::NeverTaken,
+                State::Taken(_) | State::Over => GaveUp::Taken,
+                State::Answered(answer) => GaveUp::Answered(answer),
+            };
+            (State::Over, outcome)
+        })
+    }
+}
+
+impl<T> Future for Answer<T> {
+    type Output = Option<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        change(&self.slot, |state| match state {
+            State::Waiting(_) => (State::Waiting(Some(context.waker().clone())), Poll::Pending),
+            State::Taken(_) => (State::Taken(Some(context.waker().clone())), Poll::Pending),
+            State::Answered(answer) => (State::Over, Poll::Ready(Some(answer))),
+            State::Over => (State::Over, Poll::Ready(None)),
+        })
+    }
+}
+
+impl<T> Drop for Answer<T> {
+    fn drop(&mut self) {
+        // The old state is dropped after the lock is let go: a waker's drop may run code of others.
+        drop(change(&self.slot, |state| (State::Over, state)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_arrives() {
+        let (reply, answer) = pair();
+        let waiting = tokio::spawn(answer);
+        assert!(reply.take());
+        reply.send(7);
+        assert_eq!(waiting.await.unwrap(), Some(7));
+    }
+
+    #[tokio::test]
+    async fn a_reply_that_is_dropped_ends_the_wait() {
+        let (reply, answer) = pair::<()>();
+        drop(reply);
+        assert_eq!(answer.await, None);
+    }
+
+    #[test]
+    fn a_message_whose_caller_is_gone_is_not_taken() {
+        let (reply, answer) = pair::<()>();
+        drop(answer);
+        assert!(!reply.take());
+    }
+
+    #[test]
+    fn giving_up_tells_whether_the_message_was_taken() {
+        let (reply, answer) = pair::<()>();
+        assert_eq!(answer.give_up(), GaveUp::NeverTaken);
+        assert!(!reply.take());
+
+        let (reply, answer) = pair::<()>();
+        assert!(reply.take());
+        assert_eq!(answer.give_up(), GaveUp::Taken);
+
+        let (reply, answer) = pair();
+        assert!(reply.take());
+        reply.send(7);
+        assert_eq!(answer.give_up(), GaveUp::Answered(7));
+    }
+}

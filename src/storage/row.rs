@@ -1,0 +1,85 @@
+//! How a user lies in the database.
+
+use std::io::Write as _;
+
+use chrono::{DateTime, NaiveDateTime};
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::pg::data_types::PgTimestamp;
+use diesel::pg::{Pg, PgValue};
+use diesel::prelude::*;
+use diesel::serialize::{self, IsNull, Output, ToSql};
+use diesel::sql_types;
+use diesel::sqlite::{Sqlite, SqliteValue};
+
+use super::schema::users;
+use crate::users::{Email, Timestamp, User, UserId, UserName, Version};
+
+/// The columns that make a [`User`].
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users)]
+pub(super) struct UserRow {
+    pub(super) id: i64,
+    name: String,
+    email: String,
+    pub(super) version: i64,
+    created_at: Moment,
+    updated_at: Moment,
+}
+
+/// The SQL types of a [`UserRow`], in its order.
+pub(super) type UserColumns = diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<UserRow, Pg>>;
+
+impl From<UserRow> for User {
+    fn from(row: UserRow) -> Self {
+        Self {
+            id: UserId::stored(row.id),
+            name: UserName::stored(row.name),
+            email: Email::stored(row.email),
+            version: Version(row.version),
+            created_at: row.created_at.0,
+            updated_at: row.updated_at.0,
+        }
+    }
+}
+
+/// A [`Timestamp`] as a column. Not chrono's type, which tries one text format after the other when it reads from SQLite:
+/// here there is one, `2026-01-31 12:00:00.000001`.
+#[derive(Clone, Copy, Debug, AsExpression, FromSqlRow)]
+#[diesel(sql_type = sql_types::Timestamp)]
+pub(super) struct Moment(pub(super) Timestamp);
+
+/// PostgreSQL counts from 2000-01-01.
+const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
+const SQLITE_FORMAT: &str = "%Y-%m-%d %H:%M:%S%.6f";
+
+impl ToSql<sql_types::Timestamp, Pg> for Moment {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        let micros = self.0.unix_micros() - POSTGRES_EPOCH;
+        out.write_all(&micros.to_be_bytes())?;
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<sql_types::Timestamp, Pg> for Moment {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        let PgTimestamp(micros) = FromSql::<sql_types::Timestamp, Pg>::from_sql(value)?;
+        Ok(Self(Timestamp::from_unix_micros(micros + POSTGRES_EPOCH)))
+    }
+}
+
+impl ToSql<sql_types::Timestamp, Sqlite> for Moment {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        let moment = DateTime::from_timestamp_micros(self.0.unix_micros()).ok_or("a year beyond the calendar")?;
+        out.set_value(moment.format(SQLITE_FORMAT).to_string());
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<sql_types::Timestamp, Sqlite> for Moment {
+    fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
+        let text = <String as FromSql<sql_types::Text, Sqlite>>::from_sql(value)?;
+        let moment = NaiveDateTime::parse_from_str(&text, SQLITE_FORMAT)?;
+        Ok(Self(Timestamp::from_unix_micros(moment.and_utc().timestamp_micros())))
+    }
+}

@@ -1,0 +1,210 @@
+//! Updates users, each if its version is the expected one.
+
+use std::collections::HashMap;
+
+use diesel::pg::{Pg, PgConnection};
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamp as SqlTimestamp};
+use diesel::sqlite::SqliteConnection;
+
+use super::row::{Moment, UserColumns, UserRow};
+use super::schema::users;
+use crate::users::{Changes, Error, Folded, Timestamp, User, UserId, Version};
+
+/// A user to update, with the keys that follow from the changes.
+pub(super) struct Update {
+    pub(super) id: UserId,
+    pub(super) expected: Option<Version>,
+    changes: Changes,
+    name_key: Option<Folded>,
+    email_key: Option<Folded>,
+}
+
+impl Update {
+    pub(super) fn new(id: UserId, expected: Option<Version>, changes: Changes) -> Self {
+        let name_key = changes.name.as_ref().map(crate::users::UserName::key);
+        let email_key = changes.email.as_ref().map(crate::users::Email::key);
+        Self {
+            id,
+            expected,
+            changes,
+            name_key,
+            email_key,
+        }
+    }
+
+    pub(super) const fn email_key(&self) -> Option<&Folded> {
+        self.email_key.as_ref()
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.changes.name.as_ref().map(crate::users::UserName::as_str)
+    }
+
+    fn email(&self) -> Option<&str> {
+        self.changes.email.as_ref().map(crate::users::Email::as_str)
+    }
+}
+
+/// Updates one user.
+pub(super) fn update_one(
+    sqlite: &mut SqliteConnection,
+    update: &Update,
+    now: Timestamp,
+) -> QueryResult<Result<User, Error>> {
+    let target = users::table.find(update.id.get()).filter(is_expected(update.expected));
+    let updated = diesel::update(target)
+        .set((
+            update.name().map(|name| users::name.eq(name)),
+            update.name_key.as_ref().map(|key| users::name_key.eq(key.as_str())),
+            update.email().map(|email| users::email.eq(email)),
+            update.email_key.as_ref().map(|key| users::email_key.eq(key.as_str())),
+            users::version.eq(users::version + 1),
+            users::updated_at.eq(Moment(now)),
+        ))
+        .returning(UserRow::as_returning())
+        .get_result::<UserRow>(sqlite)
+        .optional();
+    match updated {
+        Ok(Some(row)) => Ok(Ok(row.into())),
+        Ok(None) => why_not(sqlite, update.id).map(Err),
+        // SQLite undoes the statement, not the transaction.
+        Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Ok(Err(Error::EmailTaken)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Matches the expected version, or any when none is expected.
+#[diesel::dsl::auto_type(no_type_alias)]
+pub(super) fn is_expected(expected: Option<Version>) -> _ {
+    let any: bool = expected.is_none();
+    let version: i64 = expected.map_or(0, number);
+    any.into_sql::<Bool>().or(users::version.eq(version))
+}
+
+const fn number(version: Version) -> i64 {
+    version.0
+}
+
+/// Why a statement that names a user and its expected version met no row.
+pub(super) fn why_not(sqlite: &mut SqliteConnection, id: UserId) -> QueryResult<Error> {
+    let exists = diesel::select(diesel::dsl::exists(users::table.find(id.get()))).get_result(sqlite)?;
+    Ok(if exists {
+        Error::VersionMismatch
+    } else {
+        Error::NotFound
+    })
+}
+
+/// Locks users against other transactions, in the order of their ids, so that two replicas which change the same users
+/// never wait for each other in a circle. Returns the versions of those that exist.
+pub(super) fn lock(postgres: &mut PgConnection, ids: &[i64]) -> QueryResult<HashMap<i64, i64>> {
+    let query = users::table
+        .filter(users::id.eq_any(ids))
+        .order(users::id)
+        .select((users::id, users::version));
+    Ok(query.for_update().load(postgres)?.into_iter().collect())
+}
+
+/// Updates many users in one statement. They are locked, and `versions` holds what the lock found; each user and each
+/// address may be among them once only.
+pub(super) fn update_many(
+    postgres: &mut PgConnection,
+    updates: &[&Update],
+    versions: &HashMap<i64, i64>,
+    now: Timestamp,
+) -> QueryResult<Vec<Result<User, Error>>> {
+    let rows = UpdateMany::new(updates, now).load::<UserRow>(postgres)?;
+    let mut updated: HashMap<i64, User> = rows.into_iter().map(|row| (row.id, row.into())).collect();
+    let outcome = |update: &&Update| {
+        let id = update.id.get();
+        updated.remove(&id).ok_or_else(|| match versions.get(&id) {
+            None => Error::NotFound,
+            Some(version) if update.expected.is_some_and(|expected| expected.0 != *version) => Error::VersionMismatch,
+            // The row is there and its version is right: only the address stands in the way.
+            Some(_) => Error::EmailTaken,
+        })
+    };
+    Ok(updates.iter().map(outcome).collect())
+}
+
+/// SQL text, because Diesel has no `UPDATE ... FROM`. The values travel as one array a column, so that the statement stays
+/// prepared whatever the number of rows.
+///
+/// An address that another user has is left out by the statement rather than found by failing it. Should another replica
+/// take it in the same moment, the unique index fails the batch, and its messages are tried again one by one.
+struct UpdateMany<'a> {
+    ids: Vec<i64>,
+    expected: Vec<Option<i64>>,
+    names: Vec<Option<&'a str>>,
+    name_keys: Vec<Option<&'a str>>,
+    emails: Vec<Option<&'a str>>,
+    email_keys: Vec<Option<&'a str>>,
+    now: Moment,
+}
+
+impl<'a> UpdateMany<'a> {
+    fn new(updates: &[&'a Update], now: Timestamp) -> Self {
+        Self {
+            ids: updates.iter().map(|update| update.id.get()).collect(),
+            expected: updates.iter().map(|update| update.expected.map(number)).collect(),
+            names: updates.iter().map(|update| update.name()).collect(),
+            name_keys: updates
+                .iter()
+                .map(|update| update.name_key.as_ref().map(Folded::as_str))
+                .collect(),
+            emails: updates.iter().map(|update| update.email()).collect(),
+            email_keys: updates
+                .iter()
+                .map(|update| update.email_key.as_ref().map(Folded::as_str))
+                .collect(),
+            now: Moment(now),
+        }
+    }
+}
+
+impl QueryFragment<Pg> for UpdateMany<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "UPDATE users SET
+                name = coalesce(wanted.name, users.name),
+                name_key = coalesce(wanted.name_key, users.name_key),
+                email = coalesce(wanted.email, users.email),
+                email_key = coalesce(wanted.email_key, users.email_key),
+                version = users.version + 1,
+                updated_at = ",
+        );
+        out.push_bind_param::<SqlTimestamp, _>(&self.now)?;
+        out.push_sql(" FROM unnest(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.expected)?;
+        for texts in [&self.names, &self.name_keys, &self.emails, &self.email_keys] {
+            out.push_sql(", ");
+            out.push_bind_param::<Array<Nullable<Text>>, _>(texts)?;
+        }
+        out.push_sql(
+            ") AS wanted (id, version, name, name_key, email, email_key)
+            WHERE users.id = wanted.id
+                AND (wanted.version IS NULL OR users.version = wanted.version)
+                AND (wanted.email_key IS NULL OR NOT EXISTS (
+                    SELECT FROM users AS other WHERE other.email_key = wanted.email_key AND other.id <> wanted.id))
+            RETURNING users.id, users.name, users.email, users.version, users.created_at, users.updated_at",
+        );
+        Ok(())
+    }
+}
+
+impl QueryId for UpdateMany<'_> {
+    type QueryId = UpdateMany<'static>;
+
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl Query for UpdateMany<'_> {
+    type SqlType = UserColumns;
+}
+
+impl<C> RunQueryDsl<C> for UpdateMany<'_> {}

@@ -1,0 +1,52 @@
+/// Why a use case did not do what was asked. The texts are for the caller: no internal detail is in them. The cause of
+/// our own faults is logged where it happened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("the user is not valid")]
+    Invalid(Vec<FieldError>),
+    #[error("no user has this id")]
+    NotFound,
+    #[error("another user has this email")]
+    EmailTaken,
+    #[error("the user has changed since the version you know")]
+    VersionMismatch,
+    #[error("the page token is damaged or belongs to other filters")]
+    InvalidPageToken,
+    /// Not executed: more is waiting than can be answered in time.
+    #[error("the service is overloaded; nothing was changed")]
+    Overloaded,
+    /// Not executed: the database cannot be reached or is not ready.
+    #[error("the database is not available; nothing was changed")]
+    Unavailable,
+    /// The change may or may not have happened; repeating it blindly could do it twice.
+    #[error("the answer of the database was lost; the change may or may not have happened")]
+    OutcomeUnknown,
+    /// Our fault; nothing was changed.
+    #[error("an internal error; nothing was changed")]
+    Internal,
+}
+
+/// What is wrong with one field of a user.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {detail}")]
+pub struct FieldError {
+    /// The field's name in the API; empty for the user as a whole.
+    pub field: String,
+    /// A phrase that completes "the field ...".
+    pub detail: &'static str,
+}
+
+impl FieldError {
+    pub(crate) fn new(field: impl Into<String>, detail: &'static str) -> Self {
+        Self {
+            field: field.into(),
+            detail,
+        }
+    }
+}
+
+impl From<Vec<FieldError>> for Error {
+    fn from(fields: Vec<FieldError>) -> Self {
+        Self::Invalid(fields)
+    }
+}

@@ -1,0 +1,56 @@
+use std::fmt;
+
+/// The number of a user: 1 or more, given by the database, never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(i64);
+
+/// The text is not a whole number from 1 to 2^63 - 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a user id is a whole number from 1 to 9223372036854775807")]
+pub struct InvalidUserId;
+
+impl UserId {
+    /// Parses decimal digits: no sign, no spaces.
+    ///
+    /// # Errors
+    /// [`InvalidUserId`] for anything else, 0 included.
+    pub fn parse(text: &str) -> Result<Self, InvalidUserId> {
+        // `i64::from_str` takes a leading `+`; a path has one spelling of an id only.
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(InvalidUserId);
+        }
+        text.parse().ok().filter(|&id| id > 0).map(Self).ok_or(InvalidUserId)
+    }
+
+    /// An id that the database gave.
+    #[must_use]
+    pub const fn stored(id: i64) -> Self {
+        Self(id)
+    }
+
+    /// The number itself.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_positive_numbers_only() {
+        assert_eq!(UserId::parse("1"), Ok(UserId(1)));
+        assert_eq!(UserId::parse("9223372036854775807"), Ok(UserId(i64::MAX)));
+        for text in ["", "0", "-1", "+1", "abc", "1.0", " 1", "9223372036854775808"] {
+            assert_eq!(UserId::parse(text), Err(InvalidUserId), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+use super::{FieldError, Folded};
+
+/// What a user is called: 1 to 100 characters without surrounding white space and without control characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserName(String);
+
+impl UserName {
+    /// The longest name, in Unicode scalar values.
+    pub const MAX_CHARS: usize = 100;
+
+    /// Trims and parses a name.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words for the caller.
+    pub fn parse(text: String) -> Result<Self, FieldError> {
+        let trimmed = text.trim();
+        if trimmed.is_empty() {
+            return Err(FieldError::new("name", "must not be empty"));
+        }
+        // A character has at least one byte: the count is needed only for texts longer than that.
+        if trimmed.len() > Self::MAX_CHARS && trimmed.chars().count() > Self::MAX_CHARS {
+            return Err(FieldError::new("name", "must have at most 100 characters"));
+        }
+        if trimmed.chars().any(char::is_control) {
+            return Err(FieldError::new("name", "must not contain control characters"));
+        }
+        Ok(Self(if trimmed.len() == text.len() {
+            text
+        } else {
+            trimmed.to_owned()
+        }))
+    }
+
+    /// A name that was parsed before it was stored.
+    #[must_use]
+    pub const fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The name as given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What names are searched and ordered by.
+    #[must_use]
+    pub fn key(&self) -> Folded {
+        Folded::new(&self.0)
+    }
+
+    /// The name as given.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_trimmed_and_otherwise_kept() {
+        assert_eq!(
+            UserName::parse("  Ada Lovelace\n".into()).unwrap().as_str(),
+            "Ada Lovelace"
+        );
+        assert_eq!(UserName::parse("Ṕ".repeat(100)).unwrap().as_str(), "Ṕ".repeat(100));
+    }
+
+    #[test]
+    fn refuses_what_is_empty_long_or_unprintable() {
+        for text in [
+            "",
+            " \t ",
+            &"x".repeat(101),
+            &"Ṕ".repeat(101),
+            "a\0b",
+            "a\nb",
+            "a\u{85}b",
+        ] {
+            assert!(UserName::parse(text.to_owned()).is_err(), "{text:?}");
+        }
+    }
+}
