@@ -1,4 +1,9 @@
 //! The command line.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "these are the answers to a person at a terminal"
+)]
 
 use std::fmt::Display;
 use std::num::NonZeroU64;
@@ -39,12 +44,15 @@ enum Command {
 const BAD_CONFIGURATION: u8 = 2;
 
 /// Does what the command line says.
+#[must_use]
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let config = match Config::from_environment() {
         Ok(config) => config,
         Err(mistakes) => {
-            mistakes.iter().for_each(|mistake| eprintln!("{mistake}"));
+            for mistake in mistakes {
+                eprintln!("{mistake}");
+            }
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };

@@ -56,7 +56,7 @@ impl Config {
     /// Every mistake, not only the first.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<Mistake>> {
         let mut reader = Reader {
-            lookup: Box::new(lookup),
+            lookup: &lookup,
             mistakes: Vec::new(),
             effective: Vec::new(),
         };
@@ -84,7 +84,7 @@ impl fmt::Display for Config {
 }
 
 struct Reader<'a> {
-    lookup: Box<dyn Fn(&str) -> Option<String> + 'a>,
+    lookup: &'a dyn Fn(&str) -> Option<String>,
     mistakes: Vec<Mistake>,
     effective: Vec<(&'static str, String)>,
 }

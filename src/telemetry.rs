@@ -1,4 +1,4 @@
-//! Logs: the `log` facade to env_logger, on stderr.
+//! Logs: the `log` facade to `env_logger`, on stderr.
 
 use std::io::Write as _;
 
@@ -19,12 +19,12 @@ pub enum LogFormat {
 /// Which lines are written, and how.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// In env_logger's syntax, such as `info` or `warn,user_service=debug`.
+    /// In `env_logger`'s syntax, such as `info` or `warn,user_service=debug`.
     pub level: String,
     pub format: LogFormat,
 }
 
-/// Whether the text is in env_logger's filter syntax.
+/// Whether the text is in `env_logger`'s filter syntax.
 #[must_use]
 pub fn is_log_level(text: &str) -> bool {
     env_filter::Builder::new().try_parse(text).is_ok()

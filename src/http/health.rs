@@ -48,7 +48,8 @@ pub(super) async fn health() -> HttpResponse {
 
 /// Whether requests can be served.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Ready {
+#[schema(as = Ready)]
+pub(super) struct ReadyBody {
     ready: bool,
     /// What stands in the way: `database`, `migrations` or `shutdown`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,11 +61,11 @@ pub(super) struct Ready {
 /// Whether requests can be served: the database answers, its schema is up to date, and the service is not shutting down.
 /// Answers at once with what was last seen, a second ago at most.
 #[utoipa::path(get, path = "/ready", tag = "operations", responses(
-    (status = OK, description = "They can.", body = Ready),
-    (status = SERVICE_UNAVAILABLE, description = "They cannot; the failing check is named.", body = Ready)))]
+    (status = OK, description = "They can.", body = ReadyBody),
+    (status = SERVICE_UNAVAILABLE, description = "They cannot; the failing check is named.", body = ReadyBody)))]
 pub(super) async fn ready(storage: web::Data<Storage>, draining: web::Data<Draining>) -> HttpResponse {
     let failing = |check, detail| {
-        let body = Ready {
+        let body = ReadyBody {
             ready: false,
             failing: Some(check),
             detail: Some(detail),
@@ -75,7 +76,7 @@ pub(super) async fn ready(storage: web::Data<Storage>, draining: web::Data<Drain
         return failing("shutdown", "the service is shutting down");
     }
     match storage.readiness() {
-        Readiness::Ready => HttpResponse::Ok().json(Ready {
+        Readiness::Ready => HttpResponse::Ok().json(ReadyBody {
             ready: true,
             failing: None,
             detail: None,

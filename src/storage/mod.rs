@@ -67,6 +67,10 @@ pub struct Storage {
     keeper: Arc<Keeper>,
 }
 
+#[expect(
+    clippy::missing_errors_doc,
+    reason = "what all methods share is said once, above; each says the rest"
+)]
 impl Storage {
     /// Starts the actors, and the keeper that connects and migrates. Returns at once: the database may come later.
     ///
@@ -137,6 +141,7 @@ impl Running {
     /// Lets the actors finish what is in their mailboxes, and ends them; gives up after `patience`. Blocks.
     ///
     /// Returns whether all of them ended.
+    #[must_use]
     pub fn stop(self, patience: Duration) -> bool {
         self.keeper.stop();
         self.actors.stop(patience)
