@@ -1,9 +1,5 @@
 //! The command line.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "these are the answers to a person at a terminal"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "these are the answers to a person at a terminal")]
 
 use std::fmt::Display;
 use std::num::NonZeroU64;

@@ -40,13 +40,8 @@ impl Config {
             Err(error) => Err(error),
         };
         // What the file holds may be secret, so the mistake does not show it.
-        let file = file.map_err(|_| {
-            vec![Mistake {
-                name: ".env",
-                held: "...".into(),
-                takes: "lines of NAME=value",
-            }]
-        })?;
+        let file =
+            file.map_err(|_| vec![Mistake { name: ".env", held: "...".into(), takes: "lines of NAME=value" }])?;
         Self::read(|name| std::env::var(name).ok().or_else(|| file.get(name).cloned()))
     }
 
@@ -55,33 +50,24 @@ impl Config {
     /// # Errors
     /// Every mistake, not only the first.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<Mistake>> {
-        let mut reader = Reader {
-            lookup: &lookup,
-            mistakes: Vec::new(),
-            effective: Vec::new(),
-        };
+        let mut reader = Reader { lookup: &lookup, mistakes: Vec::new(), effective: Vec::new() };
         let config = (reader.http(), reader.storage(), reader.shutdown(), reader.telemetry());
         let (Some(http), Some(storage), Some(shutdown), Some(telemetry)) = config else {
             return Err(reader.mistakes);
         };
-        Ok(Self {
-            http,
-            storage,
-            shutdown,
-            telemetry,
-            effective: reader.effective,
-        })
+        Ok(Self { http, storage, shutdown, telemetry, effective: reader.effective })
     }
 }
 
 /// The effective configuration in the format of `.env`, without secrets.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.effective
-            .iter()
-            .try_for_each(|(name, value)| writeln!(f, "{name}={value}"))
+        self.effective.iter().try_for_each(|(name, value)| writeln!(f, "{name}={value}"))
     }
 }
+
+/// Nothing here should take longer.
+const MAX_DURATION: Duration = Duration::from_hours(1);
 
 struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
@@ -92,12 +78,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn http(&mut self) -> Option<http::Settings> {
         let host = self.value("SERVER_HOST", "127.0.0.1", "a host name or an IP address", host);
-        let port = self.value(
-            "SERVER_PORT",
-            "3000",
-            "a port, 0 to 65535 (0 picks a free one)",
-            |text| text.parse().ok(),
-        );
+        let port =
+            self.value("SERVER_PORT", "3000", "a port, 0 to 65535 (0 picks a free one)", |text| text.parse().ok());
         let workers = self.count("SERVER_WORKERS", &cores().to_string(), 512);
         let max_connections = self.count("MAX_CONNECTIONS", "10000", 1_000_000);
         let max_body_bytes = self.count("MAX_BODY_BYTES", "65536", 16 << 20);
@@ -142,28 +124,21 @@ impl Reader<'_> {
     }
 
     fn shutdown(&mut self) -> Option<server::ShutdownSettings> {
-        let delay = self.duration("SHUTDOWN_DELAY", "1s");
+        let delay = self.delay("SHUTDOWN_DELAY", "1s");
         let grace = self.duration("SHUTDOWN_GRACE", "20s");
-        Some(server::ShutdownSettings {
-            delay: delay?,
-            grace: grace?,
-        })
+        Some(server::ShutdownSettings { delay: delay?, grace: grace? })
     }
 
     fn telemetry(&mut self) -> Option<telemetry::Settings> {
         let takes = "env_logger's filter syntax, such as info or warn,user_service=debug";
-        let level = self.value("LOG_LEVEL", "info", takes, |text| {
-            telemetry::is_log_level(text).then(|| text.to_owned())
-        });
+        let level =
+            self.value("LOG_LEVEL", "info", takes, |text| telemetry::is_log_level(text).then(|| text.to_owned()));
         let format = self.value("LOG_FORMAT", "text", "text or json", |text| match text {
             "text" => Some(LogFormat::Text),
             "json" => Some(LogFormat::Json),
             _ => None,
         });
-        Some(telemetry::Settings {
-            level: level?,
-            format: format?,
-        })
+        Some(telemetry::Settings { level: level?, format: format? })
     }
 
     /// Its value may hold a password, whether it is right or wrong: neither is shown as it stands.
@@ -176,9 +151,11 @@ impl Reader<'_> {
                 Some(url)
             }
             Err(takes) => {
-                let held = text
-                    .split_once("://")
-                    .map_or("***".to_owned(), |(scheme, _)| format!("{scheme}://***"));
+                let held = match text.split_once("://") {
+                    Some((scheme, _)) => format!("{scheme}://***"),
+                    None if text.contains(['@', '=']) => "***".to_owned(),
+                    None => text,
+                };
                 self.mistakes.push(Mistake { name, held, takes });
                 None
             }
@@ -191,14 +168,14 @@ impl Reader<'_> {
     }
 
     fn duration(&mut self, name: &'static str, default: &str) -> Option<Duration> {
-        let bounds = Duration::from_millis(1)..=Duration::from_hours(1);
-        let parse = |text: &str| humantime::parse_duration(text).ok();
-        self.value(
-            name,
-            default,
-            "a duration from 1ms to 1h, such as 500ms or 2s",
-            |text| parse(text).filter(|duration| bounds.contains(duration) || text == "0s"),
-        )
+        let bounds = Duration::from_millis(1)..=MAX_DURATION;
+        let takes = "a duration from 1ms to 1h, such as 500ms or 2s";
+        self.value(name, default, takes, |text| humantime::parse_duration(text).ok().filter(|it| bounds.contains(it)))
+    }
+
+    fn delay(&mut self, name: &'static str, default: &str) -> Option<Duration> {
+        let takes = "a duration from 0s to 1h, such as 500ms or 2s";
+        self.value(name, default, takes, |text| humantime::parse_duration(text).ok().filter(|it| *it <= MAX_DURATION))
     }
 
     fn value<T>(
@@ -224,9 +201,7 @@ impl Reader<'_> {
 }
 
 fn host(text: &str) -> Option<String> {
-    let plain = text
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte));
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte));
     plain.then(|| text.to_owned())
 }
 
@@ -253,12 +228,8 @@ mod tests {
 
     #[test]
     fn every_mistake_is_reported_at_once() {
-        let mistakes = read(&[
-            ("SERVER_PORT", "70000"),
-            ("DB_DEADLINE", "2"),
-            ("LOG_FORMAT", "xml"),
-            ("DB_MAILBOX", "0"),
-        ]);
+        let mistakes =
+            read(&[("SERVER_PORT", "70000"), ("DB_DEADLINE", "2"), ("LOG_FORMAT", "xml"), ("DB_MAILBOX", "0")]);
         let names = Vec::from_iter(mistakes.unwrap_err().iter().map(|mistake| mistake.name));
         assert_eq!(names, ["SERVER_PORT", "DB_MAILBOX", "DB_DEADLINE", "LOG_FORMAT"]);
     }

@@ -17,13 +17,6 @@ pub fn healthcheck(settings: &Settings) -> Result<(), ureq::Error> {
         "::" | "[::]" => "[::1]",
         host => host,
     };
-    let agent = ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .proxy(None)
-        .build()
-        .new_agent();
-    agent
-        .get(format!("http://{host}:{}/health", settings.port))
-        .call()
-        .map(drop)
+    let agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).proxy(None).build().new_agent();
+    agent.get(format!("http://{host}:{}/health", settings.port)).call().map(drop)
 }

@@ -13,9 +13,8 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub const UNMATCHED: &str = "unmatched";
 
 /// Seconds. A look-up takes tenths of a millisecond; the deadline is a few seconds.
-const DURATION_BUCKETS: [f64; 14] = [
-    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
-];
+const DURATION_BUCKETS: [f64; 14] =
+    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
 const REQUEST_LABELS: [&str; 3] = ["method", "route", "status"];
 
@@ -34,10 +33,8 @@ impl Metrics {
     /// When two have the same name.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let requests = IntCounterVec::new(
-            Opts::new("http_requests_total", "HTTP requests answered."),
-            &REQUEST_LABELS,
-        )?;
+        let requests =
+            IntCounterVec::new(Opts::new("http_requests_total", "HTTP requests answered."), &REQUEST_LABELS)?;
         let options = HistogramOpts::new(
             "http_request_duration_seconds",
             "Time from a request's head to its response's, without the transfer of bodies that are sent later.",
@@ -46,11 +43,7 @@ impl Metrics {
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(durations.clone()))?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
-        Ok(Self {
-            registry,
-            requests,
-            durations,
-        })
+        Ok(Self { registry, requests, durations })
     }
 
     /// Lets the series of a route's success exist, at zero, before its first request.
@@ -64,20 +57,16 @@ impl Metrics {
     pub fn observe_request(&self, method: &Method, route: &'static str, status: StatusCode, duration: Duration) {
         let labels = [method_label(method), route, status.as_str()];
         self.requests.with_label_values(&labels).inc();
-        self.durations
-            .with_label_values(&labels)
-            .observe(duration.as_secs_f64());
+        self.durations.with_label_values(&labels).observe(duration.as_secs_f64());
     }
 
     /// All metrics in Prometheus' text format.
     #[must_use]
     pub fn encode(&self) -> String {
-        TextEncoder::new()
-            .encode_to_string(&self.registry.gather())
-            .unwrap_or_else(|error| {
-                log::error!("cannot encode the metrics: {error}");
-                String::new()
-            })
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_else(|error| {
+            log::error!("cannot encode the metrics: {error}");
+            String::new()
+        })
     }
 }
 

@@ -27,9 +27,7 @@ struct MadeUp {
 impl MadeUp {
     fn new() -> Self {
         let with_last = |last| FIRST_NAMES.split_whitespace().map(move |first| (first, last));
-        Self {
-            names: LAST_NAMES.split_whitespace().flat_map(with_last).collect(),
-        }
+        Self { names: LAST_NAMES.split_whitespace().flat_map(with_last).collect() }
     }
 
     /// The user with this number.
@@ -69,10 +67,7 @@ pub fn seed(settings: &Settings, count: NonZeroU64) -> Result<(), SeedError> {
         })?
     };
     let there = count.get() - created;
-    println!(
-        "created {created} users in {:.1} s; {there} were there already",
-        start.elapsed().as_secs_f64()
-    );
+    println!("created {created} users in {:.1} s; {there} were there already", start.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -85,10 +80,7 @@ mod tests {
         let made_up = MadeUp::new();
         for number in 1..=5_000 {
             let NewUser { name, email } = made_up.user(number);
-            assert!(
-                NewUser::parse(name.into_string(), email.into_string()).is_ok(),
-                "{number}"
-            );
+            assert!(NewUser::parse(name.into_string(), email.into_string()).is_ok(), "{number}");
         }
     }
 }

@@ -44,7 +44,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let metrics = Metrics::new()?;
     let draining = Draining::default();
     let (storage, running) = Storage::start(&config.storage)?;
-    let server = listen(&config.http, &storage, &metrics, &draining)?;
+    let server = listen(&config, &storage, &metrics, &draining)?;
     let handle = server.handle();
     let mut serving = actix_web::rt::spawn(server);
 
@@ -62,15 +62,12 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
 }
 
 fn listen(
-    settings: &http::Settings,
+    Config { http: settings, shutdown, .. }: &Config,
     storage: &Storage,
     metrics: &Metrics,
     draining: &Draining,
 ) -> Result<HttpServerHandle, ServeError> {
-    let limits = BodyLimits {
-        max_bytes: settings.max_body_bytes,
-        timeout: settings.body_timeout,
-    };
+    let limits = BodyLimits { max_bytes: settings.max_body_bytes, timeout: settings.body_timeout };
     let (storage, metrics, draining) = (storage.clone(), metrics.clone(), draining.clone());
     let application = move || {
         App::new()
@@ -89,11 +86,11 @@ fn listen(
         .keep_alive(settings.keep_alive)
         // A client that hung up must not leave its handler running.
         .h1_allow_half_closed(false)
+        // The drain has a bound of its own, counted from its beginning.
+        .shutdown_timeout(shutdown.grace.as_secs() + 1)
         .disable_signals();
     let address = format!("{}:{}", settings.host, settings.port);
-    let server = server
-        .bind(&address)
-        .map_err(|cause| ServeError::Bind { address, cause })?;
+    let server = server.bind(&address).map_err(|cause| ServeError::Bind { address, cause })?;
     for address in server.addrs() {
         log::info!("listening on http://{address}; try: curl -i http://{address}/api/v2/users");
     }
@@ -110,17 +107,11 @@ async fn drain(
     let end = Instant::now() + settings.grace;
     tokio::time::sleep(settings.delay.min(settings.grace)).await;
     let in_time = tokio::time::timeout_at(end.into(), handle.stop(true)).await.is_ok();
-    if !in_time {
-        handle.stop(false).await;
-    }
+    // What has not ended by now ends with the process.
     serving.abort();
     let patience = end.saturating_duration_since(Instant::now());
     let stopped = web::block(move || running.stop(patience)).await.unwrap_or(false);
-    if in_time && stopped {
-        Ok(())
-    } else {
-        Err(ServeError::Grace)
-    }
+    if in_time && stopped { Ok(()) } else { Err(ServeError::Grace) }
 }
 
 /// The signals that end the service.
@@ -131,10 +122,7 @@ struct Signals {
 
 impl Signals {
     fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     async fn next(&mut self) -> &'static str {

@@ -33,10 +33,7 @@ pub fn is_log_level(text: &str) -> bool {
 /// Starts logging. Does nothing when it was started before.
 pub fn start(settings: &Settings) {
     let mut builder = env_logger::Builder::new();
-    builder
-        .parse_filters(&settings.level)
-        .target(Target::Stderr)
-        .format_timestamp_millis();
+    builder.parse_filters(&settings.level).target(Target::Stderr).format_timestamp_millis();
     if settings.format == LogFormat::Json {
         builder.format(|out, record| {
             let line = Line {

@@ -83,11 +83,7 @@ impl<T: Format> FromRequest for Body<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         if !has_media_type(request, T::MEDIA_TYPE) {
-            return Box::pin(async {
-                Err(Failure::UnsupportedMediaType {
-                    accepted: T::MEDIA_TYPE,
-                })
-            });
+            return Box::pin(async { Err(Failure::UnsupportedMediaType { accepted: T::MEDIA_TYPE }) });
         }
         let limits = request.app_data::<BodyLimits>().copied();
         let bytes = web::Bytes::from_request(request, payload);
@@ -96,24 +92,15 @@ impl<T: Format> FromRequest for Body<T> {
                 Some(limits) => read(bytes, limits).await?,
                 None => return Err(users::Error::Internal.into()),
             };
-            serde_json::from_slice(&bytes)
-                .map(Self)
-                .map_err(|error| explain(&bytes, T::COMPLETE, &error))
+            parse(&bytes).map(Self)
         })
     }
 }
 
 fn has_media_type(request: &HttpRequest, expected: &str) -> bool {
-    let given = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let given = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     // What follows the semicolon may name a charset; JSON has one only (RFC 8259, 8.1).
-    given
-        .split(';')
-        .next()
-        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case(expected))
+    given.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(expected))
 }
 
 async fn read(bytes: impl Future<Output = actix_web::Result<Bytes>>, limits: BodyLimits) -> Result<Bytes, Failure> {
@@ -121,48 +108,45 @@ async fn read(bytes: impl Future<Output = actix_web::Result<Bytes>>, limits: Bod
         return Err(Failure::BodyTimeout);
     };
     result.map_err(|error| match error.as_error() {
-        Some(PayloadError::Overflow) => Failure::BodyTooLarge {
-            limit: limits.max_bytes,
-        },
+        Some(PayloadError::Overflow) => Failure::BodyTooLarge { limit: limits.max_bytes },
         _ => Failure::MalformedBody("it ended early".to_owned()),
     })
+}
+
+fn parse<T: Format>(bytes: &[u8]) -> Result<T, Failure> {
+    // Serde would read a struct from an array as well.
+    let is_object = bytes.trim_ascii_start().first() == Some(&b'{');
+    match serde_json::from_slice(bytes) {
+        Ok(body) if is_object => Ok(body),
+        result => Err(explain(bytes, T::COMPLETE, result.err())),
+    }
 }
 
 /// The most fields that one answer complains of: a body can hold thousands.
 const MAX_COMPLAINTS: usize = 20;
 
 /// Finds everything that is wrong with a body that could not be read. Only failures pay for this second look.
-fn explain(bytes: &[u8], complete: bool, error: &serde_json::Error) -> Failure {
+fn explain(bytes: &[u8], complete: bool, error: Option<serde_json::Error>) -> Failure {
     let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
         return malformed(error);
     };
     let Value::Object(fields) = value else {
-        return users::Error::Invalid(vec![FieldError {
-            field: String::new(),
-            detail: "must be an object",
-        }])
-        .into();
+        return users::Error::Invalid(vec![FieldError { field: None, detail: "must be an object" }]).into();
     };
     let unknown = fields.keys().filter(|key| !["name", "email"].contains(&key.as_str()));
-    let unknown = unknown.map(|key| FieldError {
-        field: key.clone(),
-        detail: "is not a known field",
-    });
+    let unknown = unknown.map(|key| FieldError::new(key, "is not a known field"));
     let wrong = [
         complaint("name", fields.get("name"), complete, |text| UserName::parse(text).err()),
         complaint("email", fields.get("email"), complete, |text| Email::parse(text).err()),
     ];
     let complaints = Vec::from_iter(wrong.into_iter().flatten().chain(unknown).take(MAX_COMPLAINTS));
     // Nothing is wrong with the fields themselves: one of them is there twice.
-    if complaints.is_empty() {
-        malformed(error)
-    } else {
-        users::Error::Invalid(complaints).into()
-    }
+    if complaints.is_empty() { malformed(error) } else { users::Error::Invalid(complaints).into() }
 }
 
-fn malformed(error: &serde_json::Error) -> Failure {
-    Failure::MalformedBody(format!("see line {}, column {}", error.line(), error.column()))
+fn malformed(error: Option<serde_json::Error>) -> Failure {
+    let place = error.map(|error| format!("see line {}, column {}", error.line(), error.column()));
+    Failure::MalformedBody(place.unwrap_or_default())
 }
 
 fn complaint(
@@ -171,12 +155,7 @@ fn complaint(
     required: bool,
     parse: impl Fn(String) -> Option<FieldError>,
 ) -> Option<FieldError> {
-    let error = |detail| {
-        Some(FieldError {
-            field: field.to_owned(),
-            detail,
-        })
-    };
+    let error = |detail| Some(FieldError::new(field, detail));
     match value {
         None if required => error("is required"),
         None => None,

@@ -19,9 +19,7 @@ static CONFIG: LazyLock<Arc<Config<'static>>> =
 #[utoipa::path(get, path = "/openapi.json", tag = "operations",
     responses((status = OK, description = "The description.", body = serde_json::Value)))]
 pub(super) async fn openapi_json() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type(ContentType::json())
-        .body(OPENAPI_JSON.as_str())
+    HttpResponse::Ok().content_type(ContentType::json()).body(OPENAPI_JSON.as_str())
 }
 
 /// Leads to the page where the API can be tried.
@@ -29,9 +27,7 @@ pub(super) async fn openapi_json() -> HttpResponse {
     (status = PERMANENT_REDIRECT, description = "It is at `/docs/`.", headers(("Location" = String)))))]
 pub(super) async fn to_swagger_ui() -> HttpResponse {
     // Relative, so that it holds behind a proxy that adds a path of its own.
-    HttpResponse::PermanentRedirect()
-        .insert_header((LOCATION, "docs/"))
-        .finish()
+    HttpResponse::PermanentRedirect().insert_header((LOCATION, "docs/")).finish()
 }
 
 /// The page where the API can be tried (Swagger UI), and its assets, which come with the binary.
@@ -43,9 +39,7 @@ pub(super) async fn to_swagger_ui() -> HttpResponse {
 pub(super) async fn swagger_ui(request: HttpRequest) -> Result<HttpResponse, Failure> {
     let name = request.match_info().get("file").unwrap_or_default();
     match utoipa_swagger_ui::serve(name, Arc::clone(&CONFIG)) {
-        Ok(Some(file)) => Ok(HttpResponse::Ok()
-            .content_type(file.content_type)
-            .body(file.bytes.into_owned())),
+        Ok(Some(file)) => Ok(HttpResponse::Ok().content_type(file.content_type).body(file.bytes.into_owned())),
         Ok(None) => Err(Failure::RouteNotFound),
         Err(error) => {
             log::error!("cannot serve the API's page: {error}");

@@ -70,21 +70,13 @@ impl Failure {
 
     /// The fields that are wrong.
     pub(super) fn fields(&self) -> &[users::FieldError] {
-        if let Self::User(users::Error::Invalid(fields)) = self {
-            fields
-        } else {
-            &[]
-        }
+        if let Self::User(users::Error::Invalid(fields)) = self { fields } else { &[] }
     }
 }
 
 /// RFC 5789 has a header of its own for what PATCH takes.
 fn accept_header(accepted: &str) -> &'static str {
-    if accepted == super::body::MERGE_PATCH {
-        "accept-patch"
-    } else {
-        "accept"
-    }
+    if accepted == super::body::MERGE_PATCH { "accept-patch" } else { "accept" }
 }
 
 /// What actix needs to carry a failure out of a handler; the response itself is made by [`super::observe`].

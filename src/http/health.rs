@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -40,10 +41,7 @@ pub(super) struct Health {
 #[utoipa::path(get, path = "/health", tag = "operations",
     responses((status = OK, description = "It does.", body = Health)))]
 pub(super) async fn health() -> HttpResponse {
-    HttpResponse::Ok().json(Health {
-        status: "healthy",
-        timestamp: Timestamp::now().to_string(),
-    })
+    HttpResponse::Ok().json(Health { status: "healthy", timestamp: Timestamp::now().to_string() })
 }
 
 /// Whether requests can be served.
@@ -59,33 +57,25 @@ pub(super) struct ReadyBody {
 }
 
 /// Whether requests can be served: the database answers, its schema is up to date, and the service is not shutting down.
-/// Answers at once with what was last seen, a second ago at most.
+/// Answers at once with what was last seen, usually within the last second.
 #[utoipa::path(get, path = "/ready", tag = "operations", responses(
     (status = OK, description = "They can.", body = ReadyBody),
-    (status = SERVICE_UNAVAILABLE, description = "They cannot; the failing check is named.", body = ReadyBody)))]
+    (status = SERVICE_UNAVAILABLE, description = "They cannot; the failing check is named.", body = ReadyBody,
+        headers(("Retry-After" = u32, description = "Seconds.")))))]
 pub(super) async fn ready(storage: web::Data<Storage>, draining: web::Data<Draining>) -> HttpResponse {
     let failing = |check, detail| {
-        let body = ReadyBody {
-            ready: false,
-            failing: Some(check),
-            detail: Some(detail),
-        };
-        HttpResponse::ServiceUnavailable().json(body)
+        let body = ReadyBody { ready: false, failing: Some(check), detail: Some(detail) };
+        HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, "1")).json(body)
     };
     if draining.is_draining() {
         return failing("shutdown", "the service is shutting down");
     }
     match storage.readiness() {
-        Readiness::Ready => HttpResponse::Ok().json(ReadyBody {
-            ready: true,
-            failing: None,
-            detail: None,
-        }),
+        Readiness::Ready => HttpResponse::Ok().json(ReadyBody { ready: true, failing: None, detail: None }),
         Readiness::Failing(Check::Database) => failing("database", "the database does not answer; the log says why"),
-        Readiness::Failing(Check::Migrations) => failing(
-            "migrations",
-            "migrations are pending and DB_AUTO_MIGRATE is false: run `user-service migrate`",
-        ),
+        Readiness::Failing(Check::Migrations) => {
+            failing("migrations", "migrations are pending and DB_AUTO_MIGRATE is false: run `user-service migrate`")
+        }
     }
 }
 

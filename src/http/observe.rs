@@ -44,10 +44,7 @@ where
     type Future = Ready<Result<Observed<S>, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Observed {
-            service,
-            observe: Rc::new(self.clone()),
-        }))
+        ready(Ok(Observed { service, observe: Rc::new(self.clone()) }))
     }
 }
 
@@ -76,16 +73,11 @@ where
             let mut response = rendered(response.await?);
             response.headers_mut().insert(X_REQUEST_ID, id);
             if observe.draining.is_draining() {
-                response
-                    .response_mut()
-                    .head_mut()
-                    .set_connection_type(actix_web::http::ConnectionType::Close);
+                response.response_mut().head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
             }
             let request = response.request();
             let route = request.app_data::<Pattern>().map_or(UNMATCHED, |pattern| pattern.0);
-            observe
-                .metrics
-                .observe_request(request.method(), route, response.status(), start.elapsed());
+            observe.metrics.observe_request(request.method(), route, response.status(), start.elapsed());
             Ok(response)
         })
     }
@@ -93,10 +85,7 @@ where
 
 /// Gives a failure the looks of the version that was asked for.
 fn rendered(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
-    let failure = response
-        .response()
-        .error()
-        .and_then(|error| error.as_error::<Failure>());
+    let failure = response.response().error().and_then(|error| error.as_error::<Failure>());
     let Some(new) = failure.map(|failure| render(failure, response.request())) else {
         return response;
     };
@@ -105,11 +94,7 @@ fn rendered(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
 
 fn render(failure: &Failure, request: &HttpRequest) -> HttpResponse {
     let is_v1 = request.path().starts_with("/api/v1/");
-    let mut response = if is_v1 {
-        v1::error_response(failure)
-    } else {
-        problem::response(failure, request)
-    };
+    let mut response = if is_v1 { v1::error_response(failure) } else { problem::response(failure, request) };
     if let Some((name, value)) = failure.header()
         && let Ok(value) = HeaderValue::from_str(value)
     {

@@ -51,14 +51,9 @@ struct FieldProblem {
 
 impl From<&FieldError> for FieldProblem {
     fn from(error: &FieldError) -> Self {
-        let pointer = match error.field.as_str() {
-            "" => String::new(),
-            field => format!("/{}", field.replace('~', "~0").replace('/', "~1")),
-        };
-        Self {
-            pointer,
-            detail: error.detail,
-        }
+        let escape = |field: &String| format!("/{}", field.replace('~', "~0").replace('/', "~1"));
+        let pointer = error.field.as_ref().map(escape).unwrap_or_default();
+        Self { pointer, detail: error.detail }
     }
 }
 
@@ -76,9 +71,7 @@ pub(super) fn response(failure: &Failure, request: &HttpRequest) -> HttpResponse
         trace_id: trace_id(request.headers()),
     };
     let mut response = HttpResponse::build(status).json(problem);
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
     response
 }
 
@@ -109,10 +102,7 @@ mod tests {
     #[test]
     fn a_trace_id_comes_from_a_valid_parent_only() {
         let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(
-            trace_id_of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").as_deref(),
-            Some(trace)
-        );
+        assert_eq!(trace_id_of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").as_deref(), Some(trace));
         for text in [
             "",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
@@ -127,16 +117,12 @@ mod tests {
 
     #[test]
     fn a_pointer_escapes_what_rfc_6901_reserves() {
-        let pointer = |field| {
-            FieldProblem::from(&FieldError {
-                field: String::from(field),
-                detail: "",
-            })
-            .pointer
+        let pointer = |field: Option<&str>| {
+            FieldProblem::from(&FieldError { field: field.map(str::to_owned), detail: "" }).pointer
         };
-        assert_eq!(
-            (pointer(""), pointer("name"), pointer("a/b~c")),
-            (String::new(), "/name".into(), "/a~1b~0c".into())
-        );
+        assert_eq!(pointer(None), "");
+        assert_eq!(pointer(Some("")), "/");
+        assert_eq!(pointer(Some("name")), "/name");
+        assert_eq!(pointer(Some("a/b~c")), "/a~1b~0c");
     }
 }

@@ -32,10 +32,7 @@ impl<'a> Parameters<'a> {
 
     /// The text of a parameter.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
-        self.pairs
-            .iter()
-            .find(|(other, _)| other == name)
-            .map(|(_, value)| &**value)
+        self.pairs.iter().find(|(other, _)| other == name).map(|(_, value)| &**value)
     }
 
     /// A parameter that is a whole number from 1 up; one beyond 2^64 counts as the largest there is.
@@ -43,11 +40,7 @@ impl<'a> Parameters<'a> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let number = if digits { text.parse().unwrap_or(u64::MAX) } else { 0 };
-        if number == 0 {
-            Err(invalid(name, "must be a whole number from 1 up"))
-        } else {
-            Ok(Some(number))
-        }
+        if number == 0 { Err(invalid(name, "must be a whole number from 1 up")) } else { Ok(Some(number)) }
     }
 
     /// A parameter that is `true` or `false`; false when it is missing.
@@ -63,10 +56,7 @@ impl<'a> Parameters<'a> {
 /// What is wrong with a parameter.
 pub(super) fn invalid(parameter: &str, detail: &'static str) -> Failure {
     // The name may be a stranger's: as much of it as any real one has is enough to find it again.
-    Failure::InvalidQuery {
-        parameter: parameter.chars().take(32).collect(),
-        detail,
-    }
+    Failure::InvalidQuery { parameter: parameter.chars().take(32).collect(), detail }
 }
 
 #[cfg(test)]
@@ -84,10 +74,7 @@ mod tests {
             (None, Some(7), Some(u64::MAX))
         );
         for text in ["n=0", "n=-1", "n=", "n=1.5", "n=+1", "n=abc"] {
-            assert!(
-                Parameters::parse(text, &["n"]).unwrap().positive("n").is_err(),
-                "{text}"
-            );
+            assert!(Parameters::parse(text, &["n"]).unwrap().positive("n").is_err(), "{text}");
         }
     }
 

@@ -13,10 +13,7 @@ const MAX_LENGTH: usize = 64;
 pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
     let sane = |id: &&HeaderValue| {
         (1..=MAX_LENGTH).contains(&id.len())
-            && id
-                .as_bytes()
-                .iter()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
+            && id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
     };
     headers.get(&X_REQUEST_ID).filter(sane).cloned().unwrap_or_else(new_id)
 }

@@ -17,6 +17,13 @@ pub(super) struct Endpoint {
     route: Route,
 }
 
+impl Endpoint {
+    /// Says that success has another status than is usual for the method.
+    pub(super) fn answering(self, success: StatusCode) -> Self {
+        Self { success, ..self }
+    }
+}
+
 /// A path of the table.
 pub(super) struct Entry {
     pub(super) pattern: &'static str,
@@ -52,36 +59,22 @@ fn endpoint<A: FromRequest + 'static>(
     handler: impl Handler<A, Output: Responder + 'static>,
 ) -> Endpoint {
     let one_of = guard::fn_guard(|context| methods.contains(&context.head().method));
-    Endpoint {
-        methods,
-        success,
-        route: web::route().guard(one_of).to(handler),
-    }
+    Endpoint { methods, success, route: web::route().guard(one_of).to(handler) }
 }
 
 /// Puts the endpoints on a path; any other method is answered with 405 and the ones there are (RFC 9110, 15.5.6).
 pub(super) fn resource<const N: usize>(pattern: &'static str, endpoints: [Endpoint; N]) -> Entry {
     let methods = Vec::from_iter(endpoints.iter().flat_map(|endpoint| endpoint.methods));
-    let allow = methods
-        .iter()
-        .map(|method| method.as_str())
-        .collect::<Vec<_>>()
-        .join(", ");
+    let allow = methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ");
     let refuse = move || {
         let allow = allow.clone();
         async move { Err::<String, _>(Failure::MethodNotAllowed { allow }) }
     };
-    let resource = web::resource(pattern)
-        .app_data(Pattern(pattern))
-        .default_service(web::to(refuse));
+    let resource = web::resource(pattern).app_data(Pattern(pattern)).default_service(web::to(refuse));
     let add = |(mut listed, resource): (Vec<_>, Resource), endpoint: Endpoint| {
         listed.extend(endpoint.methods.iter().map(|method| (method.clone(), endpoint.success)));
         (listed, resource.route(endpoint.route))
     };
     let (endpoints, resource) = endpoints.into_iter().fold((Vec::new(), resource), add);
-    Entry {
-        pattern,
-        endpoints,
-        resource,
-    }
+    Entry { pattern, endpoints, resource }
 }

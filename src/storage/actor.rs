@@ -84,6 +84,8 @@ enum Failure {
 fn not_executed(cause: &diesel::result::Error) -> Error {
     use diesel::result::{DatabaseErrorKind as Kind, Error as Cause};
     match cause {
+        // Another replica took the address in the same moment; users have no other unique key to lose.
+        Cause::DatabaseError(Kind::UniqueViolation, _) => Error::EmailTaken,
         Cause::BrokenTransactionManager
         | Cause::DatabaseError(
             Kind::Unknown
@@ -108,7 +110,7 @@ fn attempt<R: Request>(pool: &Pool, batch: &[Message<R>]) -> Result<Vec<Outcome<
     let failure = match result {
         Ok(Ok(outcomes)) => return Ok(outcomes),
         Ok(Err(error)) => {
-            log::error!("a batch of {} failed, {error}", batch.len());
+            log::warn!("a batch of {} failed, {error}", batch.len());
             Failure::Batch(error)
         }
         Err(_) => {

@@ -117,9 +117,7 @@ impl Connection {
     }
 
     pub(super) fn commit(&mut self) -> QueryResult<()> {
-        on_backend!(self, |connection| AnsiTransactionManager::commit_transaction(
-            connection
-        ))
+        on_backend!(self, |connection| AnsiTransactionManager::commit_transaction(connection))
     }
 
     /// After a failed batch: ends its transaction. False when the connection is of no more use.
@@ -151,9 +149,7 @@ fn open_sqlite(path: &std::path::Path, patience: Duration) -> ConnectionResult<S
          PRAGMA foreign_keys = ON;",
         patience.as_millis()
     );
-    connection
-        .batch_execute(&setup)
-        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    connection.batch_execute(&setup).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
 }
 
@@ -169,13 +165,13 @@ const LIBPQ_DEFAULTS: [(&str, &str); 6] = [
 
 fn open_postgres(url: &str, patience: Duration) -> ConnectionResult<PgConnection> {
     let mut connection = PgConnection::establish(&with_defaults(url))?;
+    // A lock that somebody holds must leave time to try the rest of the batch without the message that waits for it.
     let setup = format!(
-        "SET statement_timeout = {0}; SET lock_timeout = {0}; SET idle_in_transaction_session_timeout = {0};",
-        patience.as_millis()
+        "SET statement_timeout = {0}; SET idle_in_transaction_session_timeout = {0}; SET lock_timeout = {1};",
+        patience.as_millis(),
+        (patience / 4).as_millis().max(1)
     );
-    connection
-        .batch_execute(&setup)
-        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    connection.batch_execute(&setup).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
 }
 
@@ -183,11 +179,7 @@ fn with_defaults(url: &str) -> String {
     let mut url = url.to_owned();
     for (name, value) in LIBPQ_DEFAULTS {
         let query = url.split_once('?').map(|(_, query)| query);
-        if !query
-            .unwrap_or_default()
-            .split('&')
-            .any(|pair| pair.split('=').next() == Some(name))
-        {
+        if !query.unwrap_or_default().split('&').any(|pair| pair.split('=').next() == Some(name)) {
             let separator = if query.is_some() { '&' } else { '?' };
             url.extend([separator]);
             url.extend([name, "=", value]);
@@ -202,14 +194,8 @@ mod tests {
 
     #[test]
     fn names_what_it_takes() {
-        assert_eq!(
-            DatabaseUrl::parse("sqlite://data/users.db"),
-            Ok(DatabaseUrl::Sqlite("data/users.db".into()))
-        );
-        assert_eq!(
-            DatabaseUrl::parse("sqlite:///data/users.db"),
-            Ok(DatabaseUrl::Sqlite("/data/users.db".into()))
-        );
+        assert_eq!(DatabaseUrl::parse("sqlite://data/users.db"), Ok(DatabaseUrl::Sqlite("data/users.db".into())));
+        assert_eq!(DatabaseUrl::parse("sqlite:///data/users.db"), Ok(DatabaseUrl::Sqlite("/data/users.db".into())));
         assert!(DatabaseUrl::parse("postgresql:///users").is_ok());
         for text in ["", "mysql://localhost", "sqlite://", "sqlite://:memory:", "users.db"] {
             assert!(DatabaseUrl::parse(text).is_err(), "{text:?}");
@@ -219,10 +205,7 @@ mod tests {
     #[test]
     fn never_shows_a_password() {
         for (url, shown) in [
-            (
-                "postgres://ann:s3cret@db:5432/users",
-                "postgres://ann:***@db:5432/users",
-            ),
+            ("postgres://ann:s3cret@db:5432/users", "postgres://ann:***@db:5432/users"),
             ("postgres://db/users?password=s3cret", "postgres://db/users?***"),
             ("postgres://ann:s3cret@one:1,two:2/users", "postgres://***"),
         ] {
@@ -234,10 +217,7 @@ mod tests {
     #[test]
     fn adds_only_what_the_uri_does_not_say() {
         let url = with_defaults("postgres://db/users?connect_timeout=9");
-        assert!(
-            url.starts_with("postgres://db/users?connect_timeout=9&application_name=user-service&"),
-            "{url}"
-        );
+        assert!(url.starts_with("postgres://db/users?connect_timeout=9&application_name=user-service&"), "{url}");
         assert_eq!(url.matches("connect_timeout").count(), 1);
         assert!(with_defaults("postgres://db").starts_with("postgres://db?application_name=user-service&"));
     }

@@ -20,11 +20,7 @@ pub(super) struct NewRow {
 
 impl From<NewUser> for NewRow {
     fn from(new: NewUser) -> Self {
-        Self {
-            name_key: new.name.key(),
-            email_key: new.email.key(),
-            new,
-        }
+        Self { name_key: new.name.key(), email_key: new.email.key(), new }
     }
 }
 

@@ -22,10 +22,7 @@ pub(super) struct Delete {
 /// Deletes one user.
 pub(super) fn delete_one(sqlite: &mut SqliteConnection, delete: &Delete) -> QueryResult<Result<User, Error>> {
     let target = users::table.find(delete.id.get()).filter(is_expected(delete.expected));
-    let deleted = diesel::delete(target)
-        .returning(UserRow::as_returning())
-        .get_result::<UserRow>(sqlite)
-        .optional()?;
+    let deleted = diesel::delete(target).returning(UserRow::as_returning()).get_result::<UserRow>(sqlite).optional()?;
     match deleted {
         Some(row) => Ok(Ok(row.into())),
         None => why_not(sqlite, delete.id).map(Err),
@@ -41,21 +38,14 @@ pub(super) fn delete_many(
 ) -> QueryResult<Vec<Result<User, Error>>> {
     let statement = DeleteMany {
         ids: deletes.iter().map(|delete| delete.id.get()).collect(),
-        expected: deletes
-            .iter()
-            .map(|delete| delete.expected.map(|version| version.0))
-            .collect(),
+        expected: deletes.iter().map(|delete| delete.expected.map(|version| version.0)).collect(),
     };
     let rows = statement.load::<UserRow>(postgres)?;
     let mut deleted: HashMap<i64, User> = rows.into_iter().map(|row| (row.id, row.into())).collect();
     let outcome = |delete: &&Delete| {
         let id = delete.id.get();
         let why_not = || {
-            if versions.contains_key(&id) {
-                Error::VersionMismatch
-            } else {
-                Error::NotFound
-            }
+            if versions.contains_key(&id) { Error::VersionMismatch } else { Error::NotFound }
         };
         deleted.remove(&id).ok_or_else(why_not)
     };

@@ -37,23 +37,14 @@ impl Request for Lookup {
 fn get_one_by_one(sqlite: &mut SqliteConnection, batch: &[&Lookup]) -> Result<Vec<Outcome<Lookup>>, BatchError> {
     let get_one = |sqlite: &mut SqliteConnection, lookup: &Lookup| {
         let row = match lookup {
-            Lookup::Id(id) => users::table
-                .find(id.get())
-                .select(UserRow::as_select())
-                .get_result(sqlite),
-            Lookup::Email(key) => users::table
-                .filter(users::email_key.eq(key.as_str()))
-                .select(UserRow::as_select())
-                .get_result(sqlite),
+            Lookup::Id(id) => users::table.find(id.get()).select(UserRow::as_select()).get_result(sqlite),
+            Lookup::Email(key) => {
+                users::table.filter(users::email_key.eq(key.as_str())).select(UserRow::as_select()).get_result(sqlite)
+            }
         };
         row.optional().map(|found| Ok(found.map(User::from)))
     };
-    Ok(sqlite.transaction(|sqlite| {
-        batch
-            .iter()
-            .map(|lookup| get_one(sqlite, lookup))
-            .collect::<QueryResult<_>>()
-    })?)
+    Ok(sqlite.transaction(|sqlite| batch.iter().map(|lookup| get_one(sqlite, lookup)).collect::<QueryResult<_>>())?)
 }
 
 /// On PostgreSQL one statement gets all that are asked for by id, and one all that are asked for by address. Each is a
@@ -89,9 +80,7 @@ fn get_by_emails(postgres: &mut PgConnection, keys: &[&str]) -> QueryResult<Hash
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
-    let query = users::table
-        .filter(users::email_key.eq_any(keys))
-        .select((users::email_key, UserRow::as_select()));
+    let query = users::table.filter(users::email_key.eq_any(keys)).select((users::email_key, UserRow::as_select()));
     let rows = query.load::<(String, UserRow)>(postgres)?;
     Ok(rows.into_iter().map(|(key, row)| (key, row.into())).collect())
 }

@@ -58,11 +58,7 @@ impl Keeper {
 
     pub(super) fn readiness(&self) -> Readiness {
         let (readiness, at) = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if at.elapsed() < STALE {
-            readiness
-        } else {
-            Readiness::Failing(Check::Database)
-        }
+        if at.elapsed() < STALE { readiness } else { Readiness::Failing(Check::Database) }
     }
 
     /// Notes what was seen; true when that is news.

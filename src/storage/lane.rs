@@ -85,11 +85,7 @@ pub(super) struct Lane<R: Request> {
 
 impl<R: Request> Clone for Lane<R> {
     fn clone(&self) -> Self {
-        Self {
-            mailbox: self.mailbox.clone(),
-            patience: self.patience,
-            keeper: Arc::clone(&self.keeper),
-        }
+        Self { mailbox: self.mailbox.clone(), patience: self.patience, keeper: Arc::clone(&self.keeper) }
     }
 }
 
@@ -101,16 +97,12 @@ impl<R: Request> Lane<R> {
         }
         let deadline = Instant::now() + self.patience;
         let (reply, mut answer) = reply::pair();
-        self.mailbox
-            .try_send(Mail::Message(Message {
-                request,
-                deadline,
-                reply,
-            }))
-            .map_err(|refused| match refused {
+        self.mailbox.try_send(Mail::Message(Message { request, deadline, reply })).map_err(
+            |refused| match refused {
                 TrySendError::Full(_) => Error::Overloaded,
                 TrySendError::Disconnected(_) => Error::Unavailable,
-            })?;
+            },
+        )?;
         match tokio::time::timeout_at(deadline.into(), &mut answer).await {
             Ok(outcome) => outcome.unwrap_or(Err(Error::Internal)),
             Err(_) => give_up::<R>(answer),
@@ -145,23 +137,14 @@ impl Actors {
     ) -> std::io::Result<Lane<R>> {
         let (mailbox, mail): (Sender<Mail<R>>, Receiver<Mail<R>>) = bounded(settings.mailbox);
         for _ in 0..actors {
-            self.threads.push(actor::spawn(
-                name,
-                mail.clone(),
-                pool.clone(),
-                settings.max_batch.min(R::MAX_BATCH),
-            )?);
+            self.threads.push(actor::spawn(name, mail.clone(), pool.clone(), settings.max_batch.min(R::MAX_BATCH))?);
             let mailbox = mailbox.clone();
             self.stops.push(Box::new(move |until| {
                 // A full mailbox of an actor that hangs must not hold up the end of the process.
                 let _ = mailbox.send_deadline(Mail::Stop, until);
             }));
         }
-        Ok(Lane {
-            mailbox,
-            patience: settings.deadline,
-            keeper: Arc::clone(keeper),
-        })
+        Ok(Lane { mailbox, patience: settings.deadline, keeper: Arc::clone(keeper) })
     }
 
     /// Lets every actor finish its mailbox; false when one had not after `patience`. Blocks.

@@ -19,10 +19,7 @@ impl Request for PageQuery {
 
     fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Outcome<Self>>, BatchError> {
         connection.begin_read()?;
-        let pages = batch
-            .iter()
-            .map(|query| read_page(connection, query).map(Ok))
-            .collect::<QueryResult<_>>()?;
+        let pages = batch.iter().map(|query| read_page(connection, query).map(Ok)).collect::<QueryResult<_>>()?;
         connection.commit()?;
         Ok(pages)
     }
@@ -40,32 +37,19 @@ fn read_page(connection: &mut Connection, query: &PageQuery) -> QueryResult<Page
     let more = rows.len() > size;
     rows.truncate(size);
     let total = query.count.then(|| count(connection, &query.start)).transpose()?;
-    Ok(Page {
-        users: rows.into_iter().map(User::from).collect(),
-        more,
-        total,
-    })
+    Ok(Page { users: rows.into_iter().map(User::from).collect(), more, total })
 }
 
 fn by_offset(connection: &mut Connection, offset: i64, limit: i64) -> QueryResult<Vec<UserRow>> {
     on_backend!(connection, |connection| {
-        users::table
-            .order(users::id)
-            .offset(offset)
-            .limit(limit)
-            .select(UserRow::as_select())
-            .load(connection)
+        users::table.order(users::id).offset(offset).limit(limit).select(UserRow::as_select()).load(connection)
     })
 }
 
 fn after_id(connection: &mut Connection, id: UserId, limit: i64) -> QueryResult<Vec<UserRow>> {
     on_backend!(connection, |connection| {
         let after = users::table.filter(users::id.gt(id.get()));
-        after
-            .order(users::id)
-            .limit(limit)
-            .select(UserRow::as_select())
-            .load(connection)
+        after.order(users::id).limit(limit).select(UserRow::as_select()).load(connection)
     })
 }
 

@@ -1,10 +1,18 @@
 //! The schema's migrations, embedded in the binary; one folder a database, with the same names.
 
-use diesel::Connection as _;
+use diesel::backend::Backend;
+use diesel::connection::SimpleConnection as _;
+use diesel::dsl::sql;
+use diesel::migration::MigrationSource;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use diesel::sqlite::Sqlite;
+use diesel::{Connection as _, QueryResult};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::Settings;
-use super::connection::Connection;
+use super::connection::{Connection, on_backend};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -36,10 +44,13 @@ pub fn migrate(settings: &Settings) -> Result<Vec<String>, MigrateError> {
 /// Everything happens inside one transaction under one lock, so that replicas may start together. The lock is the
 /// transaction's, not the session's: that works through a pooler in transaction mode too.
 pub(super) fn run(connection: &mut Connection) -> Result<Vec<String>, MigrateError> {
+    // Without anything to do there is nothing to lock, and a role that may not create tables can start.
+    if !pending(connection)? {
+        return Ok(Vec::new());
+    }
     match connection {
         Connection::Sqlite(sqlite) => sqlite.immediate_transaction(|sqlite| run_all(sqlite, SQLITE)),
         Connection::Postgres(postgres) => postgres.transaction(|postgres| {
-            use diesel::connection::SimpleConnection as _;
             // A migration may take longer than a request, and so may the wait for another replica's.
             postgres.batch_execute(&format!(
                 "SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = '10min';
@@ -53,19 +64,51 @@ pub(super) fn run(connection: &mut Connection) -> Result<Vec<String>, MigrateErr
 fn run_all<C, B>(connection: &mut C, migrations: EmbeddedMigrations) -> Result<Vec<String>, MigrateError>
 where
     C: MigrationHarness<B>,
-    B: diesel::backend::Backend,
+    B: Backend,
 {
-    let versions = connection
-        .run_pending_migrations(migrations)
-        .map_err(MigrateError::Migrate)?;
-    Ok(versions.iter().map(ToString::to_string).collect())
+    let pending = connection.pending_migrations(migrations).map_err(MigrateError::Migrate)?;
+    for migration in &pending {
+        connection.run_migration(migration).map_err(MigrateError::Migrate)?;
+    }
+    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
 }
 
-/// Whether migrations are pending.
+diesel::table! {
+    /// Diesel's own, which it makes with the first migration.
+    __diesel_schema_migrations (version) {
+        version -> Text,
+    }
+}
+
+/// Whether migrations are pending. Only looks: Diesel's own question would make its table first.
 pub(super) fn pending(connection: &mut Connection) -> Result<bool, MigrateError> {
-    let pending = match connection {
-        Connection::Sqlite(sqlite) => sqlite.has_pending_migration(SQLITE),
-        Connection::Postgres(postgres) => postgres.has_pending_migration(POSTGRES),
-    };
-    pending.map_err(MigrateError::Migrate)
+    let known = match connection {
+        Connection::Sqlite(_) => versions::<Sqlite>(&SQLITE),
+        Connection::Postgres(_) => versions::<Pg>(&POSTGRES),
+    }?;
+    if !has_applied_any(connection)? {
+        return Ok(true);
+    }
+    let applied: Vec<String> = on_backend!(connection, |connection| {
+        __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(connection)
+    })?;
+    Ok(known.iter().any(|version| !applied.contains(version)))
+}
+
+fn versions<B: Backend>(migrations: &EmbeddedMigrations) -> Result<Vec<String>, MigrateError> {
+    let migrations = MigrationSource::<B>::migrations(migrations).map_err(MigrateError::Migrate)?;
+    Ok(migrations.iter().map(|migration| migration.name().version().to_string()).collect())
+}
+
+/// Whether Diesel's table is there. SQL text, because the catalogues are no tables of Diesel's.
+fn has_applied_any(connection: &mut Connection) -> QueryResult<bool> {
+    match connection {
+        Connection::Sqlite(sqlite) => diesel::select(sql::<Bool>(
+            "EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '__diesel_schema_migrations')",
+        ))
+        .get_result(sqlite),
+        Connection::Postgres(postgres) => {
+            diesel::select(sql::<Bool>("to_regclass('__diesel_schema_migrations') IS NOT NULL")).get_result(postgres)
+        }
+    }
 }

@@ -67,10 +67,7 @@ pub struct Storage {
     keeper: Arc<Keeper>,
 }
 
-#[expect(
-    clippy::missing_errors_doc,
-    reason = "what all methods share is said once, above; each says the rest"
-)]
+#[expect(clippy::missing_errors_doc, reason = "what all methods share is said once, above; each says the rest")]
 impl Storage {
     /// Starts the actors, and the keeper that connects and migrates. Returns at once: the database may come later.
     ///

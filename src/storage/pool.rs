@@ -22,11 +22,8 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn new(settings: &Settings) -> Self {
         let generation = Arc::new(AtomicU64::new(0));
-        let manager = Manager {
-            url: settings.url.clone(),
-            patience: settings.deadline,
-            generation: Arc::clone(&generation),
-        };
+        let manager =
+            Manager { url: settings.url.clone(), patience: settings.deadline, generation: Arc::clone(&generation) };
         let connections = r2d2::Pool::builder()
             .max_size(settings.pool_size)
             .min_idle(Some(0))
@@ -36,10 +33,7 @@ impl Pool {
             .error_handler(Box::new(NopErrorHandler))
             .test_on_check_out(true)
             .build_unchecked(manager);
-        Self {
-            connections,
-            generation,
-        }
+        Self { connections, generation }
     }
 
     /// Takes a connection, waiting at most `DB_CONNECT_TIMEOUT` for it.
@@ -81,11 +75,7 @@ impl ManageConnection for Manager {
     fn connect(&self) -> Result<Session, Self::Error> {
         let generation = self.generation.load(Ordering::Relaxed);
         let connection = Connection::open(&self.url, self.patience)?;
-        Ok(Session {
-            connection,
-            generation,
-            discarded: false,
-        })
+        Ok(Session { connection, generation, discarded: false })
     }
 
     /// Not a ping, which would cost a round trip a batch and run outside of every timeout: only whether a connection of

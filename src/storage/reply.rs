@@ -11,12 +11,7 @@ use std::task::{Context, Poll, Waker};
 /// Makes the two ends.
 pub(super) fn pair<T>() -> (Reply<T>, Answer<T>) {
     let slot = Arc::new(Mutex::new(State::Waiting(None)));
-    (
-        Reply {
-            slot: Arc::clone(&slot),
-        },
-        Answer { slot },
-    )
+    (Reply { slot: Arc::clone(&slot) }, Answer { slot })
 }
 
 enum State<T> {

@@ -1,13 +1,16 @@
 //! Fills a database with made-up users.
 
+use std::collections::HashSet;
 use std::num::NonZeroU64;
 
+use diesel::prelude::*;
+
 use super::Settings;
-use super::connection::Connection;
-use super::lane::{BatchError, Request as _};
+use super::connection::{Connection, on_backend};
+use super::create_users::{NewRow, create_many, create_one};
 use super::migrations::{self, MigrateError};
-use super::write_users::Write;
-use crate::users::NewUser;
+use super::schema::users;
+use crate::users::{NewUser, Timestamp};
 
 /// Users in one transaction.
 const BATCH: u64 = 10_000;
@@ -19,18 +22,13 @@ pub enum SeedError {
     Migrate(#[from] MigrateError),
     #[error("cannot connect: {0}")]
     Connect(#[from] diesel::ConnectionError),
-    #[error("{0}")]
-    Batch(String),
+    #[error("the database refused: {0}")]
+    Refused(#[from] diesel::result::Error),
 }
 
-impl From<BatchError> for SeedError {
-    fn from(error: BatchError) -> Self {
-        Self::Batch(error.to_string())
-    }
-}
-
-/// Migrates, and creates the users numbered 1 to `count`: on an empty database these are their ids. A user that is there
-/// already stays as it is. Tells `progress` how many users have been looked at.
+/// Migrates, and creates the users numbered 1 to `count`, in this order: on an empty database these are their ids. A user
+/// that is there already stays as it is. Tells `progress` how many users have been looked at, and returns how many were
+/// created.
 ///
 /// # Errors
 /// When the database cannot be reached or refuses; whole batches before that are stored.
@@ -41,15 +39,37 @@ pub fn seed(
     mut progress: impl FnMut(u64),
 ) -> Result<u64, SeedError> {
     migrations::migrate(settings)?;
-    let mut connection = Connection::open(&settings.url, settings.deadline)?;
+    // Batches this large take longer than a request may.
+    let mut connection = Connection::open(&settings.url, settings.deadline * 30)?;
     let (mut done, mut created) = (0, 0);
     while done < count.get() {
         let until = count.get().min(done + BATCH);
-        let writes = Vec::from_iter((done + 1..=until).map(|number| Write::Create(user(number).into())));
-        let outcomes = Write::run(&mut connection, &Vec::from_iter(&writes))?;
-        created += outcomes.iter().filter(|outcome| outcome.is_ok()).count() as u64;
+        let rows = Vec::from_iter((done + 1..=until).map(|number| NewRow::from(user(number))));
+        created += create_missing(&mut connection, &rows)?;
         done = until;
         progress(done);
     }
     Ok(created)
+}
+
+fn create_missing(connection: &mut Connection, rows: &[NewRow]) -> QueryResult<u64> {
+    connection.begin_write()?;
+    // Those that are there are left out beforehand: PostgreSQL draws an id even for a row that it then skips.
+    let there = existing(connection, rows)?;
+    let missing = Vec::from_iter(rows.iter().filter(|row| !there.contains(row.email_key().as_str())));
+    let now = Timestamp::now();
+    let outcomes = match connection {
+        Connection::Sqlite(sqlite) => missing.iter().map(|row| create_one(sqlite, row, now)).collect(),
+        Connection::Postgres(postgres) => create_many(postgres, &missing, now),
+    }?;
+    connection.commit()?;
+    Ok(outcomes.iter().filter(|outcome| outcome.is_ok()).count() as u64)
+}
+
+fn existing(connection: &mut Connection, rows: &[NewRow]) -> QueryResult<HashSet<String>> {
+    let keys = Vec::from_iter(rows.iter().map(|row| row.email_key().as_str()));
+    let there: Vec<String> = on_backend!(connection, |connection| {
+        users::table.filter(users::email_key.eq_any(&keys)).select(users::email_key).load(connection)
+    })?;
+    Ok(there.into_iter().collect())
 }

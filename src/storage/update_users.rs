@@ -26,13 +26,7 @@ impl Update {
     pub(super) fn new(id: UserId, expected: Option<Version>, changes: Changes) -> Self {
         let name_key = changes.name.as_ref().map(crate::users::UserName::key);
         let email_key = changes.email.as_ref().map(crate::users::Email::key);
-        Self {
-            id,
-            expected,
-            changes,
-            name_key,
-            email_key,
-        }
+        Self { id, expected, changes, name_key, email_key }
     }
 
     pub(super) const fn email_key(&self) -> Option<&Folded> {
@@ -91,20 +85,13 @@ const fn number(version: Version) -> i64 {
 /// Why a statement that names a user and its expected version met no row.
 pub(super) fn why_not(sqlite: &mut SqliteConnection, id: UserId) -> QueryResult<Error> {
     let exists = diesel::select(diesel::dsl::exists(users::table.find(id.get()))).get_result(sqlite)?;
-    Ok(if exists {
-        Error::VersionMismatch
-    } else {
-        Error::NotFound
-    })
+    Ok(if exists { Error::VersionMismatch } else { Error::NotFound })
 }
 
 /// Locks users against other transactions, in the order of their ids, so that two replicas which change the same users
 /// never wait for each other in a circle. Returns the versions of those that exist.
 pub(super) fn lock(postgres: &mut PgConnection, ids: &[i64]) -> QueryResult<HashMap<i64, i64>> {
-    let query = users::table
-        .filter(users::id.eq_any(ids))
-        .order(users::id)
-        .select((users::id, users::version));
+    let query = users::table.filter(users::id.eq_any(ids)).order(users::id).select((users::id, users::version));
     Ok(query.for_update().load(postgres)?.into_iter().collect())
 }
 
@@ -151,15 +138,9 @@ impl<'a> UpdateMany<'a> {
             ids: updates.iter().map(|update| update.id.get()).collect(),
             expected: updates.iter().map(|update| update.expected.map(number)).collect(),
             names: updates.iter().map(|update| update.name()).collect(),
-            name_keys: updates
-                .iter()
-                .map(|update| update.name_key.as_ref().map(Folded::as_str))
-                .collect(),
+            name_keys: updates.iter().map(|update| update.name_key.as_ref().map(Folded::as_str)).collect(),
             emails: updates.iter().map(|update| update.email()).collect(),
-            email_keys: updates
-                .iter()
-                .map(|update| update.email_key.as_ref().map(Folded::as_str))
-                .collect(),
+            email_keys: updates.iter().map(|update| update.email_key.as_ref().map(Folded::as_str)).collect(),
             now: Moment(now),
         }
     }

@@ -39,13 +39,7 @@ pub(super) fn waves<'a>(batch: &[&'a Write]) -> Vec<Wave<'a>> {
     let mut free: HashMap<Touched<'a>, usize> = HashMap::with_capacity(batch.len());
     for (at, write) in batch.iter().enumerate() {
         let touched = touched(write);
-        let wave = touched
-            .iter()
-            .flatten()
-            .filter_map(|thing| free.get(thing))
-            .max()
-            .copied()
-            .unwrap_or(0);
+        let wave = touched.iter().flatten().filter_map(|thing| free.get(thing)).max().copied().unwrap_or(0);
         free.extend(touched.into_iter().flatten().map(|thing| (thing, wave + 1)));
         if wave == waves.len() {
             waves.push(Wave::default());
@@ -61,10 +55,9 @@ pub(super) fn waves<'a>(batch: &[&'a Write]) -> Vec<Wave<'a>> {
 fn touched(write: &Write) -> [Option<Touched<'_>>; 2] {
     match write {
         Write::Create(row) => [Some(Touched::Address(row.email_key().as_str())), None],
-        Write::Update(update) => [
-            Some(Touched::User(update.id.get())),
-            update.email_key().map(|key| Touched::Address(key.as_str())),
-        ],
+        Write::Update(update) => {
+            [Some(Touched::User(update.id.get())), update.email_key().map(|key| Touched::Address(key.as_str()))]
+        }
         Write::Delete(delete) => [Some(Touched::User(delete.id.get())), None],
     }
 }
@@ -79,8 +72,7 @@ impl<'a> Wave<'a> {
     }
 
     fn sort(&mut self) {
-        self.creates
-            .sort_unstable_by(|(_, one), (_, other)| one.email_key().cmp(other.email_key()));
+        self.creates.sort_unstable_by(|(_, one), (_, other)| one.email_key().cmp(other.email_key()));
         self.updates.sort_unstable_by_key(|(_, update)| update.id);
         self.deletes.sort_unstable_by_key(|(_, delete)| delete.id);
     }
@@ -101,10 +93,7 @@ mod tests {
     }
 
     fn delete(id: i64) -> Write {
-        Write::Delete(Delete {
-            id: UserId::stored(id),
-            expected: None,
-        })
+        Write::Delete(Delete { id: UserId::stored(id), expected: None })
     }
 
     /// The places of each wave's messages: creates, updates, deletes.
@@ -114,65 +103,31 @@ mod tests {
         }
         let batch = Vec::from_iter(batch);
         let waves = waves(&batch);
-        waves
-            .iter()
-            .map(|wave| [places(&wave.creates), places(&wave.updates), places(&wave.deletes)])
-            .collect()
+        waves.iter().map(|wave| [places(&wave.creates), places(&wave.updates), places(&wave.deletes)]).collect()
     }
 
     #[test]
     fn strangers_share_a_wave_in_the_order_of_their_keys() {
-        let batch = [
-            create("b@x.co"),
-            update(9, None),
-            create("a@x.co"),
-            delete(4),
-            update(7, Some("c@x.co")),
-            delete(3),
-        ];
+        let batch =
+            [create("b@x.co"), update(9, None), create("a@x.co"), delete(4), update(7, Some("c@x.co")), delete(3)];
         assert_eq!(plan(&batch), [[vec![2, 0], vec![4, 1], vec![5, 3]]]);
     }
 
     #[test]
     fn messages_for_one_user_keep_their_order() {
         let batch = [update(1, None), update(1, None), delete(1), update(2, None)];
-        assert_eq!(
-            plan(&batch),
-            [
-                [vec![], vec![0, 3], vec![]],
-                [vec![], vec![1], vec![]],
-                [vec![], vec![], vec![2]]
-            ]
-        );
+        assert_eq!(plan(&batch), [[vec![], vec![0, 3], vec![]], [vec![], vec![1], vec![]], [vec![], vec![], vec![2]]]);
     }
 
     #[test]
     fn messages_for_one_address_keep_their_order_whatever_its_case() {
-        let batch = [
-            create("A@x.co"),
-            create("a@X.co"),
-            update(1, Some("a@x.co")),
-            create("b@x.co"),
-        ];
-        assert_eq!(
-            plan(&batch),
-            [
-                [vec![0, 3], vec![], vec![]],
-                [vec![1], vec![], vec![]],
-                [vec![], vec![2], vec![]]
-            ]
-        );
+        let batch = [create("A@x.co"), create("a@X.co"), update(1, Some("a@x.co")), create("b@x.co")];
+        assert_eq!(plan(&batch), [[vec![0, 3], vec![], vec![]], [vec![1], vec![], vec![]], [vec![], vec![2], vec![]]]);
     }
 
     #[test]
     fn a_message_comes_after_all_it_touches() {
-        let batch = [
-            create("a@x.co"),
-            create("a@x.co"),
-            update(1, None),
-            update(1, Some("a@x.co")),
-            delete(1),
-        ];
+        let batch = [create("a@x.co"), create("a@x.co"), update(1, None), update(1, Some("a@x.co")), delete(1)];
         assert_eq!(plan(&batch).len(), 4);
     }
 

@@ -57,18 +57,9 @@ fn write_one_by_one(
 fn write_together(postgres: &mut PgConnection, batch: &[&Write], now: Timestamp) -> QueryResult<Vec<Outcome<Write>>> {
     let mut versions = lock_all(postgres, batch)?;
     let mut outcomes = vec![Err(Error::Internal); batch.len()];
-    for Wave {
-        creates,
-        updates,
-        deletes,
-    } in waves(batch)
-    {
+    for Wave { creates, updates, deletes } in waves(batch) {
         if !creates.is_empty() {
-            place(
-                &mut outcomes,
-                &creates,
-                create_many(postgres, &requests(&creates), now)?,
-            );
+            place(&mut outcomes, &creates, create_many(postgres, &requests(&creates), now)?);
         }
         if !updates.is_empty() {
             let updated = update_many(postgres, &requests(&updates), &versions, now)?;
@@ -92,11 +83,7 @@ fn lock_all(postgres: &mut PgConnection, batch: &[&Write]) -> QueryResult<HashMa
         Write::Update(update) => Some(update.id.get()),
         Write::Delete(delete) => Some(delete.id.get()),
     }));
-    if ids.is_empty() {
-        Ok(HashMap::new())
-    } else {
-        lock(postgres, &ids)
-    }
+    if ids.is_empty() { Ok(HashMap::new()) } else { lock(postgres, &ids) }
 }
 
 fn requests<'a, T>(planned: &[Planned<'a, T>]) -> Vec<&'a T> {

@@ -61,41 +61,24 @@ mod tests {
 
     #[test]
     fn takes_addresses() {
-        for text in [
-            "a@b.co",
-            "John.O'Neil+tag@Example.com",
-            "élodie@exämple.fr",
-            &address_of(240),
-        ] {
+        for text in ["a@b.co", "John.O'Neil+tag@Example.com", "élodie@exämple.fr", &address_of(240)] {
             assert_eq!(Email::parse(text.to_owned()).unwrap().as_str(), text);
         }
     }
 
     #[test]
     fn refuses_everything_else() {
-        let texts = [
-            "", "a", "@", "a@", "@b.co", "a b@c.de", "a@b@c.de", "a@b.co ", " a@b.co", "a\n@b.co", "a\0@b.co",
-        ];
-        for text in texts
-            .into_iter()
-            .chain(["Ann <ann@example.com>", "a@[127.0.0.1]", "a@-b.co", "a@b..co"])
-        {
+        let texts = ["", "a", "@", "a@", "@b.co", "a b@c.de", "a@b@c.de", "a@b.co ", " a@b.co", "a\n@b.co", "a\0@b.co"];
+        for text in texts.into_iter().chain(["Ann <ann@example.com>", "a@[127.0.0.1]", "a@-b.co", "a@b..co"]) {
             assert!(Email::parse(text.to_owned()).is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn refuses_more_than_254_bytes() {
-        let long = |length| {
-            format!(
-                "u@{}",
-                ["a".repeat(60); 5].join(".").get(..length - 2).unwrap_or_default()
-            )
-        };
+        let labels = format!("{0}.{0}.{0}.{0}.{0}", "a".repeat(60));
+        let long = |length: usize| format!("u@{}", &labels[..length - 2]);
         assert!(Email::parse(long(254)).is_ok());
-        assert_eq!(
-            Email::parse(long(255)).unwrap_err().detail,
-            "must have at most 254 bytes"
-        );
+        assert_eq!(Email::parse(long(255)).unwrap_err().detail, "must have at most 254 bytes");
     }
 }

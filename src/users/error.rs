@@ -28,20 +28,17 @@ pub enum Error {
 
 /// What is wrong with one field of a user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field} {detail}")]
+#[error("{} {detail}", field.as_deref().unwrap_or("the user"))]
 pub struct FieldError {
-    /// The field's name in the API; empty for the user as a whole.
-    pub field: String,
+    /// The field's name in the API; none for the user as a whole.
+    pub field: Option<String>,
     /// A phrase that completes "the field ...".
     pub detail: &'static str,
 }
 
 impl FieldError {
     pub(crate) fn new(field: impl Into<String>, detail: &'static str) -> Self {
-        Self {
-            field: field.into(),
-            detail,
-        }
+        Self { field: Some(field.into()), detail }
     }
 }
 

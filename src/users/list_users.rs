@@ -26,18 +26,8 @@ pub async fn list_users(
     if let Some(email) = &filter.email {
         return list_the_one_with(storage, email, filter, count).await;
     }
-    let page = storage
-        .list_users(PageQuery {
-            start: start(filter, after),
-            size,
-            count,
-        })
-        .await?;
-    Ok(UserList {
-        next_page_token: next_page_token(&page, filter),
-        users: page.users,
-        total: page.total,
-    })
+    let page = storage.list_users(PageQuery { start: start(filter, after), size, count }).await?;
+    Ok(UserList { next_page_token: next_page_token(&page, filter), users: page.users, total: page.total })
 }
 
 /// Lists all users by id, after the first `offset` ones. Costs as much as what it skips.
@@ -45,11 +35,7 @@ pub async fn list_users(
 /// # Errors
 /// The storage's own errors.
 pub async fn list_users_by_offset(storage: &Storage, offset: i64, size: PageSize) -> Result<Vec<User>, Error> {
-    let query = PageQuery {
-        start: Start::Offset(offset),
-        size,
-        count: false,
-    };
+    let query = PageQuery { start: Start::Offset(offset), size, count: false };
     storage.list_users(query).await.map(|page| page.users)
 }
 
@@ -59,20 +45,15 @@ async fn list_the_one_with(storage: &Storage, email: &Email, filter: &Filter, co
     let matches = |user: &User| filter.name_prefix.as_ref().is_none_or(|prefix| prefix.matches(user));
     let users = Vec::from_iter(found.filter(matches));
     let total = count.then(|| i64::from(!users.is_empty()));
-    Ok(UserList {
-        users,
-        next_page_token: None,
-        total,
-    })
+    Ok(UserList { users, next_page_token: None, total })
 }
 
 fn start(filter: &Filter, after: Option<PageToken>) -> Start {
     match &filter.name_prefix {
         None => after.map_or(Start::AfterId(UserId::stored(0)), |token| Start::AfterId(token.id)),
-        Some(prefix) => Start::ByName {
-            prefix: prefix.key().clone(),
-            after: after.and_then(|token| Some((token.name?, token.id))),
-        },
+        Some(prefix) => {
+            Start::ByName { prefix: prefix.key().clone(), after: after.and_then(|token| Some((token.name?, token.id))) }
+        }
     }
 }
 

@@ -24,11 +24,7 @@ impl UserName {
         if trimmed.chars().any(char::is_control) {
             return Err(FieldError::new("name", "must not contain control characters"));
         }
-        Ok(Self(if trimmed.len() == text.len() {
-            text
-        } else {
-            trimmed.to_owned()
-        }))
+        Ok(Self(if trimmed.len() == text.len() { text } else { trimmed.to_owned() }))
     }
 
     /// A name that was parsed before it was stored.
@@ -62,24 +58,13 @@ mod tests {
 
     #[test]
     fn is_trimmed_and_otherwise_kept() {
-        assert_eq!(
-            UserName::parse("  Ada Lovelace\n".into()).unwrap().as_str(),
-            "Ada Lovelace"
-        );
+        assert_eq!(UserName::parse("  Ada Lovelace\n".into()).unwrap().as_str(), "Ada Lovelace");
         assert_eq!(UserName::parse("Ṕ".repeat(100)).unwrap().as_str(), "Ṕ".repeat(100));
     }
 
     #[test]
     fn refuses_what_is_empty_long_or_unprintable() {
-        for text in [
-            "",
-            " \t ",
-            &"x".repeat(101),
-            &"Ṕ".repeat(101),
-            "a\0b",
-            "a\nb",
-            "a\u{85}b",
-        ] {
+        for text in ["", " \t ", &"x".repeat(101), &"Ṕ".repeat(101), "a\0b", "a\nb", "a\u{85}b"] {
             assert!(UserName::parse(text.to_owned()).is_err(), "{text:?}");
         }
     }

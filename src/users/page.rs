@@ -81,10 +81,7 @@ pub enum Start {
     /// By id, after this one.
     AfterId(UserId),
     /// By folded name and id, within a prefix, after this position.
-    ByName {
-        prefix: Folded,
-        after: Option<(Folded, UserId)>,
-    },
+    ByName { prefix: Folded, after: Option<(Folded, UserId)> },
 }
 
 /// The users of one page, in order.

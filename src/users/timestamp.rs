@@ -41,9 +41,6 @@ mod tests {
 
     #[test]
     fn is_written_as_rfc_3339_in_utc() {
-        assert_eq!(
-            Timestamp::from_unix_micros(1_700_000_000_000_001).to_string(),
-            "2023-11-14T22:13:20.000001Z"
-        );
+        assert_eq!(Timestamp::from_unix_micros(1_700_000_000_000_001).to_string(), "2023-11-14T22:13:20.000001Z");
     }
 }

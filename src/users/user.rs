@@ -54,10 +54,7 @@ impl Changes {
     /// # Errors
     /// Every field that is wrong, not only the first.
     pub fn parse(name: Option<String>, email: Option<String>) -> Result<Self, Vec<FieldError>> {
-        match (
-            name.map(UserName::parse).transpose(),
-            email.map(Email::parse).transpose(),
-        ) {
+        match (name.map(UserName::parse).transpose(), email.map(Email::parse).transpose()) {
             (Ok(name), Ok(email)) => Ok(Self { name, email }),
             (name, email) => Err([name.err(), email.err()].into_iter().flatten().collect()),
         }

@@ -25,7 +25,5 @@ pub(in crate::http) async fn create_user(
     let UserBody { name, email } = body.0;
     let user = users::create_user(&storage, name, email).await?;
     let location = format!("/api/v1/users/{}", user.id);
-    Ok(HttpResponse::Created()
-        .insert_header((LOCATION, location))
-        .json(User::from(user)))
+    Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(User::from(user)))
 }

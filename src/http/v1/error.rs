@@ -20,26 +20,14 @@ pub(in crate::http) fn error_response(failure: &Failure) -> HttpResponse {
         StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         status => status,
     };
-    let fields = Vec::from_iter(
-        failure
-            .fields()
-            .iter()
-            .map(|field| field.to_string().trim_start().to_owned()),
-    );
-    let error = if fields.is_empty() {
-        failure.to_string()
-    } else {
-        fields.join("; ")
-    };
+    let fields = Vec::from_iter(failure.fields().iter().map(ToString::to_string));
+    let error = if fields.is_empty() { failure.to_string() } else { fields.join("; ") };
     HttpResponse::build(status).json(ErrorBody { error })
 }
 
 /// What every route may answer.
 #[derive(IntoResponses)]
-#[expect(
-    dead_code,
-    reason = "only described, never made: `error_response` makes the responses"
-)]
+#[expect(dead_code, reason = "only described, never made: `error_response` makes the responses")]
 pub(in crate::http) enum Failures {
     /// Something in the request is malformed or invalid.
     #[response(status = BAD_REQUEST)]

@@ -18,13 +18,8 @@ pub(in crate::http) async fn list_users(
 ) -> Result<HttpResponse, Failure> {
     let query = Parameters::parse(request.query_string(), &["page", "limit"])?;
     let page = query.positive("page")?.unwrap_or(1);
-    let size = query
-        .positive("limit")?
-        .and_then(PageSize::at_most_max)
-        .unwrap_or(PageSize::DEFAULT);
-    let offset = i64::try_from(page - 1)
-        .unwrap_or(i64::MAX)
-        .saturating_mul(size.get().into());
+    let size = query.positive("limit")?.and_then(PageSize::at_most_max).unwrap_or(PageSize::DEFAULT);
+    let offset = i64::try_from(page - 1).unwrap_or(i64::MAX).saturating_mul(size.get().into());
     let users = users::list_users_by_offset(&storage, offset, size).await?;
     Ok(HttpResponse::Ok().json(Vec::from_iter(users.into_iter().map(User::from))))
 }

@@ -33,10 +33,6 @@ pub(super) struct User {
 
 impl From<users::User> for User {
     fn from(user: users::User) -> Self {
-        Self {
-            id: user.id.get(),
-            name: user.name.into_string(),
-            email: user.email.into_string(),
-        }
+        Self { id: user.id.get(), name: user.name.into_string(), email: user.email.into_string() }
     }
 }

@@ -2,7 +2,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::{HttpResponse, web};
 
-use super::failures::{BodyFailures, Failures, WriteFailures};
+use super::failures::{BodyFailures, Failures, JsonFailures, WriteFailures};
 use super::{User, user_response};
 use crate::http::body::{Body, UserBody};
 use crate::http::failure::Failure;
@@ -16,7 +16,7 @@ use crate::users;
         (status = CREATED, description = "Created.", body = User, headers(
             ("Location" = String, description = "Its path."),
             ("ETag" = String, description = "Its version."))),
-        BodyFailures, WriteFailures, Failures))]
+        BodyFailures, JsonFailures, WriteFailures, Failures))]
 pub(in crate::http) async fn create_user(
     storage: web::Data<Storage>,
     body: Body<UserBody>,

@@ -17,12 +17,9 @@ pub(super) fn of(version: Version) -> String {
 pub(super) fn if_match(headers: &HeaderMap) -> Result<Expected, Failure> {
     Ok(match condition(headers, &IF_MATCH, "if-match")? {
         None | Some(Condition::Any) => Expected::AnyVersion,
-        Some(Condition::Tags(tags)) => Expected::OneOf(
-            tags.iter()
-                .filter(|tag| !tag.weak)
-                .filter_map(|tag| tag.version)
-                .collect(),
-        ),
+        Some(Condition::Tags(tags)) => {
+            Expected::OneOf(tags.iter().filter(|tag| !tag.weak).filter_map(|tag| tag.version).collect())
+        }
     })
 }
 
@@ -58,12 +55,11 @@ fn condition(headers: &HeaderMap, name: &HeaderName, shown: &'static str) -> Res
     for value in headers.get_all(name) {
         let malformed = || invalid("must be * or a list of entity tags such as \"1\"");
         let text = value.to_str().map_err(|_| malformed())?;
-        any |= text.trim() == "*";
-        tags.extend(if any {
-            Vec::new()
+        if text.trim() == "*" {
+            any = true;
         } else {
-            parse_tags(text).ok_or_else(malformed)?
-        });
+            tags.extend(parse_tags(text).ok_or_else(malformed)?);
+        }
     }
     match (any, tags.len()) {
         (true, 0) => Ok(Some(Condition::Any)),
@@ -85,10 +81,7 @@ fn parse_tags(text: &str) -> Option<Vec<Tag>> {
         }
         let (weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |quoted| (true, quoted));
         let (opaque, after) = quoted.strip_prefix('"')?.split_once('"')?;
-        tags.push(Tag {
-            weak,
-            version: version(opaque),
-        });
+        tags.push(Tag { weak, version: version(opaque) });
         rest = after.trim_start();
         if !rest.is_empty() && !rest.starts_with(',') {
             return None;
@@ -119,17 +112,17 @@ mod tests {
         if_match(&headers(&IF_MATCH, values)).ok()
     }
 
-    fn versions(numbers: &[i64]) -> Option<Expected> {
-        Some(Expected::OneOf(numbers.iter().copied().map(Version).collect()))
+    fn one_of(numbers: &[i64]) -> Expected {
+        Expected::OneOf(numbers.iter().copied().map(Version).collect())
     }
 
     #[test]
     fn if_match_takes_strong_versions() {
         assert_eq!(expected(&[]), Some(Expected::AnyVersion));
         assert_eq!(expected(&["*"]), Some(Expected::AnyVersion));
-        assert_eq!(expected(&["\"3\""]), versions(&[3]));
-        assert_eq!(expected(&["\"3\" ,, \"4\"", "\"5\""]), versions(&[3, 4, 5]));
-        assert_eq!(expected(&["W/\"3\", \"a,b\", \"03\", \"+3\""]), versions(&[]));
+        assert_eq!(expected(&["\"3\""]), Some(one_of(&[3])));
+        assert_eq!(expected(&["\"3\" ,, \"4\"", "\"5\""]), Some(one_of(&[3, 4, 5])));
+        assert_eq!(expected(&["W/\"3\", \"a,b\", \"03\", \"+3\""]), Some(one_of(&[])));
     }
 
     #[test]
@@ -138,10 +131,7 @@ mod tests {
             assert_eq!(expected(&[value]), None, "{value:?}");
         }
         assert_eq!(expected(&["*", "\"3\""]), None);
-        assert_eq!(
-            expected(&["\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\""]),
-            None
-        );
+        assert_eq!(expected(&["\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\""]), None);
     }
 
     #[test]

@@ -56,11 +56,25 @@ pub(super) enum BodyFailures {
     /// The body is too large.
     #[response(status = PAYLOAD_TOO_LARGE, content_type = "application/problem+json")]
     TooLarge(#[to_schema] Problem),
-    /// The body is of another media type.
-    #[response(status = UNSUPPORTED_MEDIA_TYPE, content_type = "application/problem+json",
-        headers(("Accept" = String, description = "For PATCH: `Accept-Patch`.")))]
-    MediaType(#[to_schema] Problem),
     /// The body is JSON, but no valid user.
     #[response(status = UNPROCESSABLE_ENTITY, content_type = "application/problem+json")]
     Invalid(#[to_schema] Problem),
+}
+
+/// What a route that takes JSON may answer.
+#[derive(IntoResponses)]
+pub(super) enum JsonFailures {
+    /// The body is of another media type.
+    #[response(status = UNSUPPORTED_MEDIA_TYPE, content_type = "application/problem+json",
+        headers(("Accept" = String, description = "What it must be.")))]
+    MediaType(#[to_schema] Problem),
+}
+
+/// What a route that takes a merge patch may answer.
+#[derive(IntoResponses)]
+pub(super) enum PatchFailures {
+    /// The body is of another media type.
+    #[response(status = UNSUPPORTED_MEDIA_TYPE, content_type = "application/problem+json",
+        headers(("Accept-Patch" = String, description = "What it must be (RFC 5789).")))]
+    MediaType(#[to_schema] Problem),
 }

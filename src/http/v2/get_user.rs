@@ -27,9 +27,7 @@ pub(in crate::http) async fn get_user(
     let is_known = etag::if_none_match(request.headers())?;
     let user = users::get_user(&storage, id.0).await?;
     if is_known(user.version) {
-        return Ok(HttpResponse::NotModified()
-            .insert_header((ETAG, etag::of(user.version)))
-            .finish());
+        return Ok(HttpResponse::NotModified().insert_header((ETAG, etag::of(user.version))).finish());
     }
     Ok(user_response(StatusCode::OK, user))
 }

@@ -47,10 +47,7 @@ pub(in crate::http) async fn list_users(
 ) -> Result<HttpResponse, Failure> {
     let known = [PAGE_SIZE, PAGE_TOKEN, EMAIL, NAME_PREFIX, INCLUDE_TOTAL];
     let query = Parameters::parse(request.query_string(), &known)?;
-    let size = query
-        .positive(PAGE_SIZE)?
-        .and_then(PageSize::at_most_max)
-        .unwrap_or(PageSize::DEFAULT);
+    let size = query.positive(PAGE_SIZE)?.and_then(PageSize::at_most_max).unwrap_or(PageSize::DEFAULT);
     let count = query.flag(INCLUDE_TOTAL)?;
     let filter = filter(&query)?;
     let list = users::list_users(&storage, &filter, size, query.text(PAGE_TOKEN), count).await?;
@@ -59,11 +56,7 @@ pub(in crate::http) async fn list_users(
         response.insert_header((LINK, next_link(&query, token)));
     }
     let users = list.users.into_iter().map(User::from).collect();
-    Ok(response.json(UserPage {
-        users,
-        next_page_token: list.next_page_token,
-        total: list.total,
-    }))
+    Ok(response.json(UserPage { users, next_page_token: list.next_page_token, total: list.total }))
 }
 
 fn filter(query: &Parameters<'_>) -> Result<Filter, Failure> {

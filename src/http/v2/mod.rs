@@ -60,7 +60,5 @@ impl From<users::User> for User {
 
 /// A response that holds one user, with its ETag.
 fn user_response(status: StatusCode, user: users::User) -> HttpResponse {
-    HttpResponseBuilder::new(status)
-        .insert_header((ETAG, etag::of(user.version)))
-        .json(User::from(user))
+    HttpResponseBuilder::new(status).insert_header((ETAG, etag::of(user.version))).json(User::from(user))
 }

@@ -1,7 +1,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::failures::{BodyFailures, ConditionFailures, Failures, UserFailures, WriteFailures};
+use super::failures::{BodyFailures, ConditionFailures, Failures, JsonFailures, UserFailures, WriteFailures};
 use super::{User, etag, user_response};
 use crate::http::body::{Body, UserBody};
 use crate::http::failure::Failure;
@@ -18,7 +18,7 @@ use crate::users;
     responses(
         (status = OK, description = "The user as it is now.", body = User,
             headers(("ETag" = String, description = "Its new version."))),
-        UserFailures, ConditionFailures, BodyFailures, WriteFailures, Failures))]
+        UserFailures, ConditionFailures, BodyFailures, JsonFailures, WriteFailures, Failures))]
 pub(in crate::http) async fn update_user(
     storage: web::Data<Storage>,
     id: PathId,

@@ -1,0 +1,88 @@
+//! The same routes the classic way: each request takes a pooled connection inside `web::block` and runs one Diesel
+//! statement. Bodies are parsed and checked as the service does it, on the same tables and with the same durability.
+
+mod storage;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::channel;
+use std::thread::{self, JoinHandle};
+
+use actix_web::dev::ServerHandle;
+use actix_web::error::{ErrorInternalServerError, ErrorNotFound, ErrorUnprocessableEntity};
+use actix_web::http::header::LOCATION;
+use actix_web::{App, HttpResponse, HttpServer, Result, web};
+use serde::Deserialize;
+use user_service::config::Config;
+use user_service::users::NewUser;
+
+use super::database::Database;
+use storage::Storage;
+
+/// The server, on threads of this process, stopped when dropped.
+pub(super) struct Classic {
+    address: SocketAddr,
+    handle: ServerHandle,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Classic {
+    /// Returns when it accepts connections.
+    pub(super) fn start(database: &Database) -> Self {
+        let storage = web::Data::new(Storage::open(database.url()));
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("its number");
+        let (started, handle) = channel();
+        let serve = async move {
+            let server = HttpServer::new(move || App::new().app_data(storage.clone()).configure(routes))
+                .workers(Config::read(|_| None).expect("defaults").http.workers)
+                .disable_signals()
+                .listen(listener)?
+                .run();
+            let _ = started.send(server.handle());
+            server.await
+        };
+        let thread = thread::spawn(|| actix_web::rt::System::new().block_on(serve));
+        Self { address, handle: handle.recv().expect("the server starts"), thread: Some(thread) }
+    }
+
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Classic {
+    fn drop(&mut self) {
+        futures::executor::block_on(self.handle.stop(false));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    config.route("/api/v1/users/{id}", web::get().to(get_user)).route("/api/v1/users", web::post().to(create_user));
+}
+
+async fn get_user(storage: web::Data<Storage>, id: web::Path<i64>) -> Result<HttpResponse> {
+    let found = web::block(move || storage.get_user(*id)).await?;
+    let user = found.map_err(ErrorInternalServerError)?;
+    let user = user.ok_or_else(|| ErrorNotFound("no user has this id"))?;
+    Ok(HttpResponse::Ok().json(user))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserBody {
+    name: String,
+    email: String,
+}
+
+async fn create_user(storage: web::Data<Storage>, body: web::Json<UserBody>) -> Result<HttpResponse> {
+    let UserBody { name, email } = body.into_inner();
+    let new = NewUser::parse(name, email).map_err(|_| ErrorUnprocessableEntity("not a user"))?;
+    let created = web::block(move || storage.create_user(new)).await?;
+    let user = created.map_err(ErrorInternalServerError)?;
+    let location = format!("/api/v1/users/{}", user.id);
+    Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(user))
+}

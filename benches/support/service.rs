@@ -1,0 +1,67 @@
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::client;
+use super::database::Database;
+
+const START: Duration = Duration::from_secs(20);
+
+/// The service as it ships: the real program with its default configuration, killed when dropped.
+pub(super) struct Service {
+    // Before anything can fail: whatever happens later, it is killed.
+    process: Process,
+    address: SocketAddr,
+}
+
+impl Service {
+    /// Returns when it is ready.
+    pub(super) fn start(database: &Database) -> Self {
+        let mut program = database.program();
+        program.env("SERVER_PORT", "0").stderr(Stdio::piped());
+        let mut process = Process(program.spawn().expect("the program starts"));
+        let log = process.0.stderr.take().expect("stderr is piped");
+        let (found, address) = channel();
+        thread::spawn(move || follow(log, &found));
+        let service = Self { process, address: address.recv_timeout(START).expect("the service listens") };
+        service.wait_until_ready();
+        service
+    }
+
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn wait_until_ready(&self) {
+        let give_up = Instant::now() + START;
+        while !client::get(self.address, "/ready").is_ok_and(|status| status == 200) {
+            assert!(Instant::now() < give_up, "process {} is not ready", self.process.0.id());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Reads the log to its end, so that the service never waits for a reader; shows what went wrong.
+fn follow(log: impl Read, address: &Sender<SocketAddr>) {
+    for line in BufReader::new(log).lines().map_while(Result::ok) {
+        let listening = line.split_once("listening on http://");
+        if let Some(found) = listening.and_then(|(_, rest)| rest.split(';').next()?.parse().ok()) {
+            let _ = address.send(found);
+        } else if line.contains("WARN") || line.contains("ERROR") {
+            eprintln!("{line}");
+        }
+    }
+}

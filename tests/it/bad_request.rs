@@ -1,0 +1,103 @@
+//! Ids, paths and queries that cannot be.
+
+use reqwest::RequestBuilder;
+use rstest::rstest;
+use serde_json::json;
+
+use crate::support::{Answered, App, Db, Raw, user};
+
+const BAD_IDS: [&str; 16] = [
+    "0",
+    "-1",
+    "9223372036854775808",
+    "99999999999999999999999999",
+    "abc",
+    "1.0",
+    "1e3",
+    "0x1",
+    "+1",
+    "%201",
+    "1%20",
+    "1%00",
+    "%00",
+    "1%2F2",
+    "%FF",
+    "%D9%A1",
+];
+
+fn every_request(app: &App, path: &str) -> Vec<RequestBuilder> {
+    let jane = user("Jane", "jane@example.com");
+    let mut requests = vec![app.get(path), app.put(path, &jane), app.delete(path)];
+    if path.starts_with("/api/v2") {
+        requests.push(app.patch(path, &json!({ "name": "Jane" })));
+    }
+    requests
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_id_is_a_positive_integer_of_64_bits(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
+    app.create("John", "john@example.com").await;
+    let before = app.everyone().await;
+    for id in BAD_IDS {
+        for request in every_request(&app, &format!("/api/v1/users/{id}")) {
+            let answer = request.answer().await;
+            assert_eq!(answer.status, 400, "{id}: {answer:?}");
+            answer.error(400);
+        }
+        for request in every_request(&app, &format!("/api/v2/users/{id}")) {
+            let answer = request.answer().await;
+            assert_eq!(answer.status, 400, "{id}: {answer:?}");
+            answer.problem(400, "invalid_id");
+        }
+    }
+    assert_eq!(app.everyone().await, before);
+}
+
+#[rstest]
+#[tokio::test]
+async fn nothing_that_can_be_asked_is_a_5xx(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
+    for path in [
+        "/%00",
+        "/%FF",
+        "/..%2f..%2fetc/passwd",
+        "//",
+        "/api/v2//users",
+        "/api/v2/users?%00",
+        "/api/v2/users?page_token=",
+        "/api/v2/users?email=a%00@b.co",
+        "/api/v2/users?name_prefix=",
+        "/api/v2/users?name_prefix=%00",
+        "/api/v1/users?%FF",
+        "/docs/../health",
+        "/docs/%2e%2e/Cargo.toml",
+        "/docs/nothing.js",
+    ] {
+        let answer = app.get(path).answer().await;
+        assert!(answer.status < 500, "{path}: {answer:?}");
+    }
+    let long = format!("/api/v2/users?name_prefix={}", "a".repeat(20_000));
+    assert!((400..500).contains(&app.get(&long).answer().await.status));
+}
+
+#[rstest]
+#[tokio::test]
+async fn nothing_that_can_be_sent_ends_the_server(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
+    for text in [
+        "nonsense\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "GET /api/v2/users/1 HTTP/1.1\r\nIf-None-Match: \"\u{e9}\"\r\nHost: x\r\nConnection: close\r\n\r\n",
+        "POST /api/v2/users HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        "POST /api/v2/users HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\nzz\r\n",
+        "PUT /api/v2/users/1 HTTP/1.1\r\nHost: x\r\nIf-Match: \u{1}\r\nContent-Length: 2\r\n\r\n{}",
+    ] {
+        let mut raw = Raw::connect(app.address());
+        raw.write(text);
+        let head = raw.read_head();
+        assert!(!head.starts_with("HTTP/1.1 5"), "{text:?}: {head}");
+    }
+    app.create("John", "john@example.com").await;
+}

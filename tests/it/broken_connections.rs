@@ -1,0 +1,59 @@
+//! PostgreSQL hangs up on the pool.
+
+use std::time::Duration;
+
+use crate::support::{Answered, App, CLIENTS, Db, at_once, until, user};
+
+/// Ends every connection to the database but the one that asks for it.
+fn break_connections(app: &App) {
+    let broken = app.database.connect().facts(
+        "SELECT pg_terminate_backend(pid)::text AS fact FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
+    assert!(!broken.is_empty(), "the server has connections");
+}
+
+#[tokio::test]
+async fn a_read_is_tried_again() {
+    let app = App::start(Db::Postgres).await;
+    let john = app.create("John", "john@example.com").await;
+    for _ in 0..5 {
+        // Every lane has connections open that can break.
+        at_once(CLIENTS, async |_| app.get("/api/v2/users/1").answer().await.body(200)).await;
+        app.get("/api/v2/users").answer().await.body(200);
+        break_connections(&app);
+        let read = at_once(CLIENTS, async |client: usize| match client % 2 {
+            0 => app.get("/api/v2/users/1").answer().await.body(200),
+            _ => app.get("/api/v2/users").answer().await.body(200)["users"][0].clone(),
+        })
+        .await;
+        assert!(read.iter().all(|user| *user == john));
+    }
+}
+
+#[tokio::test]
+async fn a_write_is_refused_or_done_once() {
+    let app = App::start(Db::Postgres).await;
+    for round in 0..5 {
+        break_connections(&app);
+        let answers = at_once(CLIENTS, async |client: usize| {
+            let email = format!("john{round}.{client}@example.com");
+            (app.post("/api/v2/users", &user("John", &email)).answer().await, email)
+        })
+        .await;
+        let everyone = app.everyone().await;
+        for (answer, email) in answers {
+            let found = everyone.iter().filter(|user| user["email"] == email).count();
+            match answer.status {
+                201 => assert_eq!(found, 1, "{email}"),
+                503 => assert_eq!(found, 0, "503 is not executed: {email}"),
+                _ => drop(answer.problem(504, "outcome_unknown")),
+            }
+        }
+        until("writes are taken again", Duration::from_secs(5), async || {
+            let late = user("Late", &format!("late{round}@example.com"));
+            matches!(app.post("/api/v2/users", &late).answer().await.status, 201 | 409)
+        })
+        .await;
+    }
+}

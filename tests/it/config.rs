@@ -1,0 +1,175 @@
+//! Configuration: from the environment and `.env`, with every mistake told at once.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use rstest::rstest;
+use tempfile::TempDir;
+
+use crate::support::{Answered, Program, Server, until};
+
+/// Every variable with a value that it does not take.
+const MISTAKES: [(&str, &str); 21] = [
+    ("DATABASE_URL", "mysql://root@db/users"),
+    ("SERVER_HOST", "no host"),
+    ("SERVER_PORT", "70000"),
+    ("SERVER_WORKERS", "none"),
+    ("LOG_LEVEL", "user_service=loud"),
+    ("LOG_FORMAT", "xml"),
+    ("DB_POOL_SIZE", "0"),
+    ("DB_LOOKUP_ACTORS", "0"),
+    ("DB_PAGE_ACTORS", "-1"),
+    ("DB_MAILBOX", "0"),
+    ("DB_MAX_BATCH", "0"),
+    ("DB_DEADLINE", "soon"),
+    ("DB_CONNECT_TIMEOUT", "-1s"),
+    ("DB_AUTO_MIGRATE", "perhaps"),
+    ("MAX_BODY_BYTES", "64 apples"),
+    ("MAX_CONNECTIONS", "0"),
+    ("HEAD_TIMEOUT", "2 parsecs"),
+    ("BODY_TIMEOUT", "quickly"),
+    ("KEEP_ALIVE", "always"),
+    ("SHUTDOWN_DELAY", "1.s"),
+    ("SHUTDOWN_GRACE", "enough"),
+];
+
+/// As much of a value as may be repeated: the rest of a URL can hold a password.
+fn shown(value: &str) -> &str {
+    value.split("//").next().unwrap_or_default()
+}
+
+fn check_config(dir: &TempDir) -> Program {
+    Program::new(dir.path()).args(["check-config"])
+}
+
+#[rstest]
+#[case(&[])]
+#[case(&["serve"])]
+#[case(&["migrate"])]
+#[case(&["seed", "--count", "1"])]
+#[case(&["check-config"])]
+fn every_mistake_is_told_in_one_run(#[case] args: &[&str]) {
+    let dir = TempDir::new().unwrap();
+    let output = Program::new(dir.path()).args(args).envs(&MISTAKES).run().exited(2);
+    for (variable, value) in MISTAKES {
+        let line = output.line_about(variable);
+        assert!(line.contains(shown(value)), "what it held: {line}");
+        assert!(line.len() > variable.len() + value.len() + 10, "what it takes: {line}");
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is made");
+}
+
+#[test]
+fn one_mistake_is_enough() {
+    let dir = TempDir::new().unwrap();
+    for (variable, value) in MISTAKES {
+        let output = check_config(&dir).env(variable, value).run().exited(2);
+        assert!(output.line_about(variable).contains(shown(value)), "{output:?}");
+        for (other, _) in MISTAKES.iter().filter(|(other, _)| *other != variable) {
+            assert!(!output.stderr.contains(other), "{other} holds no mistake: {output:?}");
+        }
+    }
+}
+
+#[rstest]
+#[case("mysql://root@db/users", "mysql")]
+#[case("users.db", "")]
+#[case("https://example.com", "https")]
+fn another_database_is_refused_by_name(#[case] url: &str, #[case] named: &str) {
+    let dir = TempDir::new().unwrap();
+    let output = check_config(&dir).env("DATABASE_URL", url).run().exited(2);
+    let line = output.line_about("DATABASE_URL");
+    assert!(line.contains(named) && line.contains("sqlite://") && line.contains("postgres"), "{line}");
+}
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    let dir = TempDir::new().unwrap();
+    let output = check_config(&dir).run().succeeded();
+    for (variable, value) in [
+        ("DATABASE_URL", "sqlite://data/users.db"),
+        ("SERVER_HOST", "127.0.0.1"),
+        ("SERVER_PORT", "3000"),
+        ("LOG_LEVEL", "info"),
+        ("LOG_FORMAT", "text"),
+        ("DB_AUTO_MIGRATE", "true"),
+    ] {
+        let line = output.stdout.lines().find(|line| line.contains(variable)).unwrap_or_else(|| panic!("{output:?}"));
+        assert!(line.contains(value), "{line}");
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "checking makes nothing");
+}
+
+#[test]
+fn every_variable_is_printed_and_documented() {
+    let dir = TempDir::new().unwrap();
+    let printed = check_config(&dir).run().succeeded().stdout;
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md");
+    let table: Vec<&str> = readme.lines().filter(|line| line.starts_with('|')).collect();
+    for (variable, _) in MISTAKES {
+        assert!(printed.contains(variable), "check-config prints {variable}");
+        assert!(table.iter().any(|row| row.contains(&format!("`{variable}`"))), "the README's table has {variable}");
+    }
+}
+
+#[rstest]
+#[case("postgres://jane:hunter2@db.example.com:5433/users")]
+#[case("postgresql://jane:hunter2@db.example.com/users?sslmode=require")]
+#[case("postgres://jane@db.example.com/users?password=hunter2")]
+#[case("postgres://jane:hunter%32@db.example.com/users")]
+fn a_password_is_masked(#[case] url: &str) {
+    let dir = TempDir::new().unwrap();
+    let output = check_config(&dir).env("DATABASE_URL", url).run().succeeded();
+    assert!(output.stdout.contains("***") && output.stdout.contains("db.example.com"), "{output:?}");
+    assert!(!format!("{output:?}").contains("hunter"), "{output:?}");
+}
+
+#[rstest]
+#[case("mysql://jane:hunter2@db.example.com/users")]
+#[case("postgres://jane:hunter2@db.example.com:99999/users")]
+#[case("postgres://jane:hunter2@[db/users")]
+#[case("host=db.example.com user=jane password=hunter2")]
+fn a_password_in_a_mistake_is_masked(#[case] url: &str) {
+    let dir = TempDir::new().unwrap();
+    let output = check_config(&dir).env("DATABASE_URL", url).run();
+    assert!(!format!("{output:?}").contains("hunter2"), "{output:?}");
+}
+
+#[rstest]
+#[case("postgres://jane:hunter2@127.0.0.1:1/users")]
+#[case("postgres://jane@127.0.0.1:1/users?password=hunter2")]
+#[tokio::test]
+async fn a_password_is_never_logged(#[case] url: &str) {
+    let dir = TempDir::new().unwrap();
+    let server = Server::listening(Program::new(dir.path()).env("DATABASE_URL", url).env("LOG_LEVEL", "debug"));
+    until("/ready says so", Duration::from_secs(5), async || !server.is_ready().await).await;
+    let refused = server.get("/api/v2/users").answer().await;
+    assert!(!refused.text.contains("hunter2"), "{refused:?}");
+    let not_ready = server.get("/ready").answer().await;
+    assert!(!not_ready.text.contains("hunter2"), "{not_ready:?}");
+    assert!(!server.log().contains("hunter2"), "{}", server.log());
+}
+
+#[test]
+fn a_dot_env_file_is_read_and_the_environment_wins() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join(".env"), "SERVER_PORT=4321\nSERVER_HOST=0.0.0.0\n").unwrap();
+    let output = check_config(&dir).env("SERVER_HOST", "127.0.0.2").run().succeeded();
+    for expected in ["4321", "127.0.0.2"] {
+        assert!(output.stdout.contains(expected), "{output:?}");
+    }
+    assert!(!output.stdout.contains("0.0.0.0"), "{output:?}");
+    fs::write(dir.path().join(".env"), "SERVER_PORT=nowhere\n").unwrap();
+    assert!(check_config(&dir).run().exited(2).line_about("SERVER_PORT").contains("nowhere"));
+}
+
+#[tokio::test]
+async fn logs_may_be_json() {
+    let dir = TempDir::new().unwrap();
+    let server = Server::listening(Program::new(dir.path()).env("LOG_FORMAT", "json"));
+    server.ready().await;
+    for line in server.log().lines() {
+        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok_and(|line| line.is_object()), "{line}");
+    }
+}

@@ -1,0 +1,132 @@
+//! How large and how slow a request may be.
+
+use std::time::{Duration, Instant};
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Body, Method, RequestBuilder};
+use rstest::rstest;
+
+use crate::support::{Answered, App, Db, Raw, user};
+
+const LIMIT: usize = 64 * 1024;
+const ROUTES: [(&str, &str); 5] = [
+    ("POST", "/api/v1/users"),
+    ("PUT", "/api/v1/users/1"),
+    ("POST", "/api/v2/users"),
+    ("PUT", "/api/v2/users/1"),
+    ("PATCH", "/api/v2/users/1"),
+];
+
+/// A good user with space around it, so that only the length can be wrong.
+fn body_of(length: usize) -> String {
+    let jane = user("Jane", "jane@example.com").to_string();
+    format!("{jane}{}", " ".repeat(length - jane.len()))
+}
+
+fn send(app: &App, (method, path): (&str, &str), body: impl Into<Body>) -> RequestBuilder {
+    let content_type = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+    let method: Method = method.parse().expect("a method");
+    app.request(method, path).header(CONTENT_TYPE, content_type).body(body)
+}
+
+async fn is_too_large(app: &App, route: (&str, &str), request: RequestBuilder) {
+    let answer = request.answer().await;
+    assert_eq!(answer.status, 413, "{route:?}: {answer:?}");
+    if route.1.starts_with("/api/v1") {
+        answer.error(413);
+    } else {
+        answer.problem(413, "body_too_large");
+    }
+    app.get("/health").answer().await.expect(200);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_body_of_64_kib_is_taken(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
+    app.create("John", "jane@example.com").await;
+    for route in ROUTES.into_iter().filter(|(method, _)| *method != "POST") {
+        send(&app, route, body_of(LIMIT)).answer().await.expect(200);
+    }
+    app.delete("/api/v1/users/1").answer().await.empty(204);
+    send(&app, ROUTES[2], body_of(LIMIT)).answer().await.expect(201);
+}
+
+#[rstest]
+#[tokio::test]
+async fn one_byte_more_is_not(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
+    app.create("John", "john@example.com").await;
+    let before = app.everyone().await;
+    for route in ROUTES {
+        is_too_large(&app, route, send(&app, route, body_of(LIMIT + 1))).await;
+    }
+    assert_eq!(app.everyone().await, before);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_length_that_is_not_announced_is_counted(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
+    for path in ["/api/v1/users", "/api/v2/users"] {
+        let mut raw = Raw::connect(app.address());
+        raw.write(&format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        ));
+        raw.write(&format!("{:x}\r\n{}\r\n0\r\n\r\n", LIMIT + 1, body_of(LIMIT + 1)));
+        let head = raw.read_head();
+        assert!(head.starts_with("HTTP/1.1 413 "), "{head}");
+    }
+    assert!(app.everyone().await.is_empty());
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_limit_is_a_setting(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start_with(db, &[("MAX_BODY_BYTES", "1000")]).await;
+    send(&app, ROUTES[2], body_of(1000)).answer().await.expect(201);
+    is_too_large(&app, ROUTES[2], send(&app, ROUTES[2], body_of(1001))).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_body_that_trickles_is_408(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start_with(db, &[("BODY_TIMEOUT", "500ms")]).await;
+    for (path, json) in [("/api/v1/users", "application/json"), ("/api/v2/users", "application/problem+json")] {
+        let begun = Instant::now();
+        let mut raw = Raw::begin_post(app.address(), path, 1000);
+        // Some of it comes all the time: it is the whole that has to be in time.
+        while begun.elapsed() < Duration::from_millis(900) && raw.try_write(" ") {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let head = raw.read_head().to_lowercase();
+        assert!(head.starts_with("http/1.1 408 "), "{head}");
+        assert!(head.contains(json) && head.contains("x-request-id: "), "{head}");
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    }
+    assert!(app.everyone().await.is_empty());
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_head_that_never_ends_is_cut_off(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start_with(db, &[("HEAD_TIMEOUT", "500ms")]).await;
+    let begun = Instant::now();
+    let mut raw = Raw::connect(app.address());
+    raw.write("GET /api/v2/users HTTP/1.1\r\nHost: ");
+    raw.read_to_end();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    app.get("/health").answer().await.expect(200);
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_idle_connection_is_closed(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start_with(db, &[("KEEP_ALIVE", "500ms")]).await;
+    let mut raw = Raw::connect(app.address());
+    raw.write("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(raw.read_head().starts_with("HTTP/1.1 200 "));
+    let begun = Instant::now();
+    raw.read_to_end();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}

@@ -1,0 +1,191 @@
+//! Somebody else holds a lock in the database: nobody waits past the deadline.
+
+use std::time::{Duration, Instant};
+
+use reqwest::RequestBuilder;
+use rstest::rstest;
+use serde_json::json;
+
+use crate::support::{Answer, Answered, App, CLIENTS, Connection, Db, Raw, at_once, count, until, user};
+
+const DEADLINE: &str = "1s";
+/// The deadline, and time for a busy machine to tell the caller.
+const BY: Duration = Duration::from_millis(2500);
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+/// Keeps writers of users waiting until the connection is dropped; SQLite's and PostgreSQL's readers go on.
+fn lock_writers(app: &App) -> Connection {
+    let mut lock = app.database.connect();
+    lock.run(match lock {
+        Connection::Sqlite(_) => "BEGIN IMMEDIATE",
+        Connection::Postgres(_) => "BEGIN; LOCK TABLE users IN SHARE MODE",
+    });
+    lock
+}
+
+async fn timed(request: RequestBuilder) -> (Answer, Duration) {
+    let begun = Instant::now();
+    let answer = request.answer().await;
+    (answer, begun.elapsed())
+}
+
+/// Not executed, or not known to be: either way in time.
+fn is_unavailable((answer, took): &(Answer, Duration)) {
+    assert!(matches!(answer.status, 503 | 504), "{answer:?}");
+    assert!(*took < BY, "{took:?}: {answer:?}");
+    match (answer.status, answer.json()["code"].as_str()) {
+        (503, Some("unavailable" | "overloaded")) => drop(answer.problem(503, answer.json()["code"].as_str().unwrap())),
+        _ => drop(answer.problem(504, "outcome_unknown")),
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn writers_are_refused_in_time_and_readers_go_on(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start_with(db, &[("DB_DEADLINE", DEADLINE)]).await;
+    app.create("John", "john@example.com").await;
+    let before = app.everyone().await;
+    let lock = lock_writers(&app);
+    let answers = at_once(6, async |client: usize| match client % 3 {
+        0 => timed(app.post("/api/v2/users", &user("Jane", &format!("jane{client}@example.com")))).await,
+        1 => timed(app.patch("/api/v2/users/1", &json!({ "name": "Johnny" }))).await,
+        _ => timed(app.delete("/api/v2/users/1")).await,
+    });
+    let readers = at_once(6, async |_| timed(app.get("/api/v2/users/1")).await);
+    let (answers, readers) = futures::join!(answers, readers);
+    answers.iter().for_each(is_unavailable);
+    for (answer, took) in readers {
+        answer.body(200);
+        assert!(took < AT_ONCE, "a reader waited {took:?}");
+    }
+    let refused = answers.iter().all(|(answer, _)| answer.status == 503);
+    drop(lock);
+    until("writes are taken again", Duration::from_secs(5), async || {
+        app.post("/api/v2/users", &user("Late", "late@example.com")).answer().await.status != 503
+    })
+    .await;
+    if refused {
+        assert_eq!(app.everyone().await[..1], before, "503 is not executed");
+        assert_eq!(app.everyone().await.len(), 2, "503 is not executed");
+    }
+}
+
+#[tokio::test]
+async fn a_locked_table_holds_nobody_past_the_deadline() {
+    let app = App::start_with(Db::Postgres, &[("DB_DEADLINE", DEADLINE)]).await;
+    app.create("John", "john@example.com").await;
+    let mut lock = app.database.connect();
+    lock.run("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE");
+    let answers = at_once(CLIENTS, async |client: usize| match client % 4 {
+        0 => timed(app.get("/api/v2/users/1")).await,
+        1 => timed(app.get("/api/v2/users")).await,
+        2 => timed(app.post("/api/v2/users", &user("Jane", &format!("jane{client}@example.com")))).await,
+        _ => timed(app.put("/api/v2/users/1", &user("Johnny", "john@example.com"))).await,
+    })
+    .await;
+    answers.iter().for_each(is_unavailable);
+    assert!(
+        answers.iter().enumerate().all(|(client, (answer, _))| client % 4 > 1 || answer.status == 503),
+        "a read is 503"
+    );
+    app.get("/health").answer().await.expect(200);
+    drop(lock);
+    until("reads are answered again", Duration::from_secs(5), async || {
+        app.get("/api/v2/users/1").answer().await.status == 200
+    })
+    .await;
+    app.create("Late", "late@example.com").await;
+}
+
+/// Its neighbours in the batch are tried one by one and do not share its fate.
+#[tokio::test]
+async fn a_locked_row_is_refused_alone() {
+    let app = App::start_with(Db::Postgres, &[("DB_DEADLINE", "3s")]).await;
+    for name in ["a", "b", "c"] {
+        app.create(name, &format!("{name}@example.com")).await;
+    }
+    let mut lock = app.database.connect();
+    lock.run("BEGIN; UPDATE users SET version = version WHERE id = 2");
+    let answers = at_once(3, async |client: usize| {
+        let path = format!("/api/v2/users/{}", client + 1);
+        app.patch(&path, &json!({ "name": "changed" })).answer().await
+    })
+    .await;
+    assert!(matches!(answers[1].status, 503 | 504), "{:?}", answers[1]);
+    for neighbour in [&answers[0], &answers[2]] {
+        assert!(matches!(neighbour.status, 200 | 503), "{neighbour:?}");
+    }
+    drop(lock);
+    for (id, answer) in (1..).zip(&answers) {
+        let name = app.get(&format!("/api/v2/users/{id}")).answer().await.body(200)["name"].clone();
+        match answer.status {
+            200 => assert_eq!(name, "changed"),
+            503 => assert_ne!(name, "changed", "503 is not executed"),
+            _ => {}
+        }
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_full_mailbox_refuses_at_once(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let small = [("DB_MAILBOX", "4"), ("DB_MAX_BATCH", "1"), ("DB_DEADLINE", DEADLINE)];
+    let app = App::start_with(db, &small).await;
+    let lock = lock_writers(&app);
+    let answers = at_once(CLIENTS, async |client: usize| {
+        timed(app.post("/api/v2/users", &user("Jane", &format!("jane{client}@example.com")))).await
+    })
+    .await;
+    answers.iter().for_each(is_unavailable);
+    // One is at work and four wait for it, until their time is up; there is no room for the others.
+    let turned_away = answers.iter().filter(|(_, took)| *took < AT_ONCE);
+    let turned_away: Vec<&Answer> = turned_away.map(|(answer, _)| answer).collect();
+    assert_eq!(turned_away.len(), CLIENTS - 5, "{answers:?}");
+    for answer in turned_away {
+        answer.problem(503, "overloaded");
+    }
+    drop(lock);
+    until("writes are taken again", Duration::from_secs(5), async || {
+        app.post("/api/v1/users", &user("Late", "late@example.com")).answer().await.status == 201
+    })
+    .await;
+    let statuses: Vec<u16> = answers.iter().map(|(answer, _)| answer.status).collect();
+    let created = app.everyone().await.len() - 1;
+    assert!(created <= count(&statuses, &504), "503 is not executed: {created} were");
+}
+
+/// What still waits in the mailbox when its caller hangs up is not executed any more.
+#[rstest]
+#[tokio::test]
+async fn a_caller_that_has_gone_is_forgotten(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let one_by_one = [("SERVER_WORKERS", "1"), ("DB_MAX_BATCH", "1"), ("DB_DEADLINE", "15s")];
+    let app = App::start_with(db, &one_by_one).await;
+    let lock = lock_writers(&app);
+    let first = post_raw(&app, "first@example.com").await;
+    let gone = post_raw(&app, "gone@example.com").await;
+    drop(gone);
+    pass_by(&app).await;
+    let last = post_raw(&app, "last@example.com").await;
+    drop(lock);
+    for mut waiting in [first, last] {
+        let head = waiting.read_head();
+        assert!(head.starts_with("HTTP/1.1 201 "), "{head}");
+    }
+    let emails: Vec<_> = app.everyone().await.iter().map(|user| user["email"].clone()).collect();
+    assert_eq!(emails, ["first@example.com", "last@example.com"]);
+}
+
+async fn post_raw(app: &App, email: &str) -> Raw {
+    let body = user("John", email).to_string();
+    let mut raw = Raw::begin_post(app.address(), "/api/v2/users", body.len());
+    raw.write(&body);
+    pass_by(app).await;
+    raw
+}
+
+/// The one worker takes its connections in turn: what was sent before these requests has been seen after them.
+async fn pass_by(app: &App) {
+    for _ in 0..5 {
+        app.get("/health").answer().await.expect(200);
+    }
+}

@@ -1,0 +1,48 @@
+//! Black-box tests: the real program over HTTP and the command line, each test on a database of its own.
+//!
+//! `TEST_POSTGRES_URL` names a PostgreSQL superuser's connection; `scripts/test` provides one.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say so and stop"
+)]
+#![allow(unreachable_pub, reason = "nobody is outside of a test crate: `pub` says what a module offers the others")]
+
+mod bad_body;
+mod bad_fields;
+mod bad_request;
+mod broken_connections;
+mod command_line;
+mod concurrency;
+mod conditional;
+mod config;
+mod crash;
+mod health;
+mod limits;
+mod locks;
+mod metrics;
+mod migrations;
+mod mixed_batch;
+mod openapi;
+mod openapi_calls;
+mod openapi_walk;
+mod outage;
+mod paging;
+mod paging_filters;
+mod paging_token;
+mod problem;
+mod replicas;
+mod request_id;
+mod schema;
+mod seed;
+mod shutdown;
+mod support;
+mod swagger_ui;
+mod v1;
+mod v1_list;
+mod v2_patch;
+mod v2_users;

@@ -1,0 +1,75 @@
+//! Good and bad rows that arrive together: each caller gets its own row's result.
+
+use reqwest::header::IF_MATCH;
+use rstest::rstest;
+use serde_json::json;
+
+use crate::support::{Answer, Answered, App, CLIENTS, Db, at_once, user};
+
+/// What one client asks for, and the status that nobody else's request may change.
+async fn ask(app: &App, round: usize, client: usize) -> (u16, Answer) {
+    let own = format!("/api/v2/users/{}", client + 1);
+    let (name, fresh) = (format!("{round}.{client}"), format!("new{round}.{client}@example.com"));
+    let put = |email: &str| app.put(&own, &user(&name, email));
+    let kept = format!("kept{client}@example.com");
+    let (status, request) = match client % 8 {
+        0 => (201, app.post("/api/v2/users", &user(&name, &fresh))),
+        1 => (409, app.post("/api/v2/users", &user(&name, "KEPT1@example.com"))),
+        2 => (200, put(&kept)),
+        3 => (409, put("kept0@example.com")),
+        4 => (412, put(&kept).header(IF_MATCH, r#""999""#)),
+        5 => (404, app.put("/api/v2/users/999999", &user(&name, &fresh))),
+        6 => (404, app.delete("/api/v2/users/999999")),
+        _ => (200, app.patch(&own, &json!({ "name": name })).header(IF_MATCH, format!("\"{}\"", round + 1))),
+    };
+    (status, request.answer().await)
+}
+
+#[rstest]
+#[tokio::test]
+async fn each_gets_its_own_result(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
+    for client in 0..CLIENTS {
+        app.create("kept", &format!("kept{client}@example.com")).await;
+    }
+    for round in 0..10 {
+        let answers = at_once(CLIENTS, async |client: usize| ask(&app, round, client).await).await;
+        for (client, (expected, answer)) in answers.iter().enumerate() {
+            assert_eq!(answer.status, *expected, "round {round}, client {client}: {answer:?}");
+            if matches!(expected, 200 | 201) {
+                assert_eq!(answer.json()["name"], format!("{round}.{client}"), "somebody else's row");
+            }
+        }
+    }
+    assert_changed_where_answered(&app).await;
+}
+
+async fn assert_changed_where_answered(app: &App) {
+    let everyone = app.everyone().await;
+    assert_eq!(everyone.len(), CLIENTS + 10 * CLIENTS / 8);
+    for (client, user) in everyone.iter().take(CLIENTS).enumerate() {
+        let changes = if matches!(client % 8, 2 | 7) { 10 } else { 0 };
+        assert_eq!(user["version"], 1 + changes, "{user}");
+        assert_eq!(user["email"], format!("kept{client}@example.com"));
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn each_looks_up_its_own_user(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let database = db.fresh();
+    database.program().args(["seed", "--count", "500"]).run().succeeded();
+    let app = App::on(database, &[]).await;
+    let answers = at_once(800, async |client: usize| {
+        // Some ask for the same user, and some for nobody.
+        let id = client * 7 % 600 + 1;
+        (id, app.get(&format!("/api/v2/users/{id}")).answer().await)
+    })
+    .await;
+    for (id, answer) in answers {
+        match id {
+            1..=500 => assert_eq!(answer.body(200)["id"], id),
+            _ => drop(answer.problem(404, "user_not_found")),
+        }
+    }
+}

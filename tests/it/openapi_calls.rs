@@ -1,0 +1,117 @@
+//! The requests that the OpenAPI document is walked with.
+
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+
+use crate::support::{Answer, Answered, App};
+
+const JOHN: &str = r#"{"name":"John","email":"john@example.com"}"#;
+const TAKEN: &str = r#"{"name":"John","email":"JANE@example.com"}"#;
+const NAMELESS: &str = r#"{"name":""}"#;
+
+/// A request to be answered as the document says.
+#[derive(Clone)]
+pub struct Call {
+    pub method: &'static str,
+    pub route: &'static str,
+    pub path: String,
+    header: Option<(&'static str, &'static str)>,
+    content_type: &'static str,
+    pub body: String,
+}
+
+fn call(method: &'static str, route: &'static str) -> Call {
+    let content_type = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+    Call { method, route, path: route.replace("{id}", "1"), header: None, content_type, body: String::new() }
+}
+
+impl Call {
+    fn to(&self, path: &str) -> Self {
+        Self { path: path.to_owned(), ..self.clone() }
+    }
+
+    fn query(&self, query: &str) -> Self {
+        self.to(&format!("{}?{query}", self.route))
+    }
+
+    fn id(&self, id: &str) -> Self {
+        self.to(&self.route.replace("{id}", id))
+    }
+
+    fn header(&self, name: &'static str, value: &'static str) -> Self {
+        Self { header: Some((name, value)), ..self.clone() }
+    }
+
+    fn content_type(&self, content_type: &'static str) -> Self {
+        Self { content_type, ..self.clone() }
+    }
+
+    fn body(&self, body: &str) -> Self {
+        Self { body: body.to_owned(), ..self.clone() }
+    }
+
+    pub async fn send(&self, app: &App) -> Answer {
+        let method: Method = self.method.parse().expect("a method");
+        let mut request = app.request(method, &self.path);
+        if let Some((name, value)) = self.header {
+            request = request.header(name, value);
+        }
+        if !self.body.is_empty() {
+            request = request.header(CONTENT_TYPE, self.content_type).body(self.body.clone());
+        }
+        request.answer().await
+    }
+}
+
+/// Everything that can be wrong with a body, and then a good one.
+fn bodies(good: &Call) -> Vec<Call> {
+    vec![
+        good.body("{"),
+        good.body(NAMELESS),
+        good.body(TAKEN),
+        good.body(&format!("{JOHN}{}", " ".repeat(70_000))),
+        good.content_type("text/plain").body(JOHN),
+        good.body(JOHN),
+    ]
+}
+
+/// Everything that can be wrong with the one user, and then nothing.
+fn item(method: &'static str, route: &'static str, body: &str) -> Vec<Call> {
+    let good = call(method, route).body(body);
+    let mut calls = vec![good.id("abc"), good.id("999")];
+    if route.starts_with("/api/v2") {
+        let (name, stale) = if method == "GET" { ("If-None-Match", "*") } else { ("If-Match", r#""9""#) };
+        calls.extend([good.header(name, "unquoted"), good.header(name, stale)]);
+    }
+    calls.extend(if body.is_empty() { vec![good] } else { bodies(&good) });
+    calls
+}
+
+/// Enough requests to meet every answer but the rare ones.
+pub fn calls() -> Vec<Call> {
+    let (v1, v1_item) = ("/api/v1/users", "/api/v1/users/{id}");
+    let (v2, v2_item) = ("/api/v2/users", "/api/v2/users/{id}");
+    let mut calls = Vec::new();
+    for path in ["/health", "/livez", "/ready", "/readyz", "/metrics", "/openapi.json", "/docs"] {
+        calls.push(call("GET", path));
+    }
+    let docs = call("GET", "/docs/{file}");
+    calls.extend([docs.to("/docs/"), docs.to("/docs/nothing")]);
+    for route in [v1, v2] {
+        calls.extend([call("GET", route), call("GET", route).query("unknown=1")]);
+        calls.extend(bodies(&call("POST", route)).into_iter().map(|call| match call.body.as_str() {
+            JOHN => call.body(&JOHN.replace("john@", if route == v1 { "one@" } else { "two@" })),
+            _ => call,
+        }));
+    }
+    calls
+        .extend([call("GET", v2).query("page_token=damaged"), call("GET", v2).query("page_size=1&include_total=true")]);
+    calls.extend(item("GET", v1_item, ""));
+    calls.extend(item("PUT", v1_item, JOHN));
+    calls.extend(item("GET", v2_item, ""));
+    calls.extend(item("PUT", v2_item, JOHN));
+    calls.extend(item("PATCH", v2_item, JOHN));
+    calls.extend(item("DELETE", v2_item, ""));
+    calls.extend(item("DELETE", v1_item, "").into_iter().map(|call| call.to(&call.path.replace("/1", "/2"))));
+    calls
+}

@@ -1,0 +1,129 @@
+//! The document walked against the running server: what it answers is documented, and what is documented it answers.
+
+use std::collections::BTreeSet;
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::openapi_calls::calls;
+use crate::support::{Answer, Answered, App, Db, Spec, user};
+
+/// What only a fault or a slow client brings about; other tests do.
+const RARE: [u16; 5] = [408, 429, 500, 503, 504];
+
+/// Headers that a client can use, and so has to be told of.
+const USEFUL: [&str; 7] = ["accept-patch", "allow", "etag", "link", "location", "retry-after", "x-request-id"];
+
+fn body_fault(spec: &Spec, response: &Value, answer: &Answer) -> Option<String> {
+    let content = response["content"].as_object();
+    if answer.text.is_empty() {
+        return content.map(|content| format!("a body is documented: {content:?}"));
+    }
+    let essence = answer.header("content-type").split(';').next().unwrap_or_default().trim();
+    let Some(media) =
+        content.and_then(|content| content.iter().find(|(name, _)| name.split(';').next() == Some(essence)))
+    else {
+        return Some(format!("{essence} is not documented"));
+    };
+    if !essence.ends_with("json") {
+        return None;
+    }
+    let Some(schema) = media.1.get("schema") else {
+        return Some("no schema".to_owned());
+    };
+    let faults = spec.faults(schema, &answer.json());
+    (!faults.is_empty()).then(|| faults.join("; "))
+}
+
+fn header_fault(spec: &Spec, response: &Value, answer: &Answer) -> Option<String> {
+    let documented: Vec<(String, &Value)> = response["headers"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, header)| (name.to_lowercase(), spec.resolve(header)))
+        .collect();
+    let undocumented = USEFUL
+        .into_iter()
+        .find(|name| answer.headers.contains_key(*name) && documented.iter().all(|(other, _)| other != name));
+    if let Some(name) = undocumented {
+        return Some(format!("the header {name} is not documented"));
+    }
+    // Only the last page has no link.
+    let missing = documented.iter().find(|(name, _)| name != "link" && !answer.headers.contains_key(name.as_str()));
+    missing.map(|(name, _)| format!("the header {name} is documented"))
+}
+
+#[rstest]
+#[tokio::test]
+async fn answers_and_document_agree(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
+    app.create("John", "john@example.com").await;
+    app.create("Jane", "jane@example.com").await;
+    let spec = Spec(app.get("/openapi.json").answer().await.body(200));
+    let (mut faults, mut answered) = (Vec::new(), BTreeSet::new());
+    for call in calls().iter().filter(|call| spec.operation(call.method, call.route).is_some()) {
+        let answer = call.send(&app).await;
+        let at = format!("{} {} with {:.40} is {}", call.method, call.path, call.body, answer.status);
+        answered.insert((call.method.to_owned(), call.route.to_owned(), answer.status));
+        match spec.response(call.method, call.route, answer.status) {
+            None => faults.push(format!("{at}: not documented")),
+            Some(response) => {
+                let found = [body_fault(&spec, response, &answer), header_fault(&spec, response, &answer)];
+                faults.extend(found.into_iter().flatten().map(|fault| format!("{at}: {fault}")));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert_eq!(
+        documented(&spec).difference(&answered).collect::<Vec<_>>(),
+        Vec::<&_>::new(),
+        "documented, not answered"
+    );
+}
+
+fn documented(spec: &Spec) -> BTreeSet<(String, String, u16)> {
+    let operations = spec.operations().into_iter();
+    let statuses = operations.flat_map(|operation| {
+        let responses = operation.spec["responses"].as_object().expect("responses");
+        let statuses = responses.keys().map(|status| status.parse().expect("a status"));
+        statuses.map(move |status| (operation.method.clone(), operation.path.to_owned(), status))
+    });
+    statuses.filter(|(_, _, status)| !RARE.contains(status)).collect()
+}
+
+/// Whatever needs the database may find it gone, overloaded or slow.
+#[tokio::test]
+async fn what_is_rare_is_documented_too() {
+    let app = App::start(Db::Sqlite).await;
+    let spec = Spec(app.get("/openapi.json").answer().await.body(200));
+    for operation in spec.operations().iter().filter(|operation| operation.path.starts_with("/api/")) {
+        let reads = operation.method == "GET";
+        let writes_a_body = !reads && operation.method != "DELETE";
+        for (status, expected) in [(500, true), (503, true), (504, !reads), (408, writes_a_body)] {
+            let there = spec.response(&operation.method, operation.path, status).is_some();
+            assert_eq!(there, expected, "{} {} {status}", operation.method, operation.path);
+        }
+    }
+}
+
+#[tokio::test]
+async fn good_bodies_are_what_is_documented() {
+    let app = App::start(Db::Sqlite).await;
+    let spec = Spec(app.get("/openapi.json").answer().await.body(200));
+    let john = user("John", "john@example.com");
+    for operation in spec.operations() {
+        let content = spec.resolve(&operation.spec["requestBody"])["content"].as_object();
+        let expected = match operation.method.as_str() {
+            "PATCH" => Some("application/merge-patch+json"),
+            "POST" | "PUT" => Some("application/json"),
+            _ => None,
+        };
+        let found = content.map(|content| content.keys().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(found, expected.map(|one| vec![one]), "{} {}", operation.method, operation.path);
+        for media in content.into_iter().flat_map(|content| content.values()) {
+            assert_eq!(spec.faults(&media["schema"], &john), Vec::<String>::new());
+            let stranger = json!({ "name": "John", "email": "john@example.com", "age": 7 });
+            assert_ne!(spec.faults(&media["schema"], &stranger), Vec::<String>::new());
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `X-Request-Id`: the caller's own, if it is a sane one.
+
+use std::collections::HashSet;
+
+use rstest::rstest;
+
+use crate::support::{Answered, App, Db};
+
+const PATHS: [&str; 5] = ["/health", "/api/v1/users", "/api/v2/users/1", "/nothing", "/api/v2/users?page_size=0"];
+
+async fn returned(app: &App, path: &str, sent: &str) -> String {
+    app.get(path).header("X-Request-Id", sent).answer().await.header("x-request-id").to_owned()
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_sane_one_is_returned(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
+    let longest = "a".repeat(64);
+    for sent in ["1", "abc-DEF_1.2", &longest] {
+        for path in PATHS {
+            assert_eq!(returned(&app, path, sent).await, sent, "{path}");
+        }
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn any_other_is_replaced(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
+    let too_long = "a".repeat(65);
+    for sent in ["", "a b", "a/b", "<script>", "a;b", "é", &too_long] {
+        let new = returned(&app, "/health", sent).await;
+        assert_ne!(new, sent);
+        assert!((1..=64).contains(&new.len()), "{new}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_new_one_is_given_to_each(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
+    let mut seen = HashSet::new();
+    for path in PATHS.iter().cycle().take(50) {
+        let new = app.get(path).answer().await.header("x-request-id").to_owned();
+        assert!(seen.insert(new.clone()), "{new} a second time");
+    }
+}

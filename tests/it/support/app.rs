@@ -1,0 +1,47 @@
+use std::ops::{Deref, DerefMut};
+
+use super::{Database, Db, Server};
+
+/// A ready server on a fresh database.
+pub struct App {
+    // Before the database: the server goes first.
+    server: Server,
+    pub database: Database,
+}
+
+impl App {
+    pub async fn start(db: Db) -> Self {
+        Self::start_with(db, &[]).await
+    }
+
+    pub async fn start_with(db: Db, vars: &[(&str, &str)]) -> Self {
+        Self::on(db.fresh(), vars).await
+    }
+
+    pub async fn on(database: Database, vars: &[(&str, &str)]) -> Self {
+        let server = Server::listening(database.program().envs(vars));
+        server.ready().await;
+        Self { server, database }
+    }
+
+    /// Another process on the same database, with the default configuration.
+    pub async fn restart(&mut self) {
+        self.server.kill();
+        self.server = Server::listening(self.database.program());
+        self.server.ready().await;
+    }
+}
+
+impl Deref for App {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl DerefMut for App {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
+}

@@ -1,0 +1,138 @@
+use std::path::{Path, PathBuf};
+
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::Text;
+use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
+use tempfile::TempDir;
+use url::Url;
+use uuid::Uuid;
+
+use super::program::Program;
+
+#[derive(Clone, Copy, Debug)]
+pub enum Db {
+    Sqlite,
+    Postgres,
+}
+
+impl Db {
+    pub const BOTH: [Self; 2] = [Self::Sqlite, Self::Postgres];
+
+    pub fn fresh(self) -> Database {
+        let dir = TempDir::new().expect("a temporary folder");
+        match self {
+            Self::Sqlite => {
+                let url = format!("sqlite://{}", dir.path().join("users.db").display());
+                Database { url, dir, created: None }
+            }
+            Self::Postgres => {
+                let created = Created::new();
+                Database { url: created.url.to_string(), dir, created: Some(created) }
+            }
+        }
+    }
+
+    /// Where this database's migrations are.
+    pub fn migrations(self) -> PathBuf {
+        let name = match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        };
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(name)
+    }
+}
+
+/// One test's own database, gone when the test is.
+pub struct Database {
+    url: String,
+    dir: TempDir,
+    created: Option<Created>,
+}
+
+impl Database {
+    /// An otherwise empty folder to run the program in.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn program(&self) -> Program {
+        Program::new(self.dir()).env("DATABASE_URL", &self.url)
+    }
+
+    pub fn connect(&self) -> Connection {
+        match &self.created {
+            Some(created) => Connection::postgres(created.url.as_str()),
+            None => Connection::sqlite(self.url.trim_start_matches("sqlite://")),
+        }
+    }
+}
+
+/// A connection beside the server's own, to look behind it or to stand in its way.
+pub enum Connection {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Connection {
+    fn sqlite(path: &str) -> Self {
+        let mut connection = SqliteConnection::establish(path).expect("the SQLite file opens");
+        connection.batch_execute("PRAGMA busy_timeout = 10000").unwrap();
+        Self::Sqlite(connection)
+    }
+
+    fn postgres(url: &str) -> Self {
+        Self::Postgres(PgConnection::establish(url).unwrap_or_else(|error| panic!("PostgreSQL at {url}: {error}")))
+    }
+
+    pub fn run(&mut self, sql: &str) {
+        match self {
+            Self::Sqlite(connection) => connection.batch_execute(sql),
+            Self::Postgres(connection) => connection.batch_execute(sql),
+        }
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// The column `fact` of every row.
+    pub fn facts(&mut self, sql: &str) -> Vec<String> {
+        let rows: Vec<Row> = match self {
+            Self::Sqlite(connection) => sql_query(sql).load(connection),
+            Self::Postgres(connection) => sql_query(sql).load(connection),
+        }
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        rows.into_iter().map(|row| row.fact).collect()
+    }
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    fact: String,
+}
+
+struct Created {
+    name: String,
+    admin: String,
+    url: Url,
+}
+
+impl Created {
+    /// A linguistic collation, as many servers have: an order left to the database then shows.
+    fn new() -> Self {
+        let admin = std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL is not set: run scripts/test");
+        let name = format!("user_service_test_{}", Uuid::new_v4().simple());
+        let mut url = Url::parse(&admin).expect("TEST_POSTGRES_URL is a URL");
+        url.set_path(&name);
+        Connection::postgres(&admin).run(&format!(
+            "CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+        ));
+        Self { name, admin, url }
+    }
+}
+
+impl Drop for Created {
+    fn drop(&mut self) {
+        if let Ok(mut admin) = PgConnection::establish(&self.admin) {
+            let _ = admin.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! What every test stands on: a fresh database, a running server, and answers that check themselves.
+
+mod answer;
+mod app;
+mod at_once;
+mod database;
+mod json_schema;
+mod metrics;
+mod postgres;
+mod program;
+mod raw;
+mod schema_facts;
+mod server;
+mod signal;
+mod until;
+
+pub use answer::{Answer, Answered};
+pub use app::App;
+pub use at_once::{CLIENTS, at_once, count};
+pub use database::{Connection, Database, Db};
+pub use json_schema::Spec;
+pub use metrics::Metrics;
+pub use postgres::Postgres;
+pub use program::{Output, Program};
+pub use raw::Raw;
+pub use schema_facts::SchemaFacts;
+pub use server::{Server, email, query_string, user};
+pub use until::until;

@@ -1,0 +1,75 @@
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The real program, in a folder and an environment that hold nothing of the machine's own.
+pub struct Program(Command);
+
+impl Program {
+    pub fn new(dir: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_user-service"));
+        command.env_clear().current_dir(dir).stdin(Stdio::null());
+        command.envs(std::env::vars_os().filter(|(name, _)| name == "PATH"));
+        Self(command)
+    }
+
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.0.args(args);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    pub fn envs(mut self, vars: &[(&str, &str)]) -> Self {
+        self.0.envs(vars.iter().copied());
+        self
+    }
+
+    /// For a program that goes on running.
+    pub fn into_command(self) -> Command {
+        self.0
+    }
+
+    /// For a command that ends by itself.
+    pub fn run(mut self) -> Output {
+        let output = self.0.output().expect("the program starts");
+        Output {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Output {
+    /// `None` when a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Output {
+    #[track_caller]
+    pub fn succeeded(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        self
+    }
+
+    #[track_caller]
+    pub fn exited(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    /// The one line of stderr about `subject`.
+    #[track_caller]
+    pub fn line_about(&self, subject: &str) -> &str {
+        let about: Vec<&str> = self.stderr.lines().filter(|line| line.contains(subject)).collect();
+        assert_eq!(about.len(), 1, "one line about {subject} in {}", self.stderr);
+        about[0]
+    }
+}

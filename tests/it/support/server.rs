@@ -1,0 +1,176 @@
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStderr, ExitStatus, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Method, RequestBuilder, redirect};
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+use super::answer::Answered;
+use super::program::Program;
+use super::{signal, until};
+
+const START: Duration = Duration::from_secs(20);
+
+/// A server process, killed when the test is done with it.
+pub struct Server {
+    child: Child,
+    address: String,
+    log: Arc<Mutex<Vec<String>>>,
+    http: Client,
+}
+
+impl Server {
+    /// Returns as soon as it listens, whether ready or not.
+    pub fn listening(program: Program) -> Self {
+        let mut command = program.env("SERVER_PORT", "0").into_command();
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (found, address) = channel();
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let kept = Arc::clone(&log);
+        thread::spawn(move || keep(stderr, &kept, &found));
+        let Ok(address) = address.recv_timeout(START) else {
+            let _ = child.kill();
+            panic!("the server does not listen: {:#?}", log.lock().unwrap());
+        };
+        Self { child, address, log, http: client() }
+    }
+
+    pub async fn ready(&self) {
+        until("the server is ready", START, async || self.is_ready().await).await;
+    }
+
+    pub async fn is_ready(&self) -> bool {
+        self.get("/ready").try_answer().await.is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn port(&self) -> &str {
+        self.address.rsplit(':').next().expect("a port")
+    }
+
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("http://{}{path}", self.address))
+    }
+
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    pub fn head(&self, path: &str) -> RequestBuilder {
+        self.request(Method::HEAD, path)
+    }
+
+    pub fn delete(&self, path: &str) -> RequestBuilder {
+        self.request(Method::DELETE, path)
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.request(Method::POST, path).json(body)
+    }
+
+    pub fn put(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.request(Method::PUT, path).json(body)
+    }
+
+    pub fn patch(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.request(Method::PATCH, path).header(CONTENT_TYPE, "application/merge-patch+json").json(body)
+    }
+
+    /// Creates a user with version 2 of the API and returns it.
+    pub async fn create(&self, name: &str, email: &str) -> Value {
+        self.post("/api/v2/users", &user(name, email)).answer().await.body(201)
+    }
+
+    /// Every user, in the order of their ids.
+    pub async fn everyone(&self) -> Vec<Value> {
+        let mut everyone = Vec::new();
+        let mut next = Some("/api/v2/users?page_size=100".to_owned());
+        while let Some(path) = next {
+            let page = self.get(&path).answer().await;
+            everyone.extend(page.body(200)["users"].as_array().expect("users").iter().cloned());
+            next = page.next_link();
+        }
+        everyone
+    }
+
+    /// Every user, to be found by the email as it was given.
+    pub async fn by_email(&self) -> HashMap<String, Value> {
+        let everyone = self.everyone().await.into_iter();
+        everyone.map(|user| (email(&user).to_owned(), user)).collect()
+    }
+
+    pub fn signal(&self, name: &str) {
+        assert!(signal::send(name, self.child.id()), "the server has ended already");
+    }
+
+    /// Waits for the process to end by itself.
+    pub async fn exit(&mut self, within: Duration) -> ExitStatus {
+        let mut status = None;
+        let child = &mut self.child;
+        until("the server ends", within, async || {
+            status = child.try_wait().expect("the server's status");
+            status.is_some()
+        })
+        .await;
+        status.expect("an exit status")
+    }
+
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            eprintln!("--- the server's log ---\n{}", self.log());
+        }
+    }
+}
+
+/// The body of a request about one user.
+pub fn user(name: &str, email: &str) -> Value {
+    json!({ "name": name, "email": email })
+}
+
+pub fn email(user: &Value) -> &str {
+    user["email"].as_str().expect("an email")
+}
+
+/// Names and values as a form writes them.
+pub fn query_string(pairs: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+fn client() -> Client {
+    let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(Duration::from_secs(30));
+    client.build().expect("an HTTP client")
+}
+
+/// Drains stderr to its end, so that the server never waits for a reader.
+fn keep(stderr: ChildStderr, log: &Mutex<Vec<String>>, address: &Sender<String>) {
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        if let Some((_, rest)) = line.split_once("listening on http://") {
+            let end = rest.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ':'))).unwrap_or(rest.len());
+            let _ = address.send(rest[..end].to_owned());
+        }
+        log.lock().unwrap().push(line);
+    }
+}

@@ -1,0 +1,53 @@
+//! `/docs/`: Swagger UI without the internet.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use url::Url;
+
+use crate::support::{Answered, App, Db};
+
+/// The values of `src` and `href` in a page.
+fn assets(html: &str) -> BTreeSet<String> {
+    let attributes = ["src=\"", "href=\""].into_iter().flat_map(|attribute| html.split(attribute).skip(1));
+    attributes.filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn the_page_and_its_assets_come_from_here() {
+    let app = App::start(Db::Sqlite).await;
+    let page = app.get("/docs/").answer().await;
+    assert!(page.expect(200).header("content-type").starts_with("text/html"));
+    assert!(page.text.contains("swagger-ui"), "{}", page.text);
+    let assets = assets(&page.text);
+    assert!(assets.len() >= 3, "{assets:?}");
+    for asset in assets {
+        assert!(!asset.contains("//"), "{asset} is from elsewhere");
+        let path = format!("/docs/{}", asset.trim_start_matches("./"));
+        let answer = app.get(&path).answer().await;
+        assert!(!answer.expect(200).text.is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn it_shows_this_document() {
+    let app = App::start(Db::Sqlite).await;
+    let initializer = app.get("/docs/swagger-initializer.js").answer().await;
+    assert!(initializer.expect(200).text.contains("/openapi.json"), "{}", initializer.text);
+}
+
+#[tokio::test]
+async fn docs_leads_to_it() {
+    let app = App::start(Db::Sqlite).await;
+    let redirect = app.get("/docs").answer().await;
+    assert!((300..400).contains(&redirect.status), "{redirect:?}");
+    let here = Url::parse("http://localhost/docs").expect("a URL");
+    assert_eq!(here.join(redirect.header("location")).expect("a place").path(), "/docs/");
+}
+
+#[tokio::test]
+async fn it_is_for_reading() {
+    let app = App::start(Db::Sqlite).await;
+    let status = app.request(Method::POST, "/docs/").answer().await.status;
+    assert!(matches!(status, 404 | 405), "{status}");
+}
