@@ -1,5 +1,6 @@
 //! The environment, and `.env`, as typed settings. Reports every mistake at once.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -25,7 +26,7 @@ pub struct Config {
 pub struct Mistake {
     name: &'static str,
     held: String,
-    takes: &'static str,
+    takes: Cow<'static, str>,
 }
 
 impl Config {
@@ -34,15 +35,22 @@ impl Config {
     /// # Errors
     /// Every mistake, not only the first.
     pub fn from_environment() -> Result<Self, Vec<Mistake>> {
-        let file = match dotenvy::from_path_iter(".env") {
-            Ok(lines) => lines.collect::<Result<HashMap<_, _>, _>>(),
-            Err(error) if error.not_found() => Ok(HashMap::new()),
-            Err(error) => Err(error),
+        let mut mistakes = Vec::new();
+        let file = env_file().unwrap_or_else(|mistake| {
+            mistakes.push(mistake);
+            HashMap::new()
+        });
+        let lookup = |name: &str| match std::env::var_os(name) {
+            // What is no Unicode is no right value either; read as one, it is reported like any other.
+            Some(value) if !value.is_empty() => Some(value.to_string_lossy().into_owned()),
+            _ => file.get(name).cloned(),
         };
-        // What the file holds may be secret, so the mistake does not show it.
-        let file =
-            file.map_err(|_| vec![Mistake { name: ".env", held: "...".into(), takes: "lines of NAME=value" }])?;
-        Self::read(|name| std::env::var(name).ok().or_else(|| file.get(name).cloned()))
+        let config = Self::read(lookup);
+        if mistakes.is_empty() {
+            return config;
+        }
+        mistakes.extend(config.err().into_iter().flatten());
+        Err(mistakes)
     }
 
     /// Reads variables from wherever `lookup` finds them. One that is empty counts as not set.
@@ -57,6 +65,16 @@ impl Config {
         };
         Ok(Self { http, storage, shutdown, telemetry, effective: reader.effective })
     }
+}
+
+fn env_file() -> Result<HashMap<String, String>, Mistake> {
+    let lines = match dotenvy::from_path_iter(".env") {
+        Err(error) if error.not_found() => return Ok(HashMap::new()),
+        lines => lines,
+    };
+    // What the file holds may be secret, so the mistake does not show it.
+    let mistake = |_| Mistake { name: ".env", held: "...".to_owned(), takes: "lines of NAME=value".into() };
+    lines.and_then(Iterator::collect).map_err(mistake)
 }
 
 /// The effective configuration in the format of `.env`, without secrets.
@@ -126,7 +144,9 @@ impl Reader<'_> {
     fn shutdown(&mut self) -> Option<server::ShutdownSettings> {
         let delay = self.delay("SHUTDOWN_DELAY", "1s");
         let grace = self.duration("SHUTDOWN_GRACE", "20s");
-        Some(server::ShutdownSettings { delay: delay?, grace: grace? })
+        let settings = server::ShutdownSettings { delay: delay?, grace: grace? };
+        self.require(settings.delay < settings.grace, "SHUTDOWN_DELAY", "a duration below that of SHUTDOWN_GRACE")?;
+        Some(settings)
     }
 
     fn telemetry(&mut self) -> Option<telemetry::Settings> {
@@ -156,7 +176,7 @@ impl Reader<'_> {
                     None if text.contains(['@', '=']) => "***".to_owned(),
                     None => text,
                 };
-                self.mistakes.push(Mistake { name, held, takes });
+                self.mistakes.push(Mistake { name, held, takes: takes.into() });
                 None
             }
         }
@@ -164,7 +184,7 @@ impl Reader<'_> {
 
     fn count(&mut self, name: &'static str, default: &str, max: usize) -> Option<usize> {
         let parse = |text: &str| text.parse().ok().map(NonZeroUsize::get).filter(|count| *count <= max);
-        self.value(name, default, "a whole number from 1 up, within reason", parse)
+        self.value(name, default, format!("a whole number from 1 to {max}"), parse)
     }
 
     fn duration(&mut self, name: &'static str, default: &str) -> Option<Duration> {
@@ -182,7 +202,7 @@ impl Reader<'_> {
         &mut self,
         name: &'static str,
         default: &str,
-        takes: &'static str,
+        takes: impl Into<Cow<'static, str>>,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<T> {
         let held = self.text(name).unwrap_or_else(|| default.to_owned());
@@ -190,9 +210,18 @@ impl Reader<'_> {
         if parsed.is_some() {
             self.effective.push((name, held));
         } else {
-            self.mistakes.push(Mistake { name, held, takes });
+            self.mistakes.push(Mistake { name, held, takes: takes.into() });
         }
         parsed
+    }
+
+    /// Two variables that are right by themselves may not go together.
+    fn require(&mut self, holds: bool, name: &'static str, takes: &'static str) -> Option<()> {
+        if !holds {
+            let held = self.effective.iter().find(|(other, _)| *other == name).map(|(_, held)| held.clone());
+            self.mistakes.push(Mistake { name, held: held.unwrap_or_default(), takes: takes.into() });
+        }
+        holds.then_some(())
     }
 
     fn text(&self, name: &str) -> Option<String> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
@@ -84,6 +84,9 @@ impl<T: Format> FromRequest for Body<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         if !has_media_type(request, T::MEDIA_TYPE) {
             return Box::pin(async { Err(Failure::UnsupportedMediaType { accepted: T::MEDIA_TYPE }) });
+        }
+        if request.headers().contains_key(CONTENT_ENCODING) {
+            return Box::pin(async { Err(Failure::EncodedBody) });
         }
         let limits = request.app_data::<BodyLimits>().copied();
         let bytes = web::Bytes::from_request(request, payload);

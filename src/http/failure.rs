@@ -26,6 +26,8 @@ pub(super) enum Failure {
     BodyTimeout,
     #[error("the body has more than {limit} bytes")]
     BodyTooLarge { limit: usize },
+    #[error("the body must not be compressed or otherwise encoded")]
+    EncodedBody,
     #[error("the body must be {accepted}")]
     UnsupportedMediaType { accepted: &'static str },
 }
@@ -42,7 +44,9 @@ impl Failure {
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
-            Self::UnsupportedMediaType { .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+            Self::EncodedBody | Self::UnsupportedMediaType { .. } => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            }
             Self::User(error) => match error {
                 users::Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_user"),
                 users::Error::NotFound => (StatusCode::NOT_FOUND, "user_not_found"),
@@ -61,6 +65,7 @@ impl Failure {
     pub(super) fn header(&self) -> Option<(&'static str, &str)> {
         match self {
             Self::MethodNotAllowed { allow } => Some(("allow", allow)),
+            Self::EncodedBody => Some(("accept-encoding", "identity")),
             Self::UnsupportedMediaType { accepted } => Some((accept_header(accepted), accepted)),
             // Seconds: a batch takes milliseconds, so that there is room again at once; this keeps a crowd from pressing.
             Self::User(users::Error::Overloaded | users::Error::Unavailable) => Some(("retry-after", "1")),

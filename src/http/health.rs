@@ -74,7 +74,7 @@ pub(super) async fn ready(storage: web::Data<Storage>, draining: web::Data<Drain
         Readiness::Ready => HttpResponse::Ok().json(ReadyBody { ready: true, failing: None, detail: None }),
         Readiness::Failing(Check::Database) => failing("database", "the database does not answer; the log says why"),
         Readiness::Failing(Check::Migrations) => {
-            failing("migrations", "migrations are pending and DB_AUTO_MIGRATE is false: run `user-service migrate`")
+            failing("migrations", "the schema is not up to date; the log says why")
         }
     }
 }

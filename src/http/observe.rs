@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{Error, HttpRequest, HttpResponse};
 use futures_util::future::LocalBoxFuture;
@@ -72,7 +73,8 @@ where
         Box::pin(async move {
             let mut response = rendered(response.await?);
             response.headers_mut().insert(X_REQUEST_ID, id);
-            if observe.draining.is_draining() {
+            // After a time-out nobody knows where the next request would begin (RFC 9110, 15.5.9).
+            if observe.draining.is_draining() || response.status() == StatusCode::REQUEST_TIMEOUT {
                 response.response_mut().head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
             }
             let request = response.request();

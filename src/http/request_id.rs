@@ -1,4 +1,4 @@
-//! The id that a request is known by, in the logs of every service that it passes.
+//! The id that a request is known by to every service that it passes.
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
@@ -8,8 +8,8 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 /// The longest id that is taken from a caller.
 const MAX_LENGTH: usize = 64;
 
-/// The caller's id if it sent a sane one, else a new one. What is echoed and logged must not be of the caller's free
-/// choice: letters, digits, `.`, `_` and `-` can break neither a header nor a log.
+/// The caller's id if it sent a sane one, else a new one. What is echoed must not be of the caller's free choice:
+/// letters, digits, `.`, `_` and `-` can break neither a header nor whatever the caller's side writes it into.
 pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
     let sane = |id: &&HeaderValue| {
         (1..=MAX_LENGTH).contains(&id.len())

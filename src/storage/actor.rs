@@ -19,23 +19,27 @@ pub(super) fn spawn<R: Request>(
     max_batch: usize,
 ) -> std::io::Result<JoinHandle<()>> {
     let work = move || {
-        let mut batch = Vec::with_capacity(max_batch);
         let mut open = true;
         while open {
+            let mut batch = Vec::with_capacity(max_batch);
             open = gather(&mail, &mut batch, max_batch);
-            if !batch.is_empty() {
-                serve(&pool, &mut batch);
+            serve(&pool, batch);
+        }
+        // Whoever comes too late hears so now, not at the deadline.
+        for mail in mail.try_iter() {
+            if let Mail::Message(message) = mail {
+                message.reply.send(Err(Error::Unavailable));
             }
         }
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
-/// Waits for mail and takes what else is there, up to a full batch. False when this was the last.
+/// Waits for mail and collects what else is there, up to a full batch. False when this was the last.
 fn gather<R: Request>(mail: &Receiver<Mail<R>>, batch: &mut Vec<Message<R>>, max_batch: usize) -> bool {
     let mut next = mail.recv().ok();
     while let Some(Mail::Message(message)) = next {
-        batch.extend(message.take());
+        batch.push(message);
         if batch.len() == max_batch {
             return true;
         }
@@ -45,39 +49,37 @@ fn gather<R: Request>(mail: &Receiver<Mail<R>>, batch: &mut Vec<Message<R>>, max
     false
 }
 
-/// Answers every message of a batch, and leaves it empty.
-fn serve<R: Request>(pool: &Pool, batch: &mut Vec<Message<R>>) {
-    match attempt(pool, batch) {
-        Ok(outcomes) => answer(batch.drain(..), outcomes),
-        Err(Failure::Batch(BatchError::OutcomeUnknown(_))) => answer_all(batch.drain(..), &Error::OutcomeUnknown),
-        Err(Failure::NoConnection) => answer_all(batch.drain(..), &Error::Unavailable),
+/// Answers every message of a batch.
+fn serve<R: Request>(pool: &Pool, batch: Vec<Message<R>>) {
+    let Err((batch, failure)) = attempt(pool, batch) else { return };
+    match failure {
+        Failure::NoConnection => answer_all(batch, &Error::Unavailable),
+        Failure::Batch(BatchError::OutcomeUnknown(_)) => answer_all(batch, &Error::OutcomeUnknown),
         // The fault may be one message's: each is tried once more, alone.
-        Err(Failure::Batch(BatchError::NotExecuted(_)) | Failure::Panic) => serve_one_by_one(pool, batch),
+        Failure::Batch(BatchError::NotExecuted(_)) | Failure::Panic => serve_one_by_one(pool, batch),
     }
 }
 
-fn serve_one_by_one<R: Request>(pool: &Pool, batch: &mut Vec<Message<R>>) {
-    let mut messages = batch.drain(..);
+fn serve_one_by_one<R: Request>(pool: &Pool, batch: Vec<Message<R>>) {
+    // Until its turn comes, a message waits as it did before, and its caller may still give up on it.
+    for message in &batch {
+        message.reply.put_back();
+    }
+    let mut messages = batch.into_iter();
     while let Some(message) = messages.next() {
-        let Some(message) = message.in_time() else { continue };
-        match attempt(pool, std::slice::from_ref(&message)) {
-            Ok(outcomes) => answer([message], outcomes),
-            Err(Failure::Batch(BatchError::OutcomeUnknown(_))) => message.reply.send(Err(Error::OutcomeUnknown)),
-            Err(Failure::Batch(BatchError::NotExecuted(cause))) => message.reply.send(Err(not_executed(&cause))),
-            Err(Failure::Panic) => message.reply.send(Err(Error::Internal)),
-            Err(Failure::NoConnection) => {
-                // The others would wait as long, for the same answer.
-                message.reply.send(Err(Error::Unavailable));
-                answer_all(messages.by_ref(), &Error::Unavailable);
-            }
+        let Err((message, failure)) = attempt(pool, vec![message]) else { continue };
+        let error = match &failure {
+            Failure::NoConnection => Error::Unavailable,
+            Failure::Batch(BatchError::OutcomeUnknown(_)) => Error::OutcomeUnknown,
+            Failure::Batch(BatchError::NotExecuted(cause)) => not_executed(cause),
+            Failure::Panic => Error::Internal,
+        };
+        answer_all(message, &error);
+        if matches!(failure, Failure::NoConnection) {
+            // The others would wait as long, for the same answer.
+            return answer_all(messages, &Error::Unavailable);
         }
     }
-}
-
-enum Failure {
-    NoConnection,
-    Batch(BatchError),
-    Panic,
 }
 
 /// A database that is lost, locked, full or read-only is not there for the caller; anything else is our fault.
@@ -99,49 +101,75 @@ fn not_executed(cause: &diesel::result::Error) -> Error {
     }
 }
 
-/// Runs a batch on a connection of its own, and logs why if it fails.
-fn attempt<R: Request>(pool: &Pool, batch: &[Message<R>]) -> Result<Vec<Outcome<R>>, Failure> {
-    let mut pooled = pool.check_out().map_err(|error| {
-        log::warn!("no database connection for a batch of {}: {error}", batch.len());
-        Failure::NoConnection
-    })?;
+enum Failure {
+    NoConnection,
+    Batch(BatchError),
+    Panic,
+}
+
+/// Claims the messages of a batch and runs them on a connection of their own. Messages that can no longer be claimed cost
+/// nothing. If the batch fails it comes back with the reason, which has been logged.
+///
+/// The connection comes first: as long as there is none, a caller that gives up knows that nothing was executed.
+fn attempt<R: Request>(pool: &Pool, batch: Vec<Message<R>>) -> Result<(), (Vec<Message<R>>, Failure)> {
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let mut pooled = match pool.check_out() {
+        Ok(pooled) => pooled,
+        Err(error) => {
+            log::warn!("no database connection for a batch of {}: {error}", batch.len());
+            return Err((batch, Failure::NoConnection));
+        }
+    };
+    let batch = Vec::from_iter(batch.into_iter().filter_map(Message::take));
+    match run(&mut pooled, &batch) {
+        Ok(outcomes) => {
+            drop(pooled);
+            for (message, outcome) in batch.into_iter().zip(outcomes) {
+                message.reply.send(outcome);
+            }
+            Ok(())
+        }
+        Err(failure) => {
+            give_back(pool, pooled, &failure);
+            Err((batch, failure))
+        }
+    }
+}
+
+fn run<R: Request>(pooled: &mut Pooled, batch: &[Message<R>]) -> Result<Vec<Outcome<R>>, Failure> {
+    if batch.is_empty() {
+        return Ok(Vec::new());
+    }
     let requests = Vec::from_iter(batch.iter().map(|message| &message.request));
-    let result = catch_unwind(AssertUnwindSafe(|| R::run(&mut pooled.connection, &requests)));
-    let failure = match result {
-        Ok(Ok(outcomes)) => return Ok(outcomes),
+    match catch_unwind(AssertUnwindSafe(|| R::run(&mut pooled.connection, &requests))) {
+        Ok(Ok(outcomes)) => Ok(outcomes),
         Ok(Err(error)) => {
             log::warn!("a batch of {} failed, {error}", batch.len());
-            Failure::Batch(error)
+            Err(Failure::Batch(error))
         }
         Err(_) => {
             log::error!("a batch of {} panicked", batch.len());
-            Failure::Panic
+            Err(Failure::Panic)
         }
-    };
-    give_back(pool, pooled, &failure);
-    Err(failure)
+    }
 }
 
 /// After a failure the pool gets the connection back only if it is known to be sound.
 fn give_back(pool: &Pool, mut pooled: Pooled, failure: &Failure) {
     match failure {
-        Failure::Batch(BatchError::NotExecuted(_)) if pooled.connection.recover() => {}
         // Whatever panicked may have left half an answer on the wire.
         Failure::Panic => pooled.discard(),
-        _ => {
+        Failure::Batch(BatchError::NotExecuted(_)) => pool.check(pooled),
+        Failure::Batch(BatchError::OutcomeUnknown(_)) | Failure::NoConnection => {
             pooled.discard();
             pool.suspect_all();
         }
     }
 }
 
-fn answer<R: Request>(messages: impl IntoIterator<Item = Message<R>>, outcomes: Vec<Outcome<R>>) {
-    for (message, outcome) in messages.into_iter().zip(outcomes) {
-        message.reply.send(outcome);
-    }
-}
-
-fn answer_all<R: Request>(messages: impl Iterator<Item = Message<R>>, error: &Error) {
+fn answer_all<R: Request>(messages: impl IntoIterator<Item = Message<R>>, error: &Error) {
     for message in messages {
         message.reply.send(Err(error.clone()));
     }

@@ -10,8 +10,11 @@ use std::time::Duration;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::pg::PgConnection;
 use diesel::r2d2::R2D2Connection as _;
+use diesel::result::{DatabaseErrorKind as Kind, Error as DieselError};
 use diesel::sqlite::SqliteConnection;
 use diesel::{Connection as _, ConnectionError, ConnectionResult, QueryResult};
+
+use super::lane::BatchError;
 
 /// Where the users are.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,11 +38,25 @@ impl DatabaseUrl {
                 path => Ok(Self::Sqlite(path.into())),
             };
         }
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        if let Some(rest) = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://")) {
+            if !is_escaped(rest) {
+                return Err("a URI in which a password's own @ / ? # % and spaces are written %40 %2F %3F %23 %25 %20");
+            }
             return Ok(Self::Postgres(text.to_owned()));
         }
         Err("sqlite://<file>, postgres://... or postgresql://...")
     }
+}
+
+/// Whether every character that would end a password early is escaped. libpq takes some of these for the host, or for a
+/// mistake, and then shows them in its error.
+fn is_escaped(rest: &str) -> bool {
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let percent = rest.split('%').skip(1);
+    authority.matches('@').count() <= 1
+        && !path.contains(['@', '#'])
+        && !rest.contains(|character: char| character.is_whitespace() || character.is_control())
+        && percent.map(|after| after.get(..2)).all(|code| code.is_some_and(|code| u8::from_str_radix(code, 16).is_ok()))
 }
 
 /// Without secrets.
@@ -116,8 +133,25 @@ impl Connection {
         on_backend!(self, |connection| AnsiTransactionManager::begin_transaction(connection))
     }
 
-    pub(super) fn commit(&mut self) -> QueryResult<()> {
-        on_backend!(self, |connection| AnsiTransactionManager::commit_transaction(connection))
+    /// Commits.
+    ///
+    /// # Errors
+    /// Says whether it is known that nothing was committed, or not known.
+    pub(super) fn commit(&mut self) -> Result<(), BatchError> {
+        let result = on_backend!(self, |connection| AnsiTransactionManager::commit_transaction(connection));
+        result.map_err(|error| match (&self, &error) {
+            // SQLite writes at COMMIT, so this is when it finds no room; Diesel has rolled back by now.
+            (Self::Sqlite(_), DieselError::DatabaseError(Kind::Unknown, cause))
+                if cause.message().ends_with("full") =>
+            {
+                BatchError::NotExecuted(error)
+            }
+            // The server itself said that it refused.
+            (Self::Postgres(_), DieselError::DatabaseError(Kind::SerializationFailure | Kind::UniqueViolation, _)) => {
+                BatchError::NotExecuted(error)
+            }
+            _ => BatchError::OutcomeUnknown(error),
+        })
     }
 
     /// After a failed batch: ends its transaction. False when the connection is of no more use.
@@ -147,10 +181,16 @@ fn open_sqlite(path: &std::path::Path, patience: Duration) -> ConnectionResult<S
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;",
-        patience.as_millis()
+        lock_patience(patience).as_millis()
     );
     connection.batch_execute(&setup).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
+}
+
+/// A lock that somebody holds must leave time to say so, and to try the rest of the batch without the message that waits
+/// for it.
+fn lock_patience(patience: Duration) -> Duration {
+    (patience / 4).max(Duration::from_millis(1))
 }
 
 /// What libpq should do unless the URI says otherwise: notice within seconds that the server's machine is gone.
@@ -165,11 +205,10 @@ const LIBPQ_DEFAULTS: [(&str, &str); 6] = [
 
 fn open_postgres(url: &str, patience: Duration) -> ConnectionResult<PgConnection> {
     let mut connection = PgConnection::establish(&with_defaults(url))?;
-    // A lock that somebody holds must leave time to try the rest of the batch without the message that waits for it.
     let setup = format!(
         "SET statement_timeout = {0}; SET idle_in_transaction_session_timeout = {0}; SET lock_timeout = {1};",
         patience.as_millis(),
-        (patience / 4).as_millis().max(1)
+        lock_patience(patience).as_millis()
     );
     connection.batch_execute(&setup).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
@@ -197,6 +236,10 @@ mod tests {
         assert_eq!(DatabaseUrl::parse("sqlite://data/users.db"), Ok(DatabaseUrl::Sqlite("data/users.db".into())));
         assert_eq!(DatabaseUrl::parse("sqlite:///data/users.db"), Ok(DatabaseUrl::Sqlite("/data/users.db".into())));
         assert!(DatabaseUrl::parse("postgresql:///users").is_ok());
+        for password in ["p@ss", "p/ss", "p?ss", "p#ss", "p ss", "p%ss", "p%4"] {
+            assert!(DatabaseUrl::parse(&format!("postgres://ann:{password}@db/users")).is_err(), "{password}");
+        }
+        assert!(DatabaseUrl::parse("postgres://ann:p%40%2Fss@db:5432/users?sslmode=require").is_ok());
         for text in ["", "mysql://localhost", "sqlite://", "sqlite://:memory:", "users.db"] {
             assert!(DatabaseUrl::parse(text).is_err(), "{text:?}");
         }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
+use super::connection::Connection;
 use super::migrations;
 use super::pool::Pool;
 
@@ -31,7 +32,7 @@ pub enum Readiness {
 pub enum Check {
     /// The database cannot be reached, or does not answer.
     Database,
-    /// The schema is older than this release, and `DB_AUTO_MIGRATE` is off.
+    /// The schema is older than this release: `DB_AUTO_MIGRATE` is off, or migrating fails.
     Migrations,
 }
 
@@ -61,10 +62,8 @@ impl Keeper {
         if at.elapsed() < STALE { readiness } else { Readiness::Failing(Check::Database) }
     }
 
-    /// Notes what was seen; true when that is news.
-    fn see(&self, readiness: Readiness) -> bool {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *seen, (readiness, Instant::now())).0 != readiness
+    fn see(&self, readiness: Readiness) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = (readiness, Instant::now());
     }
 }
 
@@ -82,17 +81,12 @@ impl Handle {
 pub(super) fn spawn(keeper: Arc<Keeper>, pool: Pool, auto_migrate: bool) -> std::io::Result<Handle> {
     let (stop, stopped) = bounded(0);
     let work = move || {
-        let mut first = true;
+        let mut told = None;
         loop {
             let result = look(&keeper, &pool, auto_migrate);
-            report(
-                &keeper,
-                result.as_ref().err().map(ToString::to_string),
-                first,
-                result.as_ref().map_or_else(Trouble::check, |()| Readiness::Ready),
-            );
-            first = false;
             let pause = if result.is_ok() { INTERVAL } else { RETRY };
+            keeper.see(result.as_ref().map_or_else(Trouble::check, |()| Readiness::Ready));
+            tell(&mut told, result);
             if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
@@ -117,37 +111,44 @@ enum Trouble {
 impl Trouble {
     const fn check(&self) -> Readiness {
         Readiness::Failing(match self {
-            Self::Pending => Check::Migrations,
-            Self::Connect(_) | Self::Migrate(_) | Self::Ping(_) => Check::Database,
+            Self::Pending | Self::Migrate(_) => Check::Migrations,
+            Self::Connect(_) | Self::Ping(_) => Check::Database,
         })
     }
 }
 
 fn look(keeper: &Keeper, pool: &Pool, auto_migrate: bool) -> Result<(), Trouble> {
     let mut pooled = pool.check_out()?;
-    let connection = &mut pooled.connection;
-    if keeper.is_migrated() {
-        return connection.ping().map_err(|error| {
-            pooled.discard();
-            pool.suspect_all();
-            Trouble::Ping(error)
-        });
+    let result = if keeper.is_migrated() {
+        pooled.connection.ping().map_err(Trouble::Ping)
+    } else {
+        migrate(&mut pooled.connection, auto_migrate)
+    };
+    match result {
+        Ok(()) => keeper.migrated.store(true, Ordering::Relaxed),
+        Err(_) => pool.check(pooled),
     }
+    result
+}
+
+fn migrate(connection: &mut Connection, auto_migrate: bool) -> Result<(), Trouble> {
     if auto_migrate {
         migrations::run(connection)?;
     } else if migrations::pending(connection)? {
         return Err(Trouble::Pending);
     }
-    keeper.migrated.store(true, Ordering::Relaxed);
     Ok(())
 }
 
-/// Logs what is news only: a database that is away for an hour is one line.
-fn report(keeper: &Keeper, trouble: Option<String>, first: bool, readiness: Readiness) {
-    let news = keeper.see(readiness) || first;
-    match trouble {
-        Some(trouble) if news => log::error!("the database is not ready: {trouble}"),
-        None if news => log::info!("the database is ready"),
-        _ => {}
+/// Logs what is news only: a database that is away for an hour is one line. `told` is what was said last.
+fn tell(told: &mut Option<Result<(), String>>, result: Result<(), Trouble>) {
+    let news = result.map_err(|trouble| trouble.to_string());
+    match (&news, &told) {
+        (Ok(()), Some(Ok(()))) => return,
+        // The pool names a cause once, and after that only repeats that there is no connection.
+        (Err(trouble), Some(Err(before))) if before.starts_with(trouble) => return,
+        (Ok(()), _) => log::info!("the database is ready"),
+        (Err(trouble), _) => log::error!("the database is not ready: {trouble}"),
     }
+    *told = Some(news);
 }

@@ -54,19 +54,11 @@ pub(super) struct Message<R: Request> {
 impl<R: Request> Message<R> {
     /// Claims the message for execution; `None` when its deadline has passed or its caller is gone.
     pub(super) fn take(self) -> Option<Self> {
-        if !self.reply.take() {
+        if self.deadline <= Instant::now() {
+            self.reply.send(Err(Error::Overloaded));
             return None;
         }
-        self.in_time()
-    }
-
-    /// Answers a message whose deadline has passed, and lets the others through.
-    pub(super) fn in_time(self) -> Option<Self> {
-        if self.deadline > Instant::now() {
-            return Some(self);
-        }
-        self.reply.send(Err(Error::Overloaded));
-        None
+        self.reply.take().then_some(self)
     }
 }
 
@@ -104,7 +96,8 @@ impl<R: Request> Lane<R> {
             },
         )?;
         match tokio::time::timeout_at(deadline.into(), &mut answer).await {
-            Ok(outcome) => outcome.unwrap_or(Err(Error::Internal)),
+            // An actor that lets go of a message without an answer has died over it.
+            Ok(outcome) => outcome.unwrap_or(Err(R::TAKEN_TOO_LONG)),
             Err(_) => give_up::<R>(answer),
         }
     }

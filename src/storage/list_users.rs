@@ -14,18 +14,26 @@ impl Request for PageQuery {
 
     const TAKEN_TOO_LONG: Error = Error::Unavailable;
 
-    // A page gains nothing from its neighbours, and waits for them.
-    const MAX_BATCH: usize = 8;
+    // A page gains nothing from its neighbours, and must not wait for them.
+    const MAX_BATCH: usize = 1;
 
     fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Outcome<Self>>, BatchError> {
-        connection.begin_read()?;
-        let pages = batch.iter().map(|query| read_page(connection, query).map(Ok)).collect::<QueryResult<_>>()?;
-        connection.commit()?;
-        Ok(pages)
+        batch.iter().map(|query| read_page(connection, query).map(Ok)).collect()
     }
 }
 
-fn read_page(connection: &mut Connection, query: &PageQuery) -> QueryResult<Page> {
+/// Without a count the page is one statement, and so a transaction of its own accord.
+fn read_page(connection: &mut Connection, query: &PageQuery) -> Result<Page, BatchError> {
+    if !query.count {
+        return Ok(read_users(connection, query)?);
+    }
+    connection.begin_read()?;
+    let page = Page { total: Some(count(connection, &query.start)?), ..read_users(connection, query)? };
+    connection.commit()?;
+    Ok(page)
+}
+
+fn read_users(connection: &mut Connection, query: &PageQuery) -> QueryResult<Page> {
     let size = usize::from(query.size.get());
     // One more than asked for tells whether there is a next page.
     let limit = i64::from(query.size.get()) + 1;
@@ -36,8 +44,7 @@ fn read_page(connection: &mut Connection, query: &PageQuery) -> QueryResult<Page
     }?;
     let more = rows.len() > size;
     rows.truncate(size);
-    let total = query.count.then(|| count(connection, &query.start)).transpose()?;
-    Ok(Page { users: rows.into_iter().map(User::from).collect(), more, total })
+    Ok(Page { users: rows.into_iter().map(User::from).collect(), more, total: None })
 }
 
 fn by_offset(connection: &mut Connection, offset: i64, limit: i64) -> QueryResult<Vec<UserRow>> {

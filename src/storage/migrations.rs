@@ -51,10 +51,11 @@ pub(super) fn run(connection: &mut Connection) -> Result<Vec<String>, MigrateErr
     match connection {
         Connection::Sqlite(sqlite) => sqlite.immediate_transaction(|sqlite| run_all(sqlite, SQLITE)),
         Connection::Postgres(postgres) => postgres.transaction(|postgres| {
-            // A migration may take longer than a request, and so may the wait for another replica's.
+            // A migration may take longer than a request, and so may the wait for another replica's. But a change to a table
+            // that waits for somebody's lock holds up all who come after it: then it is better to try again.
             postgres.batch_execute(&format!(
                 "SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = '10min';
-                 SELECT pg_advisory_xact_lock({LOCK});"
+                 SELECT pg_advisory_xact_lock({LOCK}); SET LOCAL lock_timeout = '2s';"
             ))?;
             run_all(postgres, POSTGRES)
         }),

@@ -41,6 +41,14 @@ impl Pool {
         self.connections.get()
     }
 
+    /// Takes back a connection after a failure: if it is dead, no other of its age is handed out again.
+    pub(super) fn check(&self, mut pooled: Pooled) {
+        if !pooled.connection.recover() {
+            pooled.discard();
+            self.suspect_all();
+        }
+    }
+
     /// One connection was found dead: those opened until now probably are too, and are not handed out again.
     pub(super) fn suspect_all(&self) {
         self.generation.fetch_add(1, Ordering::Relaxed);

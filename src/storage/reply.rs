@@ -48,6 +48,14 @@ impl<T> Reply<T> {
         })
     }
 
+    /// Puts a message back to where it was before it was taken: it was not executed, and may be taken again.
+    pub(super) fn put_back(&self) {
+        change(&self.slot, |state| match state {
+            State::Taken(waker) => (State::Waiting(waker), ()),
+            other => (other, ()),
+        });
+    }
+
     /// Answers. Does nothing when the caller is gone.
     pub(super) fn send(self, answer: T) {
         self.finish(State::Answered(answer));
@@ -156,6 +164,11 @@ mod tests {
         let (reply, answer) = pair::<()>();
         assert!(reply.take());
         assert_eq!(answer.give_up(), GaveUp::Taken);
+
+        let (reply, answer) = pair::<()>();
+        assert!(reply.take());
+        reply.put_back();
+        assert_eq!(answer.give_up(), GaveUp::NeverTaken);
 
         let (reply, answer) = pair();
         assert!(reply.take());

@@ -9,6 +9,7 @@ use diesel::prelude::*;
 use super::Settings;
 use super::connection::{Connection, on_backend};
 use super::create_users::{NewRow, create_many, create_one};
+use super::lane::BatchError;
 use super::migrations::{self, MigrateError};
 use super::schema::users;
 use crate::users::{NewUser, Timestamp};
@@ -25,6 +26,14 @@ pub enum SeedError {
     Connect(#[from] diesel::ConnectionError),
     #[error("the database refused: {0}")]
     Refused(#[from] diesel::result::Error),
+    #[error("a batch was {0}")]
+    Batch(String),
+}
+
+impl From<BatchError> for SeedError {
+    fn from(error: BatchError) -> Self {
+        Self::Batch(error.to_string())
+    }
 }
 
 /// Migrates, and creates the users numbered 1 to `count`, in this order: on an empty database these are their ids. A user
@@ -65,14 +74,16 @@ fn prepare_for_bulk(connection: &mut Connection) -> QueryResult<()> {
     }
 }
 
-fn create_missing(connection: &mut Connection, rows: &[NewRow]) -> QueryResult<u64> {
+fn create_missing(connection: &mut Connection, rows: &[NewRow]) -> Result<u64, BatchError> {
     connection.begin_write()?;
     // Those that are there are left out beforehand: PostgreSQL draws an id even for a row that it then skips.
     let there = existing(connection, rows)?;
     let missing = Vec::from_iter(rows.iter().filter(|row| !there.contains(row.email_key().as_str())));
     let now = Timestamp::now();
     let outcomes = match connection {
-        Connection::Sqlite(sqlite) => missing.iter().map(|row| create_one(sqlite, row, now)).collect(),
+        Connection::Sqlite(sqlite) => {
+            missing.iter().map(|row| create_one(sqlite, row, now)).collect::<QueryResult<_>>()
+        }
         Connection::Postgres(postgres) => create_many(postgres, &missing, now),
     }?;
     connection.commit()?;

@@ -14,8 +14,9 @@ use super::write_users::Write;
 /// A message and its place in the batch.
 pub(super) type Planned<'a, T> = (usize, &'a T);
 
-/// Messages that can run together, each kind in the order of what it locks, so that two replicas never wait for each
-/// other in a circle.
+/// Messages that can run together, each kind in the order of its keys, so that two replicas which create the same users, or
+/// change the same users, do not wait for each other in a circle. Changes of addresses cross both orders: two replicas that
+/// give away each other's addresses can meet, and then a timeout parts them and each message is tried alone.
 #[derive(Default)]
 pub(super) struct Wave<'a> {
     /// By address.

@@ -34,7 +34,7 @@ impl Request for Write {
             Connection::Sqlite(sqlite) => write_one_by_one(sqlite, batch, now),
             Connection::Postgres(postgres) => write_together(postgres, batch, now),
         }?;
-        connection.commit().map_err(BatchError::OutcomeUnknown)?;
+        connection.commit()?;
         Ok(outcomes)
     }
 }

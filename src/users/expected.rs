@@ -3,8 +3,8 @@ use crate::storage::Storage;
 
 /// Tries a change with each of these versions, in turn, until one is the user's own.
 ///
-/// Each try is decided by its own statement. Versions only grow, so going through them in ascending order misses none:
-/// the change happens if the user's version is among them, at one moment or another of the call.
+/// Each try is decided by its own statement, and has a deadline of its own. Versions only grow, so when all tries in
+/// ascending order miss, there was a moment at which the user's version was none of these.
 ///
 /// # Errors
 /// [`Error::VersionMismatch`] when none matches, else what the change answered.
@@ -17,6 +17,10 @@ pub(super) async fn first_that_matches<F>(
 where
     F: Future<Output = Result<User, Error>>,
 {
+    if versions.is_empty() {
+        // Nothing will be tried, so no statement asks whether there is such a user at all.
+        super::get_user(storage, id).await?;
+    }
     versions.sort_unstable();
     for version in versions {
         match change(version).await {
@@ -24,7 +28,5 @@ where
             outcome => return outcome,
         }
     }
-    // With nothing to try, no statement has asked yet whether there is such a user at all.
-    super::get_user(storage, id).await?;
     Err(Error::VersionMismatch)
 }

@@ -33,7 +33,7 @@ impl UserName {
         Self(text)
     }
 
-    /// The name as given.
+    /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -45,7 +45,7 @@ impl UserName {
         Folded::new(&self.0)
     }
 
-    /// The name as given.
+    /// The name.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0

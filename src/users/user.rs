@@ -69,3 +69,14 @@ pub enum Expected {
     /// One of these; in no other state may the user change. May be empty, and then nothing changes.
     OneOf(Vec<Version>),
 }
+
+impl Expected {
+    /// Whether a user in this version may change.
+    #[must_use]
+    pub fn includes(&self, version: Version) -> bool {
+        match self {
+            Self::AnyVersion => true,
+            Self::OneOf(versions) => versions.contains(&version),
+        }
+    }
+}

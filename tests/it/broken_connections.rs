@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::support::{Answered, App, CLIENTS, Db, at_once, until, user};
+use crate::support::{Answered, App, CLIENTS, Database, Db, Server, at_once, until, user};
 
 /// Ends every connection to the database but the one that asks for it.
-fn break_connections(app: &App) {
-    let broken = app.database.connect().facts(
+fn break_connections(database: &Database) {
+    let broken = database.connect().facts(
         "SELECT pg_terminate_backend(pid)::text AS fact FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid()",
     );
@@ -21,7 +21,7 @@ async fn a_read_is_tried_again() {
         // Every lane has connections open that can break.
         at_once(CLIENTS, async |_| app.get("/api/v2/users/1").answer().await.body(200)).await;
         app.get("/api/v2/users").answer().await.body(200);
-        break_connections(&app);
+        break_connections(&app.database);
         let read = at_once(CLIENTS, async |client: usize| match client % 2 {
             0 => app.get("/api/v2/users/1").answer().await.body(200),
             _ => app.get("/api/v2/users").answer().await.body(200)["users"][0].clone(),
@@ -35,7 +35,7 @@ async fn a_read_is_tried_again() {
 async fn a_write_is_refused_or_done_once() {
     let app = App::start(Db::Postgres).await;
     for round in 0..5 {
-        break_connections(&app);
+        break_connections(&app.database);
         let answers = at_once(CLIENTS, async |client: usize| {
             let email = format!("john{round}.{client}@example.com");
             (app.post("/api/v2/users", &user("John", &email)).answer().await, email)
@@ -56,4 +56,19 @@ async fn a_write_is_refused_or_done_once() {
         })
         .await;
     }
+}
+
+/// The connection breaks before any request has used one.
+#[tokio::test]
+async fn a_start_that_waits_for_migrations_notices() {
+    let database = Db::Postgres.fresh();
+    let server = Server::listening(database.program().env("DB_AUTO_MIGRATE", "false"));
+    until("/ready names the migrations", Duration::from_secs(5), async || {
+        server.get("/ready").answer().await.json()["failing"] == "migrations"
+    })
+    .await;
+    break_connections(&database);
+    database.program().args(["migrate"]).run().succeeded();
+    server.ready().await;
+    server.create("John", "john@example.com").await;
 }

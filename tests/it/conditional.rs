@@ -181,3 +181,34 @@ async fn every_single_user_answer_has_an_etag(#[values(Db::Sqlite, Db::Postgres)
         assert_eq!(answer.header(ETAG.as_str()), format!("\"{version}\""));
     }
 }
+
+/// A PUT never creates, so "only if there is no such user" never changes anything (RFC 9110, 13.1.2).
+#[rstest]
+#[tokio::test]
+async fn nothing_changes_a_user_that_must_not_exist(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = with_john(db).await;
+    let before = app.everyone().await;
+    for change in changes(&app, JOHN) {
+        change.header(IF_NONE_MATCH, "*").answer().await.problem(412, "version_mismatch");
+    }
+    for change in changes(&app, JOHN) {
+        change.header(IF_NONE_MATCH, r#""1""#).answer().await.problem(400, "invalid_header");
+    }
+    for change in changes(&app, NOBODY) {
+        change.header(IF_NONE_MATCH, "*").answer().await.problem(404, "user_not_found");
+    }
+    assert_eq!(app.everyone().await, before);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_read_may_ask_for_a_version(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = with_john(db).await;
+    for tags in [r#""1""#, r#""9", "1""#, "*"] {
+        assert_eq!(app.get(JOHN).header(IF_MATCH, tags).answer().await.body(200)["name"], "John", "{tags}");
+    }
+    for tags in [r#""2""#, r#"W/"1""#] {
+        app.get(JOHN).header(IF_MATCH, tags).answer().await.problem(412, "version_mismatch");
+    }
+    app.get(NOBODY).header(IF_MATCH, r#""1""#).answer().await.problem(404, "user_not_found");
+}

@@ -130,6 +130,10 @@ fn a_password_is_masked(#[case] url: &str) {
 #[case("postgres://jane:hunter2@db.example.com:99999/users")]
 #[case("postgres://jane:hunter2@[db/users")]
 #[case("host=db.example.com user=jane password=hunter2")]
+#[case("postgres://jane:p@hunter2@db.example.com/users")]
+#[case("postgres://jane:hun/hunter2@db.example.com/users")]
+#[case("postgres://jane:hunter2%zz@db.example.com/users")]
+#[case("postgres://jane:hunter2 x@db.example.com/users")]
 fn a_password_in_a_mistake_is_masked(#[case] url: &str) {
     let dir = TempDir::new().unwrap();
     let output = check_config(&dir).env("DATABASE_URL", url).run();
@@ -172,4 +176,19 @@ async fn logs_may_be_json() {
     for line in server.log().lines() {
         assert!(serde_json::from_str::<serde_json::Value>(line).is_ok_and(|line| line.is_object()), "{line}");
     }
+}
+
+#[test]
+fn a_delay_must_leave_time_to_drain() {
+    let dir = TempDir::new().unwrap();
+    let output = check_config(&dir).env("SHUTDOWN_DELAY", "2s").env("SHUTDOWN_GRACE", "1s").run().exited(2);
+    assert!(output.line_about("SHUTDOWN_DELAY").contains("SHUTDOWN_GRACE"), "{output:?}");
+}
+
+#[test]
+fn an_empty_variable_leaves_it_to_the_file() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join(".env"), "SERVER_PORT=4321\n").unwrap();
+    let output = check_config(&dir).env("SERVER_PORT", "").run().succeeded();
+    assert!(output.stdout.contains("SERVER_PORT=4321"), "{output:?}");
 }

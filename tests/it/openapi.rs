@@ -67,10 +67,10 @@ async fn every_operation_is_described() {
 #[case("PUT", "/api/v1/users/{id}", "path", &["id"])]
 #[case("DELETE", "/api/v1/users/{id}", "path", &["id"])]
 #[case("GET", "/api/v2/users/{id}", "path", &["id"])]
-#[case("GET", "/api/v2/users/{id}", "header", &["If-None-Match"])]
-#[case("PUT", "/api/v2/users/{id}", "header", &["If-Match"])]
-#[case("PATCH", "/api/v2/users/{id}", "header", &["If-Match"])]
-#[case("DELETE", "/api/v2/users/{id}", "header", &["If-Match"])]
+#[case("GET", "/api/v2/users/{id}", "header", &["If-Match", "If-None-Match"])]
+#[case("PUT", "/api/v2/users/{id}", "header", &["If-Match", "If-None-Match"])]
+#[case("PATCH", "/api/v2/users/{id}", "header", &["If-Match", "If-None-Match"])]
+#[case("DELETE", "/api/v2/users/{id}", "header", &["If-Match", "If-None-Match"])]
 #[tokio::test]
 async fn every_parameter_is_documented(
     #[case] method: &str,

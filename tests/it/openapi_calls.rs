@@ -80,8 +80,8 @@ fn item(method: &'static str, route: &'static str, body: &str) -> Vec<Call> {
     let good = call(method, route).body(body);
     let mut calls = vec![good.id("abc"), good.id("999")];
     if route.starts_with("/api/v2") {
-        let (name, stale) = if method == "GET" { ("If-None-Match", "*") } else { ("If-Match", r#""9""#) };
-        calls.extend([good.header(name, "unquoted"), good.header(name, stale)]);
+        calls.extend([good.header("If-Match", "unquoted"), good.header("If-Match", r#""9""#)]);
+        calls.push(good.header("If-None-Match", "*"));
     }
     calls.extend(if body.is_empty() { vec![good] } else { bodies(&good) });
     calls

@@ -126,7 +126,7 @@ async fn a_request_that_never_ends_holds_it_for_the_grace_only(#[values(Db::Sqli
     let mut app = App::start_with(db, &[("SHUTDOWN_DELAY", "100ms"), ("SHUTDOWN_GRACE", "1s")]).await;
     let (_unfinished, _) = half_a_request(&app);
     app.signal("TERM");
-    app.exit(Duration::from_secs(5)).await;
+    assert!(!app.exit(Duration::from_secs(5)).await.success(), "not everything ended in order");
 }
 
 #[rstest]

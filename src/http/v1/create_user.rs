@@ -1,7 +1,8 @@
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
 
-use super::{ErrorBody, Failures, User};
+use super::User;
+use super::error::{BodyFailures, Failures, WriteFailures};
 use crate::http::body::{Body, UserBody};
 use crate::http::failure::Failure;
 use crate::storage::Storage;
@@ -12,12 +13,7 @@ use crate::users;
     request_body = UserBody,
     responses(
         (status = CREATED, description = "Created.", body = User, headers(("Location" = String, description = "Its path."))),
-        (status = REQUEST_TIMEOUT, description = "The body did not arrive in time.", body = ErrorBody),
-        (status = CONFLICT, description = "Another user has this email.", body = ErrorBody),
-        (status = PAYLOAD_TOO_LARGE, description = "The body is too large.", body = ErrorBody),
-        (status = UNSUPPORTED_MEDIA_TYPE, description = "The body is not JSON.", body = ErrorBody),
-        (status = GATEWAY_TIMEOUT, description = "The user may or may not have been created.", body = ErrorBody),
-        Failures))]
+        BodyFailures, WriteFailures, Failures))]
 pub(in crate::http) async fn create_user(
     storage: web::Data<Storage>,
     body: Body<UserBody>,

@@ -1,6 +1,6 @@
 use actix_web::{HttpResponse, web};
 
-use super::{ErrorBody, Failures};
+use super::error::{ErrorBody, Failures, WriteFailures};
 use crate::http::failure::Failure;
 use crate::http::path::PathId;
 use crate::storage::Storage;
@@ -12,8 +12,7 @@ use crate::users::{self, Expected};
     responses(
         (status = NO_CONTENT, description = "Deleted."),
         (status = NOT_FOUND, description = "No user has this id.", body = ErrorBody),
-        (status = GATEWAY_TIMEOUT, description = "The user may or may not have been deleted.", body = ErrorBody),
-        Failures))]
+        WriteFailures, Failures))]
 pub(in crate::http) async fn delete_user(storage: web::Data<Storage>, id: PathId) -> Result<HttpResponse, Failure> {
     users::delete_user(&storage, id.0, Expected::AnyVersion).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -39,3 +39,30 @@ pub(in crate::http) enum Failures {
     #[response(status = SERVICE_UNAVAILABLE, headers(("Retry-After" = u32, description = "Seconds.")))]
     Unavailable(#[to_schema] ErrorBody),
 }
+
+/// What a route that writes may answer.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only described, never made: `error_response` makes the responses")]
+pub(in crate::http) enum WriteFailures {
+    /// The answer of the database was lost: the change may or may not have happened.
+    #[response(status = GATEWAY_TIMEOUT)]
+    OutcomeUnknown(#[to_schema] ErrorBody),
+}
+
+/// What a route that takes a body may answer.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only described, never made: `error_response` makes the responses")]
+pub(in crate::http) enum BodyFailures {
+    /// The body did not arrive in time.
+    #[response(status = REQUEST_TIMEOUT)]
+    Timeout(#[to_schema] ErrorBody),
+    /// Another user has this email.
+    #[response(status = CONFLICT)]
+    EmailTaken(#[to_schema] ErrorBody),
+    /// The body is too large.
+    #[response(status = PAYLOAD_TOO_LARGE)]
+    TooLarge(#[to_schema] ErrorBody),
+    /// The body is not JSON.
+    #[response(status = UNSUPPORTED_MEDIA_TYPE, headers(("Accept" = String, description = "What it must be.")))]
+    MediaType(#[to_schema] ErrorBody),
+}

@@ -1,6 +1,7 @@
 use actix_web::{HttpResponse, web};
 
-use super::{ErrorBody, Failures, User};
+use super::User;
+use super::error::{ErrorBody, Failures};
 use crate::http::failure::Failure;
 use crate::http::path::PathId;
 use crate::storage::Storage;

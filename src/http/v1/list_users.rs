@@ -1,6 +1,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::{Failures, User};
+use super::User;
+use super::error::Failures;
 use crate::http::failure::Failure;
 use crate::http::query::Parameters;
 use crate::storage::Storage;

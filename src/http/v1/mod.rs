@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 pub(super) use create_user::*;
 pub(super) use delete_user::*;
-pub(super) use error::{ErrorBody, Failures, error_response};
+pub(super) use error::error_response;
 pub(super) use get_user::*;
 pub(super) use list_users::*;
 pub(super) use update_user::*;

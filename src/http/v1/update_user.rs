@@ -1,6 +1,7 @@
 use actix_web::{HttpResponse, web};
 
-use super::{ErrorBody, Failures, User};
+use super::User;
+use super::error::{BodyFailures, ErrorBody, Failures, WriteFailures};
 use crate::http::body::{Body, UserBody};
 use crate::http::failure::Failure;
 use crate::http::path::PathId;
@@ -14,12 +15,7 @@ use crate::users::{self, Expected};
     responses(
         (status = OK, description = "The user as it is now.", body = User),
         (status = NOT_FOUND, description = "No user has this id.", body = ErrorBody),
-        (status = REQUEST_TIMEOUT, description = "The body did not arrive in time.", body = ErrorBody),
-        (status = CONFLICT, description = "Another user has this email.", body = ErrorBody),
-        (status = PAYLOAD_TOO_LARGE, description = "The body is too large.", body = ErrorBody),
-        (status = UNSUPPORTED_MEDIA_TYPE, description = "The body is not JSON.", body = ErrorBody),
-        (status = GATEWAY_TIMEOUT, description = "The user may or may not have been updated.", body = ErrorBody),
-        Failures))]
+        BodyFailures, WriteFailures, Failures))]
 pub(in crate::http) async fn update_user(
     storage: web::Data<Storage>,
     id: PathId,

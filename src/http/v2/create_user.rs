@@ -1,9 +1,8 @@
-use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, LOCATION};
+use actix_web::http::header::{ETAG, LOCATION};
 use actix_web::{HttpResponse, web};
 
 use super::failures::{BodyFailures, Failures, JsonFailures, WriteFailures};
-use super::{User, user_response};
+use super::{User, etag};
 use crate::http::body::{Body, UserBody};
 use crate::http::failure::Failure;
 use crate::storage::Storage;
@@ -23,10 +22,7 @@ pub(in crate::http) async fn create_user(
 ) -> Result<HttpResponse, Failure> {
     let UserBody { name, email } = body.0;
     let user = users::create_user(&storage, name, email).await?;
-    let location = HeaderValue::from_str(&format!("/api/v2/users/{}", user.id));
-    let mut response = user_response(StatusCode::CREATED, user);
-    if let Ok(location) = location {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    Ok(response)
+    let location = (LOCATION, format!("/api/v2/users/{}", user.id));
+    let etag = (ETAG, etag::of(user.version));
+    Ok(HttpResponse::Created().insert_header(location).insert_header(etag).json(User::from(user)))
 }

@@ -11,7 +11,8 @@ use crate::users;
 #[utoipa::path(delete, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_delete_user",
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "The ETag of the version to delete, or `*` for any.")),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the version to delete, or `*` for any."),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: do nothing to a user that exists.")),
     responses(
         (status = NO_CONTENT, description = "Deleted."),
         UserFailures, ConditionFailures, WriteFailures, Failures))]
@@ -20,7 +21,7 @@ pub(in crate::http) async fn delete_user(
     id: PathId,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
-    let expected = etag::if_match(request.headers())?;
+    let expected = etag::preconditions(request.headers())?;
     users::delete_user(&storage, id.0, expected).await?;
     Ok(HttpResponse::NoContent().finish())
 }

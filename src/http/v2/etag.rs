@@ -23,6 +23,18 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Expected, Failure> {
     })
 }
 
+/// What a write is meant for, by `If-Match` and `If-None-Match`.
+pub(super) fn preconditions(headers: &HeaderMap) -> Result<Expected, Failure> {
+    match condition(headers, &IF_NONE_MATCH, "if-none-match")? {
+        None => if_match(headers),
+        // "Only if there is no such user": one that is there may not change in any version.
+        Some(Condition::Any) => Ok(Expected::OneOf(Vec::new())),
+        Some(Condition::Tags(_)) => {
+            Err(Failure::InvalidHeader { name: "if-none-match", detail: "takes only * with this method" })
+        }
+    }
+}
+
 /// Whether `If-None-Match` says that the caller has this version already. Weak tags match as well as strong ones.
 pub(super) fn if_none_match(headers: &HeaderMap) -> Result<impl Fn(Version) -> bool + use<>, Failure> {
     let condition = condition(headers, &IF_NONE_MATCH, "if-none-match")?;

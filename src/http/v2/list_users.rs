@@ -68,7 +68,7 @@ fn filter(query: &Parameters<'_>) -> Result<Filter, Failure> {
     })
 }
 
-/// A link that asks for the same again, from the token on. It has no host, so that it holds behind any proxy.
+/// A link that asks for the same again, from the token on. It has no host: that is the client's to know.
 fn next_link(query: &Parameters<'_>, token: &str) -> String {
     let mut parameters = Serializer::new(String::new());
     for name in [PAGE_SIZE, NAME_PREFIX, INCLUDE_TOTAL] {

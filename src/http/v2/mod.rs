@@ -9,9 +9,8 @@ mod list_users;
 mod patch_user;
 mod update_user;
 
-use actix_web::http::StatusCode;
+use actix_web::HttpResponse;
 use actix_web::http::header::ETAG;
-use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -58,7 +57,7 @@ impl From<users::User> for User {
     }
 }
 
-/// A response that holds one user, with its ETag.
-fn user_response(status: StatusCode, user: users::User) -> HttpResponse {
-    HttpResponseBuilder::new(status).insert_header((ETAG, etag::of(user.version))).json(User::from(user))
+/// The answer that holds one user, with its ETag.
+fn user_response(user: users::User) -> HttpResponse {
+    HttpResponse::Ok().insert_header((ETAG, etag::of(user.version))).json(User::from(user))
 }

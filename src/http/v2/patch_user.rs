@@ -1,4 +1,3 @@
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::failures::{BodyFailures, ConditionFailures, Failures, PatchFailures, UserFailures, WriteFailures};
@@ -13,7 +12,8 @@ use crate::users;
 #[utoipa::path(patch, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_patch_user",
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "The ETag of the version to change, or `*` for any.")),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the version to change, or `*` for any."),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: do nothing to a user that exists.")),
     request_body(content = UserPatch, content_type = "application/merge-patch+json"),
     responses(
         (status = OK, description = "The user as it is now.", body = User,
@@ -25,8 +25,8 @@ pub(in crate::http) async fn patch_user(
     request: HttpRequest,
     body: Body<UserPatch>,
 ) -> Result<HttpResponse, Failure> {
-    let expected = etag::if_match(request.headers())?;
+    let expected = etag::preconditions(request.headers())?;
     let UserPatch { name, email } = body.0;
     let user = users::update_user(&storage, id.0, expected, name, email).await?;
-    Ok(user_response(StatusCode::OK, user))
+    Ok(user_response(user))
 }
