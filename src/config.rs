@@ -8,16 +8,25 @@ use std::time::Duration;
 
 use crate::storage::DatabaseUrl;
 use crate::telemetry::{self, LogFormat};
-use crate::{http, server, storage};
+use crate::{http, storage};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub http: http::Settings,
     pub storage: storage::Settings,
-    pub shutdown: server::ShutdownSettings,
+    pub shutdown: ShutdownSettings,
     pub telemetry: telemetry::Settings,
     effective: Vec<(&'static str, String)>,
+}
+
+/// How the service ends.
+#[derive(Clone, Copy, Debug)]
+pub struct ShutdownSettings {
+    /// How long it still accepts requests after it has said, in `/ready`, that it will not: load balancers need to see it.
+    pub delay: Duration,
+    /// How long all of it may take.
+    pub grace: Duration,
 }
 
 /// One variable that does not hold what it should.
@@ -141,10 +150,10 @@ impl Reader<'_> {
         })
     }
 
-    fn shutdown(&mut self) -> Option<server::ShutdownSettings> {
+    fn shutdown(&mut self) -> Option<ShutdownSettings> {
         let delay = self.delay("SHUTDOWN_DELAY", "1s");
         let grace = self.duration("SHUTDOWN_GRACE", "20s");
-        let settings = server::ShutdownSettings { delay: delay?, grace: grace? };
+        let settings = ShutdownSettings { delay: delay?, grace: grace? };
         self.require(settings.delay < settings.grace, "SHUTDOWN_DELAY", "a duration below that of SHUTDOWN_GRACE")?;
         Some(settings)
     }

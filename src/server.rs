@@ -1,26 +1,17 @@
 //! Binds, wires, runs and drains: the only file that knows every other.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::dev::{Server as HttpServerHandle, ServerHandle};
 use actix_web::{App, HttpServer, web};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::config::Config;
+use crate::config::{Config, ShutdownSettings};
 use crate::http::{self, BodyLimits, Draining, Observe};
 use crate::metrics::Metrics;
 use crate::storage::{self, Storage};
-
-/// How the service ends.
-#[derive(Clone, Copy, Debug)]
-pub struct ShutdownSettings {
-    /// How long it still accepts requests after it has said, in `/ready`, that it will not: load balancers need to see it.
-    pub delay: Duration,
-    /// How long all of it may take.
-    pub grace: Duration,
-}
 
 /// Why the service did not run, or did not end well.
 #[derive(Debug, thiserror::Error)]

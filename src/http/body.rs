@@ -15,10 +15,6 @@ use utoipa::ToSchema;
 use super::failure::Failure;
 use crate::users::{self, Email, FieldError, UserName};
 
-/// A merge patch (RFC 7396).
-pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
-const JSON: &str = "application/json";
-
 /// The bounds of a body.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {
@@ -60,17 +56,21 @@ fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
 /// A kind of body.
 pub(super) trait Format: DeserializeOwned {
     const MEDIA_TYPE: &'static str;
+    /// The header that names the media type to whoever sent another; PATCH has one of its own (RFC 5789).
+    const ACCEPT: &'static str;
     /// Whether every field must be there.
     const COMPLETE: bool;
 }
 
 impl Format for UserBody {
-    const MEDIA_TYPE: &'static str = JSON;
+    const MEDIA_TYPE: &'static str = "application/json";
+    const ACCEPT: &'static str = "accept";
     const COMPLETE: bool = true;
 }
 
 impl Format for UserPatch {
-    const MEDIA_TYPE: &'static str = MERGE_PATCH;
+    const MEDIA_TYPE: &'static str = "application/merge-patch+json";
+    const ACCEPT: &'static str = "accept-patch";
     const COMPLETE: bool = false;
 }
 
@@ -83,7 +83,9 @@ impl<T: Format> FromRequest for Body<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         if !has_media_type(request, T::MEDIA_TYPE) {
-            return Box::pin(async { Err(Failure::UnsupportedMediaType { accepted: T::MEDIA_TYPE }) });
+            return Box::pin(async {
+                Err(Failure::UnsupportedMediaType { accepted: T::MEDIA_TYPE, header: T::ACCEPT })
+            });
         }
         if request.headers().contains_key(CONTENT_ENCODING) {
             return Box::pin(async { Err(Failure::EncodedBody) });

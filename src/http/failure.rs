@@ -29,7 +29,7 @@ pub(super) enum Failure {
     #[error("the body must not be compressed or otherwise encoded")]
     EncodedBody,
     #[error("the body must be {accepted}")]
-    UnsupportedMediaType { accepted: &'static str },
+    UnsupportedMediaType { accepted: &'static str, header: &'static str },
 }
 
 impl Failure {
@@ -66,7 +66,7 @@ impl Failure {
         match self {
             Self::MethodNotAllowed { allow } => Some(("allow", allow)),
             Self::EncodedBody => Some(("accept-encoding", "identity")),
-            Self::UnsupportedMediaType { accepted } => Some((accept_header(accepted), accepted)),
+            Self::UnsupportedMediaType { accepted, header } => Some((header, accepted)),
             // Seconds: a batch takes milliseconds, so that there is room again at once; this keeps a crowd from pressing.
             Self::User(users::Error::Overloaded | users::Error::Unavailable) => Some(("retry-after", "1")),
             _ => None,
@@ -77,11 +77,6 @@ impl Failure {
     pub(super) fn fields(&self) -> &[users::FieldError] {
         if let Self::User(users::Error::Invalid(fields)) = self { fields } else { &[] }
     }
-}
-
-/// RFC 5789 has a header of its own for what PATCH takes.
-fn accept_header(accepted: &str) -> &'static str {
-    if accepted == super::body::MERGE_PATCH { "accept-patch" } else { "accept" }
 }
 
 /// What actix needs to carry a failure out of a handler; the response itself is made by [`super::observe`].

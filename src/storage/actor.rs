@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::Receiver;
 
-use super::lane::{BatchError, Mail, Message, Outcome, Request};
+use super::batch_error::BatchError;
+use super::lane::{Mail, Message, Outcome, Request};
 use super::pool::{Pool, Pooled};
 use crate::users::Error;
 
@@ -21,8 +22,8 @@ pub(super) fn spawn<R: Request>(
     let work = move || {
         let mut open = true;
         while open {
-            let mut batch = Vec::with_capacity(max_batch);
-            open = gather(&mail, &mut batch, max_batch);
+            let batch;
+            (batch, open) = gather(&mail, max_batch);
             serve(&pool, batch);
         }
         // Whoever comes too late hears so now, not at the deadline.
@@ -36,17 +37,18 @@ pub(super) fn spawn<R: Request>(
 }
 
 /// Waits for mail and collects what else is there, up to a full batch. False when this was the last.
-fn gather<R: Request>(mail: &Receiver<Mail<R>>, batch: &mut Vec<Message<R>>, max_batch: usize) -> bool {
-    let mut next = mail.recv().ok();
-    while let Some(Mail::Message(message)) = next {
-        batch.push(message);
-        if batch.len() == max_batch {
-            return true;
+fn gather<R: Request>(mail: &Receiver<Mail<R>>, max_batch: usize) -> (Vec<Message<R>>, bool) {
+    let Ok(Mail::Message(first)) = mail.recv() else { return (Vec::new(), false) };
+    let mut batch = Vec::with_capacity(max_batch.min(1 + mail.len()));
+    batch.push(first);
+    while batch.len() < max_batch {
+        match mail.try_recv() {
+            Ok(Mail::Message(message)) => batch.push(message),
+            Ok(Mail::Stop) => return (batch, false),
+            Err(_) => break,
         }
-        let Ok(waiting) = mail.try_recv() else { return true };
-        next = Some(waiting);
     }
-    false
+    (batch, true)
 }
 
 /// Answers every message of a batch.

@@ -7,8 +7,9 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
+use super::batch_error::BatchError;
 use super::connection::Connection;
-use super::lane::{BatchError, Outcome, Request};
+use super::lane::{Outcome, Request};
 use super::row::UserRow;
 use super::schema::users;
 use crate::users::{Error, Folded, User, UserId};

@@ -1,16 +1,14 @@
-//! A lane: a bounded mailbox and the actors that empty it.
+//! A lane: what it carries, and how a caller asks it.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Sender, TrySendError};
 
+use super::batch_error::BatchError;
 use super::connection::Connection;
 use super::keeper::Keeper;
-use super::pool::Pool;
 use super::reply::{self, Answer, GaveUp, Reply};
-use super::{Settings, actor};
 use crate::users::Error;
 
 /// What one lane carries: look-ups, page queries or writes.
@@ -32,17 +30,6 @@ pub(super) trait Request: Send + Sized + 'static {
 
 /// What one request comes to.
 pub(super) type Outcome<R> = Result<<R as Request>::Answer, Error>;
-
-/// Why a batch failed as a whole.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BatchError {
-    /// Rolled back, or never begun.
-    #[error("not executed: {0}")]
-    NotExecuted(#[from] diesel::result::Error),
-    /// COMMIT was sent and its answer was lost.
-    #[error("outcome of COMMIT unknown: {0}")]
-    OutcomeUnknown(diesel::result::Error),
-}
 
 /// A request on its way.
 pub(super) struct Message<R: Request> {
@@ -82,6 +69,11 @@ impl<R: Request> Clone for Lane<R> {
 }
 
 impl<R: Request> Lane<R> {
+    /// A lane whose mail goes to this mailbox, and whose callers wait so long.
+    pub(super) const fn new(mailbox: Sender<Mail<R>>, patience: Duration, keeper: Arc<Keeper>) -> Self {
+        Self { mailbox, patience, keeper }
+    }
+
     /// Sends a request and waits for its outcome, at most as long as the deadline allows.
     pub(super) async fn ask(&self, request: R) -> Outcome<R> {
         if !self.keeper.is_migrated() {
@@ -108,50 +100,5 @@ fn give_up<R: Request>(answer: Answer<Outcome<R>>) -> Outcome<R> {
         GaveUp::NeverTaken => Err(Error::Overloaded),
         GaveUp::Taken => Err(R::TAKEN_TOO_LONG),
         GaveUp::Answered(outcome) => outcome,
-    }
-}
-
-/// The threads of all lanes.
-#[derive(Default)]
-pub(super) struct Actors {
-    threads: Vec<JoinHandle<()>>,
-    stops: Vec<Box<dyn FnOnce(Instant) + Send>>,
-}
-
-impl Actors {
-    /// Opens a lane with that many actors.
-    pub(super) fn open_lane<R: Request>(
-        &mut self,
-        name: &'static str,
-        actors: usize,
-        settings: &Settings,
-        pool: &Pool,
-        keeper: &Arc<Keeper>,
-    ) -> std::io::Result<Lane<R>> {
-        let (mailbox, mail): (Sender<Mail<R>>, Receiver<Mail<R>>) = bounded(settings.mailbox);
-        for _ in 0..actors {
-            self.threads.push(actor::spawn(name, mail.clone(), pool.clone(), settings.max_batch.min(R::MAX_BATCH))?);
-            let mailbox = mailbox.clone();
-            self.stops.push(Box::new(move |until| {
-                // A full mailbox of an actor that hangs must not hold up the end of the process.
-                let _ = mailbox.send_deadline(Mail::Stop, until);
-            }));
-        }
-        Ok(Lane { mailbox, patience: settings.deadline, keeper: Arc::clone(keeper) })
-    }
-
-    /// Lets every actor finish its mailbox; false when one had not after `patience`. Blocks.
-    pub(super) fn stop(self, patience: Duration) -> bool {
-        let until = Instant::now() + patience;
-        for stop in self.stops {
-            stop(until);
-        }
-        while self.threads.iter().any(|thread| !thread.is_finished()) {
-            if Instant::now() >= until {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        true
     }
 }

@@ -3,8 +3,9 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, SqlOrd, SqlType, Text};
 
+use super::batch_error::BatchError;
 use super::connection::{Connection, on_backend};
-use super::lane::{BatchError, Outcome, Request};
+use super::lane::{Outcome, Request};
 use super::row::UserRow;
 use super::schema::users;
 use crate::users::{Error, Folded, Page, PageQuery, Start, User, UserId};

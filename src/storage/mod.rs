@@ -5,8 +5,11 @@
 //! caller ([`reply`]). Nothing here knows HTTP.
 
 mod actor;
+mod actors;
+mod batch_error;
 mod connection;
 mod create_users;
+mod database_url;
 mod delete_users;
 mod get_users;
 mod keeper;
@@ -20,24 +23,26 @@ mod schema;
 mod seed;
 mod update_users;
 mod waves;
+mod write;
 mod write_users;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use connection::DatabaseUrl;
+pub use database_url::DatabaseUrl;
 pub use keeper::{Check, Readiness};
 pub use migrations::{MigrateError, migrate};
 pub use seed::{SeedError, seed};
 
 use crate::users::{Changes, Error, Folded, NewUser, Page, PageQuery, User, UserId, Version};
+use actors::Actors;
 use delete_users::Delete;
 use get_users::Lookup;
 use keeper::Keeper;
-use lane::{Actors, Lane};
+use lane::Lane;
 use pool::Pool;
 use update_users::Update;
-use write_users::Write;
+use write::Write;
 
 /// How the storage works; every value is documented where it is configured.
 #[derive(Clone, Debug)]

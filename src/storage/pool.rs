@@ -7,7 +7,8 @@ use std::time::Duration;
 use r2d2::{ManageConnection, NopErrorHandler, PooledConnection};
 
 use super::Settings;
-use super::connection::{Connection, DatabaseUrl};
+use super::connection::Connection;
+use super::database_url::DatabaseUrl;
 
 /// A connection that is out of the pool.
 pub(super) type Pooled = PooledConnection<Manager>;

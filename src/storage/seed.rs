@@ -7,9 +7,9 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 
 use super::Settings;
+use super::batch_error::BatchError;
 use super::connection::{Connection, on_backend};
 use super::create_users::{NewRow, create_many, create_one};
-use super::lane::BatchError;
 use super::migrations::{self, MigrateError};
 use super::schema::users;
 use crate::users::{NewUser, Timestamp};

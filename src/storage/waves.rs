@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::create_users::NewRow;
 use super::delete_users::Delete;
 use super::update_users::Update;
-use super::write_users::Write;
+use super::write::Write;
 
 /// A message and its place in the batch.
 pub(super) type Planned<'a, T> = (usize, &'a T);

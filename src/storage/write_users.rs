@@ -6,20 +6,15 @@ use diesel::QueryResult;
 use diesel::pg::PgConnection;
 use diesel::sqlite::SqliteConnection;
 
+use super::batch_error::BatchError;
 use super::connection::Connection;
-use super::create_users::{NewRow, create_many, create_one};
-use super::delete_users::{Delete, delete_many, delete_one};
-use super::lane::{BatchError, Outcome, Request};
-use super::update_users::{Update, lock, update_many, update_one};
+use super::create_users::{create_many, create_one};
+use super::delete_users::{delete_many, delete_one};
+use super::lane::{Outcome, Request};
+use super::update_users::{lock, update_many, update_one};
 use super::waves::{Planned, Wave, waves};
+use super::write::Write;
 use crate::users::{Error, Timestamp, User};
-
-/// One change.
-pub(super) enum Write {
-    Create(NewRow),
-    Update(Update),
-    Delete(Delete),
-}
 
 impl Request for Write {
     /// The user as the write left it; for a delete, as it was.

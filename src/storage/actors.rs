@@ -1,0 +1,56 @@
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::Settings;
+use super::actor::spawn;
+use super::keeper::Keeper;
+use super::lane::{Lane, Mail, Request};
+use super::pool::Pool;
+
+/// The threads of all lanes.
+#[derive(Default)]
+pub(super) struct Actors {
+    threads: Vec<JoinHandle<()>>,
+    stops: Vec<Box<dyn FnOnce(Instant) + Send>>,
+}
+
+impl Actors {
+    /// Opens a lane with that many actors.
+    pub(super) fn open_lane<R: Request>(
+        &mut self,
+        name: &'static str,
+        actors: usize,
+        settings: &Settings,
+        pool: &Pool,
+        keeper: &Arc<Keeper>,
+    ) -> std::io::Result<Lane<R>> {
+        let (mailbox, mail): (Sender<Mail<R>>, Receiver<Mail<R>>) = bounded(settings.mailbox);
+        for _ in 0..actors {
+            self.threads.push(spawn(name, mail.clone(), pool.clone(), settings.max_batch.min(R::MAX_BATCH))?);
+            let mailbox = mailbox.clone();
+            self.stops.push(Box::new(move |until| {
+                // A full mailbox of an actor that hangs must not hold up the end of the process.
+                let _ = mailbox.send_deadline(Mail::Stop, until);
+            }));
+        }
+        Ok(Lane::new(mailbox, settings.deadline, Arc::clone(keeper)))
+    }
+
+    /// Lets every actor finish its mailbox; false when one had not after `patience`. Blocks.
+    pub(super) fn stop(self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        for stop in self.stops {
+            stop(until);
+        }
+        while self.threads.iter().any(|thread| !thread.is_finished()) {
+            if Instant::now() >= until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+}
