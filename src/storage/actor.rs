@@ -11,6 +11,7 @@ use crossbeam_channel::Receiver;
 use super::batch_error::BatchError;
 use super::lane::{Mail, Message, Outcome, Request};
 use super::pool::{Pool, Pooled};
+use super::reply;
 use crate::users::Error;
 
 pub(super) fn spawn<R: Request>(
@@ -128,9 +129,7 @@ fn attempt<R: Request>(pool: &Pool, batch: Vec<Message<R>>) -> Result<(), (Vec<M
     match run(&mut pooled, &batch) {
         Ok(outcomes) => {
             drop(pooled);
-            for (message, outcome) in batch.into_iter().zip(outcomes) {
-                message.reply.send(outcome);
-            }
+            reply::send_all(batch.into_iter().map(|message| message.reply).zip(outcomes));
             Ok(())
         }
         Err(failure) => {

@@ -7,11 +7,12 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::thread::{self, ThreadId};
 
 /// Makes the two ends.
 pub(super) fn pair<T>() -> (Reply<T>, Answer<T>) {
     let slot = Arc::new(Mutex::new(State::Waiting(None)));
-    (Reply { slot: Arc::clone(&slot) }, Answer { slot })
+    (Reply { slot: Arc::clone(&slot), home: thread::current().id() }, Answer { slot })
 }
 
 enum State<T> {
@@ -19,9 +20,21 @@ enum State<T> {
     Waiting(Option<Waker>),
     /// An actor is at it.
     Taken(Option<Waker>),
-    Answered(T),
+    Answered(T, Neighbours),
     /// One end is gone: the caller without an answer, or the actor without giving one, or both after the answer.
     Over,
+}
+
+/// Callers whose answers are there, and who are woken by the neighbour that comes to fetch its own.
+///
+/// To wake a task from another thread costs a system call, from its own thread nearly nothing. So an actor wakes one
+/// caller of each thread, and that one wakes the others; dropping these wakes them too, so that none can be forgotten.
+struct Neighbours(Vec<Waker>);
+
+impl Drop for Neighbours {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(Waker::wake);
+    }
 }
 
 type Slot<T> = Arc<Mutex<State<T>>>;
@@ -37,6 +50,8 @@ fn change<T, R>(slot: &Slot<T>, step: impl FnOnce(State<T>) -> (State<T>, R)) ->
 /// The actor's end.
 pub(super) struct Reply<T> {
     slot: Slot<T>,
+    /// The thread that asked.
+    home: ThreadId,
 }
 
 impl<T> Reply<T> {
@@ -58,23 +73,47 @@ impl<T> Reply<T> {
 
     /// Answers. Does nothing when the caller is gone.
     pub(super) fn send(self, answer: T) {
-        self.finish(State::Answered(answer));
+        self.send_before(answer, Vec::new());
     }
 
-    fn finish(&self, end: State<T>) {
-        let waker = change(&self.slot, |state| match state {
-            State::Waiting(waker) | State::Taken(waker) => (end, waker),
-            other => (other, None),
+    /// Answers, and has the caller wake its neighbours.
+    fn send_before(self, answer: T, neighbours: Vec<Waker>) {
+        let waker = self.finish(State::Answered(answer, Neighbours(neighbours)));
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Answers without waking the caller.
+    fn put(self, answer: T) -> Option<Waker> {
+        self.finish(State::Answered(answer, Neighbours(Vec::new())))
+    }
+
+    /// The end is dropped, after the lock is let go, if the caller is gone.
+    fn finish(&self, end: State<T>) -> Option<Waker> {
+        let (waker, _unheard) = change(&self.slot, |state| match state {
+            State::Waiting(waker) | State::Taken(waker) => (end, (waker, None)),
+            other => (other, (None, Some(end))),
         });
-        if let Some(waker) = waker {
-            waker.wake();
+        waker
+    }
+}
+
+/// Answers many callers, with one wake-up for each thread that they are on.
+pub(super) fn send_all<T>(answers: impl Iterator<Item = (Reply<T>, T)>) {
+    let mut threads: Vec<(Reply<T>, T, Vec<Waker>)> = Vec::new();
+    for (reply, answer) in answers {
+        match threads.iter_mut().find(|(first, ..)| first.home == reply.home) {
+            Some((.., neighbours)) => neighbours.extend(reply.put(answer)),
+            None => threads.push((reply, answer, Vec::new())),
         }
+    }
+    for (first, answer, neighbours) in threads {
+        first.send_before(answer, neighbours);
     }
 }
 
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
-        self.finish(State::Over);
+        self.finish(State::Over).into_iter().for_each(Waker::wake);
     }
 }
 
@@ -97,14 +136,11 @@ pub(super) enum GaveUp<T> {
 impl<T> Answer<T> {
     /// Stops waiting.
     pub(super) fn give_up(self) -> GaveUp<T> {
-        change(&self.slot, |state| {
-            let outcome = match state {
-                State::Waiting(_) => GaveUp::NeverTaken,
-                State::Taken(_) | State::Over => GaveUp::Taken,
-                State::Answered(answer) => GaveUp::Answered(answer),
-            };
-            (State::Over, outcome)
-        })
+        match change(&self.slot, |state| (State::Over, state)) {
+            State::Waiting(_) => GaveUp::NeverTaken,
+            State::Taken(_) | State::Over => GaveUp::Taken,
+            State::Answered(answer, _) => GaveUp::Answered(answer),
+        }
     }
 }
 
@@ -112,12 +148,20 @@ impl<T> Future for Answer<T> {
     type Output = Option<T>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
-        change(&self.slot, |state| match state {
-            State::Waiting(_) => (State::Waiting(Some(context.waker().clone())), Poll::Pending),
-            State::Taken(_) => (State::Taken(Some(context.waker().clone())), Poll::Pending),
-            State::Answered(answer) => (State::Over, Poll::Ready(Some(answer))),
-            State::Over => (State::Over, Poll::Ready(None)),
-        })
+        let waker = || Some(context.waker().clone());
+        let end = change(&self.slot, |state| match state {
+            State::Waiting(_) => (State::Waiting(waker()), None),
+            State::Taken(_) => (State::Taken(waker()), None),
+            end @ (State::Answered(..) | State::Over) => (State::Over, Some(end)),
+        });
+        match end {
+            None => Poll::Pending,
+            Some(State::Answered(answer, neighbours)) => {
+                drop(neighbours);
+                Poll::Ready(Some(answer))
+            }
+            Some(_) => Poll::Ready(None),
+        }
     }
 }
 
@@ -139,6 +183,28 @@ mod tests {
         assert!(reply.take());
         reply.send(7);
         assert_eq!(waiting.await.unwrap(), Some(7));
+    }
+
+    #[tokio::test]
+    async fn all_neighbours_hear_their_answers_even_if_the_first_is_gone() {
+        for gone in [false, true] {
+            let (replies, mut answers): (Vec<_>, Vec<_>) = (0..3).map(|_| pair()).unzip();
+            let first = answers.remove(0);
+            let first = tokio::spawn(first);
+            let others = Vec::from_iter(answers.into_iter().map(tokio::spawn));
+            // Every task has left its waker.
+            tokio::task::yield_now().await;
+            if gone {
+                first.abort();
+                assert!(first.await.unwrap_err().is_cancelled());
+            } else {
+                drop(first);
+            }
+            send_all(replies.into_iter().zip(0..));
+            for (other, answer) in others.into_iter().zip(1..) {
+                assert_eq!(other.await.unwrap(), Some(answer));
+            }
+        }
     }
 
     #[tokio::test]
