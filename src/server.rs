@@ -96,7 +96,7 @@ async fn drain(
     running: storage::Running,
 ) -> Result<(), ServeError> {
     let end = Instant::now() + settings.grace;
-    tokio::time::sleep(settings.delay.min(settings.grace)).await;
+    tokio::time::sleep(settings.delay).await;
     let in_time = tokio::time::timeout_at(end.into(), handle.stop(true)).await.is_ok();
     // What has not ended by now ends with the process.
     serving.abort();

@@ -57,7 +57,7 @@ fn serve<R: Request>(pool: &Pool, batch: Vec<Message<R>>) {
     let Err((batch, failure)) = attempt(pool, batch) else { return };
     match failure {
         Failure::NoConnection => answer_all(batch, &Error::Unavailable),
-        Failure::Batch(BatchError::OutcomeUnknown(_)) => answer_all(batch, &Error::OutcomeUnknown),
+        Failure::Batch(BatchError::OutcomeUnknown(_)) => answer_all(batch, &R::UNANSWERED),
         // The fault may be one message's: each is tried once more, alone.
         Failure::Batch(BatchError::NotExecuted(_)) | Failure::Panic => serve_one_by_one(pool, batch),
     }
@@ -73,7 +73,7 @@ fn serve_one_by_one<R: Request>(pool: &Pool, batch: Vec<Message<R>>) {
         let Err((message, failure)) = attempt(pool, vec![message]) else { continue };
         let error = match &failure {
             Failure::NoConnection => Error::Unavailable,
-            Failure::Batch(BatchError::OutcomeUnknown(_)) => Error::OutcomeUnknown,
+            Failure::Batch(BatchError::OutcomeUnknown(_)) => R::UNANSWERED,
             Failure::Batch(BatchError::NotExecuted(cause)) => not_executed(cause),
             Failure::Panic => Error::Internal,
         };
@@ -175,3 +175,6 @@ fn answer_all<R: Request>(messages: impl IntoIterator<Item = Message<R>>, error:
         message.reply.send(Err(error.clone()));
     }
 }
+
+#[cfg(test)]
+mod tests;

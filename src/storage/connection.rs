@@ -34,7 +34,8 @@ macro_rules! on_backend {
 pub(super) use on_backend;
 
 impl Connection {
-    /// Connects. No statement of the new connection waits longer than `patience` for its answer or for a lock.
+    /// Connects. No statement of the new connection waits longer than a quarter of `patience` for a lock; on PostgreSQL
+    /// none takes longer than `patience` in all.
     pub(super) fn open(url: &DatabaseUrl, patience: Duration) -> ConnectionResult<Self> {
         match url {
             DatabaseUrl::Sqlite(path) => open_sqlite(path, patience).map(Self::Sqlite),

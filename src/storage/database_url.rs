@@ -25,7 +25,9 @@ impl DatabaseUrl {
         }
         if let Some(rest) = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://")) {
             if !is_escaped(rest) {
-                return Err("a URI in which a password's own @ / ? # % and spaces are written %40 %2F %3F %23 %25 %20");
+                return Err(
+                    "postgres://user:password@host:port/name, a password's own @ / ? # % and space written as %40 ...",
+                );
             }
             return Ok(Self::Postgres(text.to_owned()));
         }
@@ -33,15 +35,36 @@ impl DatabaseUrl {
     }
 }
 
-/// Whether every character that would end a password early is escaped. libpq takes some of these for the host, or for a
-/// mistake, and then shows them in its error.
+/// Whether libpq will understand it. What it does not, it shows in its error: a piece of the password that it took for
+/// the host or the port, or all of the URI.
 fn is_escaped(rest: &str) -> bool {
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let percent = rest.split('%').skip(1);
+    let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
     authority.matches('@').count() <= 1
         && !path.contains(['@', '#'])
         && !rest.contains(|character: char| character.is_whitespace() || character.is_control())
-        && percent.map(|after| after.get(..2)).all(|code| code.is_some_and(|code| u8::from_str_radix(code, 16).is_ok()))
+        && rest.split('%').skip(1).all(begins_with_code)
+        && hosts.split(',').all(is_host)
+}
+
+/// Whether two hexadecimal digits follow that stand for a character; `%00` stands for none.
+fn begins_with_code(after_percent: &str) -> bool {
+    let code = after_percent.get(..2).filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    code.is_some_and(|code| code != "00")
+}
+
+/// `name`, `address` or `[address]`, and perhaps a port.
+fn is_host(text: &str) -> bool {
+    let port = match text.strip_prefix('[') {
+        Some(bracketed) => bracketed.split_once(']').map(|(_, port)| port),
+        None => Some(text.find(':').map_or("", |at| &text[at..])),
+    };
+    let is_port = |port: &str| port.is_empty() || port.strip_prefix(':').is_some_and(is_number);
+    port.is_some_and(is_port)
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Without secrets.
@@ -86,10 +109,17 @@ mod tests {
         assert_eq!(DatabaseUrl::parse("sqlite://data/users.db"), Ok(DatabaseUrl::Sqlite("data/users.db".into())));
         assert_eq!(DatabaseUrl::parse("sqlite:///data/users.db"), Ok(DatabaseUrl::Sqlite("/data/users.db".into())));
         assert!(DatabaseUrl::parse("postgresql:///users").is_ok());
-        for password in ["p@ss", "p/ss", "p?ss", "p#ss", "p ss", "p%ss", "p%4"] {
+        for password in ["p@ss", "p/ss", "p?ss", "p#ss", "p ss", "p%ss", "p%4", "p%+1", "p%00"] {
             assert!(DatabaseUrl::parse(&format!("postgres://ann:{password}@db/users")).is_err(), "{password}");
         }
-        assert!(DatabaseUrl::parse("postgres://ann:p%40%2Fss@db:5432/users?sslmode=require").is_ok());
+        for host in ["[::1", "[::1]x", "db:p0rt", "one:1,two:x"] {
+            assert!(DatabaseUrl::parse(&format!("postgres://ann:s3cret@{host}/users")).is_err(), "{host}");
+        }
+        for uri in
+            ["ann:p%40%2Fss@db:5432/users?sslmode=require", "[::1]:5432/users", "ann@one:1,two/users", "%2Frun/db"]
+        {
+            assert!(DatabaseUrl::parse(&format!("postgres://{uri}")).is_ok(), "{uri}");
+        }
         for text in ["", "mysql://localhost", "sqlite://", "sqlite://:memory:", "users.db"] {
             assert!(DatabaseUrl::parse(text).is_err(), "{text:?}");
         }

@@ -24,7 +24,7 @@ impl Request for Lookup {
     type Answer = Option<User>;
 
     // Nothing is lost by not waiting for an answer to a question.
-    const TAKEN_TOO_LONG: Error = Error::Unavailable;
+    const UNANSWERED: Error = Error::Unavailable;
 
     fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Outcome<Self>>, BatchError> {
         match connection {

@@ -15,8 +15,8 @@ use crate::users::Error;
 pub(super) trait Request: Send + Sized + 'static {
     type Answer: Send + 'static;
 
-    /// What the caller hears when its deadline passes after the message was taken.
-    const TAKEN_TOO_LONG: Error;
+    /// What the caller hears when its message was taken and nobody can tell what came of it.
+    const UNANSWERED: Error;
 
     /// The largest batch that pays, where that is less than the configured one.
     const MAX_BATCH: usize = usize::MAX;
@@ -89,7 +89,7 @@ impl<R: Request> Lane<R> {
         )?;
         match tokio::time::timeout_at(deadline.into(), &mut answer).await {
             // An actor that lets go of a message without an answer has died over it.
-            Ok(outcome) => outcome.unwrap_or(Err(R::TAKEN_TOO_LONG)),
+            Ok(outcome) => outcome.unwrap_or(Err(R::UNANSWERED)),
             Err(_) => give_up::<R>(answer),
         }
     }
@@ -98,7 +98,7 @@ impl<R: Request> Lane<R> {
 fn give_up<R: Request>(answer: Answer<Outcome<R>>) -> Outcome<R> {
     match answer.give_up() {
         GaveUp::NeverTaken => Err(Error::Overloaded),
-        GaveUp::Taken => Err(R::TAKEN_TOO_LONG),
+        GaveUp::Taken => Err(R::UNANSWERED),
         GaveUp::Answered(outcome) => outcome,
     }
 }

@@ -13,7 +13,7 @@ use crate::users::{Error, Folded, Page, PageQuery, Start, User, UserId};
 impl Request for PageQuery {
     type Answer = Page;
 
-    const TAKEN_TOO_LONG: Error = Error::Unavailable;
+    const UNANSWERED: Error = Error::Unavailable;
 
     // A page gains nothing from its neighbours, and must not wait for them.
     const MAX_BATCH: usize = 1;

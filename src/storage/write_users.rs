@@ -20,7 +20,7 @@ impl Request for Write {
     /// The user as the write left it; for a delete, as it was.
     type Answer = User;
 
-    const TAKEN_TOO_LONG: Error = Error::OutcomeUnknown;
+    const UNANSWERED: Error = Error::OutcomeUnknown;
 
     fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Outcome<Self>>, BatchError> {
         let now = Timestamp::now();

@@ -1,0 +1,103 @@
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::storage::Settings;
+use crate::storage::connection::Connection;
+use crate::storage::database_url::DatabaseUrl;
+use crate::storage::reply::{Answer, pair};
+
+/// What a test sends: each kind does one thing to the batch that it is in.
+#[derive(Clone, Copy)]
+enum Probe {
+    Fine,
+    Panics,
+    Fails,
+    LosesItsAnswer,
+}
+
+impl Request for Probe {
+    /// The size of the batch.
+    type Answer = usize;
+
+    const UNANSWERED: Error = Error::OutcomeUnknown;
+
+    fn run(_: &mut Connection, batch: &[&Self]) -> Result<Vec<Outcome<Self>>, BatchError> {
+        for probe in batch {
+            match probe {
+                Self::Fine => {}
+                Self::Panics => panic!("as it should"),
+                Self::Fails => return Err(diesel::result::Error::RollbackTransaction.into()),
+                Self::LosesItsAnswer => {
+                    return Err(BatchError::OutcomeUnknown(diesel::result::Error::RollbackTransaction));
+                }
+            }
+        }
+        Ok(vec![Ok(batch.len()); batch.len()])
+    }
+}
+
+fn pool(folder: &tempfile::TempDir) -> Pool {
+    let patience = Duration::from_secs(5);
+    Pool::new(&Settings {
+        url: DatabaseUrl::Sqlite(folder.path().join("users.db")),
+        pool_size: 1,
+        lookup_actors: 1,
+        page_actors: 1,
+        mailbox: 1,
+        max_batch: 1,
+        deadline: patience,
+        connect_timeout: patience,
+        auto_migrate: false,
+    })
+}
+
+fn send(request: Probe, patience: Duration) -> (Message<Probe>, Answer<Outcome<Probe>>) {
+    let (reply, answer) = pair();
+    (Message { request, deadline: Instant::now() + patience, reply }, answer)
+}
+
+async fn outcomes_of(probes: &[Probe]) -> Vec<Outcome<Probe>> {
+    let folder = tempfile::tempdir().unwrap();
+    let (messages, answers): (Vec<_>, Vec<_>) = probes.iter().map(|probe| send(*probe, Duration::from_mins(1))).unzip();
+    serve(&pool(&folder), messages);
+    let mut outcomes = Vec::new();
+    for answer in answers {
+        outcomes.push(answer.await.unwrap());
+    }
+    outcomes
+}
+
+#[tokio::test]
+async fn what_waits_together_runs_together() {
+    assert_eq!(outcomes_of(&[Probe::Fine; 3]).await, [Ok(3), Ok(3), Ok(3)]);
+}
+
+#[tokio::test]
+async fn a_panic_is_its_own_messages() {
+    let outcomes = outcomes_of(&[Probe::Fine, Probe::Panics, Probe::Fine]).await;
+    assert_eq!(outcomes, [Ok(1), Err(Error::Internal), Ok(1)]);
+}
+
+#[tokio::test]
+async fn a_failure_before_commit_is_its_own_messages() {
+    let outcomes = outcomes_of(&[Probe::Fails, Probe::Fine]).await;
+    assert_eq!(outcomes, [Err(Error::Internal), Ok(1)]);
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_everybodys_and_nothing_is_repeated() {
+    let outcomes = outcomes_of(&[Probe::Fine, Probe::LosesItsAnswer]).await;
+    assert_eq!(outcomes, [Err(Error::OutcomeUnknown), Err(Error::OutcomeUnknown)]);
+}
+
+#[tokio::test]
+async fn whoever_is_late_or_gone_is_not_in_the_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let (late, late_answer) = send(Probe::Panics, Duration::ZERO);
+    let (gone, gone_answer) = send(Probe::Panics, Duration::from_mins(1));
+    let (fine, fine_answer) = send(Probe::Fine, Duration::from_mins(1));
+    drop(gone_answer);
+    serve(&pool(&folder), vec![late, gone, fine]);
+    assert_eq!(late_answer.await, Some(Err(Error::Overloaded)));
+    assert_eq!(fine_answer.await, Some(Ok(1)));
+}
