@@ -87,13 +87,13 @@ impl ManageConnection for Manager {
         Ok(Session { connection, generation, discarded: false })
     }
 
-    /// Not a ping, which would cost a round trip a batch and run outside of every timeout: only whether a connection of
-    /// the same age was found dead meanwhile.
+    /// Not a ping, which would cost a round trip a batch and run outside of every timeout: only whether the server has
+    /// said goodbye, or a connection of the same age was found dead meanwhile.
     fn is_valid(&self, session: &mut Session) -> Result<(), Self::Error> {
-        if session.generation == self.generation.load(Ordering::Relaxed) {
+        if session.generation == self.generation.load(Ordering::Relaxed) && !session.connection.is_closed() {
             return Ok(());
         }
-        Err(diesel::ConnectionError::BadConnection("opened before the database was lost".to_owned()).into())
+        Err(diesel::ConnectionError::BadConnection("the database had closed it".to_owned()).into())
     }
 
     fn has_broken(&self, session: &mut Session) -> bool {
