@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode};
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The route of a request that no route answered.
-pub const UNMATCHED: &str = "unmatched";
+const UNMATCHED: &str = "unmatched";
 
 /// Seconds. A look-up takes tenths of a millisecond; the deadline is a few seconds.
 const DURATION_BUCKETS: [f64; 14] =
@@ -46,18 +46,27 @@ impl Metrics {
         Ok(Self { registry, requests, durations })
     }
 
-    /// Lets the series of a route's success exist, at zero, before its first request.
-    pub fn expect_requests(&self, method: &Method, route: &str, success: StatusCode) {
-        let labels = [method_label(method), route, success.as_str()];
-        self.requests.with_label_values(&labels);
-        self.durations.with_label_values(&labels);
+    /// The metrics of one route: a pattern of the route table, never a path. Its successes exist, at zero, from now on.
+    #[must_use]
+    pub fn of_route(&self, route: &'static str, successes: &[(Method, StatusCode)]) -> RouteMetrics {
+        let series = |(method, status): &(Method, StatusCode)| self.series(method, route, *status);
+        RouteMetrics { metrics: self.clone(), route, successes: successes.iter().map(series).collect() }
     }
 
-    /// Counts one answered request. `route` is a pattern of the route table or [`UNMATCHED`], never a path.
-    pub fn observe_request(&self, method: &Method, route: &'static str, status: StatusCode, duration: Duration) {
+    /// The metrics of requests that no route answered.
+    #[must_use]
+    pub fn of_unmatched(&self) -> RouteMetrics {
+        self.of_route(UNMATCHED, &[])
+    }
+
+    fn series(&self, method: &Method, route: &str, status: StatusCode) -> Series {
         let labels = [method_label(method), route, status.as_str()];
-        self.requests.with_label_values(&labels).inc();
-        self.durations.with_label_values(&labels).observe(duration.as_secs_f64());
+        Series {
+            method: method.clone(),
+            status,
+            requests: self.requests.with_label_values(&labels),
+            durations: self.durations.with_label_values(&labels),
+        }
     }
 
     /// All metrics in Prometheus' text format.
@@ -67,6 +76,39 @@ impl Metrics {
             log::error!("cannot encode the metrics: {error}");
             String::new()
         })
+    }
+}
+
+/// The metrics of one route. The series of its successes are looked up once, not at every request.
+#[derive(Clone)]
+pub struct RouteMetrics {
+    metrics: Metrics,
+    route: &'static str,
+    successes: Vec<Series>,
+}
+
+impl RouteMetrics {
+    /// Counts one answered request.
+    pub fn observe(&self, method: &Method, status: StatusCode, duration: Duration) {
+        match self.successes.iter().find(|series| series.status == status && series.method == *method) {
+            Some(series) => series.observe(duration),
+            None => self.metrics.series(method, self.route, status).observe(duration),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Series {
+    method: Method,
+    status: StatusCode,
+    requests: IntCounter,
+    durations: Histogram,
+}
+
+impl Series {
+    fn observe(&self, duration: Duration) {
+        self.requests.inc();
+        self.durations.observe(duration.as_secs_f64());
     }
 }
 

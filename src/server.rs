@@ -62,7 +62,7 @@ fn listen(
     let (storage, metrics, draining) = (storage.clone(), metrics.clone(), draining.clone());
     let application = move || {
         App::new()
-            .wrap(Observe::new(metrics.clone(), draining.clone()))
+            .wrap(Observe::new(&metrics, draining.clone()))
             .app_data(web::Data::new(storage.clone()))
             .app_data(web::Data::new(metrics.clone()))
             .app_data(web::Data::new(draining.clone()))

@@ -15,22 +15,21 @@ use futures_util::future::LocalBoxFuture;
 use super::failure::Failure;
 use super::health::Draining;
 use super::request_id::{X_REQUEST_ID, request_id};
-use super::resource::Pattern;
 use super::{problem, v1};
-use crate::metrics::{Metrics, UNMATCHED};
+use crate::metrics::{Metrics, RouteMetrics};
 
 /// The middleware's factory.
 #[derive(Clone)]
 pub struct Observe {
-    metrics: Metrics,
+    unmatched: RouteMetrics,
     draining: Draining,
 }
 
 impl Observe {
     /// Counts into these metrics; closes connections once `draining` says so.
     #[must_use]
-    pub const fn new(metrics: Metrics, draining: Draining) -> Self {
-        Self { metrics, draining }
+    pub fn new(metrics: &Metrics, draining: Draining) -> Self {
+        Self { unmatched: metrics.of_unmatched(), draining }
     }
 }
 
@@ -78,8 +77,8 @@ where
                 response.response_mut().head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
             }
             let request = response.request();
-            let route = request.app_data::<Pattern>().map_or(UNMATCHED, |pattern| pattern.0);
-            observe.metrics.observe_request(request.method(), route, response.status(), start.elapsed());
+            let metrics = request.app_data::<RouteMetrics>().unwrap_or(&observe.unmatched);
+            metrics.observe(request.method(), response.status(), start.elapsed());
             Ok(response)
         })
     }

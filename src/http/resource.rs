@@ -6,10 +6,6 @@ use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
 use super::failure::Failure;
 
-/// The pattern of the route that answers a request, such as `/api/v1/users/{id}`: found with the request's data.
-#[derive(Clone, Copy)]
-pub(super) struct Pattern(pub(super) &'static str);
-
 /// A handler, and the methods that it answers.
 pub(super) struct Endpoint {
     methods: &'static [Method],
@@ -28,7 +24,7 @@ impl Endpoint {
 pub(super) struct Entry {
     pub(super) pattern: &'static str,
     /// Each method, with the status of its success.
-    pub(super) endpoints: Vec<(Method, StatusCode)>,
+    pub(super) successes: Vec<(Method, StatusCode)>,
     pub(super) resource: Resource,
 }
 
@@ -70,11 +66,11 @@ pub(super) fn resource<const N: usize>(pattern: &'static str, endpoints: [Endpoi
         let allow = allow.clone();
         async move { Err::<String, _>(Failure::MethodNotAllowed { allow }) }
     };
-    let resource = web::resource(pattern).app_data(Pattern(pattern)).default_service(web::to(refuse));
+    let resource = web::resource(pattern).default_service(web::to(refuse));
     let add = |(mut listed, resource): (Vec<_>, Resource), endpoint: Endpoint| {
         listed.extend(endpoint.methods.iter().map(|method| (method.clone(), endpoint.success)));
         (listed, resource.route(endpoint.route))
     };
-    let (endpoints, resource) = endpoints.into_iter().fold((Vec::new(), resource), add);
-    Entry { pattern, endpoints, resource }
+    let (successes, resource) = endpoints.into_iter().fold((Vec::new(), resource), add);
+    Entry { pattern, successes, resource }
 }

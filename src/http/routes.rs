@@ -27,10 +27,7 @@ pub fn routes(config: &mut ServiceConfig, metrics: &Metrics) {
         resource("/docs/{file:.*}", [get(docs::swagger_ui)]),
     ];
     for entry in table {
-        for (method, success) in &entry.endpoints {
-            metrics.expect_requests(method, entry.pattern, *success);
-        }
-        config.service(entry.resource);
+        config.service(entry.resource.app_data(metrics.of_route(entry.pattern, &entry.successes)));
     }
     config.default_service(web::to(|| async { Err::<String, _>(Failure::RouteNotFound) }));
 }
