@@ -135,6 +135,7 @@ impl Reader<'_> {
         let mailbox = self.count("DB_MAILBOX", "1024", 1 << 20);
         let max_batch = self.count("DB_MAX_BATCH", "256", 10_000);
         let deadline = self.duration("DB_DEADLINE", "2s");
+        let max_wait = self.duration("DB_MAX_WAIT", "500ms");
         let connect_timeout = self.duration("DB_CONNECT_TIMEOUT", "1s");
         let auto_migrate = self.value("DB_AUTO_MIGRATE", "true", "true or false", |text| text.parse().ok());
         Some(storage::Settings {
@@ -145,6 +146,7 @@ impl Reader<'_> {
             mailbox: mailbox?,
             max_batch: max_batch?,
             deadline: deadline?,
+            max_wait: max_wait?,
             connect_timeout: connect_timeout?,
             auto_migrate: auto_migrate?,
         })

@@ -4,12 +4,14 @@
 //! the heavier the load, the fuller the batches, and the cheaper each message.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::Receiver;
 
 use super::batch_error::BatchError;
-use super::lane::{Mail, Message, Outcome, Request};
+use super::lane::{Mail, Message, Outcome, Request, claim};
+use super::pace::Pace;
 use super::pool::{Pool, Pooled};
 use super::reply;
 use crate::users::Error;
@@ -19,12 +21,14 @@ pub(super) fn spawn<R: Request>(
     mail: Receiver<Mail<R>>,
     pool: Pool,
     max_batch: usize,
+    pace: Arc<Pace>,
 ) -> std::io::Result<JoinHandle<()>> {
     let work = move || {
         let mut open = true;
         while open {
             let batch;
             (batch, open) = gather(&mail, max_batch);
+            let _lap = pace.begin();
             serve(&pool, batch);
         }
         // Whoever comes too late hears so now, not at the deadline.
@@ -125,7 +129,7 @@ fn attempt<R: Request>(pool: &Pool, batch: Vec<Message<R>>) -> Result<(), (Vec<M
             return Err((batch, Failure::NoConnection));
         }
     };
-    let batch = Vec::from_iter(batch.into_iter().filter_map(Message::take));
+    let batch = claim(batch);
     match run(&mut pooled, &batch) {
         Ok(outcomes) => {
             drop(pooled);

@@ -8,6 +8,7 @@ use super::Settings;
 use super::actor::spawn;
 use super::keeper::Keeper;
 use super::lane::{Lane, Mail, Request};
+use super::pace::Pace;
 use super::pool::Pool;
 
 /// The threads of all lanes.
@@ -28,15 +29,18 @@ impl Actors {
         keeper: &Arc<Keeper>,
     ) -> std::io::Result<Lane<R>> {
         let (mailbox, mail): (Sender<Mail<R>>, Receiver<Mail<R>>) = bounded(settings.mailbox);
+        let max_batch = settings.max_batch.min(R::MAX_BATCH);
+        let pace = Arc::new(Pace::new(actors, max_batch));
         for _ in 0..actors {
-            self.threads.push(spawn(name, mail.clone(), pool.clone(), settings.max_batch.min(R::MAX_BATCH))?);
+            self.threads.push(spawn(name, mail.clone(), pool.clone(), max_batch, Arc::clone(&pace))?);
             let mailbox = mailbox.clone();
             self.stops.push(Box::new(move |until| {
                 // A full mailbox of an actor that hangs must not hold up the end of the process.
                 let _ = mailbox.send_deadline(Mail::Stop, until);
             }));
         }
-        Ok(Lane::new(mailbox, settings.deadline, Arc::clone(keeper)))
+        let (deadline, max_wait) = (settings.deadline, settings.max_wait);
+        Ok(Lane { mailbox, pace, keeper: Arc::clone(keeper), deadline, max_wait })
     }
 
     /// Lets every actor finish its mailbox; false when one had not after `patience`. Blocks.

@@ -7,7 +7,8 @@ use crossbeam_channel::{Sender, TrySendError};
 
 use super::batch_error::BatchError;
 use super::connection::Connection;
-use super::keeper::Keeper;
+use super::keeper::{Keeper, Readiness};
+use super::pace::Pace;
 use super::reply::{self, Answer, GaveUp, Reply};
 use crate::users::Error;
 
@@ -38,15 +39,17 @@ pub(super) struct Message<R: Request> {
     pub(super) reply: Reply<Outcome<R>>,
 }
 
-impl<R: Request> Message<R> {
-    /// Claims the message for execution; `None` when its deadline has passed or its caller is gone.
-    pub(super) fn take(self) -> Option<Self> {
-        if self.deadline <= Instant::now() {
-            self.reply.send(Err(Error::Overloaded));
+/// Claims messages for execution, and drops those whose deadline has passed or whose caller is gone.
+pub(super) fn claim<R: Request>(messages: Vec<Message<R>>) -> Vec<Message<R>> {
+    let now = Instant::now();
+    let claim = |message: Message<R>| {
+        if message.deadline <= now {
+            message.reply.send(Err(Error::Overloaded));
             return None;
         }
-        self.reply.take().then_some(self)
-    }
+        message.reply.take().then_some(message)
+    };
+    messages.into_iter().filter_map(claim).collect()
 }
 
 pub(super) enum Mail<R: Request> {
@@ -57,33 +60,37 @@ pub(super) enum Mail<R: Request> {
 
 /// The callers' end of a lane.
 pub(super) struct Lane<R: Request> {
-    mailbox: Sender<Mail<R>>,
-    patience: Duration,
-    keeper: Arc<Keeper>,
+    pub(super) mailbox: Sender<Mail<R>>,
+    pub(super) pace: Arc<Pace>,
+    pub(super) keeper: Arc<Keeper>,
+    /// How long a caller waits for its outcome.
+    pub(super) deadline: Duration,
+    /// How long a message may be expected to wait for an actor.
+    pub(super) max_wait: Duration,
 }
 
 impl<R: Request> Clone for Lane<R> {
     fn clone(&self) -> Self {
-        Self { mailbox: self.mailbox.clone(), patience: self.patience, keeper: Arc::clone(&self.keeper) }
+        let (mailbox, pace, keeper) = (self.mailbox.clone(), Arc::clone(&self.pace), Arc::clone(&self.keeper));
+        Self { mailbox, pace, keeper, ..*self }
     }
 }
 
 impl<R: Request> Lane<R> {
-    /// A lane whose mail goes to this mailbox, and whose callers wait so long.
-    pub(super) const fn new(mailbox: Sender<Mail<R>>, patience: Duration, keeper: Arc<Keeper>) -> Self {
-        Self { mailbox, patience, keeper }
-    }
-
     /// Sends a request and waits for its outcome, at most as long as the deadline allows.
     pub(super) async fn ask(&self, request: R) -> Outcome<R> {
         if !self.keeper.is_migrated() {
             return Err(Error::Unavailable);
         }
-        let deadline = Instant::now() + self.patience;
+        let now = Instant::now();
+        if self.pace.expected_wait(self.mailbox.len(), now) > self.max_wait {
+            return Err(self.refusal());
+        }
+        let deadline = now + self.deadline;
         let (reply, mut answer) = reply::pair();
         self.mailbox.try_send(Mail::Message(Message { request, deadline, reply })).map_err(
             |refused| match refused {
-                TrySendError::Full(_) => Error::Overloaded,
+                TrySendError::Full(_) => self.refusal(),
                 TrySendError::Disconnected(_) => Error::Unavailable,
             },
         )?;
@@ -91,6 +98,14 @@ impl<R: Request> Lane<R> {
             // An actor that lets go of a message without an answer has died over it.
             Ok(outcome) => outcome.unwrap_or(Err(R::UNANSWERED)),
             Err(_) => give_up::<R>(answer),
+        }
+    }
+
+    /// Why there is no room: too many requests, or no database for them.
+    fn refusal(&self) -> Error {
+        match self.keeper.readiness() {
+            Readiness::Ready => Error::Overloaded,
+            Readiness::Failing(_) => Error::Unavailable,
         }
     }
 }

@@ -16,6 +16,7 @@ mod keeper;
 mod lane;
 mod list_users;
 mod migrations;
+mod pace;
 mod pool;
 mod reply;
 mod row;
@@ -55,14 +56,16 @@ pub struct Settings {
     pub max_batch: usize,
     /// How long a caller waits for an answer, queueing included.
     pub deadline: Duration,
+    /// How long a message may be expected to wait for an actor.
+    pub max_wait: Duration,
     pub connect_timeout: Duration,
     pub auto_migrate: bool,
 }
 
 /// The users in the database. Cloning gives another handle to the same actors.
 ///
-/// Every method fails with [`Error::Overloaded`] when the lane's mailbox is full or the deadline passes in it, and with
-/// [`Error::Unavailable`] when the database cannot be reached or is not migrated; both mean that nothing was executed. A
+/// Every method fails with [`Error::Overloaded`] when the lane's mailbox is full, or the wait in it would be too long or
+/// is, and with [`Error::Unavailable`] when the database cannot be reached or is not migrated; both mean that nothing was executed. A
 /// write whose outcome was lost is [`Error::OutcomeUnknown`].
 #[derive(Clone)]
 pub struct Storage {

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::support::{Answered, App, CLIENTS, Database, Db, Server, at_once, until, user};
 
-/// Ends every connection to the database but the one that asks for it.
+/// Ends every connection to the database but the one that asks for it, and waits for their ends.
 fn break_connections(database: &Database) {
     let broken = database.connect().facts(
-        "SELECT pg_terminate_backend(pid)::text AS fact FROM pg_stat_activity
+        "SELECT pg_terminate_backend(pid, 5000)::text AS fact FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid()",
     );
     assert!(!broken.is_empty(), "the server has connections");
@@ -28,6 +30,20 @@ async fn a_read_is_tried_again() {
         })
         .await;
         assert!(read.iter().all(|user| *user == john));
+    }
+}
+
+/// Whatever the lanes had open is closed, nothing of it is in use, and nobody notices.
+#[tokio::test]
+async fn a_connection_that_was_idle_costs_nobody_an_answer() {
+    let app = App::start(Db::Postgres).await;
+    for round in 0..5 {
+        let one = app.create("John", &format!("john{round}@example.com")).await;
+        app.get("/api/v2/users").answer().await.body(200);
+        break_connections(&app.database);
+        app.create("Jane", &format!("jane{round}@example.com")).await;
+        let path = format!("/api/v2/users/{}", one["id"]);
+        app.patch(&path, &json!({ "name": "Johnny" })).answer().await.body(200);
     }
 }
 

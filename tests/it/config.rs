@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::support::{Answered, Program, Server, until};
 
 /// Every variable with a value that it does not take.
-const MISTAKES: [(&str, &str); 21] = [
+const MISTAKES: [(&str, &str); 22] = [
     ("DATABASE_URL", "mysql://root@db/users"),
     ("SERVER_HOST", "no host"),
     ("SERVER_PORT", "70000"),
@@ -23,6 +23,7 @@ const MISTAKES: [(&str, &str); 21] = [
     ("DB_MAILBOX", "0"),
     ("DB_MAX_BATCH", "0"),
     ("DB_DEADLINE", "soon"),
+    ("DB_MAX_WAIT", "later"),
     ("DB_CONNECT_TIMEOUT", "-1s"),
     ("DB_AUTO_MIGRATE", "perhaps"),
     ("MAX_BODY_BYTES", "64 apples"),

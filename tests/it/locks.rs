@@ -150,6 +150,31 @@ async fn a_full_mailbox_refuses_at_once(#[values(Db::Sqlite, Db::Postgres)] db: 
     assert!(created <= count(&statuses, &504), "503 is not executed: {created} were");
 }
 
+/// A batch that hangs is expected to hang on, and whoever would wait behind it for too long hears so at once.
+#[rstest]
+#[tokio::test]
+async fn a_long_wait_is_refused_at_once(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    const MAX_WAIT: Duration = Duration::from_millis(100);
+    let impatient = [("DB_MAX_WAIT", "100ms"), ("DB_DEADLINE", "20s"), ("SERVER_WORKERS", "1")];
+    let app = App::start_with(db, &impatient).await;
+    let lock = lock_writers(&app);
+    let at_work = post_raw(&app, "first@example.com").await;
+    let waits = post_raw(&app, "second@example.com").await;
+    tokio::time::sleep(2 * MAX_WAIT).await;
+    let (refused, took) = timed(app.post("/api/v2/users", &user("Jane", "jane@example.com"))).await;
+    assert!(took < AT_ONCE, "{took:?}");
+    assert_eq!(refused.header("retry-after"), "1");
+    refused.problem(503, "overloaded");
+    app.get("/api/v2/users").answer().await.expect(200);
+    drop(lock);
+    for mut accepted in [at_work, waits] {
+        let head = accepted.read_head();
+        assert!(head.starts_with("HTTP/1.1 201 "), "{head}");
+    }
+    let created = app.post("/api/v2/users", &user("Jane", "jane@example.com")).answer().await;
+    assert_eq!(created.status, 201, "the lane goes on as before: {created:?}");
+}
+
 /// What still waits in the mailbox when its caller hangs up is not executed any more.
 #[rstest]
 #[tokio::test]

@@ -46,6 +46,7 @@ fn pool(folder: &tempfile::TempDir) -> Pool {
         mailbox: 1,
         max_batch: 1,
         deadline: patience,
+        max_wait: patience,
         connect_timeout: patience,
         auto_migrate: false,
     })
