@@ -9,7 +9,3 @@ mod work;
 
 pub(crate) use compare::{compare, settings};
 pub(crate) use work::{Work, scatter};
-
-/// The service's own allocator, so that the classic way is not measured with a slower one.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
