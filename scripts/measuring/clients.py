@@ -1,0 +1,100 @@
+"""The load: wrk for whatever speaks HTTP, pgbench for PostgreSQL itself."""
+
+import json
+import os
+import pathlib
+import re
+import secrets
+import subprocess
+
+import machine
+import report
+from processes import run
+from words import PGBENCH
+
+_SCRIPT = pathlib.Path(__file__).with_name("wrk.lua")
+
+
+class Wrk:
+    """One thread of wrk that sends GET of any of the paths; or POST of new users, without paths."""
+
+    most_connections = 1000
+
+    def __init__(self, processes, server, paths=None, name=None):
+        self.name = name or server.name
+        self._url = f"http://127.0.0.1:{server.port}"
+        self._token = server.token
+        if paths is None:
+            self._environment = {"CREATE": server.users}
+        else:
+            file = processes.folder / f"paths-{secrets.token_hex(8)}"
+            file.write_text("\n".join(paths))
+            self._environment = {"PATHS": str(file)}
+
+    def measure(self, connections, seconds):
+        command = [
+            "wrk",
+            "--threads",
+            1,
+            "--connections",
+            connections,
+            "--duration",
+            f"{seconds}s",
+            "--timeout",
+            "10s",
+            "--script",
+            _SCRIPT,
+        ]
+        if self._token:
+            command += ["--header", f"Authorization: Bearer {self._token}"]
+        # No address twice, not even in the next round.
+        environment = {**os.environ, **self._environment, "SEED": secrets.token_hex(8)}
+        output = run([*command, self._url], seconds + 30, env=environment)
+        found = json.loads(output.splitlines()[-1])
+        if found["refused"] or found["broken"] or not found["requests"]:
+            report.fail(f"{self.name} did not answer everything: {found}")
+        return {
+            "rate": found["requests"] / found["microseconds"] * 1e6,
+            "p50_ms": found["p50_us"] / 1000,
+            "p99_ms": found["p99_us"] / 1000,
+        }
+
+
+class Pgbench:
+    """The same work without HTTP: a statement a round trip, prepared, as fast as PostgreSQL answers. Tells no p99."""
+
+    # The server takes 200.
+    most_connections = 128
+    INSERT = r"""\set n random(1, 1000000000000000)
+INSERT INTO peer_users (name, email) VALUES ('Grace Hopper', 'pgbench' || :n || '@example.com')
+RETURNING id, name, email;
+"""
+
+    def __init__(self, processes, postgres, script=None):
+        self.name = PGBENCH
+        self._program = pathlib.Path(postgres.programs) / "pgbench"
+        self._url = postgres.url
+        self._work = ["--select-only"]
+        if script:
+            file = processes.folder / "pgbench.sql"
+            file.write_text(script)
+            self._work = ["--file", file]
+
+    def prepare(self):
+        """Makes its accounts, 100,000 of them."""
+        run([self._program, "--initialize", "--quiet", self._url], seconds=120, stderr=subprocess.STDOUT)
+
+    def exists(self):
+        return self._program.exists()
+
+    def measure(self, connections, seconds):
+        command = [
+            self._program,
+            "--no-vacuum",
+            "--protocol=prepared",
+            f"--client={connections}",
+            f"--jobs={min(connections, machine.cores())}",
+            f"--time={seconds}",
+        ]
+        output = run([*command, *self._work, self._url], seconds + 30)
+        return {"rate": float(re.search(r"tps = ([\d.]+)", output).group(1)), "p50_ms": None, "p99_ms": None}

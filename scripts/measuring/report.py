@@ -1,0 +1,14 @@
+"""What the script says while it works, and when it cannot."""
+
+import sys
+import time
+
+_START = time.monotonic()
+
+
+def step(text):
+    print(f"==> [{time.monotonic() - _START:.0f} s] {text}", file=sys.stderr, flush=True)
+
+
+def fail(text):
+    raise SystemExit(f"scripts/measure: {text}")

@@ -1,0 +1,102 @@
+"""Writes the results as Markdown, and puts them into the README."""
+
+import report
+from words import DATABASES, HEALTH, PEERS, PGBENCH, about, latency, legend, rate, times
+
+BEGIN, END = "<!-- performance:begin -->", "<!-- performance:end -->"
+OPERATIONS = {"read": "Reads by id", "create": "Creates"}
+NAMES = ["user-service", *PEERS, PGBENCH, HEALTH]
+
+
+def render(data):
+    results = data["results"]
+    parts = [
+        ["![Requests a second of user-service and its peers](docs/performance.svg)"],
+        ["Requests a second · p50, p99 · how many times as many user-service answered in the same round:"],
+        *(_load(results, operation) for operation in OPERATIONS),
+        [f"- `{name}`: {text}." for name, text in legend(data).items()],
+        _pages(results),
+        _facts(results),
+        [" ".join(about(data))],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def insert(file, markdown):
+    text = file.read_text()
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        report.fail(f"{file} has no {BEGIN} ... {END}")
+    file.write_text(f"{before}{BEGIN}\n{markdown}{END}{after}")
+
+
+def _load(results, operation):
+    found = {}
+    for name, group in results.items():
+        kind, *key = name.split("/")
+        if kind == "load" and key[1] == operation:
+            found[key[0], int(key[2])] = group["servers"]
+    columns = sorted({connections for _, connections in found})
+    rows = []
+    for database, title in DATABASES.items():
+        for name in NAMES:
+            cells = [_cell(found.get((database, connections), {}), name) for connections in columns]
+            if any(cells):
+                label = f"**{name}**" if name == "user-service" else f"`{name}`"
+                rows.append([f"{label}, {title}", *cells])
+    if not rows:
+        return []
+    heads = [f"{connections} connection{'s' if connections > 1 else ''}" for connections in columns]
+    return _table([OPERATIONS[operation], *heads], rows)
+
+
+def _cell(servers, name):
+    if name not in servers:
+        return ""
+    measured = servers[name]
+    parts = [f"**{rate(measured['rate'])}**" if name == "user-service" else rate(measured["rate"])]
+    if measured["p99_ms"] is not None:
+        parts.append(f"{latency(measured['p50_ms'])}, {latency(measured['p99_ms'])}")
+    if name != "user-service":
+        parts.append(f"**{times(measured['times'])}**")
+    return " · ".join(parts)
+
+
+def _pages(results):
+    found = {title: results[f"pages/{key}"] for key, title in DATABASES.items() if f"pages/{key}" in results}
+    if not found:
+        return []
+    requests = list(dict.fromkeys(one["request"] for group in found.values() for one in group["requests"]))
+    by_name = [{one["request"]: one for one in group["requests"]} for group in found.values()]
+    users = max(group["users"] for group in found.values())
+    rows = [
+        [request, *(f"{latency(one[request]['p50_ms'])} ({latency(one[request]['p99_ms'])})" for one in by_name)]
+        for request in requests
+    ]
+    return _table([f"One client, {users:,} users: median (p99)", *found], rows)
+
+
+def _facts(results):
+    facts = []
+    if "footprint" in results:
+        footprint = results["footprint"]
+        facts.append(f"- The binary has {footprint['binary_bytes'] / 1e6:.1f} MB.")
+        facts.append(
+            f"- On a SQLite file with {footprint['users']:,} users it is ready {footprint['ready_ms']:.0f} ms "
+            f"after its start (median of {footprint['starts']})."
+        )
+    peaks = {}
+    for name, group in results.items():
+        if name.startswith("load/"):
+            title = DATABASES[name.split("/")[1]]
+            peaks[title] = max(peaks.get(title, 0), group["peak_bytes"]["user-service"])
+    if peaks:
+        held = " and ".join(f"{peak / 2**20:.0f} MiB on {title}" for title, peak in peaks.items())
+        facts.append(f"- Its memory under the load above peaked at {held}.")
+    return facts
+
+
+def _table(heads, rows):
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
