@@ -1,35 +1,49 @@
-//! Reading one user by id, out of 10,000.
+//! Reading users: one by id, some of them while others are created, and pages.
 #![forbid(unsafe_code)]
-#![allow(clippy::expect_used, clippy::print_stderr, reason = "a bench that cannot go on should say so and stop")]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a bench prints what it measures; one that cannot go on should say so and stop"
+)]
 
+mod requests {
+    pub(crate) mod create_user;
+    pub(crate) mod get_user;
+    pub(crate) mod list_users;
+    mod walk;
+}
 mod support;
-
-use std::io::Write as _;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 
-use support::{Work, compare, scatter, settings};
+use requests::create_user::create_user;
+use requests::get_user::get_user;
+use requests::list_users::list_users;
+use support::{USERS, Work, alike, compare, settings, vary_batch_size};
 
-const USERS: u64 = 10_000;
+const READ_BY_ID: Work = Work { name: "read by id", users: USERS, scripts: |_, clients| alike(clients, get_user) };
 
-fn read_by_id(criterion: &mut Criterion) {
-    compare(
-        criterion,
-        &Work {
-            name: "read by id",
-            users: USERS,
-            status: 200,
-            request: |number, out| {
-                let id = 1 + scatter(number) % USERS;
-                write!(out, "GET /api/v1/users/{id} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("memory");
-            },
-        },
-    );
+const MIXED: Work = Work {
+    name: "mixed 95/5",
+    users: USERS,
+    scripts: |_, clients| {
+        alike(clients, |number, out| if number % 20 == 0 { create_user(number, out) } else { get_user(number, out) })
+    },
+};
+
+const PAGE: Work = Work { name: "page of 20", users: USERS, scripts: list_users };
+
+fn reads(criterion: &mut Criterion) {
+    compare(criterion, &READ_BY_ID);
+    compare(criterion, &MIXED);
+    compare(criterion, &PAGE);
+    vary_batch_size(criterion, &READ_BY_ID);
 }
 
 criterion_group! {
     name = benches;
     config = settings();
-    targets = read_by_id
+    targets = reads
 }
 criterion_main!(benches);

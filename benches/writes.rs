@@ -1,41 +1,38 @@
-//! Creating users.
+//! Creating users, and updating them.
 #![forbid(unsafe_code)]
-#![allow(clippy::expect_used, clippy::print_stderr, reason = "a bench that cannot go on should say so and stop")]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a bench prints what it measures; one that cannot go on should say so and stop"
+)]
 
+mod requests {
+    pub(crate) mod create_user;
+    pub(crate) mod update_user;
+    mod walk;
+}
 mod support;
-
-use std::io::Write as _;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 
-use support::{Work, compare, scatter, settings};
+use requests::create_user::create_user;
+use requests::update_user::update_user;
+use support::{USERS, Work, alike, compare, settings, vary_batch_size};
 
-fn create(criterion: &mut Criterion) {
-    compare(
-        criterion,
-        &Work {
-            name: "create",
-            users: 0,
-            status: 201,
-            request: |number, out| {
-                // In no order, as addresses come: in order, the index would only ever grow at its end.
-                let mailbox = scatter(number);
-                let body = format!(r#"{{"name":"Grace Hopper","email":"{mailbox:016x}@example.com"}}"#);
-                let length = body.len();
-                write!(
-                    out,
-                    "POST /api/v1/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-                     Content-Length: {length}\r\n\r\n{body}"
-                )
-                .expect("memory");
-            },
-        },
-    );
+const CREATE: Work = Work { name: "create", users: 0, scripts: |_, clients| alike(clients, create_user) };
+
+const UPDATE: Work = Work { name: "update with If-Match", users: USERS, scripts: update_user };
+
+fn writes(criterion: &mut Criterion) {
+    compare(criterion, &CREATE);
+    compare(criterion, &UPDATE);
+    vary_batch_size(criterion, &CREATE);
 }
 
 criterion_group! {
     name = benches;
     config = settings();
-    targets = create
+    targets = writes
 }
 criterion_main!(benches);

@@ -1,7 +1,11 @@
 //! The same routes the classic way: each request takes a pooled connection inside `web::block` and runs one Diesel
 //! statement. Bodies are parsed and checked as the service does it, on the same tables and with the same durability.
 
+mod row;
 mod storage;
+mod update;
+mod v1;
+mod v2;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -9,14 +13,14 @@ use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 
 use actix_web::dev::ServerHandle;
-use actix_web::error::{ErrorInternalServerError, ErrorNotFound, ErrorUnprocessableEntity};
-use actix_web::http::header::LOCATION;
-use actix_web::{App, HttpResponse, HttpServer, Result, web};
+use actix_web::error::ErrorUnprocessableEntity;
+use actix_web::{App, HttpServer, Result, web};
 use serde::Deserialize;
 use user_service::config::Config;
 use user_service::users::NewUser;
 
 use super::database::Database;
+use super::trial::Server;
 use storage::Storage;
 
 /// The server, on threads of this process, stopped when dropped.
@@ -45,8 +49,10 @@ impl Classic {
         let thread = thread::spawn(|| actix_web::rt::System::new().block_on(serve));
         Self { address, handle: handle.recv().expect("the server starts"), thread: Some(thread) }
     }
+}
 
-    pub(super) const fn address(&self) -> SocketAddr {
+impl Server for Classic {
+    fn address(&self) -> SocketAddr {
         self.address
     }
 }
@@ -61,14 +67,11 @@ impl Drop for Classic {
 }
 
 fn routes(config: &mut web::ServiceConfig) {
-    config.route("/api/v1/users/{id}", web::get().to(get_user)).route("/api/v1/users", web::post().to(create_user));
-}
-
-async fn get_user(storage: web::Data<Storage>, id: web::Path<i64>) -> Result<HttpResponse> {
-    let found = web::block(move || storage.get_user(*id)).await?;
-    let user = found.map_err(ErrorInternalServerError)?;
-    let user = user.ok_or_else(|| ErrorNotFound("no user has this id"))?;
-    Ok(HttpResponse::Ok().json(user))
+    config
+        .route("/api/v1/users/{id}", web::get().to(v1::get_user))
+        .route("/api/v1/users", web::post().to(v1::create_user))
+        .route("/api/v2/users/{id}", web::put().to(v2::update_user))
+        .route("/api/v2/users", web::get().to(v2::list_users));
 }
 
 #[derive(Deserialize)]
@@ -78,11 +81,8 @@ struct UserBody {
     email: String,
 }
 
-async fn create_user(storage: web::Data<Storage>, body: web::Json<UserBody>) -> Result<HttpResponse> {
-    let UserBody { name, email } = body.into_inner();
-    let new = NewUser::parse(name, email).map_err(|_| ErrorUnprocessableEntity("not a user"))?;
-    let created = web::block(move || storage.create_user(new)).await?;
-    let user = created.map_err(ErrorInternalServerError)?;
-    let location = format!("/api/v1/users/{}", user.id);
-    Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(user))
+impl UserBody {
+    fn parse(self) -> Result<NewUser> {
+        NewUser::parse(self.name, self.email).map_err(|_| ErrorUnprocessableEntity("not a user"))
+    }
 }

@@ -12,42 +12,97 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
-use super::work::Work;
+use super::work::Script;
 
-/// Keep-alive connections, each with one request under way at a time, all on the thread that runs them.
+/// Clients with one request under way at a time, each on a keep-alive connection of its own, all on the thread that runs
+/// them.
 pub(super) struct Clients {
-    connections: Vec<Connection>,
+    idle: Vec<Client>,
     runtime: Runtime,
     sent: u64,
+    busy: Duration,
+}
+
+/// What the clients saw, in all their runs.
+pub(super) struct Seen {
+    /// How long the runs took.
+    pub(super) busy: Duration,
+    /// How long each request took.
+    pub(super) latencies: Vec<Duration>,
 }
 
 impl Clients {
-    pub(super) fn connect(address: SocketAddr, count: usize) -> Self {
+    pub(super) fn connect(address: SocketAddr, scripts: Vec<Script>) -> Self {
         let runtime = runtime();
-        let open = || runtime.block_on(Connection::open(address)).expect("a connection");
-        Self { connections: Vec::from_iter(std::iter::repeat_with(open).take(count)), runtime, sent: 0 }
+        let connect = |script| Client {
+            connection: runtime.block_on(Connection::open(address)).expect("a connection"),
+            script,
+            latencies: Vec::new(),
+        };
+        Self { idle: scripts.into_iter().map(connect).collect(), runtime, sent: 0, busy: Duration::ZERO }
     }
 
     /// Sends that many requests, no number twice, and returns how long it took until all of them were answered.
-    pub(super) fn run(&mut self, requests: u64, work: &Work) -> Duration {
+    pub(super) fn run(&mut self, requests: u64) -> Duration {
         let end = self.sent + requests;
         let next = Arc::new(AtomicU64::new(self.sent));
         let start = Instant::now();
-        let connections = self.connections.drain(..);
-        self.connections = self.runtime.block_on(async {
-            let tasks = connections.map(|connection| tokio::spawn(connection.work(Arc::clone(&next), end, *work)));
+        let clients = self.idle.drain(..);
+        self.idle = self.runtime.block_on(async {
+            let tasks = clients.map(|client| tokio::spawn(client.work(Arc::clone(&next), end)));
             let done = try_join_all(tasks).await;
             done.expect("every request is answered as it should be")
         });
+        let busy = start.elapsed();
         self.sent = end;
-        start.elapsed()
+        self.busy += busy;
+        busy
+    }
+
+    pub(super) fn seen(self) -> Seen {
+        let latencies = self.idle.into_iter().flat_map(|client| client.latencies).collect();
+        Seen { busy: self.busy, latencies }
     }
 }
 
-/// The status of the answer to a GET; an error when nobody answers.
-pub(super) fn get(address: SocketAddr, path: &str) -> io::Result<u16> {
+struct Client {
+    connection: Connection,
+    script: Script,
+    latencies: Vec<Duration>,
+}
+
+impl Client {
+    async fn work(mut self, next: Arc<AtomicU64>, end: u64) -> Self {
+        let mut request = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= end {
+                return self;
+            }
+            request.clear();
+            let expected = (self.script)(number, &mut request);
+            let start = Instant::now();
+            let head = self.connection.ask(&request).await.expect("an answer");
+            self.latencies.push(start.elapsed());
+            assert_eq!(head.status, expected, "{}", String::from_utf8_lossy(&self.connection.answer));
+        }
+    }
+}
+
+/// An answer to somebody who wants to read it.
+pub(crate) struct Answer {
+    pub(super) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+/// The answer to a GET; an error when nobody answers.
+pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    runtime().block_on(async { Connection::open(address).await?.ask(request.as_bytes()).await })
+    runtime().block_on(async {
+        let mut connection = Connection::open(address).await?;
+        let head = connection.ask(request.as_bytes()).await?;
+        Ok(Answer { status: head.status, body: connection.answer.split_off(head.length) })
+    })
 }
 
 fn runtime() -> Runtime {
@@ -67,45 +122,38 @@ impl Connection {
         Ok(Self { stream, answer: Vec::with_capacity(4096) })
     }
 
-    async fn work(mut self, next: Arc<AtomicU64>, end: u64, work: Work) -> Self {
-        let mut request = Vec::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= end {
-                return self;
-            }
-            request.clear();
-            (work.request)(number, &mut request);
-            let answered = self.ask(&request).await.expect("an answer");
-            assert_eq!(answered, work.status, "{}", String::from_utf8_lossy(&self.answer));
-        }
-    }
-
-    async fn ask(&mut self, request: &[u8]) -> io::Result<u16> {
+    /// Returns when all of the answer is there.
+    async fn ask(&mut self, request: &[u8]) -> io::Result<Head> {
         self.stream.write_all(request).await?;
         self.answer.clear();
         loop {
             if self.stream.read_buf(&mut self.answer).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            if let Some(status) = status_of_whole(&self.answer) {
-                return Ok(status);
+            if let Some(head) = head_of_whole(&self.answer) {
+                return Ok(head);
             }
         }
     }
 }
 
-/// The status of an answer, once all of it is there.
-fn status_of_whole(answer: &[u8]) -> Option<u16> {
+/// What stands before the body of an answer.
+struct Head {
+    status: u16,
+    length: usize,
+}
+
+/// The head of an answer, once all of the answer is there.
+fn head_of_whole(answer: &[u8]) -> Option<Head> {
     const END: &[u8] = b"\r\n\r\n";
-    let head = answer.windows(END.len()).position(|window| window == END)?;
-    let text = std::str::from_utf8(answer.get(..head)?).expect("a head in ASCII");
-    let length = text.lines().find_map(content_length).expect("Content-Length");
-    if answer.len() < head + END.len() + length {
+    let end = answer.windows(END.len()).position(|window| window == END)?;
+    let text = std::str::from_utf8(answer.get(..end)?).expect("a head in ASCII");
+    let length = end + END.len();
+    if answer.len() < length + text.lines().find_map(content_length).expect("Content-Length") {
         return None;
     }
     let status = text.get("HTTP/1.1 ".len()..).and_then(|rest| rest.get(..3));
-    Some(status.and_then(|digits| digits.parse().ok()).expect("a status"))
+    Some(Head { status: status.and_then(|digits| digits.parse().ok()).expect("a status"), length })
 }
 
 fn content_length(line: &str) -> Option<usize> {

@@ -1,11 +1,18 @@
 //! What every bench stands on: the same work, done by the service as it ships and done the classic way, on each database.
 
+mod batch_size;
+mod cases;
 mod classic;
 mod client;
 mod compare;
 mod database;
 mod service;
+mod table;
+mod trial;
 mod work;
 
-pub(crate) use compare::{compare, settings};
-pub(crate) use work::{Work, scatter};
+pub(crate) use batch_size::vary_batch_size;
+pub(crate) use cases::settings;
+pub(crate) use client::get;
+pub(crate) use compare::compare;
+pub(crate) use work::{Script, USERS, Work, alike, scatter};

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use super::client;
 use super::database::Database;
+use super::trial::Server;
 
 const START: Duration = Duration::from_secs(20);
 
-/// The service as it ships: the real program with its default configuration, killed when dropped.
+/// The service as it ships: the real program, with its default configuration but for what a bench varies; killed when
+/// dropped.
 pub(super) struct Service {
     // Before anything can fail: whatever happens later, it is killed.
     process: Process,
@@ -19,9 +21,9 @@ pub(super) struct Service {
 
 impl Service {
     /// Returns when it is ready.
-    pub(super) fn start(database: &Database) -> Self {
+    pub(super) fn start(database: &Database, variables: &[(&str, &str)]) -> Self {
         let mut program = database.program();
-        program.env("SERVER_PORT", "0").stderr(Stdio::piped());
+        program.env("SERVER_PORT", "0").envs(variables.iter().copied()).stderr(Stdio::piped());
         let mut process = Process(program.spawn().expect("the program starts"));
         let log = process.0.stderr.take().expect("stderr is piped");
         let (found, address) = channel();
@@ -31,16 +33,18 @@ impl Service {
         service
     }
 
-    pub(super) const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     fn wait_until_ready(&self) {
         let give_up = Instant::now() + START;
-        while !client::get(self.address, "/ready").is_ok_and(|status| status == 200) {
+        while !client::get(self.address, "/ready").is_ok_and(|answer| answer.status == 200) {
             assert!(Instant::now() < give_up, "process {} is not ready", self.process.0.id());
             thread::sleep(Duration::from_millis(10));
         }
+    }
+}
+
+impl Server for Service {
+    fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 

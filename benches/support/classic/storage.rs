@@ -1,73 +1,34 @@
 //! A pool of connections, and one statement a call.
 
-use chrono::{NaiveDateTime, Utc};
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error, NopErrorHandler, Pool, R2D2Connection};
-use serde::Serialize;
 use user_service::users::NewUser;
 
-diesel::table! {
-    users (id) {
-        id -> BigInt,
-        name -> Text,
-        name_key -> Text,
-        email -> Text,
-        email_key -> Text,
-        version -> BigInt,
-        created_at -> Timestamp,
-        updated_at -> Timestamp,
-    }
+use super::row::{NewRow, User, VersionedUser, users};
+use super::update::Update;
+
+/// The connections of reads and those of writes.
+pub(super) struct Storage {
+    readers: Connections,
+    writers: Connections,
 }
 
-#[derive(Queryable, Selectable, Serialize)]
-pub(super) struct User {
-    pub(super) id: i64,
-    name: String,
-    email: String,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = users)]
-struct NewRow {
-    name: String,
-    name_key: String,
-    email: String,
-    email_key: String,
-    version: i64,
-    created_at: NaiveDateTime,
-    updated_at: NaiveDateTime,
-}
-
-impl From<NewUser> for NewRow {
-    fn from(new: NewUser) -> Self {
-        let now = Utc::now().naive_utc();
-        Self {
-            name_key: new.name.key().into_string(),
-            name: new.name.into_string(),
-            email_key: new.email.key().into_string(),
-            email: new.email.into_string(),
-            version: 1,
-            created_at: now,
-            updated_at: now,
-        }
-    }
-}
-
-pub(super) enum Storage {
+#[derive(Clone)]
+enum Connections {
     Sqlite(Pool<ConnectionManager<SqliteConnection>>),
     Postgres(Pool<ConnectionManager<PgConnection>>),
 }
 
 /// Runs one statement on a connection of whichever pool it is.
 macro_rules! on_pool {
-    ($storage:expr, |$connection:ident| $statement:expr) => {
-        match $storage {
-            Storage::Sqlite(pool) => {
+    ($connections:expr, |$connection:ident| $statement:expr) => {
+        match $connections {
+            Connections::Sqlite(pool) => {
                 let $connection = &mut pool.get().expect("a connection");
                 $statement
             }
-            Storage::Postgres(pool) => {
+            Connections::Postgres(pool) => {
                 let $connection = &mut pool.get().expect("a connection");
                 $statement
             }
@@ -75,31 +36,43 @@ macro_rules! on_pool {
     };
 }
 
+// The classic way at its best: on two cores, 1 to 32 connections to SQLite, with and without one apart for the writes, and
+// 4 to 64 to PostgreSQL were tried.
+const SQLITE_READERS: u32 = 2;
+/// Of more, all but one would sleep until SQLite's lock is free, and mostly for too long.
+const SQLITE_WRITERS: u32 = 1;
+const POSTGRES_CONNECTIONS: u32 = 40;
+
 impl Storage {
     pub(super) fn open(url: &str) -> Self {
-        match url.strip_prefix("sqlite://") {
-            Some(path) => Self::Sqlite(pool(path, SQLITE_CONNECTIONS, Durable)),
-            None => Self::Postgres(pool(url, POSTGRES_CONNECTIONS, AsItIs)),
+        if let Some(path) = url.strip_prefix("sqlite://") {
+            let open = |connections| Connections::Sqlite(pool(path, connections, Durable));
+            return Self { readers: open(SQLITE_READERS), writers: open(SQLITE_WRITERS) };
         }
+        let connections = Connections::Postgres(pool(url, POSTGRES_CONNECTIONS, AsItIs));
+        Self { readers: connections.clone(), writers: connections }
     }
 
     pub(super) fn get_user(&self, id: i64) -> QueryResult<Option<User>> {
-        on_pool!(self, |connection| users::table.find(id).select(User::as_select()).get_result(connection).optional())
+        let user = users::table.find(id);
+        on_pool!(&self.readers, |connection| user.select(User::as_select()).get_result(connection).optional())
     }
 
     pub(super) fn create_user(&self, new: NewUser) -> QueryResult<User> {
-        let row = NewRow::from(new);
-        on_pool!(self, |connection| diesel::insert_into(users::table)
-            .values(row)
-            .returning(User::as_returning())
-            .get_result(connection))
+        let insert = diesel::insert_into(users::table).values(NewRow::from(new));
+        on_pool!(&self.writers, |connection| insert.returning(User::as_returning()).get_result(connection))
+    }
+
+    pub(super) fn update_user(&self, id: i64, version: i64, new: NewUser) -> QueryResult<Option<VersionedUser>> {
+        let update = Update::new(id, version, new);
+        on_pool!(&self.writers, |connection| update.get_result(connection).optional())
+    }
+
+    pub(super) fn list_users(&self, after: i64, limit: i64) -> QueryResult<Vec<VersionedUser>> {
+        let page = users::table.filter(users::id.gt(after)).order(users::id).limit(limit);
+        on_pool!(&self.readers, |connection| page.select(VersionedUser::as_select()).load(connection))
     }
 }
-
-// The classic way at its best: on two cores, 1 to 10 connections to SQLite and 4 to 40 to PostgreSQL were tried. Writers to
-// SQLite sleep while another one writes; with 10 of them most of the time passes so.
-const SQLITE_CONNECTIONS: u32 = 2;
-const POSTGRES_CONNECTIONS: u32 = 20;
 
 fn pool<C: R2D2Connection + 'static>(
     url: &str,

@@ -1,0 +1,22 @@
+use std::iter::successors;
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use crate::support::get;
+
+/// All users of a server, page by page.
+pub(super) fn walk(server: SocketAddr, page_size: usize) -> Vec<Value> {
+    let first = format!("/api/v2/users?page_size={page_size}");
+    let page = |path: &str| -> Value {
+        let answer = get(server, path).expect("an answer");
+        serde_json::from_slice(&answer.body).expect("a page")
+    };
+    let next = |last: &Value| next_page_token(last).map(|token| page(&format!("{first}&page_token={token}")));
+    successors(Some(page(&first)), next).collect()
+}
+
+/// What gets the page after this one.
+pub(super) fn next_page_token(page: &Value) -> Option<&str> {
+    page.get("next_page_token")?.as_str()
+}
