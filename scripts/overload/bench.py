@@ -1,0 +1,78 @@
+"""What every scenario needs: a folder, the programs, the databases, and the report."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from pathlib import Path
+
+import service
+from children import Children
+from oha import Request, Run
+from postgres import Postgres
+from prober import Prober
+from report import Report
+from service import Service
+
+HERE = Path(__file__).parent
+PROXY_TIMEOUT = 10.0
+
+
+class Bench:
+    def __init__(self, program: str, oha: str, folder: Path, children: Children, report: Report) -> None:
+        self.report = report
+        self._program = program
+        self._oha = oha
+        self._folder = folder
+        self._children = children
+        self._count = 0
+
+    @functools.cached_property
+    def postgres(self) -> Postgres:
+        """Started when the first scenario asks for it."""
+        return Postgres(self._children, self._folder)
+
+    def folder(self, name: str) -> Path:
+        """A new folder."""
+        self._count += 1
+        folder = self._folder / f"{self._count}-{name}"
+        folder.mkdir()
+        return folder
+
+    def seed(self, url: str, count: int) -> None:
+        service.seed(self._program, self._folder, url, count)
+
+    def serve(self, url: str, **variables: str) -> Service:
+        return Service(self._children, self._program, self.folder("service"), url, variables)
+
+    def load(
+        self, service: Service, request: Request, *, seconds: float, connections: int, rate: float | None = None
+    ) -> Run:
+        folder = self.folder("load")
+        return Run(
+            self._children,
+            self._oha,
+            folder,
+            service.address,
+            request,
+            seconds=seconds,
+            connections=connections,
+            rate=rate,
+        )
+
+    def probe(self, service: Service, probes: list[dict[str, object]]) -> Prober:
+        return Prober(self._children, self.folder("probe"), service.address, probes)
+
+    def slow_path(self, port: int, delay: float) -> int:
+        """A port that leads to another one, and holds everything that is sent there for so many seconds."""
+        log = self.folder("proxy") / "log"
+        with open(log, "wb") as output:
+            command = [sys.executable, str(HERE / "delay_proxy.py"), str(port), str(delay)]
+            process = self._children.start(command, cwd=str(self._folder), output=output)
+        deadline = time.monotonic() + PROXY_TIMEOUT
+        while not log.read_text().endswith("\n"):
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise RuntimeError(f"the proxy did not start: {log.read_text()}")
+            time.sleep(0.05)
+        return int(log.read_text())

@@ -1,0 +1,152 @@
+"""Offers the service five times what it can carry, and tells whether it carries as much as ever meanwhile."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from bench import Bench
+from oha import Request, Results
+from prober import Answer, Prober, health_probes
+from report import milliseconds, quantile
+from service import Service
+
+TIMES = 5
+SECONDS = 30
+PEAK_SECONDS = 10
+LIGHT_SECONDS = 6
+# The first moments of a load open its connections.
+RAMP = 1
+# Answers come in batches, some ten a second: a much shorter window would see one batch more or less.
+WINDOW = 10
+# A mailbox and a batch of the default size, and some to be refused: no request waits in the generator.
+CONNECTIONS = 1400
+
+MEMORY_MIB = 64
+GROWTH_MIB = 4
+HEALTH_SECONDS = 0.050
+REFUSAL_SECONDS = 0.010
+
+
+@dataclass
+class Overload:
+    service: Service
+    request: Request
+    """What there is too much of."""
+    samples: list[dict[str, object]]
+    """Single requests that wait in the same queue, to see how they are refused."""
+    crowd: int
+    """So many connections at once keep the database busy without a pause."""
+    light_rate: float
+    """Requests a second that it carries easily."""
+    quick: list[str] = field(default_factory=list)
+    """Paths of another lane, which must not suffer."""
+
+
+def prove(bench: Bench, overload: Overload) -> list[Results]:
+    """Measures and reports. Returns what came of every load."""
+    paths = ["/health", "/ready", *overload.quick]
+    # Slower than any answer: one that came late would set the time of the next one.
+    samples = [{"name": "sample", "every": 2.5, **sample} for sample in overload.samples]
+    prober = bench.probe(overload.service, [*health_probes(*paths), *samples])
+
+    idle = overload.service.memory()
+    # First, so that what comes after it finds everything warm.
+    peak = bench.load(overload.service, overload.request, seconds=PEAK_SECONDS, connections=overload.crowd).finish()
+    carried = peak.goodput(RAMP)
+    bench.report.note("peak goodput", f"{carried:.0f}/s, {overload.crowd} connections without a pause")
+    light = _light(bench, overload)
+
+    # A little more than five times, because a generator may be a little late.
+    rate = carried * TIMES * 1.03
+    run = bench.load(overload.service, overload.request, seconds=SECONDS, connections=CONNECTIONS, rate=rate)
+    time.sleep(SECONDS / 3)
+    early = overload.service.memory()
+    time.sleep(max(0.0, run.end - time.monotonic()))
+    late = overload.service.memory()
+    run.step_aside()
+    # Its second second is the third after the load, and the first that is measured.
+    time.sleep(max(0.0, run.end + 2 - RAMP - time.monotonic()))
+    after = _light(bench, overload)
+    bench.report.note("probes", f"run at niceness {prober.niceness()}, all else at 0")
+    prober.stop()
+    heavy = run.finish()
+
+    _report_load(bench, heavy, carried)
+    sampled = prober.answers("sample", run.start + RAMP, run.end)
+    _report_refusals(bench, heavy, [answer for answer in sampled if answer.status == 503])
+    for path in paths:
+        _report_probe(bench, path, prober, run.start, run.end)
+    memory = overload.service.peak_memory()
+    bench.report.check(
+        "memory, peak", f"{memory:.1f} MiB, idle {idle:.1f} MiB", f"<= {MEMORY_MIB} MiB", memory <= MEMORY_MIB
+    )
+    measured = f"{late - early:+.1f} MiB"
+    bench.report.check(
+        f"memory, last {SECONDS * 2 // 3} s of the load", measured, f"<= {GROWTH_MIB:+} MiB", late - early <= GROWTH_MIB
+    )
+    _report_recovery(bench, light, after)
+    return [light, peak, heavy, after]
+
+
+def back_to_normal(before: float) -> float:
+    """What a latency may be when it is said to be what it was before: noise allowed."""
+    return 1.5 * before + 0.002
+
+
+def _light(bench: Bench, overload: Overload) -> Results:
+    """A load that it carries easily, the same way each time."""
+    run = bench.load(
+        overload.service, overload.request, seconds=LIGHT_SECONDS, connections=200, rate=overload.light_rate
+    )
+    return run.finish()
+
+
+def _report_load(bench: Bench, heavy: Results, carried: float) -> None:
+    check = bench.report.check
+    offered = heavy.offered(RAMP)
+    check("offered", f"{offered:.0f}/s", f">= {TIMES} x peak", offered >= TIMES * carried)
+    goodput = heavy.goodput(RAMP)
+    share = goodput / carried
+    check(f"goodput, {SECONDS} s", f"{goodput:.0f}/s, {share:.1%} of peak", ">= 95% of peak", share >= 0.95)
+    worst = min(heavy.goodput(since, since + WINDOW) for since in range(RAMP, SECONDS - WINDOW + 1)) / carried
+    check(f"goodput, its worst {WINDOW} s", f"{worst:.1%} of peak", ">= 95% of peak", worst >= 0.95)
+    served = heavy.latencies("good", RAMP)
+    bench.report.note(
+        "requests served, latency",
+        f"p50 {milliseconds(quantile(served, 0.5))}, p99 {milliseconds(quantile(served, 0.99))}",
+    )
+
+
+def _report_refusals(bench: Bench, heavy: Results, sampled: list[Answer]) -> None:
+    check = bench.report.check
+    refused = heavy.latencies("refused", RAMP)
+    p99 = quantile(refused, 0.99)
+    measured = f"p50 {milliseconds(quantile(refused, 0.5))}, p99 {milliseconds(p99)} of {len(refused)}"
+    check("refusals (503), latency", measured, f"p99 < {milliseconds(REFUSAL_SECONDS)}", p99 < REFUSAL_SECONDS)
+    told = sum(answer.retry_after for answer in sampled)
+    measured = f"{told} of {len(sampled)} sampled"
+    check("refusals with Retry-After", measured, "all", bool(sampled) and told == len(sampled))
+    failures = heavy.failures(503)
+    check("neither served nor refused", failures or "none", "none", not failures)
+
+
+def _report_probe(bench: Bench, path: str, prober: Prober, since: float, until: float) -> None:
+    answers = prober.answers(path, since, until)
+    took = [answer.took for answer in answers]
+    p99 = quantile(took, 0.99)
+    good = sum(answer.status == 200 for answer in answers)
+    measured = f"p99 {milliseconds(p99)}, max {milliseconds(max(took))}, {good}/{len(answers)} 200"
+    demand = f"p99 < {milliseconds(HEALTH_SECONDS)}, all 200"
+    bench.report.check(path, measured, demand, p99 < HEALTH_SECONDS and good == len(answers))
+
+
+def _report_recovery(bench: Bench, light: Results, after: Results) -> None:
+    before, now = light.p99("good", RAMP), after.p99("good", RAMP)
+    failures = after.failures()
+    measured = f"p99 {milliseconds(now)}, before {milliseconds(before)}"
+    if failures:
+        measured += f"; {failures}"
+    limit = back_to_normal(before)
+    demand = f"p99 <= {milliseconds(limit)}, no refusals"
+    bench.report.check("2 s after the load", measured, demand, now <= limit and not failures)

@@ -1,0 +1,89 @@
+"""The service under test: its own process, on a free port."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import time
+from pathlib import Path
+
+import children
+from children import Children
+
+START_TIMEOUT = 30.0
+
+
+def environment(url: str, variables: dict[str, str]) -> dict[str, str]:
+    """Nothing but this configures the service, whatever is set where the run was started."""
+    return {"PATH": os.environ.get("PATH", ""), "DATABASE_URL": url, "SERVER_PORT": "0", **variables}
+
+
+def seed(program: str, folder: Path, url: str, count: int) -> None:
+    """Migrates a database and fills it."""
+    command = [program, "seed", "--count", str(count)]
+    children.run(command, cwd=str(folder), env=environment(url, {}), timeout=120)
+
+
+class Service:
+    """A running service, ready to serve."""
+
+    def __init__(self, started: Children, program: str, folder: Path, url: str, variables: dict[str, str]) -> None:
+        log = folder / "service.log"
+        with open(log, "wb") as output:
+            self._process = started.start([program], cwd=str(folder), output=output, env=environment(url, variables))
+        self._children = started
+        deadline = time.monotonic() + START_TIMEOUT
+        self.address = ""
+        while not self.address or not self._is_ready():
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise RuntimeError(f"the service did not become ready: {log.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.05)
+            listening = re.search(r"listening on http://([0-9.:]+)", log.read_text(errors="replace"))
+            self.address = listening[1] if listening else ""
+
+    def _is_ready(self) -> bool:
+        connection = http.client.HTTPConnection(self.address, timeout=5)
+        try:
+            connection.request("GET", "/ready")
+            return connection.getresponse().status == 200
+        finally:
+            connection.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def memory(self) -> float:
+        """MiB of resident memory, now."""
+        return self._status("VmRSS") / 1024
+
+    def peak_memory(self) -> float:
+        """MiB of resident memory, the most there ever was: the kernel keeps count, so that no peak is missed."""
+        return self._status("VmHWM") / 1024
+
+    def threads(self) -> int:
+        return self._status("Threads")
+
+    def connections_to(self, port: int) -> int:
+        """How many TCP connections it has to this port of this machine, or is opening."""
+        own = {link for link in map(_link, Path(f"/proc/{self.pid}/fd").iterdir()) if link.startswith("socket:")}
+        count = 0
+        for line in Path(f"/proc/{self.pid}/net/tcp").read_text().splitlines()[1:]:
+            columns = line.split()
+            count += columns[2].endswith(f":{port:04X}") and f"socket:[{columns[9]}]" in own
+        return count
+
+    def stop(self) -> None:
+        self._children.stop(self._process)
+
+    def _status(self, name: str) -> int:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(f"{name}:"))
+
+
+def _link(path: Path) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""  # closed meanwhile
