@@ -135,7 +135,7 @@ impl Reader<'_> {
         let mailbox = self.count("DB_MAILBOX", "1024", 1 << 20);
         let max_batch = self.count("DB_MAX_BATCH", "256", 10_000);
         let deadline = self.duration("DB_DEADLINE", "2s");
-        let max_wait = self.duration("DB_MAX_WAIT", "500ms");
+        let max_wait = self.duration("DB_MAX_WAIT", "1s");
         let connect_timeout = self.duration("DB_CONNECT_TIMEOUT", "1s");
         let auto_migrate = self.value("DB_AUTO_MIGRATE", "true", "true or false", |text| text.parse().ok());
         Some(storage::Settings {

@@ -15,8 +15,9 @@ pub(crate) fn vary_batch_size(criterion: &mut Criterion, work: &Work) {
     for db in Db::available() {
         let mut cases = Cases::new(criterion, format!("{} by batch size/{db}", work.name));
         for size in SIZES {
-            let serve =
-                |database: &_| -> Box<dyn Server> { Box::new(Service::start(database, &[("DB_MAX_BATCH", size)])) };
+            let serve = |database: &_| -> Box<dyn Server> {
+                Box::new(Service::start(database, &[("DB_MAX_BATCH", size), ("DB_MAX_WAIT", "1m")]))
+            };
             cases.measure(size.to_owned(), || Trial::start(db, CLIENTS, work, serve));
         }
         cases.finish();

@@ -39,7 +39,8 @@ impl Actors {
                 let _ = mailbox.send_deadline(Mail::Stop, until);
             }));
         }
-        let (deadline, max_wait) = (settings.deadline, settings.max_wait);
+        let deadline = settings.deadline;
+        let max_wait = settings.max_wait.min(deadline);
         Ok(Lane { mailbox, pace, keeper: Arc::clone(keeper), deadline, max_wait })
     }
 

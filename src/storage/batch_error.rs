@@ -23,3 +23,28 @@ impl BatchError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(kind: Kind) -> BatchError {
+        BatchError::of_lone_statement(DieselError::DatabaseError(kind, Box::new(String::new())))
+    }
+
+    #[test]
+    fn what_the_server_refused_was_not_executed() {
+        for kind in [Kind::UniqueViolation, Kind::SerializationFailure, Kind::ReadOnlyTransaction, Kind::Unknown] {
+            assert!(matches!(after(kind), BatchError::NotExecuted(_)));
+        }
+        // Not all of it was sent.
+        assert!(matches!(after(Kind::UnableToSendCommand), BatchError::NotExecuted(_)));
+    }
+
+    #[test]
+    fn without_a_readable_answer_nobody_knows() {
+        assert!(matches!(after(Kind::ClosedConnection), BatchError::OutcomeUnknown(_)));
+        let unreadable = DieselError::DeserializationError("".into());
+        assert!(matches!(BatchError::of_lone_statement(unreadable), BatchError::OutcomeUnknown(_)));
+    }
+}

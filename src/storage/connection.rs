@@ -87,13 +87,13 @@ impl Connection {
         })
     }
 
-    /// Whether the server is known to have closed the connection. Costs no round trip: it reads what has arrived by now,
-    /// which on an idle connection is nothing.
+    /// Whether the server is known to have closed the connection. Costs no round trip: it reads what has arrived by
+    /// now, which on an idle connection is nothing.
     pub(super) fn is_closed(&mut self) -> bool {
         match self {
             Self::Sqlite(_) => false,
             // libpq looks at the socket when it is asked for notifications, and Diesel offers no other way to have it
-            // look. First comes the server's farewell, if it took the time for one, and then the end.
+            // look. First comes the server's farewell, if it took the time for one, then the end.
             Self::Postgres(postgres) => (0..2).any(|_| matches!(postgres.notifications_iter().next(), Some(Err(_)))),
         }
     }

@@ -1,9 +1,10 @@
 //! How fast a lane gets on: by this a message that would wait too long is refused at once, and not at its deadline.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
-/// The pace of one lane, kept by its actors and looked at by its callers. A rough guess will do, so nothing here is a lock.
+/// The pace of one lane, kept by its actors and looked at by its callers. A rough guess will do, so nothing is a lock.
 pub(super) struct Pace {
     actors: usize,
     max_batch: usize,
@@ -16,8 +17,9 @@ pub(super) struct Pace {
     batch: AtomicU64,
 }
 
-/// How much a new batch counts: enough to follow a database that slows down, too little for one slow batch to matter long.
-const WEIGHT: u64 = 8;
+/// A new batch counts for one part in so many: enough to follow a database that slows down, too little for one slow batch
+/// to matter long.
+const PARTS: u64 = 8;
 
 impl Pace {
     pub(super) fn new(actors: usize, max_batch: usize) -> Self {
@@ -33,17 +35,17 @@ impl Pace {
 
     /// How long a message will wait that comes behind so many others, if all goes on as it does.
     ///
-    /// Not at all when nothing waits: such a message is what the next batch is made of, and only batches tell a lane that
-    /// was slow that it is fast again.
+    /// Not at all when nothing waits: the next batch is made of such messages, and only batches tell a lane that was slow
+    /// that it is fast again.
     pub(super) fn expected_wait(&self, waiting: usize, now: Instant) -> Duration {
         if waiting == 0 {
             return Duration::ZERO;
         }
         // A batch that takes longer than usual will probably go on for as long again.
-        let all_busy = self.busy.load(Relaxed) >= self.actors;
+        let all_busy = self.busy.load(Acquire) >= self.actors;
         let under_way = if all_busy { self.nanos(now).saturating_sub(self.taken.load(Relaxed)) } else { 0 };
         let batch = Duration::from_nanos(self.batch.load(Relaxed).max(under_way));
-        let rounds = 1 + waiting / self.actors.saturating_mul(self.max_batch).max(1);
+        let rounds = usize::from(all_busy) + waiting / self.actors.saturating_mul(self.max_batch).max(1);
         batch.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX))
     }
 
@@ -51,7 +53,8 @@ impl Pace {
     pub(super) fn begin(&self) -> Lap<'_> {
         let begun = Instant::now();
         self.taken.store(self.nanos(begun), Relaxed);
-        self.busy.fetch_add(1, Relaxed);
+        // Whoever sees this actor busy must not see when the batch before was taken, an idle hour ago.
+        self.busy.fetch_add(1, Release);
         Lap { pace: self, begun }
     }
 
@@ -60,7 +63,7 @@ impl Pace {
         let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let before = self.batch.load(Relaxed);
         // Of two actors that end in the same moment one may go uncounted.
-        self.batch.store(before - before / WEIGHT + took / WEIGHT, Relaxed);
+        self.batch.store(before - before / PARTS + took / PARTS, Relaxed);
     }
 
     fn nanos(&self, at: Instant) -> u64 {
@@ -96,6 +99,13 @@ mod tests {
         pace
     }
 
+    /// ... and whose actors all have one now.
+    fn busy(actors: usize, max_batch: usize) -> Pace {
+        let pace = steady(actors, max_batch);
+        (0..actors).for_each(|_| std::mem::forget(pace.begin()));
+        pace
+    }
+
     fn wait_is_about(pace: &Pace, waiting: usize, batches: u32) {
         let wait = pace.expected_wait(waiting, Instant::now());
         let (least, most) = (BATCH * batches * 3 / 4, BATCH * batches);
@@ -104,12 +114,17 @@ mod tests {
 
     #[test]
     fn whoever_comes_first_does_not_wait() {
-        assert_eq!(steady(1, 1).expected_wait(0, Instant::now()), Duration::ZERO);
+        assert_eq!(busy(1, 1).expected_wait(0, Instant::now()), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_idle_actor_is_no_reason_to_wait() {
+        assert_eq!(steady(1, 10).expected_wait(9, Instant::now()), Duration::ZERO);
     }
 
     #[test]
     fn a_full_batch_before_it_is_a_batch_to_wait_for() {
-        let pace = steady(1, 10);
+        let pace = busy(1, 10);
         wait_is_about(&pace, 1, 1);
         wait_is_about(&pace, 9, 1);
         wait_is_about(&pace, 10, 2);
@@ -118,7 +133,7 @@ mod tests {
 
     #[test]
     fn actors_share_the_work() {
-        wait_is_about(&steady(4, 1), 8, 3);
+        wait_is_about(&busy(4, 1), 8, 3);
     }
 
     #[test]
@@ -128,14 +143,14 @@ mod tests {
         let later = Instant::now() + Duration::from_secs(1);
         assert!(pace.expected_wait(1, later) >= Duration::from_secs(1));
         drop(lap);
-        assert!(pace.expected_wait(1, later) < BATCH, "an idle actor is no reason to wait");
+        assert_eq!(pace.expected_wait(1, later), Duration::ZERO);
     }
 
     #[test]
     fn one_of_two_that_hangs_does_not_hold_the_other() {
         let pace = Pace::new(2, 10);
         let _hangs = pace.begin();
-        assert!(pace.expected_wait(1, Instant::now() + Duration::from_secs(1)) < BATCH);
+        assert_eq!(pace.expected_wait(1, Instant::now() + Duration::from_secs(1)), Duration::ZERO);
     }
 
     #[test]
@@ -145,6 +160,7 @@ mod tests {
             pace.busy.fetch_add(1, Relaxed);
             pace.end(took);
         }
-        assert!(pace.expected_wait(1, Instant::now()) < Duration::from_millis(5));
+        let _lap = pace.begin();
+        assert!(pace.expected_wait(1, Instant::now()) < Duration::from_millis(50));
     }
 }

@@ -90,10 +90,14 @@ impl ManageConnection for Manager {
     /// Not a ping, which would cost a round trip a batch and run outside of every timeout: only whether the server has
     /// said goodbye, or a connection of the same age was found dead meanwhile.
     fn is_valid(&self, session: &mut Session) -> Result<(), Self::Error> {
-        if session.generation == self.generation.load(Ordering::Relaxed) && !session.connection.is_closed() {
+        let trouble = if session.generation != self.generation.load(Ordering::Relaxed) {
+            "opened before the database was lost"
+        } else if session.connection.is_closed() {
+            "the database has closed it"
+        } else {
             return Ok(());
-        }
-        Err(diesel::ConnectionError::BadConnection("the database had closed it".to_owned()).into())
+        };
+        Err(diesel::ConnectionError::BadConnection(trouble.to_owned()).into())
     }
 
     fn has_broken(&self, session: &mut Session) -> bool {
