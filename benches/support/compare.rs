@@ -7,6 +7,7 @@ use super::service::Service;
 use super::trial::{Server, Trial};
 use super::work::Work;
 
+/// With one client, runs differ by up to four times, by how the operating system spreads threads over the cores.
 const CLIENTS: [usize; 3] = [1, 16, 64];
 
 /// Measures requests a second for each database, each number of clients, and each way to do the work.
