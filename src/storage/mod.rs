@@ -64,9 +64,9 @@ pub struct Settings {
 
 /// The users in the database. Cloning gives another handle to the same actors.
 ///
-/// Every method fails with [`Error::Overloaded`] when the lane's mailbox is full, or the wait in it is too long or expected
-/// to become so, and with [`Error::Unavailable`] when the database cannot be reached or is not migrated; both mean that nothing was executed. A
-/// write whose outcome was lost is [`Error::OutcomeUnknown`].
+/// Every method fails with [`Error::Overloaded`] when the lane's mailbox is full, when the wait in it is expected to be too
+/// long, or when the deadline passes in it; and with [`Error::Unavailable`] when the database cannot be reached or is not
+/// migrated. Both mean that nothing was executed. A write whose outcome was lost is [`Error::OutcomeUnknown`].
 #[derive(Clone)]
 pub struct Storage {
     lookups: Lane<Lookup>,

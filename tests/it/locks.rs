@@ -125,7 +125,8 @@ async fn a_locked_row_is_refused_alone() {
 #[rstest]
 #[tokio::test]
 async fn a_full_mailbox_refuses_at_once(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let small = [("DB_MAILBOX", "4"), ("DB_MAX_BATCH", "1"), ("DB_DEADLINE", DEADLINE)];
+    // The length is to refuse here, not the wait.
+    let small = [("DB_MAILBOX", "4"), ("DB_MAX_BATCH", "1"), ("DB_DEADLINE", DEADLINE), ("DB_MAX_WAIT", "1m")];
     let app = App::start_with(db, &small).await;
     let lock = lock_writers(&app);
     let answers = at_once(CLIENTS, async |client: usize| {
@@ -180,7 +181,7 @@ async fn a_long_wait_is_refused_at_once(#[values(Db::Sqlite, Db::Postgres)] db: 
 #[rstest]
 #[tokio::test]
 async fn a_caller_that_has_gone_is_forgotten(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let one_by_one = [("SERVER_WORKERS", "1"), ("DB_MAX_BATCH", "1"), ("DB_DEADLINE", "15s")];
+    let one_by_one = [("SERVER_WORKERS", "1"), ("DB_MAX_BATCH", "1"), ("DB_DEADLINE", "15s"), ("DB_MAX_WAIT", "1m")];
     let app = App::start_with(db, &one_by_one).await;
     let lock = lock_writers(&app);
     let first = post_raw(&app, "first@example.com").await;
