@@ -24,12 +24,12 @@ pub(super) fn spawn<R: Request>(
     pace: Arc<Pace>,
 ) -> std::io::Result<JoinHandle<()>> {
     let work = move || {
-        let mut open = true;
-        while open {
+        let (mut waiting, mut open) = (Vec::new(), true);
+        while open || !waiting.is_empty() {
             let batch;
-            (batch, open) = gather(&mail, max_batch);
+            (batch, open) = gather(waiting, &mail, max_batch);
             let _lap = pace.begin();
-            serve(&pool, batch);
+            waiting = bounded(serve(&pool, batch), max_batch);
         }
         // Whoever comes too late hears so now, not at the deadline.
         for mail in mail.try_iter() {
@@ -41,12 +41,19 @@ pub(super) fn spawn<R: Request>(
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
-/// Waits for mail and collects what else is there, up to a full batch. False when this was the last.
-fn gather<R: Request>(mail: &Receiver<Mail<R>>, max_batch: usize) -> (Vec<Message<R>>, bool) {
-    let Ok(Mail::Message(first)) = mail.recv() else { return (Vec::new(), false) };
-    let mut batch = Vec::with_capacity(max_batch.min(1 + mail.len()));
-    batch.push(first);
-    while batch.len() < max_batch {
+/// Adds mail to those that still wait, up to a full batch of it; if none wait, waits for the first. False when this was the
+/// last mail.
+///
+/// Those that wait do not count: many messages for one user must not take the places of messages for others.
+fn gather<R: Request>(waiting: Vec<Message<R>>, mail: &Receiver<Mail<R>>, max_batch: usize) -> (Vec<Message<R>>, bool) {
+    let (waiting, mut batch) = (waiting.len(), waiting);
+    if batch.is_empty() {
+        let Ok(Mail::Message(first)) = mail.recv() else { return (batch, false) };
+        batch.reserve(max_batch.min(1 + mail.len()));
+        batch.push(first);
+    }
+    let most = waiting + max_batch;
+    while batch.len() < most {
         match mail.try_recv() {
             Ok(Mail::Message(message)) => batch.push(message),
             Ok(Mail::Stop) => return (batch, false),
@@ -56,15 +63,25 @@ fn gather<R: Request>(mail: &Receiver<Mail<R>>, max_batch: usize) -> (Vec<Messag
     (batch, true)
 }
 
-/// Answers every message of a batch.
-fn serve<R: Request>(pool: &Pool, batch: Vec<Message<R>>) {
-    let Err((batch, failure)) = attempt(pool, batch) else { return };
+/// Keeps as many waiting as go into a batch, and sends the others away.
+fn bounded<R: Request>(mut waiting: Vec<Message<R>>, most: usize) -> Vec<Message<R>> {
+    answer_all(waiting.drain(most.min(waiting.len())..), &Error::Overloaded);
+    waiting
+}
+
+/// Answers every message of a batch, but for those that it returns: they are the first of the next one.
+fn serve<R: Request>(pool: &Pool, batch: Vec<Message<R>>) -> Vec<Message<R>> {
+    let (batch, failure) = match attempt(pool, batch) {
+        Ok(waiting) => return waiting,
+        Err(failed) => failed,
+    };
     match failure {
         Failure::NoConnection => answer_all(batch, &Error::Unavailable),
         Failure::Batch(BatchError::OutcomeUnknown(_)) => answer_all(batch, &R::UNANSWERED),
         // The fault may be one message's: each is tried once more, alone.
         Failure::Batch(BatchError::NotExecuted(_)) | Failure::Panic => serve_one_by_one(pool, batch),
     }
+    Vec::new()
 }
 
 fn serve_one_by_one<R: Request>(pool: &Pool, batch: Vec<Message<R>>) {
@@ -114,13 +131,17 @@ enum Failure {
     Panic,
 }
 
+/// A batch and why it failed.
+type Failed<R> = (Vec<Message<R>>, Failure);
+
 /// Claims the messages of a batch and runs them on a connection of their own. Messages that can no longer be claimed cost
-/// nothing. If the batch fails it comes back with the reason, which has been logged.
+/// nothing. Returns those that have not been executed, and wait for the next batch. If the batch fails it comes back with
+/// the reason, which has been logged.
 ///
 /// The connection comes first: as long as there is none, a caller that gives up knows that nothing was executed.
-fn attempt<R: Request>(pool: &Pool, batch: Vec<Message<R>>) -> Result<(), (Vec<Message<R>>, Failure)> {
+fn attempt<R: Request>(pool: &Pool, batch: Vec<Message<R>>) -> Result<Vec<Message<R>>, Failed<R>> {
     if batch.is_empty() {
-        return Ok(());
+        return Ok(batch);
     }
     let mut pooled = match pool.check_out() {
         Ok(pooled) => pooled,
@@ -133,8 +154,7 @@ fn attempt<R: Request>(pool: &Pool, batch: Vec<Message<R>>) -> Result<(), (Vec<M
     match run(&mut pooled, &batch) {
         Ok(outcomes) => {
             drop(pooled);
-            reply::send_all(batch.into_iter().map(|message| message.reply).zip(outcomes));
-            Ok(())
+            Ok(answer_each(batch, outcomes))
         }
         Err(failure) => {
             give_back(pool, pooled, &failure);
@@ -143,7 +163,22 @@ fn attempt<R: Request>(pool: &Pool, batch: Vec<Message<R>>) -> Result<(), (Vec<M
     }
 }
 
-fn run<R: Request>(pooled: &mut Pooled, batch: &[Message<R>]) -> Result<Vec<Outcome<R>>, Failure> {
+/// Gives each message its outcome, and returns those without one.
+fn answer_each<R: Request>(batch: Vec<Message<R>>, outcomes: Vec<Option<Outcome<R>>>) -> Vec<Message<R>> {
+    let mut waiting = Vec::new();
+    let answers = batch.into_iter().zip(outcomes).filter_map(|(message, outcome)| {
+        if let Some(outcome) = outcome {
+            return Some((message.reply, outcome));
+        }
+        message.reply.put_back();
+        waiting.push(message);
+        None
+    });
+    reply::send_all(answers);
+    waiting
+}
+
+fn run<R: Request>(pooled: &mut Pooled, batch: &[Message<R>]) -> Result<Vec<Option<Outcome<R>>>, Failure> {
     if batch.is_empty() {
         return Ok(Vec::new());
     }

@@ -43,39 +43,12 @@ impl Connection {
         }
     }
 
-    /// Begins a transaction that will write. On SQLite it takes the write lock at once: a transaction that reads first
-    /// and asks for it later can fail halfway.
-    pub(super) fn begin_write(&mut self) -> QueryResult<()> {
-        match self {
-            Self::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"),
-            Self::Postgres(postgres) => AnsiTransactionManager::begin_transaction(postgres),
-        }
-    }
-
-    /// Begins a transaction that will only read.
-    pub(super) fn begin_read(&mut self) -> QueryResult<()> {
-        on_backend!(self, |connection| AnsiTransactionManager::begin_transaction(connection))
-    }
-
-    /// Commits.
-    ///
-    /// # Errors
-    /// Says whether it is known that nothing was committed, or not known.
-    pub(super) fn commit(&mut self) -> Result<(), BatchError> {
-        let result = on_backend!(self, |connection| AnsiTransactionManager::commit_transaction(connection));
-        result.map_err(|error| match (&self, &error) {
-            // SQLite writes at COMMIT, so this is when it finds no room; Diesel has rolled back by now.
-            (Self::Sqlite(_), DieselError::DatabaseError(Kind::Unknown, cause))
-                if cause.message().ends_with("full") =>
-            {
-                BatchError::NotExecuted(error)
-            }
-            // The server itself said that it refused.
-            (Self::Postgres(_), DieselError::DatabaseError(Kind::SerializationFailure | Kind::UniqueViolation, _)) => {
-                BatchError::NotExecuted(error)
-            }
-            _ => BatchError::OutcomeUnknown(error),
-        })
+    /// Reads within one transaction.
+    pub(super) fn read_transaction<T>(&mut self, read: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
+        on_backend!(self, |connection| AnsiTransactionManager::begin_transaction(connection))?;
+        let result = read(self)?;
+        on_backend!(self, |connection| AnsiTransactionManager::commit_transaction(connection))?;
+        Ok(result)
     }
 
     /// After a failed batch: ends its transaction. False when the connection is of no more use.
@@ -102,6 +75,27 @@ impl Connection {
     pub(super) fn ping(&mut self) -> QueryResult<()> {
         on_backend!(self, |connection| connection.ping())
     }
+}
+
+/// Writes within one transaction. It takes the write lock at once: one that reads first and asks for it later can fail
+/// halfway.
+///
+/// # Errors
+/// Say whether it is known that nothing was committed, or not known. The transaction may be open still.
+pub(super) fn write_transaction<T>(
+    sqlite: &mut SqliteConnection,
+    write: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+) -> Result<T, BatchError> {
+    AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE")?;
+    let result = write(sqlite)?;
+    AnsiTransactionManager::commit_transaction(sqlite).map_err(|error| match &error {
+        // SQLite writes at COMMIT, so this is when it finds no room; Diesel has rolled back by now.
+        DieselError::DatabaseError(Kind::Unknown, cause) if cause.message().ends_with("full") => {
+            BatchError::NotExecuted(error)
+        }
+        _ => BatchError::OutcomeUnknown(error),
+    })?;
+    Ok(result)
 }
 
 fn open_sqlite(path: &std::path::Path, patience: Duration) -> ConnectionResult<SqliteConnection> {

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use diesel::pg::PgConnection;
+use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, SingleValue, Text, Timestamp as SqlTimestamp};
+use diesel::query_builder::{Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, SingleValue, Text, Timestamp as SqlTimestamp};
 use diesel::sqlite::SqliteConnection;
 
 use super::row::Moment;
@@ -27,6 +28,11 @@ impl From<NewUser> for NewRow {
 impl NewRow {
     pub(super) const fn email_key(&self) -> &Folded {
         &self.email_key
+    }
+
+    /// What came of it, by what was created.
+    pub(super) fn outcome(&self, created: &Created, now: Timestamp) -> Result<User, Error> {
+        created.get(self.email_key.as_str()).map(|id| self.stored_as(*id, now)).ok_or(Error::EmailTaken)
     }
 
     /// The user that this row became.
@@ -65,25 +71,32 @@ pub(super) fn create_one(
     Ok(id.map(|id| row.stored_as(id, now)).ok_or(Error::EmailTaken))
 }
 
+/// The ids of created users, by the keys of their addresses.
+pub(super) type Created = HashMap<String, i64>;
+
 /// Creates many users in one statement, in the order given; each address may be among them once only.
+pub(super) fn create_many(postgres: &mut PgConnection, rows: &[&NewRow], now: Timestamp) -> QueryResult<Created> {
+    Ok(insert_many(rows, now).load(postgres)?.into_iter().collect())
+}
+
+/// The statement that creates many users, and returns what makes [`Created`].
 ///
 /// The values travel as one array a column: the statement stays the same for every number of rows, and so stays prepared.
-pub(super) fn create_many(
-    postgres: &mut PgConnection,
-    rows: &[&NewRow],
+pub(super) fn insert_many<'a>(
+    rows: &[&'a NewRow],
     now: Timestamp,
-) -> QueryResult<Vec<Result<User, Error>>> {
+) -> impl Query<SqlType = (Text, BigInt)> + QueryFragment<Pg> + QueryId + RunQueryDsl<PgConnection> + use<'a> {
     let column = |of: fn(&NewRow) -> &str| Vec::from_iter(rows.iter().map(|row| of(row)));
-    let version = Version::FIRST.0.into_sql::<diesel::sql_types::BigInt>();
-    let now_sql = Moment(now).into_sql::<SqlTimestamp>();
-    let created = diesel::select((
+    let version = Version::FIRST.0.into_sql::<BigInt>();
+    let now = Moment(now).into_sql::<SqlTimestamp>();
+    diesel::select((
         unnest::<Text, _>(column(|row| row.new.name.as_str())),
         unnest::<Text, _>(column(|row| row.name_key.as_str())),
         unnest::<Text, _>(column(|row| row.new.email.as_str())),
         unnest::<Text, _>(column(|row| row.email_key.as_str())),
         version,
-        now_sql,
-        now_sql,
+        now,
+        now,
     ))
     .insert_into(users::table)
     .into_columns((
@@ -97,13 +110,6 @@ pub(super) fn create_many(
     ))
     .on_conflict_do_nothing()
     .returning((users::email_key, users::id))
-    .load(postgres)?;
-    let created: HashMap<String, i64> = created.into_iter().collect();
-    let outcome = |row: &&NewRow| {
-        let id = created.get(row.email_key.as_str()).ok_or(Error::EmailTaken)?;
-        Ok(row.stored_as(*id, now))
-    };
-    Ok(rows.iter().map(outcome).collect())
 }
 
 #[diesel::declare_sql_function]

@@ -26,7 +26,7 @@ impl Request for Lookup {
     // Nothing is lost by not waiting for an answer to a question.
     const UNANSWERED: Error = Error::Unavailable;
 
-    fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Outcome<Self>>, BatchError> {
+    fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Option<Outcome<Self>>>, BatchError> {
         match connection {
             Connection::Sqlite(sqlite) => get_one_by_one(sqlite, batch),
             Connection::Postgres(postgres) => get_together(postgres, batch),
@@ -35,7 +35,10 @@ impl Request for Lookup {
 }
 
 /// On SQLite a statement costs no round trip: cached single look-ups inside one read transaction are the fastest.
-fn get_one_by_one(sqlite: &mut SqliteConnection, batch: &[&Lookup]) -> Result<Vec<Outcome<Lookup>>, BatchError> {
+fn get_one_by_one(
+    sqlite: &mut SqliteConnection,
+    batch: &[&Lookup],
+) -> Result<Vec<Option<Outcome<Lookup>>>, BatchError> {
     let get_one = |sqlite: &mut SqliteConnection, lookup: &Lookup| {
         let row = match lookup {
             Lookup::Id(id) => users::table.find(id.get()).select(UserRow::as_select()).get_result(sqlite),
@@ -43,14 +46,14 @@ fn get_one_by_one(sqlite: &mut SqliteConnection, batch: &[&Lookup]) -> Result<Ve
                 users::table.filter(users::email_key.eq(key.as_str())).select(UserRow::as_select()).get_result(sqlite)
             }
         };
-        row.optional().map(|found| Ok(found.map(User::from)))
+        row.optional().map(|found| Some(Ok(found.map(User::from))))
     };
     Ok(sqlite.transaction(|sqlite| batch.iter().map(|lookup| get_one(sqlite, lookup)).collect::<QueryResult<_>>())?)
 }
 
 /// On PostgreSQL one statement gets all that are asked for by id, and one all that are asked for by address. Each is a
 /// transaction of its own accord.
-fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Outcome<Lookup>>, BatchError> {
+fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Option<Outcome<Lookup>>>, BatchError> {
     let mut ids = Vec::with_capacity(batch.len());
     let mut keys = Vec::new();
     for lookup in batch {
@@ -65,7 +68,7 @@ fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Ou
         Lookup::Id(id) => by_id.get(&id.get()).cloned(),
         Lookup::Email(key) => by_email.get(key.as_str()).cloned(),
     };
-    Ok(batch.iter().map(answer).map(Ok).collect())
+    Ok(batch.iter().map(answer).map(Ok).map(Some).collect())
 }
 
 fn get_by_ids(postgres: &mut PgConnection, ids: &[i64]) -> QueryResult<HashMap<i64, User>> {

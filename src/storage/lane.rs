@@ -22,11 +22,12 @@ pub(super) trait Request: Send + Sized + 'static {
     /// The largest batch that pays, where that is less than the configured one.
     const MAX_BATCH: usize = usize::MAX;
 
-    /// Runs a batch in one transaction. The answers are in the order of the requests.
+    /// Runs a batch in one transaction. The outcomes are in the order of the requests; `None` is a request that has not
+    /// been executed, and wants to be the first of the next batch. The first request of a batch is always executed.
     ///
     /// # Errors
     /// When the batch failed as a whole; what is wrong with one request is its own answer.
-    fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Outcome<Self>>, BatchError>;
+    fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Option<Outcome<Self>>>, BatchError>;
 }
 
 /// What one request comes to.

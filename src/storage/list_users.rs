@@ -18,20 +18,19 @@ impl Request for PageQuery {
     // A page gains nothing from its neighbours, and must not wait for them.
     const MAX_BATCH: usize = 1;
 
-    fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Outcome<Self>>, BatchError> {
-        batch.iter().map(|query| read_page(connection, query).map(Ok)).collect()
+    fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Option<Outcome<Self>>>, BatchError> {
+        Ok(batch.iter().map(|query| read_page(connection, query).map(Ok).map(Some)).collect::<QueryResult<_>>()?)
     }
 }
 
 /// Without a count the page is one statement, and so a transaction of its own accord.
-fn read_page(connection: &mut Connection, query: &PageQuery) -> Result<Page, BatchError> {
+fn read_page(connection: &mut Connection, query: &PageQuery) -> QueryResult<Page> {
     if !query.count {
-        return Ok(read_users(connection, query)?);
+        return read_users(connection, query);
     }
-    connection.begin_read()?;
-    let page = Page { total: Some(count(connection, &query.start)?), ..read_users(connection, query)? };
-    connection.commit()?;
-    Ok(page)
+    connection.read_transaction(|connection| {
+        Ok(Page { total: Some(count(connection, &query.start)?), ..read_users(connection, query)? })
+    })
 }
 
 fn read_users(connection: &mut Connection, query: &PageQuery) -> QueryResult<Page> {

@@ -17,14 +17,16 @@ mod lane;
 mod list_users;
 mod migrations;
 mod pace;
+mod plan;
 mod pool;
 mod reply;
 mod row;
 mod schema;
 mod seed;
 mod update_users;
-mod waves;
+
 mod write;
+mod write_together;
 mod write_users;
 
 use std::sync::Arc;

@@ -27,8 +27,8 @@ pub(super) struct UserRow {
     updated_at: Moment,
 }
 
-/// The SQL types of a [`UserRow`], in its order.
-pub(super) type UserColumns = diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<UserRow, Pg>>;
+/// The SQL types of a [`UserRow`], in its order, where it may be missing.
+pub(super) type MaybeUserColumns = diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<Option<UserRow>, Pg>>;
 
 impl From<UserRow> for User {
     fn from(row: UserRow) -> Self {

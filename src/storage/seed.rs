@@ -8,7 +8,7 @@ use diesel::prelude::*;
 
 use super::Settings;
 use super::batch_error::BatchError;
-use super::connection::{Connection, on_backend};
+use super::connection::{Connection, on_backend, write_transaction};
 use super::create_users::{NewRow, create_many, create_one};
 use super::migrations::{self, MigrateError};
 use super::schema::users;
@@ -75,19 +75,21 @@ fn prepare_for_bulk(connection: &mut Connection) -> QueryResult<()> {
 }
 
 fn create_missing(connection: &mut Connection, rows: &[NewRow]) -> Result<u64, BatchError> {
-    connection.begin_write()?;
     // Those that are there are left out beforehand: PostgreSQL draws an id even for a row that it then skips.
     let there = existing(connection, rows)?;
     let missing = Vec::from_iter(rows.iter().filter(|row| !there.contains(row.email_key().as_str())));
     let now = Timestamp::now();
-    let outcomes = match connection {
-        Connection::Sqlite(sqlite) => {
-            missing.iter().map(|row| create_one(sqlite, row, now)).collect::<QueryResult<_>>()
-        }
-        Connection::Postgres(postgres) => create_many(postgres, &missing, now),
-    }?;
-    connection.commit()?;
-    Ok(outcomes.iter().filter(|outcome| outcome.is_ok()).count() as u64)
+    let created = match connection {
+        Connection::Sqlite(sqlite) => write_transaction(sqlite, |sqlite| {
+            let create = |row: &&NewRow| Ok(create_one(sqlite, row, now)?.is_ok());
+            missing.iter().map(create).collect::<QueryResult<Vec<_>>>()
+        })?
+        .into_iter()
+        .filter(|created| *created)
+        .count(),
+        Connection::Postgres(postgres) => create_many(postgres, &missing, now)?.len(),
+    };
+    Ok(created as u64)
 }
 
 fn existing(connection: &mut Connection, rows: &[NewRow]) -> QueryResult<HashSet<String>> {

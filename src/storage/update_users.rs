@@ -1,16 +1,15 @@
 //! Updates users, each if its version is the expected one.
 
-use std::collections::HashMap;
-
-use diesel::pg::{Pg, PgConnection};
+use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamp as SqlTimestamp};
 use diesel::sqlite::SqliteConnection;
 
-use super::row::{Moment, UserColumns, UserRow};
+use super::row::{Moment, UserRow};
 use super::schema::users;
+use super::write_together::Found;
 use crate::users::{Changes, Error, Folded, Timestamp, User, UserId, Version};
 
 /// A user to update, with the keys that follow from the changes.
@@ -31,6 +30,19 @@ impl Update {
 
     pub(super) const fn email_key(&self) -> Option<&Folded> {
         self.email_key.as_ref()
+    }
+
+    /// What came of it, by what the statement found under its id.
+    pub(super) fn outcome(&self, found: Option<Found>) -> Result<User, Error> {
+        match found {
+            None => Err(Error::NotFound),
+            Some(Found { changed: Some(user), .. }) => Ok(user),
+            Some(Found { version, .. }) if self.expected.is_some_and(|expected| expected != version) => {
+                Err(Error::VersionMismatch)
+            }
+            // The user is there and the version is right: only the address stands in the way.
+            Some(_) => Err(Error::EmailTaken),
+        }
     }
 
     fn name(&self) -> Option<&str> {
@@ -88,41 +100,12 @@ pub(super) fn why_not(sqlite: &mut SqliteConnection, id: UserId) -> QueryResult<
     Ok(if exists { Error::VersionMismatch } else { Error::NotFound })
 }
 
-/// Locks users against other transactions, in the order of their ids, so that two replicas which change the same users
-/// never wait for each other in a circle. Returns the versions of those that exist.
-pub(super) fn lock(postgres: &mut PgConnection, ids: &[i64]) -> QueryResult<HashMap<i64, i64>> {
-    let query = users::table.filter(users::id.eq_any(ids)).order(users::id).select((users::id, users::version));
-    Ok(query.for_update().load(postgres)?.into_iter().collect())
-}
-
-/// Updates many users in one statement. They are locked, and `versions` holds what the lock found; each user and each
-/// address may be among them once only.
-pub(super) fn update_many(
-    postgres: &mut PgConnection,
-    updates: &[&Update],
-    versions: &HashMap<i64, i64>,
-    now: Timestamp,
-) -> QueryResult<Vec<Result<User, Error>>> {
-    let rows = UpdateMany::new(updates, now).load::<UserRow>(postgres)?;
-    let mut updated: HashMap<i64, User> = rows.into_iter().map(|row| (row.id, row.into())).collect();
-    let outcome = |update: &&Update| {
-        let id = update.id.get();
-        updated.remove(&id).ok_or_else(|| match versions.get(&id) {
-            None => Error::NotFound,
-            Some(version) if update.expected.is_some_and(|expected| expected.0 != *version) => Error::VersionMismatch,
-            // The row is there and its version is right: only the address stands in the way.
-            Some(_) => Error::EmailTaken,
-        })
-    };
-    Ok(updates.iter().map(outcome).collect())
-}
-
 /// SQL text, because Diesel has no `UPDATE ... FROM`. The values travel as one array a column, so that the statement stays
 /// prepared whatever the number of rows.
 ///
 /// An address that another user has is left out by the statement rather than found by failing it. Should another replica
 /// take it in the same moment, the unique index fails the batch, and its messages are tried again one by one.
-struct UpdateMany<'a> {
+pub(super) struct UpdateMany<'a> {
     ids: Vec<i64>,
     expected: Vec<Option<i64>>,
     names: Vec<Option<&'a str>>,
@@ -133,7 +116,7 @@ struct UpdateMany<'a> {
 }
 
 impl<'a> UpdateMany<'a> {
-    fn new(updates: &[&'a Update], now: Timestamp) -> Self {
+    pub(super) fn new(updates: &[&'a Update], now: Timestamp) -> Self {
         Self {
             ids: updates.iter().map(|update| update.id.get()).collect(),
             expected: updates.iter().map(|update| update.expected.map(number)).collect(),
@@ -168,7 +151,7 @@ impl QueryFragment<Pg> for UpdateMany<'_> {
         }
         out.push_sql(
             ") AS wanted (id, version, name, name_key, email, email_key)
-            WHERE users.id = wanted.id
+            WHERE users.id = wanted.id AND (SELECT count(*) > 0 FROM found)
                 AND (wanted.version IS NULL OR users.version = wanted.version)
                 AND (wanted.email_key IS NULL OR NOT EXISTS (
                     SELECT FROM users AS other WHERE other.email_key = wanted.email_key AND other.id <> wanted.id))
@@ -177,15 +160,3 @@ impl QueryFragment<Pg> for UpdateMany<'_> {
         Ok(())
     }
 }
-
-impl QueryId for UpdateMany<'_> {
-    type QueryId = UpdateMany<'static>;
-
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl Query for UpdateMany<'_> {
-    type SqlType = UserColumns;
-}
-
-impl<C> RunQueryDsl<C> for UpdateMany<'_> {}

@@ -1,5 +1,7 @@
 //! Good and bad rows that arrive together: each caller gets its own row's result.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use reqwest::header::IF_MATCH;
 use rstest::rstest;
 use serde_json::json;
@@ -52,6 +54,35 @@ async fn assert_changed_where_answered(app: &App) {
         assert_eq!(user["version"], 1 + changes, "{user}");
         assert_eq!(user["email"], format!("kept{client}@example.com"));
     }
+}
+
+/// Each of the updates takes a batch of its own, and a create that comes with them must not wait for them all. On SQLite a
+/// batch takes them in turn at no cost.
+#[tokio::test]
+async fn a_crowd_at_one_user_holds_nobody_up() {
+    const UPDATES: usize = 20;
+    let app = App::start_with(Db::Postgres, &[("DB_DEADLINE", "1m"), ("DB_MAX_WAIT", "1m")]).await;
+    app.create("John", "john@example.com").await;
+    app.database.connect().run(
+        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END';
+         CREATE TRIGGER dawdle BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION dawdle()",
+    );
+    let answered = AtomicUsize::new(0);
+    let answers = at_once(UPDATES + 1, async |client: usize| {
+        let request = match client {
+            UPDATES => app.post("/api/v2/users", &user("Jane", "jane@example.com")),
+            _ => app.patch("/api/v2/users/1", &json!({ "name": format!("John {client}") })),
+        };
+        (request.answer().await, answered.fetch_add(1, Ordering::Relaxed))
+    })
+    .await;
+    let (created, before) = &answers[UPDATES];
+    created.body(201);
+    assert!(*before < UPDATES / 2, "{before} of {UPDATES} updates came first");
+    let mut versions: Vec<_> =
+        answers[..UPDATES].iter().map(|(answer, _)| answer.body(200)["version"].clone()).collect();
+    versions.sort_unstable_by_key(serde_json::Value::as_i64);
+    assert_eq!(versions, Vec::from_iter(2..2 + UPDATES));
 }
 
 #[rstest]

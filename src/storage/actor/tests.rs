@@ -4,7 +4,7 @@ use super::*;
 use crate::storage::Settings;
 use crate::storage::connection::Connection;
 use crate::storage::database_url::DatabaseUrl;
-use crate::storage::reply::{Answer, pair};
+use crate::storage::reply::{Answer, GaveUp, pair};
 
 /// What a test sends: each kind does one thing to the batch that it is in.
 #[derive(Clone, Copy)]
@@ -13,6 +13,8 @@ enum Probe {
     Panics,
     Fails,
     LosesItsAnswer,
+    /// Wants to be the first of a batch.
+    First,
 }
 
 impl Request for Probe {
@@ -21,10 +23,10 @@ impl Request for Probe {
 
     const UNANSWERED: Error = Error::OutcomeUnknown;
 
-    fn run(_: &mut Connection, batch: &[&Self]) -> Result<Vec<Outcome<Self>>, BatchError> {
+    fn run(_: &mut Connection, batch: &[&Self]) -> Result<Vec<Option<Outcome<Self>>>, BatchError> {
         for probe in batch {
             match probe {
-                Self::Fine => {}
+                Self::Fine | Self::First => {}
                 Self::Panics => panic!("as it should"),
                 Self::Fails => return Err(diesel::result::Error::RollbackTransaction.into()),
                 Self::LosesItsAnswer => {
@@ -32,7 +34,9 @@ impl Request for Probe {
                 }
             }
         }
-        Ok(vec![Ok(batch.len()); batch.len()])
+        let outcome =
+            |(at, probe): (usize, &&Self)| (at == 0 || !matches!(probe, Self::First)).then_some(Ok(batch.len()));
+        Ok(batch.iter().enumerate().map(outcome).collect())
     }
 }
 
@@ -57,9 +61,13 @@ fn send(request: Probe, patience: Duration) -> (Message<Probe>, Answer<Outcome<P
     (Message { request, deadline: Instant::now() + patience, reply }, answer)
 }
 
+fn send_all(probes: &[Probe]) -> (Vec<Message<Probe>>, Vec<Answer<Outcome<Probe>>>) {
+    probes.iter().map(|probe| send(*probe, Duration::from_mins(1))).unzip()
+}
+
 async fn outcomes_of(probes: &[Probe]) -> Vec<Outcome<Probe>> {
     let folder = tempfile::tempdir().unwrap();
-    let (messages, answers): (Vec<_>, Vec<_>) = probes.iter().map(|probe| send(*probe, Duration::from_mins(1))).unzip();
+    let (messages, answers) = send_all(probes);
     serve(&pool(&folder), messages);
     let mut outcomes = Vec::new();
     for answer in answers {
@@ -101,4 +109,40 @@ async fn whoever_is_late_or_gone_is_not_in_the_batch() {
     serve(&pool(&folder), vec![late, gone, fine]);
     assert_eq!(late_answer.await, Some(Err(Error::Overloaded)));
     assert_eq!(fine_answer.await, Some(Ok(1)));
+}
+
+#[tokio::test]
+async fn whoever_is_not_executed_waits_for_the_next_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let (messages, mut answers) = send_all(&[Probe::First, Probe::First, Probe::Fine, Probe::First]);
+    let waiting = serve(&pool(&folder), messages);
+    assert_eq!(waiting.len(), 2);
+    let gives_up = answers.pop().unwrap();
+    assert_eq!(gives_up.give_up(), GaveUp::NeverTaken);
+    assert!(serve(&pool(&folder), waiting).is_empty());
+    let mut outcomes = Vec::new();
+    for answer in answers {
+        outcomes.push(answer.await.unwrap());
+    }
+    assert_eq!(outcomes, [Ok(4), Ok(1), Ok(4)]);
+}
+
+#[test]
+fn whoever_waits_takes_nobodys_place() {
+    let (mailbox, mail) = crossbeam_channel::unbounded();
+    let (waiting, _answers) = send_all(&[Probe::First; 3]);
+    let (messages, _more_answers) = send_all(&[Probe::Fine; 5]);
+    for message in messages {
+        mailbox.send(Mail::Message(message)).ok().unwrap();
+    }
+    let (batch, _) = gather(waiting, &mail, 3);
+    let kinds = Vec::from_iter(batch.iter().map(|message| matches!(message.request, Probe::First)));
+    assert_eq!(kinds, [true, true, true, false, false, false]);
+}
+
+#[tokio::test]
+async fn no_more_wait_than_go_into_a_batch() {
+    let (messages, mut answers) = send_all(&[Probe::First; 3]);
+    assert_eq!(bounded(messages, 2).len(), 2);
+    assert_eq!(answers.pop().unwrap().await, Some(Err(Error::Overloaded)));
 }

@@ -1,10 +1,9 @@
-//! How a batch of writes is cut into statements, where one statement takes many rows.
+//! Which writes of a batch run together, where one statement takes them all.
 //!
-//! A wave holds no two messages that touch the same user or the same address. So within a wave the order does not matter
-//! and one statement a kind will do; between waves it is the order of arrival, and each message sees what the ones before
-//! it did to its row. Most batches are one wave.
+//! No two of them touch the same user or the same address, so their order does not matter. Whoever touches what an earlier
+//! message touches waits for the next batch, and so sees what that one did; meanwhile it holds nobody else up.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::create_users::NewRow;
 use super::delete_users::Delete;
@@ -14,11 +13,11 @@ use super::write::Write;
 /// A message and its place in the batch.
 pub(super) type Planned<'a, T> = (usize, &'a T);
 
-/// Messages that can run together, each kind in the order of its keys, so that two replicas which create the same users, or
-/// change the same users, do not wait for each other in a circle. Changes of addresses cross both orders: two replicas that
-/// give away each other's addresses can meet, and then a timeout parts them and each message is tried alone.
+/// The writes that run now, each kind in the order of its keys, so that two replicas which create the same users, or change
+/// the same users, do not wait for each other in a circle. Changes of addresses cross both orders: two replicas that give
+/// away each other's addresses can meet, and then a timeout parts them and each message is tried alone.
 #[derive(Default)]
-pub(super) struct Wave<'a> {
+pub(super) struct Plan<'a> {
     /// By address.
     pub(super) creates: Vec<Planned<'a, NewRow>>,
     /// By id.
@@ -33,24 +32,22 @@ enum Touched<'a> {
     Address(&'a str),
 }
 
-/// Cuts a batch into waves.
-pub(super) fn waves<'a>(batch: &[&'a Write]) -> Vec<Wave<'a>> {
-    let mut waves: Vec<Wave<'a>> = Vec::new();
-    // For each thing touched, the first wave that is free of it.
-    let mut free: HashMap<Touched<'a>, usize> = HashMap::with_capacity(batch.len());
+/// Picks the writes of a batch that run now.
+pub(super) fn plan<'a>(batch: &[&'a Write]) -> Plan<'a> {
+    let mut plan = Plan::default();
+    let mut seen: HashSet<Touched<'a>> = HashSet::with_capacity(batch.len());
     for (at, write) in batch.iter().enumerate() {
-        let touched = touched(write);
-        let wave = touched.iter().flatten().filter_map(|thing| free.get(thing)).max().copied().unwrap_or(0);
-        free.extend(touched.into_iter().flatten().map(|thing| (thing, wave + 1)));
-        if wave == waves.len() {
-            waves.push(Wave::default());
+        let mut free = true;
+        for thing in touched(write).into_iter().flatten() {
+            // What a waiting message touches is not free either, or a later one would overtake it.
+            free &= seen.insert(thing);
         }
-        if let Some(wave) = waves.get_mut(wave) {
-            wave.push(at, write);
+        if free {
+            plan.push(at, write);
         }
     }
-    waves.iter_mut().for_each(Wave::sort);
-    waves
+    plan.sort();
+    plan
 }
 
 fn touched(write: &Write) -> [Option<Touched<'_>>; 2] {
@@ -63,7 +60,7 @@ fn touched(write: &Write) -> [Option<Touched<'_>>; 2] {
     }
 }
 
-impl<'a> Wave<'a> {
+impl<'a> Plan<'a> {
     fn push(&mut self, at: usize, write: &'a Write) {
         match write {
             Write::Create(row) => self.creates.push((at, row)),
@@ -97,43 +94,42 @@ mod tests {
         Write::Delete(Delete { id: UserId::stored(id), expected: None })
     }
 
-    /// The places of each wave's messages: creates, updates, deletes.
-    fn plan(batch: &[Write]) -> Vec<[Vec<usize>; 3]> {
+    /// The places of those that run now: creates, updates, deletes.
+    fn places(batch: &[Write]) -> [Vec<usize>; 3] {
         fn places<T>(planned: &[Planned<'_, T>]) -> Vec<usize> {
             planned.iter().map(|(at, _)| *at).collect()
         }
-        let batch = Vec::from_iter(batch);
-        let waves = waves(&batch);
-        waves.iter().map(|wave| [places(&wave.creates), places(&wave.updates), places(&wave.deletes)]).collect()
+        let plan = plan(&Vec::from_iter(batch));
+        [places(&plan.creates), places(&plan.updates), places(&plan.deletes)]
     }
 
     #[test]
-    fn strangers_share_a_wave_in_the_order_of_their_keys() {
+    fn strangers_run_together_in_the_order_of_their_keys() {
         let batch =
             [create("b@x.co"), update(9, None), create("a@x.co"), delete(4), update(7, Some("c@x.co")), delete(3)];
-        assert_eq!(plan(&batch), [[vec![2, 0], vec![4, 1], vec![5, 3]]]);
+        assert_eq!(places(&batch), [vec![2, 0], vec![4, 1], vec![5, 3]]);
     }
 
     #[test]
-    fn messages_for_one_user_keep_their_order() {
+    fn of_the_messages_for_one_user_the_first_runs() {
         let batch = [update(1, None), update(1, None), delete(1), update(2, None)];
-        assert_eq!(plan(&batch), [[vec![], vec![0, 3], vec![]], [vec![], vec![1], vec![]], [vec![], vec![], vec![2]]]);
+        assert_eq!(places(&batch), [vec![], vec![0, 3], vec![]]);
     }
 
     #[test]
-    fn messages_for_one_address_keep_their_order_whatever_its_case() {
+    fn of_the_messages_for_one_address_the_first_runs_whatever_its_case() {
         let batch = [create("A@x.co"), create("a@X.co"), update(1, Some("a@x.co")), create("b@x.co")];
-        assert_eq!(plan(&batch), [[vec![0, 3], vec![], vec![]], [vec![1], vec![], vec![]], [vec![], vec![2], vec![]]]);
+        assert_eq!(places(&batch), [vec![0, 3], vec![], vec![]]);
     }
 
     #[test]
-    fn a_message_comes_after_all_it_touches() {
-        let batch = [create("a@x.co"), create("a@x.co"), update(1, None), update(1, Some("a@x.co")), delete(1)];
-        assert_eq!(plan(&batch).len(), 4);
+    fn nobody_overtakes_a_message_that_waits() {
+        let batch = [create("a@x.co"), update(1, Some("a@x.co")), delete(1), create("b@x.co")];
+        assert_eq!(places(&batch), [vec![0, 3], vec![], vec![]]);
     }
 
     #[test]
-    fn nothing_is_no_wave() {
-        assert!(plan(&[]).is_empty());
+    fn nothing_is_no_plan() {
+        assert!(places(&[]).iter().all(Vec::is_empty));
     }
 }
