@@ -26,16 +26,10 @@ pub(super) fn spawn<R: Request>(
     let work = move || {
         let (mut waiting, mut open) = (Vec::new(), true);
         while open || !waiting.is_empty() {
-            let batch;
-            (batch, open) = gather(waiting, &mail, max_batch);
+            let (batch, more) = gather(waiting, &mail, max_batch);
+            open &= more;
             let _lap = pace.begin();
             waiting = bounded(serve(&pool, batch), max_batch);
-        }
-        // Whoever comes too late hears so now, not at the deadline.
-        for mail in mail.try_iter() {
-            if let Mail::Message(message) = mail {
-                message.reply.send(Err(Error::Unavailable));
-            }
         }
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(work)

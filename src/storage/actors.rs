@@ -10,12 +10,15 @@ use super::keeper::Keeper;
 use super::lane::{Lane, Mail, Request};
 use super::pace::Pace;
 use super::pool::Pool;
+use crate::users::Error;
 
 /// The threads of all lanes.
 #[derive(Default)]
 pub(super) struct Actors {
     threads: Vec<JoinHandle<()>>,
     stops: Vec<Box<dyn FnOnce(Instant) + Send>>,
+    /// Empty the mailboxes.
+    refusals: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 impl Actors {
@@ -39,6 +42,7 @@ impl Actors {
                 let _ = mailbox.send_deadline(Mail::Stop, until);
             }));
         }
+        self.refusals.push(Box::new(move || refuse_all(&mail)));
         let deadline = settings.deadline;
         let max_wait = settings.max_wait.min(deadline);
         Ok(Lane { mailbox, pace, keeper: Arc::clone(keeper), deadline, max_wait })
@@ -50,12 +54,23 @@ impl Actors {
         for stop in self.stops {
             stop(until);
         }
-        while self.threads.iter().any(|thread| !thread.is_finished()) {
-            if Instant::now() >= until {
-                return false;
-            }
+        let finished = || self.threads.iter().all(JoinHandle::is_finished);
+        while !finished() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(5));
         }
-        true
+        let in_time = finished();
+        for refuse in self.refusals {
+            refuse();
+        }
+        in_time
+    }
+}
+
+/// Whoever comes too late hears so now, not at the deadline.
+fn refuse_all<R: Request>(mail: &Receiver<Mail<R>>) {
+    for mail in mail.try_iter() {
+        if let Mail::Message(message) = mail {
+            message.reply.send(Err(Error::Unavailable));
+        }
     }
 }
