@@ -128,9 +128,9 @@ impl Reader<'_> {
     fn storage(&mut self) -> Option<storage::Settings> {
         let url = self.database_url();
         let lookup_actors = self.count("DB_LOOKUP_ACTORS", "1", 64);
-        let page_actors = self.count("DB_PAGE_ACTORS", "1", 64);
+        let page_actors = self.count("DB_PAGE_ACTORS", "2", 64);
         // One for each actor, the writer and the keeper.
-        let connections = lookup_actors.unwrap_or(1) + page_actors.unwrap_or(1) + 2;
+        let connections = lookup_actors.unwrap_or(1) + page_actors.unwrap_or(2) + 2;
         let pool_size = self.count("DB_POOL_SIZE", &connections.to_string(), 1000);
         let mailbox = self.count("DB_MAILBOX", "1024", 1 << 20);
         let max_batch = self.count("DB_MAX_BATCH", "256", 10_000);
@@ -263,7 +263,7 @@ mod tests {
         let config = read(&[("SERVER_PORT", "")]).unwrap();
         assert_eq!((config.http.host.as_str(), config.http.port), ("127.0.0.1", 3000));
         assert_eq!(config.storage.url, DatabaseUrl::Sqlite("data/users.db".into()));
-        assert_eq!(config.storage.pool_size, 4);
+        assert_eq!(config.storage.pool_size, 5);
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment};
-use diesel::sql_types::{Array, BigInt, Nullable};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable};
 use diesel::sqlite::SqliteConnection;
 
 use super::row::UserRow;
 use super::schema::users;
-use super::update_users::{is_expected, why_not};
+use super::update_users::why_not;
 use super::write_together::Found;
 use crate::users::{Error, User, UserId, Version};
 
@@ -33,6 +33,14 @@ pub(super) fn delete_one(sqlite: &mut SqliteConnection, delete: &Delete) -> Quer
         Some(row) => Ok(Ok(row.into())),
         None => why_not(sqlite, delete.id).map(Err),
     }
+}
+
+/// Matches the expected version, or any when none is expected.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn is_expected(expected: Option<Version>) -> _ {
+    let any: bool = expected.is_none();
+    let version: i64 = expected.map_or(0, |version| version.0);
+    any.into_sql::<Bool>().or(users::version.eq(version))
 }
 
 /// SQL text, because Diesel has no `DELETE ... USING`. The values travel as one array a column, so that the statement stays

@@ -27,7 +27,10 @@ pub(super) struct UserRow {
     updated_at: Moment,
 }
 
-/// The SQL types of a [`UserRow`], in its order, where it may be missing.
+/// The SQL types of a [`UserRow`], in its order.
+pub(super) type UserColumns<DB> = diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<UserRow, DB>>;
+
+/// The same where a row may be missing.
 pub(super) type MaybeUserColumns = diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<Option<UserRow>, Pg>>;
 
 impl From<UserRow> for User {

@@ -2,12 +2,12 @@
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamp as SqlTimestamp};
-use diesel::sqlite::SqliteConnection;
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamp as SqlTimestamp};
+use diesel::sqlite::{Sqlite, SqliteConnection};
 
-use super::row::{Moment, UserRow};
+use super::row::{Moment, UserColumns, UserRow};
 use super::schema::users;
 use super::write_together::Found;
 use crate::users::{Changes, Error, Folded, Timestamp, User, UserId, Version};
@@ -60,19 +60,7 @@ pub(super) fn update_one(
     update: &Update,
     now: Timestamp,
 ) -> QueryResult<Result<User, Error>> {
-    let target = users::table.find(update.id.get()).filter(is_expected(update.expected));
-    let updated = diesel::update(target)
-        .set((
-            update.name().map(|name| users::name.eq(name)),
-            update.name_key.as_ref().map(|key| users::name_key.eq(key.as_str())),
-            update.email().map(|email| users::email.eq(email)),
-            update.email_key.as_ref().map(|key| users::email_key.eq(key.as_str())),
-            users::version.eq(users::version + 1),
-            users::updated_at.eq(Moment(now)),
-        ))
-        .returning(UserRow::as_returning())
-        .get_result::<UserRow>(sqlite)
-        .optional();
+    let updated = UpdateOne::new(update, now).get_result::<UserRow>(sqlite).optional();
     match updated {
         Ok(Some(row)) => Ok(Ok(row.into())),
         Ok(None) => why_not(sqlite, update.id).map(Err),
@@ -80,14 +68,6 @@ pub(super) fn update_one(
         Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Ok(Err(Error::EmailTaken)),
         Err(error) => Err(error),
     }
-}
-
-/// Matches the expected version, or any when none is expected.
-#[diesel::dsl::auto_type(no_type_alias)]
-pub(super) fn is_expected(expected: Option<Version>) -> _ {
-    let any: bool = expected.is_none();
-    let version: i64 = expected.map_or(0, number);
-    any.into_sql::<Bool>().or(users::version.eq(version))
 }
 
 const fn number(version: Version) -> i64 {
@@ -99,6 +79,61 @@ pub(super) fn why_not(sqlite: &mut SqliteConnection, id: UserId) -> QueryResult<
     let exists = diesel::select(diesel::dsl::exists(users::table.find(id.get()))).get_result(sqlite)?;
     Ok(if exists { Error::VersionMismatch } else { Error::NotFound })
 }
+
+/// SQL text, because Diesel never keeps an UPDATE prepared, and to prepare it takes longer than to run it. Only what
+/// changes is set: SQLite writes every index on a column that is.
+struct UpdateOne<'a> {
+    id: i64,
+    expected: Option<i64>,
+    changes: [(&'static str, Option<&'a str>); 4],
+    now: Moment,
+}
+
+impl<'a> UpdateOne<'a> {
+    fn new(update: &'a Update, now: Timestamp) -> Self {
+        let changes = [
+            (", name = ", update.name()),
+            (", name_key = ", update.name_key.as_ref().map(Folded::as_str)),
+            (", email = ", update.email()),
+            (", email_key = ", update.email_key.as_ref().map(Folded::as_str)),
+        ];
+        Self { id: update.id.get(), expected: update.expected.map(number), changes, now: Moment(now) }
+    }
+}
+
+impl QueryFragment<Sqlite> for UpdateOne<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("UPDATE users SET version = version + 1, updated_at = ");
+        out.push_bind_param::<SqlTimestamp, _>(&self.now)?;
+        for (column, value) in &self.changes {
+            if let Some(value) = value {
+                out.push_sql(column);
+                out.push_bind_param::<Text, _>(value)?;
+            }
+        }
+        out.push_sql(" WHERE id = ");
+        out.push_bind_param::<BigInt, _>(&self.id)?;
+        if let Some(version) = &self.expected {
+            out.push_sql(" AND version = ");
+            out.push_bind_param::<BigInt, _>(version)?;
+        }
+        out.push_sql(" RETURNING id, name, email, version, created_at, updated_at");
+        Ok(())
+    }
+}
+
+impl QueryId for UpdateOne<'_> {
+    type QueryId = ();
+
+    /// It is kept prepared under its text, of which there are eight.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for UpdateOne<'_> {
+    type SqlType = UserColumns<Sqlite>;
+}
+
+impl RunQueryDsl<SqliteConnection> for UpdateOne<'_> {}
 
 /// SQL text, because Diesel has no `UPDATE ... FROM`. The values travel as one array a column, so that the statement stays
 /// prepared whatever the number of rows.
