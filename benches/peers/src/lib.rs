@@ -1,13 +1,10 @@
-//! What the peers share: the wire types, the statements, where to listen and connect, and mimalloc. The service
-//! uses the system's allocator, which measured the same there; here that was not tried.
+//! What the peers share: the wire types, the statements, and where to listen and connect. All use the system's allocator,
+//! as the service does.
 #![forbid(unsafe_code)]
 
 use std::env;
 
 use serde::{Deserialize, Serialize};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Serialize)]
 pub struct User {
