@@ -5,11 +5,14 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::num::NonZeroU64;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand};
+use secrecy::ExposeSecret as _;
 
 use crate::config::Config;
-use crate::{healthcheck, seed, server, storage, telemetry};
+use crate::{auth, healthcheck, seed, server, storage, telemetry};
 
 /// Stores users and serves them over REST. Configured by environment variables; see the README.
 #[derive(Parser)]
@@ -31,6 +34,18 @@ enum Command {
         #[arg(long)]
         count: NonZeroU64,
     },
+    /// Print a token that the service takes, signed with its secret.
+    Token {
+        /// Who the token is for.
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+        subject: String,
+        /// What it is for: names between spaces, such as "users:read users:write".
+        #[arg(long)]
+        scope: String,
+        /// How long it is good for, such as 10m or 1h.
+        #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
+        ttl: Duration,
+    },
     /// Print the effective configuration without its secrets, or everything that is wrong with it.
     CheckConfig,
     /// Ask a service that runs here whether it is healthy; the exit code tells.
@@ -44,7 +59,9 @@ const BAD_CONFIGURATION: u8 = 2;
 #[must_use]
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    let config = match Config::from_environment() {
+    let command = arguments.command.unwrap_or(Command::Serve);
+    let needs_key = matches!(command, Command::Serve | Command::Token { .. } | Command::CheckConfig);
+    let config = match Config::from_environment(needs_key) {
         Ok(config) => config,
         Err(mistakes) => {
             for mistake in mistakes {
@@ -54,10 +71,11 @@ pub fn run() -> ExitCode {
         }
     };
     telemetry::start(&config.telemetry);
-    match arguments.command.unwrap_or(Command::Serve) {
+    match command {
         Command::Serve => exit_code(actix_web::rt::System::new().block_on(server::serve(config))),
         Command::Migrate => exit_code(migrate(&config)),
         Command::Seed { count } => exit_code(seed::seed(&config.storage, count)),
+        Command::Token { subject, scope, ttl } => exit_code(token(&config, &subject, &scope, ttl)),
         Command::Healthcheck => exit_code(healthcheck::healthcheck(&config.http)),
         Command::CheckConfig => {
             // A reader that has seen enough is no failure.
@@ -73,6 +91,11 @@ fn migrate(config: &Config) -> Result<(), storage::MigrateError> {
         println!("applied {name}");
     }
     println!("the schema is up to date");
+    Ok(())
+}
+
+fn token(config: &Config, subject: &str, scope: &str, ttl: Duration) -> Result<(), auth::IssueError> {
+    println!("{}", auth::issue(&config.auth, subject, scope, ttl)?.expose_secret());
     Ok(())
 }
 

@@ -4,17 +4,20 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::auth::KeySource;
 use crate::storage::DatabaseUrl;
 use crate::telemetry::{self, LogFormat};
-use crate::{http, storage};
+use crate::{auth, http, storage};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub http: http::Settings,
     pub storage: storage::Settings,
+    pub auth: auth::Settings,
     pub shutdown: ShutdownSettings,
     pub telemetry: telemetry::Settings,
     effective: Vec<(&'static str, String)>,
@@ -39,11 +42,12 @@ pub struct Mistake {
 }
 
 impl Config {
-    /// Reads the environment of the process; what it does not set, the file `.env` in the working directory may.
+    /// Reads the environment of the process; what it does not set, the file `.env` in the working directory may. Whether
+    /// there must be a key depends on what is to be done.
     ///
     /// # Errors
     /// Every mistake, not only the first.
-    pub fn from_environment() -> Result<Self, Vec<Mistake>> {
+    pub fn from_environment(needs_key: bool) -> Result<Self, Vec<Mistake>> {
         let mut mistakes = Vec::new();
         let file = env_file().unwrap_or_else(|mistake| {
             mistakes.push(mistake);
@@ -54,7 +58,7 @@ impl Config {
             Some(value) if !value.is_empty() => Some(value.to_string_lossy().into_owned()),
             _ => file.get(name).cloned(),
         };
-        let config = Self::read(lookup);
+        let config = Self::read(lookup, needs_key);
         if mistakes.is_empty() {
             return config;
         }
@@ -66,13 +70,17 @@ impl Config {
     ///
     /// # Errors
     /// Every mistake, not only the first.
-    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<Mistake>> {
+    pub fn read(lookup: impl Fn(&str) -> Option<String>, needs_key: bool) -> Result<Self, Vec<Mistake>> {
         let mut reader = Reader { lookup: &lookup, mistakes: Vec::new(), effective: Vec::new() };
-        let config = (reader.http(), reader.storage(), reader.shutdown(), reader.telemetry());
-        let (Some(http), Some(storage), Some(shutdown), Some(telemetry)) = config else {
+        let (http, storage, shutdown, telemetry) =
+            (reader.http(), reader.storage(), reader.shutdown(), reader.telemetry());
+        let auth = reader.auth(storage.as_ref().map(|storage| &storage.url), needs_key);
+        let (Some(http), Some(storage), Some(auth), Some(shutdown), Some(telemetry)) =
+            (http, storage, auth, shutdown, telemetry)
+        else {
             return Err(reader.mistakes);
         };
-        Ok(Self { http, storage, shutdown, telemetry, effective: reader.effective })
+        Ok(Self { http, storage, auth, shutdown, telemetry, effective: reader.effective })
     }
 }
 
@@ -95,6 +103,8 @@ impl fmt::Display for Config {
 
 /// Nothing here should take longer.
 const MAX_DURATION: Duration = Duration::from_hours(1);
+
+const JWT_SECRET: &str = "JWT_SECRET";
 
 struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
@@ -150,6 +160,40 @@ impl Reader<'_> {
             connect_timeout: connect_timeout?,
             auto_migrate: auto_migrate?,
         })
+    }
+
+    fn auth(&mut self, database: Option<&DatabaseUrl>, needs_key: bool) -> Option<auth::Settings> {
+        let key = self.key(database, needs_key);
+        let issuer = self.optional("JWT_ISSUER");
+        let audience = self.optional("JWT_AUDIENCE");
+        let leeway = self.delay("JWT_LEEWAY", "10s");
+        Some(auth::Settings { key: key?, issuer, audience, leeway: leeway? })
+    }
+
+    fn key(&mut self, database: Option<&DatabaseUrl>, needs_key: bool) -> Option<KeySource> {
+        let (secret, file) = (self.text(JWT_SECRET), self.optional("JWT_PUBLIC_KEY"));
+        match (secret, file) {
+            (Some(_), Some(_)) => {
+                self.mistake(JWT_SECRET, "***", "nothing beside JWT_PUBLIC_KEY: one of them is the key")
+            }
+            (Some(secret), None) if secret.len() < auth::MIN_SECRET => {
+                self.mistake(JWT_SECRET, "***", format!("at least {} bytes, best random ones", auth::MIN_SECRET))
+            }
+            (Some(secret), None) => {
+                self.effective.push((JWT_SECRET, "***".to_owned()));
+                Some(KeySource::Secret(secret.into()))
+            }
+            (None, Some(file)) => Some(KeySource::PublicKey(file.into())),
+            (None, None) => match database? {
+                DatabaseUrl::Sqlite(file) => Some(KeySource::LocalSecret(local_secret(file))),
+                DatabaseUrl::Postgres(_) if !needs_key => Some(KeySource::Unset),
+                DatabaseUrl::Postgres(_) => self.mistake(
+                    JWT_SECRET,
+                    "",
+                    format!("at least {} bytes; with PostgreSQL it or JWT_PUBLIC_KEY is needed", auth::MIN_SECRET),
+                ),
+            },
+        }
     }
 
     fn shutdown(&mut self) -> Option<ShutdownSettings> {
@@ -226,6 +270,17 @@ impl Reader<'_> {
         parsed
     }
 
+    fn optional(&mut self, name: &'static str) -> Option<String> {
+        let held = self.text(name)?;
+        self.effective.push((name, held.clone()));
+        Some(held)
+    }
+
+    fn mistake<T>(&mut self, name: &'static str, held: &str, takes: impl Into<Cow<'static, str>>) -> Option<T> {
+        self.mistakes.push(Mistake { name, held: held.to_owned(), takes: takes.into() });
+        None
+    }
+
     /// Two variables that are right by themselves may not go together.
     fn require(&mut self, holds: bool, name: &'static str, takes: &'static str) -> Option<()> {
         if !holds {
@@ -238,6 +293,13 @@ impl Reader<'_> {
     fn text(&self, name: &str) -> Option<String> {
         (self.lookup)(name).filter(|text| !text.is_empty())
     }
+}
+
+/// Beside the database, where it is as safe as the users are.
+fn local_secret(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".jwt-secret");
+    path.into()
 }
 
 fn host(text: &str) -> Option<String> {
@@ -255,7 +317,7 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, Vec<Mistake>> {
         let variables: HashMap<_, _> = variables.iter().copied().collect();
-        Config::read(|name| variables.get(name).map(ToString::to_string))
+        Config::read(|name| variables.get(name).map(ToString::to_string), true)
     }
 
     #[test]
@@ -277,9 +339,34 @@ mod tests {
     #[test]
     fn a_password_is_never_shown() {
         let secret = "s3cret";
-        let config = read(&[("DATABASE_URL", "postgres://ann:s3cret@db/users")]).unwrap();
+        let config =
+            read(&[("DATABASE_URL", "postgres://ann:s3cret@db/users"), ("JWT_SECRET", &secret.repeat(6))]).unwrap();
         assert!(!format!("{config}{config:?}").contains(secret));
         let mistakes = read(&[("DATABASE_URL", "mysql://ann:s3cret@db/users")]).unwrap_err();
         assert_eq!(mistakes.first().unwrap().held, "mysql://***");
+        let mistakes = read(&[("JWT_SECRET", secret)]).unwrap_err();
+        assert_eq!(mistakes.first().unwrap().held, "***");
+    }
+
+    #[test]
+    fn postgresql_needs_a_key() {
+        let postgres = ("DATABASE_URL", "postgres://db/users");
+        assert_eq!(read(&[postgres]).unwrap_err().first().unwrap().name, "JWT_SECRET");
+        assert!(read(&[postgres, ("JWT_PUBLIC_KEY", "key.pem")]).is_ok());
+        assert!(Config::read(|name| (name == postgres.0).then(|| postgres.1.to_owned()), false).is_ok());
+    }
+
+    #[test]
+    fn the_local_secret_lies_beside_the_database() {
+        let config = read(&[("DATABASE_URL", "sqlite:///var/lib/users.db")]).unwrap();
+        let KeySource::LocalSecret(path) = config.auth.key else { panic!("{:?}", config.auth) };
+        assert_eq!(path, Path::new("/var/lib/users.db.jwt-secret"));
+    }
+
+    #[test]
+    fn two_keys_are_one_too_many() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        let mistakes = read(&[("JWT_SECRET", secret), ("JWT_PUBLIC_KEY", "key.pem")]).unwrap_err();
+        assert_eq!(mistakes.first().unwrap().name, "JWT_SECRET");
     }
 }

@@ -5,10 +5,12 @@
 //! the three and you find the same words: `http/v1/create_user.rs`, `users/create_user.rs`, `storage/create_users.rs`.
 //!
 //! - [`cli`] picks the command, [`config`] reads the environment, [`server`] wires everything together and runs it.
+//! - [`auth`] tells by a request's token what its sender may do.
 //! - [`metrics`] and [`telemetry`] tell what it does.
 //!
 //! The binary is the product; the library exists so that benches and tests can reach its parts.
 
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod healthcheck;

@@ -1,6 +1,7 @@
 //! Binds, wires, runs and drains: the only file that knows every other.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use actix_web::dev::{Server as HttpServerHandle, ServerHandle};
@@ -8,6 +9,7 @@ use actix_web::{App, HttpServer, web};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use crate::auth::{KeyError, KeySource, Verifier};
 use crate::config::{Config, ShutdownSettings};
 use crate::http::{self, BodyLimits, Draining, Observe};
 use crate::metrics::Metrics;
@@ -20,6 +22,8 @@ pub enum ServeError {
     Bind { address: String, cause: io::Error },
     #[error(transparent)]
     Start(#[from] io::Error),
+    #[error(transparent)]
+    Key(#[from] KeyError),
     #[error("cannot register the metrics: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error("not everything had ended within SHUTDOWN_GRACE")]
@@ -34,8 +38,9 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let mut signals = Signals::new()?;
     let metrics = Metrics::new()?;
     let draining = Draining::default();
+    let verifier = Verifier::new(&config.auth)?;
     let (storage, running) = Storage::start(&config.storage)?;
-    let server = listen(&config, &storage, &metrics, &draining)?;
+    let server = listen(&config, &verifier, &storage, &metrics, &draining)?;
     let handle = server.handle();
     let mut serving = actix_web::rt::spawn(server);
 
@@ -53,13 +58,15 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
 }
 
 fn listen(
-    Config { http: settings, shutdown, .. }: &Config,
+    Config { http: settings, auth, shutdown, .. }: &Config,
+    verifier: &Verifier,
     storage: &Storage,
     metrics: &Metrics,
     draining: &Draining,
 ) -> Result<HttpServerHandle, ServeError> {
     let limits = BodyLimits { max_bytes: settings.max_body_bytes, timeout: settings.body_timeout };
-    let (storage, metrics, draining) = (storage.clone(), metrics.clone(), draining.clone());
+    let (verifier, storage) = (verifier.clone(), storage.clone());
+    let (metrics, draining) = (metrics.clone(), draining.clone());
     let application = move || {
         App::new()
             .wrap(Observe::new(&metrics, draining.clone()))
@@ -68,7 +75,7 @@ fn listen(
             .app_data(web::Data::new(draining.clone()))
             .app_data(web::PayloadConfig::new(limits.max_bytes))
             .app_data(limits)
-            .configure(|config| http::routes(config, &metrics))
+            .configure(|config| http::routes(config, &metrics, &verifier))
     };
     let server = HttpServer::new(application)
         .workers(settings.workers)
@@ -83,9 +90,21 @@ fn listen(
     let address = format!("{}:{}", settings.host, settings.port);
     let server = server.bind(&address).map_err(|cause| ServeError::Bind { address, cause })?;
     for address in server.addrs() {
-        log::info!("listening on http://{address}; try: curl -i http://{address}/api/v2/users");
+        log::info!("listening on http://{address}; {}", how_to_call(&auth.key, &address));
     }
     Ok(server.run())
+}
+
+/// A line to paste into a shell.
+fn how_to_call(key: &KeySource, address: &SocketAddr) -> String {
+    let token = match key {
+        KeySource::PublicKey(_) | KeySource::Unset => "$TOKEN".to_owned(),
+        KeySource::Secret(_) | KeySource::LocalSecret(_) => {
+            let program = std::env::args().next().unwrap_or_else(|| "user-service".to_owned());
+            format!("$({program} token --subject me --scope 'users:read users:write')")
+        }
+    };
+    format!(r#"try: curl -i http://{address}/api/v2/users -H "Authorization: Bearer {token}""#)
 }
 
 /// Ends what runs, in order: new requests, requests in flight, and the writes that they left in the mailboxes.

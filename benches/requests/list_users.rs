@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::walk::{next_page_token, walk};
-use crate::support::{Script, alike, scatter};
+use crate::support::{Script, alike, headers, scatter};
 
 /// Reads pages of 20 from everywhere in the list.
 pub(crate) fn list_users(server: SocketAddr, clients: usize) -> Vec<Script> {
@@ -12,7 +12,8 @@ pub(crate) fn list_users(server: SocketAddr, clients: usize) -> Vec<Script> {
         let at = usize::try_from(scatter(number)).expect("64 bits") % tokens.len();
         let token = tokens.get(at).expect("one of them");
         let path = format!("/api/v2/users?page_size=20&page_token={token}");
-        write!(out, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("memory");
+        let headers = headers();
+        write!(out, "GET {path} HTTP/1.1\r\n{headers}\r\n").expect("memory");
         200
     })
 }

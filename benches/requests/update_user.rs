@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::walk::walk;
-use crate::support::{Script, scatter};
+use crate::support::{Script, headers, scatter};
 
 /// A user as a client knows it.
 #[derive(Clone, Deserialize)]
@@ -29,9 +29,10 @@ fn rename(mut users: Vec<Known>) -> Script {
         let Known { id, email, version } = users.get_mut(at).expect("one of them");
         let body = format!(r#"{{"name":"Grace {number:08x}","email":"{email}"}}"#);
         let length = body.len();
+        let headers = headers();
         write!(
             out,
-            "PUT /api/v2/users/{id} HTTP/1.1\r\nHost: localhost\r\nIf-Match: \"{version}\"\r\n\
+            "PUT /api/v2/users/{id} HTTP/1.1\r\n{headers}If-Match: \"{version}\"\r\n\
              Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
         )
         .expect("memory");

@@ -39,7 +39,7 @@ impl Classic {
         let (started, handle) = channel();
         let serve = async move {
             let server = HttpServer::new(move || App::new().app_data(storage.clone()).configure(routes))
-                .workers(Config::read(|_| None).expect("defaults").http.workers)
+                .workers(Config::read(|_| None, false).expect("defaults").http.workers)
                 .disable_signals()
                 .listen(listener)?
                 .run();

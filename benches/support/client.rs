@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
+use super::token::headers;
 use super::work::Script;
 
 /// Clients with one request under way at a time, each on a keep-alive connection of its own, all on the thread that runs
@@ -97,7 +98,8 @@ pub(crate) struct Answer {
 
 /// The answer to a GET; an error when nobody answers.
 pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let headers = headers();
+    let request = format!("GET {path} HTTP/1.1\r\n{headers}\r\n");
     runtime().block_on(async {
         let mut connection = Connection::open(address).await?;
         let head = connection.ask(request.as_bytes()).await?;

@@ -8,6 +8,8 @@ use tempfile::TempDir;
 use url::Url;
 use uuid::Uuid;
 
+use super::token;
+
 #[derive(Clone, Copy)]
 pub(super) enum Db {
     Sqlite,
@@ -70,7 +72,7 @@ impl Database {
     /// The service's program, where it finds this database and nothing of the machine's own.
     pub(super) fn program(&self) -> Command {
         let mut program = Command::new(env!("CARGO_BIN_EXE_user-service"));
-        program.env_clear().env("DATABASE_URL", &self.url);
+        program.env_clear().env("DATABASE_URL", &self.url).env("JWT_SECRET", token::SECRET);
         program.current_dir(self.dir.path()).stdin(Stdio::null()).stdout(Stdio::null());
         program
     }

@@ -8,6 +8,7 @@ mod compare;
 mod database;
 mod service;
 mod table;
+mod token;
 mod trial;
 mod work;
 
@@ -15,4 +16,5 @@ pub(crate) use batch_size::vary_batch_size;
 pub(crate) use cases::settings;
 pub(crate) use client::get;
 pub(crate) use compare::compare;
+pub(crate) use token::headers;
 pub(crate) use work::{Script, USERS, Work, alike, scatter};

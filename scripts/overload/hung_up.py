@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from bearer import CREDENTIALS
 from bench import Bench
 from service import Service
 
@@ -108,12 +109,12 @@ def _crowd(
 
 def _create(name: str, number: int) -> str:
     body = f'{{"name":"{name}","email":"{name}{number}@example.com"}}'
-    head = "POST /api/v2/users HTTP/1.1\r\nHost: service\r\nContent-Type: application/json\r\n"
+    head = f"POST /api/v2/users HTTP/1.1\r\nHost: service\r\nAuthorization: {CREDENTIALS}\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n{body}"
 
 
 def _read(_name: str, number: int) -> str:
-    return f"GET /api/v2/users/{number} HTTP/1.1\r\nHost: service\r\n\r\n"
+    return f"GET /api/v2/users/{number} HTTP/1.1\r\nHost: service\r\nAuthorization: {CREDENTIALS}\r\n\r\n"
 
 
 def _is_good(client: socket.socket) -> bool:

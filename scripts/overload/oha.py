@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bearer import CREDENTIALS
 from children import Children
 from report import quantile
 
@@ -53,7 +54,7 @@ class Run:
         command += ["-c", str(connections), "--output-format", "json", "-o", "summary.json", "--db-url", "requests.db"]
         if rate is not None:
             command += ["-q", f"{rate:.2f}", "--latency-correction"]
-        command += ["-m", request.method, *request.options, "--rand-regex-url", f"http://{address}{request.path}"]
+        command += ["-H", f"Authorization: {CREDENTIALS}", "-m", request.method, *request.options, "--rand-regex-url", f"http://{address}{request.path}"]
         with open(folder / "log", "wb") as log:
             self.start = time.monotonic()
             self._process = children.start(command, cwd=str(folder), output=log)

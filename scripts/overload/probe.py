@@ -18,12 +18,14 @@ import sys
 import threading
 import time
 
+from bearer import CREDENTIALS
+
 TIMEOUT = 10.0
 
 
 def ask(connection: http.client.HTTPConnection, probe: dict[str, str]) -> tuple[int, bool]:
     try:
-        headers = {"Content-Type": probe["type"]} if "type" in probe else {}
+        headers = {"Authorization": CREDENTIALS, **({"Content-Type": probe["type"]} if "type" in probe else {})}
         connection.request(probe.get("method", "GET"), probe["path"], probe.get("body"), headers)
         response = connection.getresponse()
         response.read()

@@ -1,8 +1,11 @@
 //! Everything that can go wrong with a request, whichever version of the API it was for.
 
+use std::borrow::Cow;
+
 use actix_web::ResponseError;
 use actix_web::http::StatusCode;
 
+use crate::auth::Denied;
 use crate::users;
 
 /// Why a request failed. The texts are for the client.
@@ -18,6 +21,10 @@ pub(super) enum Failure {
     InvalidQuery { parameter: String, detail: &'static str },
     #[error("header {name}: {detail}")]
     InvalidHeader { name: &'static str, detail: &'static str },
+    #[error("this needs exactly one header Authorization: Bearer, with a token")]
+    NoToken,
+    #[error(transparent)]
+    Denied(#[from] Denied),
     #[error("there is nothing at this path")]
     RouteNotFound,
     #[error("this path answers {allow}")]
@@ -40,6 +47,9 @@ impl Failure {
             Self::InvalidId(_) => (StatusCode::BAD_REQUEST, "invalid_id"),
             Self::InvalidQuery { .. } => (StatusCode::BAD_REQUEST, "invalid_query"),
             Self::InvalidHeader { .. } => (StatusCode::BAD_REQUEST, "invalid_header"),
+            Self::NoToken => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Denied(Denied::Scope(_)) => (StatusCode::FORBIDDEN, "insufficient_scope"),
+            Self::Denied(_) => (StatusCode::UNAUTHORIZED, "invalid_token"),
             Self::RouteNotFound => (StatusCode::NOT_FOUND, "route_not_found"),
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
@@ -62,13 +72,15 @@ impl Failure {
     }
 
     /// The header that this failure's status owes the client.
-    pub(super) fn header(&self) -> Option<(&'static str, &str)> {
+    pub(super) fn header(&self) -> Option<(&'static str, Cow<'_, str>)> {
         match self {
-            Self::MethodNotAllowed { allow } => Some(("allow", allow)),
-            Self::EncodedBody => Some(("accept-encoding", "identity")),
-            Self::UnsupportedMediaType { accepted, header } => Some((header, accepted)),
+            Self::NoToken => Some(("www-authenticate", REALM.into())),
+            Self::Denied(denied) => Some(("www-authenticate", challenge(*denied).into())),
+            Self::MethodNotAllowed { allow } => Some(("allow", allow.into())),
+            Self::EncodedBody => Some(("accept-encoding", "identity".into())),
+            Self::UnsupportedMediaType { accepted, header } => Some((header, (*accepted).into())),
             // Seconds: a batch takes milliseconds, so that there is room again at once; this keeps a crowd from pressing.
-            Self::User(users::Error::Overloaded | users::Error::Unavailable) => Some(("retry-after", "1")),
+            Self::User(users::Error::Overloaded | users::Error::Unavailable) => Some(("retry-after", "1".into())),
             _ => None,
         }
     }
@@ -76,6 +88,16 @@ impl Failure {
     /// The fields that are wrong.
     pub(super) fn fields(&self) -> &[users::FieldError] {
         if let Self::User(users::Error::Invalid(fields)) = self { fields } else { &[] }
+    }
+}
+
+/// What the client must come with. Whoever brought nothing is not told of an error (RFC 6750, 3.1).
+const REALM: &str = r#"Bearer realm="user-service""#;
+
+fn challenge(denied: Denied) -> String {
+    match denied {
+        Denied::Scope(scope) => format!(r#"{REALM}, error="insufficient_scope", scope="{}""#, scope.as_str()),
+        denied => format!(r#"{REALM}, error="invalid_token", error_description="{denied}""#),
     }
 }
 

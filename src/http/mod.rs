@@ -3,6 +3,7 @@
 //! Handlers turn a request into the words of a use case in [`crate::users`], and its result into a response. Whatever goes
 //! wrong is a [`failure::Failure`], which knows no version; how it looks is decided in one place, [`observe`].
 
+mod authorize;
 mod body;
 mod docs;
 mod failure;

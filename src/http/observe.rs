@@ -97,7 +97,7 @@ fn render(failure: &Failure, request: &HttpRequest) -> HttpResponse {
     let is_v1 = request.path().starts_with("/api/v1/");
     let mut response = if is_v1 { v1::error_response(failure) } else { problem::response(failure, request) };
     if let Some((name, value)) = failure.header()
-        && let Ok(value) = HeaderValue::from_str(value)
+        && let Ok(value) = HeaderValue::from_str(&value)
     {
         response.headers_mut().insert(HeaderName::from_static(name), value);
     }

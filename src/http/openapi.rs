@@ -2,6 +2,7 @@
 
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{OpenApi as Document, RefOr};
 use utoipa::{Modify, OpenApi};
 
@@ -15,7 +16,7 @@ use super::{docs, health, v1, v2};
         v2::list_users, v2::create_user, v2::get_user, v2::update_user, v2::patch_user, v2::delete_user,
         health::health, health::ready, health::metrics, docs::openapi_json, docs::to_swagger_ui, docs::swagger_ui,
     ),
-    modifiers(&Aliases, &RequestIds),
+    modifiers(&Aliases, &RequestIds, &Tokens),
 )]
 struct Api;
 
@@ -55,6 +56,22 @@ impl Modify for RequestIds {
                     response.headers.insert("X-Request-Id".to_owned(), id.build().into());
                 }
             }
+        }
+    }
+}
+
+/// What every route under `/api` needs; said once here instead of in each handler.
+struct Tokens;
+
+impl Modify for Tokens {
+    fn modify(&self, openapi: &mut Document) {
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
+        let description = "Its `scope` must name `users:read` to read, and `users:write` for everything else.";
+        let bearer = SecurityScheme::Http(bearer.description(Some(description)).build());
+        openapi.components.get_or_insert_default().add_security_scheme("bearer", bearer);
+        let guarded = openapi.paths.paths.iter_mut().filter(|(path, _)| path.starts_with("/api/"));
+        for operation in guarded.flat_map(|(_, item)| operations(item)) {
+            operation.security = Some(vec![SecurityRequirement::new("bearer", [""; 0])]);
         }
     }
 }

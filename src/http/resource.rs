@@ -1,9 +1,10 @@
-//! One line of the route table: a path, and a handler for each method.
+//! One line of the route table: a path, who may use it, and a handler for each method.
 
 use actix_web::guard;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
+use super::authorize::Access;
 use super::failure::Failure;
 
 /// A handler, and the methods that it answers.
@@ -26,6 +27,7 @@ pub(super) struct Entry {
     /// Each method, with the status of its success.
     pub(super) successes: Vec<(Method, StatusCode)>,
     pub(super) resource: Resource,
+    pub(super) access: Access,
 }
 
 /// Answers GET and, without the body, HEAD (RFC 9110, 9.3.2).
@@ -59,7 +61,7 @@ fn endpoint<A: FromRequest + 'static>(
 }
 
 /// Puts the endpoints on a path; any other method is answered with 405 and the ones there are (RFC 9110, 15.5.6).
-pub(super) fn resource<const N: usize>(pattern: &'static str, endpoints: [Endpoint; N]) -> Entry {
+pub(super) fn resource<const N: usize>(pattern: &'static str, access: Access, endpoints: [Endpoint; N]) -> Entry {
     let methods = Vec::from_iter(endpoints.iter().flat_map(|endpoint| endpoint.methods));
     let allow = methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ");
     let refuse = move || {
@@ -72,5 +74,5 @@ pub(super) fn resource<const N: usize>(pattern: &'static str, endpoints: [Endpoi
         (listed, resource.route(endpoint.route))
     };
     let (successes, resource) = endpoints.into_iter().fold((Vec::new(), resource), add);
-    Entry { pattern, successes, resource }
+    Entry { pattern, successes, resource, access }
 }

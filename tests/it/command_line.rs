@@ -7,7 +7,7 @@ use reqwest::Client;
 use rstest::rstest;
 use tempfile::TempDir;
 
-use crate::support::{Answered, App, Db, Program, Server, user};
+use crate::support::{Answered, App, Db, Program, Server, TOKEN, user};
 
 const COMMANDS: [&str; 5] = ["serve", "migrate", "seed", "check-config", "healthcheck"];
 
@@ -105,7 +105,13 @@ async fn every_interface_can_be_served() {
     server.ready().await;
     let client = Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().expect("a client");
     let users = format!("http://127.0.0.1:{}/api/v1/users", server.port());
-    let created = client.post(users).json(&user("John", "john@example.com")).send().await.expect("an answer");
+    let created = client
+        .post(users)
+        .bearer_auth(&*TOKEN)
+        .json(&user("John", "john@example.com"))
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(created.status(), 201);
 }
 

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::support::{Answered, Program, Server, until};
 
 /// Every variable with a value that it does not take.
-const MISTAKES: [(&str, &str); 22] = [
+const MISTAKES: [(&str, &str); 23] = [
     ("DATABASE_URL", "mysql://root@db/users"),
     ("SERVER_HOST", "no host"),
     ("SERVER_PORT", "70000"),
@@ -31,6 +31,7 @@ const MISTAKES: [(&str, &str); 22] = [
     ("HEAD_TIMEOUT", "2 parsecs"),
     ("BODY_TIMEOUT", "quickly"),
     ("KEEP_ALIVE", "always"),
+    ("JWT_LEEWAY", "a bit"),
     ("SHUTDOWN_DELAY", "1.s"),
     ("SHUTDOWN_GRACE", "enough"),
 ];
@@ -41,7 +42,7 @@ fn shown(value: &str) -> &str {
 }
 
 fn check_config(dir: &TempDir) -> Program {
-    Program::new(dir.path()).args(["check-config"])
+    Program::new(dir.path()).args(["check-config"]).with_a_key()
 }
 
 #[rstest]

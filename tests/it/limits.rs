@@ -6,7 +6,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Body, Method, RequestBuilder};
 use rstest::rstest;
 
-use crate::support::{Answered, App, Db, Raw, user};
+use crate::support::{Answered, App, Db, Raw, TOKEN, user};
 
 const LIMIT: usize = 64 * 1024;
 const ROUTES: [(&str, &str); 5] = [
@@ -71,7 +71,9 @@ async fn a_length_that_is_not_announced_is_counted(#[values(Db::Sqlite, Db::Post
     for path in ["/api/v1/users", "/api/v2/users"] {
         let mut raw = Raw::connect(app.address());
         raw.write(&format!(
-            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Transfer-Encoding: chunked\r\n\r\n",
+            *TOKEN
         ));
         raw.write(&format!("{:x}\r\n{}\r\n0\r\n\r\n", LIMIT + 1, body_of(LIMIT + 1)));
         let head = raw.read_head();

@@ -12,6 +12,9 @@
 )]
 #![allow(unreachable_pub, reason = "nobody is outside of a test crate: `pub` says what a module offers the others")]
 
+mod auth;
+mod auth_keys;
+mod auth_tokens;
 mod bad_body;
 mod bad_fields;
 mod bad_request;

@@ -50,9 +50,12 @@ impl Call {
         Self { body: body.to_owned(), ..self.clone() }
     }
 
-    pub async fn send(&self, app: &App) -> Answer {
+    pub async fn send(&self, app: &App, token: Option<&str>) -> Answer {
         let method: Method = self.method.parse().expect("a method");
-        let mut request = app.request(method, &self.path);
+        let mut request = app.anonymous(method, &self.path);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
         if let Some((name, value)) = self.header {
             request = request.header(name, value);
         }

@@ -6,13 +6,14 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::openapi_calls::calls;
-use crate::support::{Answer, Answered, App, Db, Spec, user};
+use crate::support::{Answer, Answered, App, Db, Spec, TOKEN, claims, token, user};
 
 /// What only a fault or a slow client brings about; other tests do.
 const RARE: [u16; 5] = [408, 429, 500, 503, 504];
 
 /// Headers that a client can use, and so has to be told of.
-const USEFUL: [&str; 7] = ["accept-patch", "allow", "etag", "link", "location", "retry-after", "x-request-id"];
+const USEFUL: [&str; 8] =
+    ["accept-patch", "allow", "etag", "link", "location", "retry-after", "www-authenticate", "x-request-id"];
 
 fn body_fault(spec: &Spec, response: &Value, answer: &Answer) -> Option<String> {
     let content = response["content"].as_object();
@@ -61,8 +62,12 @@ async fn answers_and_document_agree(#[values(Db::Sqlite, Db::Postgres)] db: Db) 
     app.create("Jane", "jane@example.com").await;
     let spec = Spec(app.get("/openapi.json").answer().await.body(200));
     let (mut faults, mut answered) = (Vec::new(), BTreeSet::new());
-    for call in calls().iter().filter(|call| spec.operation(call.method, call.route).is_some()) {
-        let answer = call.send(&app).await;
+    let (scopeless, calls) = (token(&claims("")), calls());
+    let described = || calls.iter().filter(|call| spec.operation(call.method, call.route).is_some());
+    // First those that must not get in, and so change nothing.
+    let refused = described().flat_map(|call| [(call, None), (call, Some(&*scopeless))]);
+    for (call, token) in refused.chain(described().map(|call| (call, Some(&**TOKEN)))) {
+        let answer = call.send(&app, token).await;
         let at = format!("{} {} with {:.40} is {}", call.method, call.path, call.body, answer.status);
         answered.insert((call.method.to_owned(), call.route.to_owned(), answer.status));
         match spec.response(call.method, call.route, answer.status) {

@@ -32,6 +32,12 @@ pub(in crate::http) enum Failures {
     /// Something in the request is malformed or invalid.
     #[response(status = BAD_REQUEST)]
     BadRequest(#[to_schema] ErrorBody),
+    /// No token, or one that does not do.
+    #[response(status = UNAUTHORIZED, headers(("WWW-Authenticate" = String, description = "What is needed (RFC 6750).")))]
+    Unauthorized(#[to_schema] ErrorBody),
+    /// The token lacks the scope for this.
+    #[response(status = FORBIDDEN, headers(("WWW-Authenticate" = String, description = "What is needed (RFC 6750).")))]
+    Forbidden(#[to_schema] ErrorBody),
     /// A fault of the service; nothing was changed.
     #[response(status = INTERNAL_SERVER_ERROR)]
     Internal(#[to_schema] ErrorBody),

@@ -11,6 +11,14 @@ pub(super) enum Failures {
     /// Something in the request is malformed.
     #[response(status = BAD_REQUEST, content_type = "application/problem+json")]
     BadRequest(#[to_schema] Problem),
+    /// No token, or one that does not do.
+    #[response(status = UNAUTHORIZED, content_type = "application/problem+json",
+        headers(("WWW-Authenticate" = String, description = "What is needed (RFC 6750).")))]
+    Unauthorized(#[to_schema] Problem),
+    /// The token lacks the scope for this.
+    #[response(status = FORBIDDEN, content_type = "application/problem+json",
+        headers(("WWW-Authenticate" = String, description = "What is needed (RFC 6750).")))]
+    Forbidden(#[to_schema] Problem),
     /// A fault of the service; nothing was changed.
     #[response(status = INTERNAL_SERVER_ERROR, content_type = "application/problem+json")]
     Internal(#[to_schema] Problem),

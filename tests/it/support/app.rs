@@ -26,8 +26,12 @@ impl App {
 
     /// Another process on the same database, with the default configuration.
     pub async fn restart(&mut self) {
+        self.restart_with(&[]).await;
+    }
+
+    pub async fn restart_with(&mut self, vars: &[(&str, &str)]) {
         self.server.kill();
-        self.server = Server::listening(self.database.program());
+        self.server = Server::listening(self.database.program().envs(vars));
         self.server.ready().await;
     }
 }

@@ -12,6 +12,7 @@ mod raw;
 mod schema_facts;
 mod server;
 mod signal;
+mod token;
 mod until;
 
 pub use answer::{Answer, Answered};
@@ -25,4 +26,5 @@ pub use program::{Output, Program};
 pub use raw::Raw;
 pub use schema_facts::SchemaFacts;
 pub use server::{Server, email, query_string, user};
+pub use token::{SECRET, TOKEN, claims, now, signed, token};
 pub use until::until;

@@ -2,6 +2,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::token::SECRET;
+
 /// The real program, in a folder and an environment that hold nothing of the machine's own.
 pub struct Program(Command);
 
@@ -26,6 +28,12 @@ impl Program {
     pub fn envs(mut self, vars: &[(&str, &str)]) -> Self {
         self.0.envs(vars.iter().copied());
         self
+    }
+
+    /// Has it check tokens with the tests' secret, unless the test has said anything about that.
+    pub fn with_a_key(self) -> Self {
+        let is_said = self.0.get_envs().any(|(name, _)| name.to_string_lossy().starts_with("JWT_"));
+        if is_said { self } else { self.env("JWT_SECRET", SECRET) }
     }
 
     /// For a program that goes on running.

@@ -2,6 +2,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use super::token::TOKEN;
+
 /// A connection that says exactly what the test writes, when it writes it.
 pub struct Raw(TcpStream);
 
@@ -16,7 +18,9 @@ impl Raw {
     pub fn begin_post(address: &str, path: &str, length: usize) -> Self {
         let mut raw = Self::connect(address);
         raw.write(&format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n",
+            *TOKEN
         ));
         raw
     }

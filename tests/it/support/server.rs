@@ -13,6 +13,7 @@ use url::form_urlencoded;
 
 use super::answer::Answered;
 use super::program::Program;
+use super::token::TOKEN;
 use super::{signal, until};
 
 const START: Duration = Duration::from_secs(20);
@@ -28,7 +29,7 @@ pub struct Server {
 impl Server {
     /// Returns as soon as it listens, whether ready or not.
     pub fn listening(program: Program) -> Self {
-        let mut command = program.env("SERVER_PORT", "0").into_command();
+        let mut command = program.env("SERVER_PORT", "0").with_a_key().into_command();
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let log = Arc::new(Mutex::new(Vec::new()));
         let (found, address) = channel();
@@ -64,6 +65,11 @@ impl Server {
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, path).bearer_auth(&*TOKEN)
+    }
+
+    /// A request without a token.
+    pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("http://{}{path}", self.address))
     }
 

@@ -1,0 +1,23 @@
+use super::scope::Scope;
+
+/// Why a token does not do. The texts are for the client; none says more than it knew, or could find out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    #[error("the token is malformed")]
+    Malformed,
+    #[error("the token is not signed with the key of this service")]
+    Signature,
+    #[error("the token has expired")]
+    Expired,
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    #[error("the token is from another issuer")]
+    Issuer,
+    #[error("the token is for another audience")]
+    Audience,
+    #[error("the token lacks a claim that it must have")]
+    MissingClaim,
+    /// The caller is known, and may not do this.
+    #[error("the token lacks the scope {}", .0.as_str())]
+    Scope(Scope),
+}

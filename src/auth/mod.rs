@@ -1,0 +1,45 @@
+//! Who may do what: a bearer token (JWT, RFC 7519) stands for a caller with scopes. Knows no HTTP.
+
+mod denied;
+mod issue;
+mod local_secret;
+mod scope;
+mod verifier;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+pub use denied::Denied;
+pub use issue::{IssueError, issue};
+pub use scope::Scope;
+pub use verifier::{KeyError, Verifier};
+
+/// How tokens are checked; every value is documented where it is configured.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub key: KeySource,
+    /// Who must have issued a token, if that matters.
+    pub issuer: Option<String>,
+    /// For whom a token must be, if that matters.
+    pub audience: Option<String>,
+    /// By how much the clocks of issuer and service may differ.
+    pub leeway: Duration,
+}
+
+/// Where the key is that tokens are checked with. It also decides the algorithm; a token has no say in that.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// HS256, with the bytes of this text.
+    Secret(SecretString),
+    /// HS256, with a secret in this file, which is made when it is missing.
+    LocalSecret(PathBuf),
+    /// RS256, ES256 or `EdDSA`, by the kind of the public key in this PEM file.
+    PublicKey(PathBuf),
+    /// Nowhere: enough for commands that neither check nor issue tokens.
+    Unset,
+}
+
+/// The fewest bytes that a secret may have: as many as HS256's hash (RFC 7518, 3.2).
+pub const MIN_SECRET: usize = 32;

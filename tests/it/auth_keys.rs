@@ -1,0 +1,170 @@
+//! Where the key comes from, and what it decides.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use reqwest::Method;
+use rstest::rstest;
+use tempfile::TempDir;
+
+use crate::support::{Answered, App, Db, Program, SECRET, Server, claims, signed};
+
+const READ: &str = "users:read";
+/// Nobody set this: the program is to find a key of its own.
+const NO_KEY: (&str, &str) = ("JWT_SECRET", "");
+
+fn key_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/keys").join(name)
+}
+
+fn key(name: &str) -> Vec<u8> {
+    fs::read(key_file(name)).unwrap()
+}
+
+async fn status_with(server: &Server, token: &str) -> u16 {
+    server.anonymous(Method::GET, "/api/v2/users").bearer_auth(token).answer().await.status
+}
+
+fn signing_key(algorithm: Algorithm, pem: &[u8]) -> EncodingKey {
+    match algorithm {
+        Algorithm::RS256 => EncodingKey::from_rsa_pem(pem),
+        Algorithm::ES256 => EncodingKey::from_ec_pem(pem),
+        _ => EncodingKey::from_ed_pem(pem),
+    }
+    .unwrap()
+}
+
+#[rstest]
+#[case(Algorithm::RS256, "rsa")]
+#[case(Algorithm::ES256, "ec")]
+#[case(Algorithm::EdDSA, "ed")]
+#[tokio::test]
+async fn a_public_key_decides_the_algorithm(#[case] algorithm: Algorithm, #[case] name: &str) {
+    let public = format!("{name}.pub.pem");
+    let app = App::start_with(Db::Sqlite, &[("JWT_PUBLIC_KEY", key_file(&public).to_str().unwrap())]).await;
+    let private = signing_key(algorithm, &key(&format!("{name}.pem")));
+    assert_eq!(status_with(&app, &signed(&Header::new(algorithm), &claims(READ), &private)).await, 200);
+    // The public key as if it were a shared secret: everybody has it.
+    for secret in [key(&public), key(&public).trim_ascii_end().to_vec()] {
+        for hash in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
+            let forged = signed(&Header::new(hash), &claims(READ), &EncodingKey::from_secret(&secret));
+            assert_eq!(status_with(&app, &forged).await, 401, "{hash:?}");
+        }
+    }
+    let other = signing_key(Algorithm::RS256, &key("other.pem"));
+    assert_eq!(status_with(&app, &signed(&Header::new(Algorithm::RS256), &claims(READ), &other)).await, 401);
+    if algorithm == Algorithm::RS256 {
+        for unwanted in [Algorithm::RS384, Algorithm::RS512, Algorithm::PS256] {
+            assert_eq!(status_with(&app, &signed(&Header::new(unwanted), &claims(READ), &private)).await, 401);
+        }
+    }
+}
+
+#[rstest]
+#[case("missing.pem")]
+#[case("README.md")]
+#[case("rsa.pem")]
+#[tokio::test]
+async fn what_holds_no_public_key_is_named(#[case] name: &str) {
+    let dir = TempDir::new().unwrap();
+    let file = key_file(name);
+    let output = Program::new(dir.path()).env("JWT_PUBLIC_KEY", file.to_str().unwrap()).run().exited(1);
+    assert!(output.line_about("JWT_PUBLIC_KEY").contains(name), "{output:?}");
+}
+
+#[tokio::test]
+async fn sqlite_brings_its_own_secret() {
+    let mut app = App::start_with(Db::Sqlite, &[NO_KEY]).await;
+    let print = |scope: &str| {
+        let args = ["token", "--subject", "tests", "--scope", scope, "--ttl", "10m"];
+        let output = app.database.program().args(args).run().succeeded();
+        assert_eq!(output.stderr, "");
+        assert_eq!(output.stdout.lines().count(), 1, "{output:?}");
+        output.stdout.trim().to_owned()
+    };
+    let (reader, writer) = (print("users:read"), print("users:write"));
+    assert_eq!(status_with(&app, &reader).await, 200);
+    assert_eq!(status_with(&app, &writer).await, 403);
+    assert_eq!(status_with(&app, &crate::support::TOKEN).await, 401, "signed with another secret");
+
+    let file = app.database.dir().join("users.db.jwt-secret");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let secret = fs::read_to_string(&file).unwrap();
+    assert!(secret.trim().len() >= 32 && !app.log().contains(secret.trim()));
+    app.restart_with(&[NO_KEY]).await;
+    assert_eq!(status_with(&app, &reader).await, 200, "the secret stays");
+}
+
+#[tokio::test]
+async fn a_secret_that_others_can_read_is_refused() {
+    let database = Db::Sqlite.fresh();
+    let file = database.dir().join("users.db.jwt-secret");
+    fs::write(&file, "0123456789abcdef0123456789abcdef").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let output = database.program().run().exited(1);
+    assert!(output.line_about("jwt-secret").contains("chmod 600"), "{output:?}");
+}
+
+#[test]
+fn postgresql_needs_a_key_to_serve_only() {
+    let database = Db::Postgres.fresh();
+    for command in [&["serve"][..], &["check-config"], &["token", "--subject", "x", "--scope", "users:read"]] {
+        let output = database.program().args(command).run().exited(2);
+        assert!(output.line_about("JWT_SECRET").contains("JWT_PUBLIC_KEY"), "{output:?}");
+    }
+    database.program().args(["migrate"]).run().succeeded();
+    database.program().args(["seed", "--count", "1"]).run().succeeded();
+}
+
+#[rstest]
+#[case("short")]
+#[case("0123456789abcdef0123456789abcde")]
+fn a_short_secret_is_refused_and_not_shown(#[case] secret: &str) {
+    let dir = TempDir::new().unwrap();
+    let output = Program::new(dir.path()).env("JWT_SECRET", secret).run().exited(2);
+    assert!(output.line_about("JWT_SECRET").contains("32 bytes"), "{output:?}");
+    assert!(!output.stderr.contains(secret), "{output:?}");
+}
+
+#[test]
+fn check_config_masks_the_secret() {
+    let dir = TempDir::new().unwrap();
+    let issuer = [("JWT_SECRET", SECRET), ("JWT_ISSUER", "me"), ("JWT_AUDIENCE", "users")];
+    let output = Program::new(dir.path()).args(["check-config"]).envs(&issuer).run().succeeded();
+    for line in ["JWT_SECRET=***", "JWT_ISSUER=me", "JWT_AUDIENCE=users"] {
+        assert!(output.stdout.lines().any(|printed| printed == line), "{output:?}");
+    }
+    assert!(!output.stdout.contains(SECRET));
+}
+
+#[tokio::test]
+async fn a_printed_token_fits_the_configuration() {
+    let issuer = [("JWT_SECRET", SECRET), ("JWT_ISSUER", "me"), ("JWT_AUDIENCE", "users")];
+    let app = App::start_with(Db::Sqlite, &issuer).await;
+    let args = ["token", "--subject", "tests", "--scope", READ];
+    let output = app.database.program().args(args).envs(&issuer).run().succeeded();
+    assert_eq!(status_with(&app, output.stdout.trim()).await, 200);
+}
+
+#[rstest]
+#[case(&["token"])]
+#[case(&["token", "--subject", "x"])]
+#[case(&["token", "--subject", "", "--scope", "users:read"])]
+#[case(&["token", "--subject", "x", "--scope", "users:read", "--ttl", "soon"])]
+fn a_token_is_asked_for_in_full(#[case] args: &[&str]) {
+    let dir = TempDir::new().unwrap();
+    let output = Program::new(dir.path()).args(args).run().exited(2);
+    assert_eq!(output.stdout, "");
+}
+
+#[test]
+fn a_public_key_signs_nothing() {
+    let dir = TempDir::new().unwrap();
+    let file = key_file("rsa.pub.pem");
+    let args = ["token", "--subject", "x", "--scope", READ];
+    let output = Program::new(dir.path()).args(args).env("JWT_PUBLIC_KEY", file.to_str().unwrap()).run().exited(1);
+    assert!(output.line_about("JWT_PUBLIC_KEY").contains("private key"), "{output:?}");
+    assert_eq!(output.stdout, "");
+}
