@@ -50,12 +50,13 @@ struct Verified {
     expires: u64,
 }
 
-#[derive(Deserialize)]
+/// A claim that is missing is found by the [`validation`].
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Claims {
     /// RFC 7519 allows fractions of a second.
     exp: f64,
     sub: String,
-    #[serde(default)]
     scope: String,
 }
 

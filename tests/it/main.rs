@@ -41,6 +41,7 @@ mod problem;
 mod replicas;
 mod request_id;
 mod schema;
+mod secrets;
 mod seed;
 mod shutdown;
 mod support;

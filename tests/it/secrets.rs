@@ -1,0 +1,47 @@
+//! Canaries: what is secret or personal turns up in no log, no metric and no error.
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use reqwest::Method;
+use rstest::rstest;
+use serde_json::json;
+
+use crate::support::{Answered, App, Db, claims, signed, user};
+
+const SECRET: &str = "canary-secret-0123456789abcdef0123456789";
+const EMAIL: &str = "canary-email@example.com";
+const NAME: &str = "Canary Name";
+
+#[rstest]
+#[tokio::test]
+async fn nothing_gives_a_secret_or_a_person_away(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start_with(db, &[("JWT_SECRET", SECRET), ("LOG_LEVEL", "trace")]).await;
+    let header = Header::new(Algorithm::HS256);
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    let good = signed(&header, &claims("users:read users:write"), &key);
+    let weak = signed(&header, &claims(""), &key);
+    let forged = signed(&header, &claims("users:read"), &EncodingKey::from_secret(EMAIL.as_bytes()));
+    let mut errors = Vec::new();
+    for token in [&good, &good, &weak, &forged] {
+        let send = |method, path: &str| app.anonymous(method, path).bearer_auth(token);
+        let requests = [
+            send(Method::POST, "/api/v2/users").json(&user(NAME, EMAIL)),
+            send(Method::POST, "/api/v1/users").json(&user(NAME, "canary-email@")),
+            send(Method::PATCH, "/api/v2/users/1").json(&json!({ "email": EMAIL })),
+            send(Method::GET, "/api/v2/users/999"),
+        ];
+        for request in requests {
+            let answer = request.answer().await;
+            if answer.status >= 400 {
+                errors.push(answer.text);
+            }
+        }
+    }
+    let metrics = app.get("/metrics").answer().await.text;
+    let (errors, log) = (errors.join("\n"), app.log());
+    assert!(!errors.is_empty() && log.contains("listening") && metrics.contains("http_requests_total"));
+    for secret in [SECRET, &good, &weak, &forged, EMAIL, NAME] {
+        for (place, text) in [("an error", &errors), ("the log", &log), ("the metrics", &metrics)] {
+            assert!(!text.contains(secret), "{secret} in {place}: {text}");
+        }
+    }
+}
