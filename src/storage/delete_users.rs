@@ -1,9 +1,7 @@
 //! Deletes users, each if its version is the expected one.
 
-use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment};
-use diesel::sql_types::{Array, BigInt, Bool, Nullable};
+use diesel::sql_types::Bool;
 use diesel::sqlite::SqliteConnection;
 
 use super::row::UserRow;
@@ -43,34 +41,7 @@ fn is_expected(expected: Option<Version>) -> _ {
     any.into_sql::<Bool>().or(users::version.eq(version))
 }
 
-/// SQL text, because Diesel has no `DELETE ... USING`. The values travel as one array a column, so that the statement stays
-/// prepared whatever the number of rows.
-pub(super) struct DeleteMany {
-    ids: Vec<i64>,
-    expected: Vec<Option<i64>>,
-}
-
-impl DeleteMany {
-    pub(super) fn new(deletes: &[&Delete]) -> Self {
-        Self {
-            ids: deletes.iter().map(|delete| delete.id.get()).collect(),
-            expected: deletes.iter().map(|delete| delete.expected.map(|version| version.0)).collect(),
-        }
-    }
-}
-
-impl QueryFragment<Pg> for DeleteMany {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("DELETE FROM users USING unnest(");
-        out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.expected)?;
-        out.push_sql(
-            ") AS wanted (id, version)
-            WHERE users.id = wanted.id AND (SELECT count(*) > 0 FROM found)
-                AND (wanted.version IS NULL OR users.version = wanted.version)
-            RETURNING users.id, users.name, users.email, users.version, users.created_at, users.updated_at",
-        );
-        Ok(())
-    }
-}
+/// Deletes those that [`Wanted`](super::wanted::Wanted) found. SQL text, because Diesel has no `DELETE ... USING`.
+pub(super) const DELETE_FOUND: &str = "DELETE FROM users USING found
+    WHERE users.id = found.id AND found.gone AND (found.expected IS NULL OR found.expected = found.version)
+    RETURNING users.id, users.name, users.email, users.version, users.created_at, users.updated_at";

@@ -24,7 +24,7 @@ mod row;
 mod schema;
 mod seed;
 mod update_users;
-
+mod wanted;
 mod write;
 mod write_together;
 mod write_users;

@@ -53,9 +53,7 @@ pub(super) fn plan<'a>(batch: &[&'a Write]) -> Plan<'a> {
 fn touched(write: &Write) -> [Option<Touched<'_>>; 2] {
     match write {
         Write::Create(row) => [Some(Touched::Address(row.email_key().as_str())), None],
-        Write::Update(update) => {
-            [Some(Touched::User(update.id.get())), update.email_key().map(|key| Touched::Address(key.as_str()))]
-        }
+        Write::Update(update) => [Some(Touched::User(update.id.get())), update.email_key().map(Touched::Address)],
         Write::Delete(delete) => [Some(Touched::User(delete.id.get())), None],
     }
 }

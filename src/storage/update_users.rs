@@ -1,10 +1,9 @@
 //! Updates users, each if its version is the expected one.
 
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamp as SqlTimestamp};
+use diesel::sql_types::{BigInt, Text, Timestamp as SqlTimestamp};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use super::row::{Moment, UserColumns, UserRow};
@@ -28,10 +27,6 @@ impl Update {
         Self { id, expected, changes, name_key, email_key }
     }
 
-    pub(super) const fn email_key(&self) -> Option<&Folded> {
-        self.email_key.as_ref()
-    }
-
     /// What came of it, by what the statement found under its id.
     pub(super) fn outcome(&self, found: Option<Found>) -> Result<User, Error> {
         match found {
@@ -45,12 +40,20 @@ impl Update {
         }
     }
 
-    fn name(&self) -> Option<&str> {
+    pub(super) fn name(&self) -> Option<&str> {
         self.changes.name.as_ref().map(crate::users::UserName::as_str)
     }
 
-    fn email(&self) -> Option<&str> {
+    pub(super) fn name_key(&self) -> Option<&str> {
+        self.name_key.as_ref().map(Folded::as_str)
+    }
+
+    pub(super) fn email(&self) -> Option<&str> {
         self.changes.email.as_ref().map(crate::users::Email::as_str)
+    }
+
+    pub(super) fn email_key(&self) -> Option<&str> {
+        self.email_key.as_ref().map(Folded::as_str)
     }
 }
 
@@ -68,10 +71,6 @@ pub(super) fn update_one(
         Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Ok(Err(Error::EmailTaken)),
         Err(error) => Err(error),
     }
-}
-
-const fn number(version: Version) -> i64 {
-    version.0
 }
 
 /// Why a statement that names a user and its expected version met no row.
@@ -93,11 +92,11 @@ impl<'a> UpdateOne<'a> {
     fn new(update: &'a Update, now: Timestamp) -> Self {
         let changes = [
             (", name = ", update.name()),
-            (", name_key = ", update.name_key.as_ref().map(Folded::as_str)),
+            (", name_key = ", update.name_key()),
             (", email = ", update.email()),
-            (", email_key = ", update.email_key.as_ref().map(Folded::as_str)),
+            (", email_key = ", update.email_key()),
         ];
-        Self { id: update.id.get(), expected: update.expected.map(number), changes, now: Moment(now) }
+        Self { id: update.id.get(), expected: update.expected.map(|version| version.0), changes, now: Moment(now) }
     }
 }
 
@@ -135,63 +134,19 @@ impl Query for UpdateOne<'_> {
 
 impl RunQueryDsl<SqliteConnection> for UpdateOne<'_> {}
 
-/// SQL text, because Diesel has no `UPDATE ... FROM`. The values travel as one array a column, so that the statement stays
-/// prepared whatever the number of rows.
+/// Updates those that [`Wanted`](super::wanted::Wanted) found. SQL text, because Diesel has no `UPDATE ... FROM`.
 ///
 /// An address that another user has is left out by the statement rather than found by failing it. Should another replica
 /// take it in the same moment, the unique index fails the batch, and its messages are tried again one by one.
-pub(super) struct UpdateMany<'a> {
-    ids: Vec<i64>,
-    expected: Vec<Option<i64>>,
-    names: Vec<Option<&'a str>>,
-    name_keys: Vec<Option<&'a str>>,
-    emails: Vec<Option<&'a str>>,
-    email_keys: Vec<Option<&'a str>>,
-    now: Moment,
-}
-
-impl<'a> UpdateMany<'a> {
-    pub(super) fn new(updates: &[&'a Update], now: Timestamp) -> Self {
-        Self {
-            ids: updates.iter().map(|update| update.id.get()).collect(),
-            expected: updates.iter().map(|update| update.expected.map(number)).collect(),
-            names: updates.iter().map(|update| update.name()).collect(),
-            name_keys: updates.iter().map(|update| update.name_key.as_ref().map(Folded::as_str)).collect(),
-            emails: updates.iter().map(|update| update.email()).collect(),
-            email_keys: updates.iter().map(|update| update.email_key.as_ref().map(Folded::as_str)).collect(),
-            now: Moment(now),
-        }
-    }
-}
-
-impl QueryFragment<Pg> for UpdateMany<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
-            "UPDATE users SET
-                name = coalesce(wanted.name, users.name),
-                name_key = coalesce(wanted.name_key, users.name_key),
-                email = coalesce(wanted.email, users.email),
-                email_key = coalesce(wanted.email_key, users.email_key),
-                version = users.version + 1,
-                updated_at = ",
-        );
-        out.push_bind_param::<SqlTimestamp, _>(&self.now)?;
-        out.push_sql(" FROM unnest(");
-        out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.expected)?;
-        for texts in [&self.names, &self.name_keys, &self.emails, &self.email_keys] {
-            out.push_sql(", ");
-            out.push_bind_param::<Array<Nullable<Text>>, _>(texts)?;
-        }
-        out.push_sql(
-            ") AS wanted (id, version, name, name_key, email, email_key)
-            WHERE users.id = wanted.id AND (SELECT count(*) > 0 FROM found)
-                AND (wanted.version IS NULL OR users.version = wanted.version)
-                AND (wanted.email_key IS NULL OR NOT EXISTS (
-                    SELECT FROM users AS other WHERE other.email_key = wanted.email_key AND other.id <> wanted.id))
-            RETURNING users.id, users.name, users.email, users.version, users.created_at, users.updated_at",
-        );
-        Ok(())
-    }
-}
+pub(super) const UPDATE_FOUND: &str = "UPDATE users SET
+        name = coalesce(found.name, users.name),
+        name_key = coalesce(found.name_key, users.name_key),
+        email = coalesce(found.email, users.email),
+        email_key = coalesce(found.email_key, users.email_key),
+        version = users.version + 1,
+        updated_at = found.now
+    FROM found
+    WHERE users.id = found.id AND NOT found.gone AND (found.expected IS NULL OR found.expected = found.version)
+        AND (found.email_key IS NULL OR NOT EXISTS (
+            SELECT FROM users AS other WHERE other.email_key = found.email_key AND other.id <> found.id))
+    RETURNING users.id, users.name, users.email, users.version, users.created_at, users.updated_at";

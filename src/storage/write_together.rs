@@ -8,17 +8,18 @@ use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::Error as DieselError;
-use diesel::sql_types::{Array, BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::batch_error::BatchError;
 use super::create_users::{Created, create_many, insert_many};
-use super::delete_users::{Delete, DeleteMany};
+use super::delete_users::{DELETE_FOUND, Delete};
 use super::lane::Outcome;
 use super::plan::{Plan, Planned, plan};
 use super::row::{MaybeUserColumns, UserRow};
-use super::update_users::UpdateMany;
+use super::update_users::UPDATE_FOUND;
+use super::wanted::Wanted;
 use super::write::Write;
-use crate::users::{Timestamp, User, UserId, Version};
+use crate::users::{Timestamp, User, Version};
 
 /// Runs the writes of a batch that do not touch what an earlier one touches; the others have no outcome yet.
 ///
@@ -80,13 +81,8 @@ type FoundById = HashMap<i64, Found>;
 
 fn write_many(postgres: &mut PgConnection, plan: &Plan<'_>, now: Timestamp) -> QueryResult<(Created, FoundById)> {
     let (updates, deletes) = (requests(&plan.updates), requests(&plan.deletes));
-    let ids = updates.iter().map(|update| update.id).chain(deletes.iter().map(|delete| delete.id));
-    let statement = WriteMany {
-        creates: insert_many(&requests(&plan.creates), now),
-        ids: ids.map(UserId::get).collect(),
-        updates: UpdateMany::new(&updates, now),
-        deletes: DeleteMany::new(&deletes),
-    };
+    let statement =
+        WriteMany { creates: insert_many(&requests(&plan.creates), now), wanted: Wanted::new(&updates, &deletes, now) };
     let (mut created, mut found) = (Created::new(), FoundById::new());
     for (id, email_key, version, changed) in statement.load::<WrittenRow>(postgres)? {
         if let Some(email_key) = email_key {
@@ -103,26 +99,20 @@ fn write_many(postgres: &mut PgConnection, plan: &Plan<'_>, now: Timestamp) -> Q
 type WrittenRow = (i64, Option<String>, Option<i64>, Option<UserRow>);
 
 /// SQL text, because Diesel has no `WITH`.
-///
-/// `found` locks the users to be changed in the order of their ids, so that two replicas which change the same users do not
-/// wait for each other in a circle. Updates and deletes look whether it found any, and thereby wait for it.
 struct WriteMany<'a, C> {
     creates: C,
-    ids: Vec<i64>,
-    updates: UpdateMany<'a>,
-    deletes: DeleteMany,
+    wanted: Wanted<'a>,
 }
 
 impl<C: QueryFragment<Pg>> QueryFragment<Pg> for WriteMany<'_, C> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH created AS (");
         self.creates.walk_ast(out.reborrow())?;
-        out.push_sql("), found AS (SELECT id, version FROM users WHERE id = ANY(");
-        out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
-        out.push_sql(") ORDER BY id FOR UPDATE), updated AS (");
-        self.updates.walk_ast(out.reborrow())?;
-        out.push_sql("), deleted AS (");
-        self.deletes.walk_ast(out.reborrow())?;
+        out.push_sql("), found AS (");
+        self.wanted.walk_ast(out.reborrow())?;
+        for part in ["), updated AS (", UPDATE_FOUND, "), deleted AS (", DELETE_FOUND] {
+            out.push_sql(part);
+        }
         out.push_sql(
             "), changed AS (SELECT * FROM updated UNION ALL SELECT * FROM deleted)
             SELECT id, email_key, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM created

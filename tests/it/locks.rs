@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use reqwest::RequestBuilder;
+use reqwest::header::IF_MATCH;
 use rstest::rstest;
 use serde_json::json;
 
@@ -120,6 +121,39 @@ async fn a_locked_row_is_refused_alone() {
         let name = app.get(&format!("/api/v2/users/{id}")).answer().await.body(200)["name"].clone();
         assert_eq!(name == "changed", answer.status == 200, "503 is not executed: {answer:?}");
     }
+}
+
+/// What it waited for decides: the version is compared with what the lock's holder left, and not with what was there when
+/// the statement began.
+#[tokio::test]
+async fn whoever_waits_for_a_row_sees_what_became_of_it() {
+    const CHANGE: &str = "UPDATE users SET version = version + 1, name = 'held'";
+    let app = App::start_with(Db::Postgres, &[("DB_DEADLINE", "30s"), ("DB_MAX_WAIT", "30s")]).await;
+    app.create("John", "john@example.com").await;
+    let rename = || app.patch("/api/v2/users/1", &json!({ "email": "new@example.com" }));
+    let delete = || app.delete("/api/v2/users/1");
+    after_waiting(&app, CHANGE, rename().header(IF_MATCH, r#""1""#)).await.problem(412, "version_mismatch");
+    after_waiting(&app, CHANGE, delete().header(IF_MATCH, r#""1""#)).await.problem(412, "version_mismatch");
+    let renamed = after_waiting(&app, CHANGE, rename()).await.body(200);
+    assert_eq!((&renamed["version"], &renamed["name"]), (&json!(5), &json!("held")));
+    assert_eq!(renamed["email"], "new@example.com");
+    after_waiting(&app, CHANGE, delete().header(IF_MATCH, r#""6""#)).await.expect(204);
+    app.create("Jane", "jane@example.com").await;
+    let gone = app.patch("/api/v2/users/2", &json!({ "name": "Jane" }));
+    after_waiting(&app, "DELETE FROM users", gone).await.problem(404, "user_not_found");
+}
+
+/// The answer to a request that waited until somebody else's change was committed.
+async fn after_waiting(app: &App, change: &str, request: RequestBuilder) -> Answer {
+    let (mut holder, mut watcher) = (app.database.connect(), app.database.connect());
+    holder.run(&format!("BEGIN; {change}"));
+    let waiting = "SELECT pid::text AS fact FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let release = async {
+        until("the statement waits", Duration::from_secs(5), async || watcher.facts(waiting).len() == 1).await;
+        holder.run("COMMIT");
+    };
+    tokio::join!(request.answer(), release).0
 }
 
 #[rstest]

@@ -1,0 +1,74 @@
+//! The changes of users that a batch on PostgreSQL is for.
+
+use diesel::QueryResult;
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, QueryFragment};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamp as SqlTimestamp};
+
+use super::delete_users::Delete;
+use super::row::Moment;
+use super::update_users::Update;
+use crate::users::{Timestamp, UserId, Version};
+
+/// The query that locks the users to be changed, and gives the version of each beside what is wanted of it.
+///
+/// It locks in the order of their ids, so that two replicas which change the same users do not wait for each other in a
+/// circle. After a wait it gives what the lock's holder left, which the statement's own snapshot does not show.
+///
+/// The values travel as one array a column, so that the statement stays prepared whatever the number of rows.
+pub(super) struct Wanted<'a> {
+    ids: Vec<i64>,
+    expected: Vec<Option<i64>>,
+    /// True for a delete, false for an update.
+    gone: Vec<bool>,
+    names: Vec<Option<&'a str>>,
+    name_keys: Vec<Option<&'a str>>,
+    emails: Vec<Option<&'a str>>,
+    email_keys: Vec<Option<&'a str>>,
+    now: Moment,
+}
+
+type Row<'a> = (UserId, Option<Version>, Option<&'a Update>);
+
+impl<'a> Wanted<'a> {
+    pub(super) fn new(updates: &[&'a Update], deletes: &[&Delete], now: Timestamp) -> Self {
+        let updates = updates.iter().map(|update| (update.id, update.expected, Some(*update)));
+        let deletes = deletes.iter().map(|delete| (delete.id, delete.expected, None));
+        let rows: Vec<Row<'a>> = updates.chain(deletes).collect();
+        let texts =
+            |of: fn(&'a Update) -> Option<&'a str>| rows.iter().map(|(.., update)| update.and_then(of)).collect();
+        Self {
+            ids: rows.iter().map(|(id, ..)| id.get()).collect(),
+            expected: rows.iter().map(|(_, expected, _)| expected.map(|version| version.0)).collect(),
+            gone: rows.iter().map(|(.., update)| update.is_none()).collect(),
+            names: texts(Update::name),
+            name_keys: texts(Update::name_key),
+            emails: texts(Update::email),
+            email_keys: texts(Update::email_key),
+            now: Moment(now),
+        }
+    }
+}
+
+impl QueryFragment<Pg> for Wanted<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT users.id, users.version, wanted.expected, wanted.gone, wanted.name, wanted.name_key, ");
+        out.push_sql("wanted.email, wanted.email_key, ");
+        out.push_bind_param::<SqlTimestamp, _>(&self.now)?;
+        out.push_sql(" AS now FROM users JOIN unnest(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.expected)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Bool>, _>(&self.gone)?;
+        for texts in [&self.names, &self.name_keys, &self.emails, &self.email_keys] {
+            out.push_sql(", ");
+            out.push_bind_param::<Array<Nullable<Text>>, _>(texts)?;
+        }
+        out.push_sql(
+            ") AS wanted (id, expected, gone, name, name_key, email, email_key) ON wanted.id = users.id
+            ORDER BY users.id FOR UPDATE OF users",
+        );
+        Ok(())
+    }
+}
