@@ -3,7 +3,7 @@
 //! Not Diesel's `MultiConnection`: it knows neither ON CONFLICT nor `returning`, and its row type costs time on every
 //! statement. With [`on_backend`] each statement is written once and type-checked against both concrete connections.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::pg::PgConnection;
@@ -104,16 +104,30 @@ fn open_sqlite(path: &std::path::Path, patience: Duration) -> ConnectionResult<S
         std::fs::create_dir_all(folder).map_err(cause)?;
     }
     let mut connection = SqliteConnection::establish(&path.to_string_lossy())?;
-    // The busy timeout comes first: switching to WAL takes a lock too.
-    let setup = format!(
-        "PRAGMA busy_timeout = {};
-         PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;
-         PRAGMA foreign_keys = ON;",
-        lock_patience(patience).as_millis()
-    );
-    connection.batch_execute(&setup).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    let patience = lock_patience(patience);
+    let setup =
+        format!("PRAGMA busy_timeout = {}; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;", patience.as_millis());
+    let ready = connection.batch_execute(&setup).and_then(|()| use_wal(&mut connection, patience));
+    ready.map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
+}
+
+/// Switches a new file to WAL; one that has it stays as it is.
+///
+/// Two that switch at once would wait for each other, so SQLite fails one of them without regard to the busy timeout.
+fn use_wal(sqlite: &mut SqliteConnection, patience: Duration) -> QueryResult<()> {
+    const PAUSE: Duration = Duration::from_millis(5);
+    let give_up = Instant::now() + patience;
+    loop {
+        match sqlite.batch_execute("PRAGMA journal_mode = WAL;") {
+            Err(error) if is_locked(&error) && Instant::now() < give_up => std::thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
+}
+
+fn is_locked(error: &DieselError) -> bool {
+    matches!(error, DieselError::DatabaseError(_, cause) if cause.message() == "database is locked")
 }
 
 /// A lock that somebody holds must leave time to say so, and to try the rest of the batch without the message that waits
