@@ -43,7 +43,7 @@ enum Command {
         #[arg(long)]
         scope: String,
         /// How long it is good for, such as 10m or 1h.
-        #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
+        #[arg(long, default_value = "1h", value_parser = ttl)]
         ttl: Duration,
     },
     /// Print the effective configuration without its secrets, or everything that is wrong with it.
@@ -95,8 +95,16 @@ fn migrate(config: &Config) -> Result<(), storage::MigrateError> {
 }
 
 fn token(config: &Config, subject: &str, scope: &str, ttl: Duration) -> Result<(), auth::IssueError> {
-    println!("{}", auth::issue(&config.auth, subject, scope, ttl)?.expose_secret());
+    let token = auth::issue(&config.auth, subject, scope, ttl)?;
+    // A reader that has gone is no failure.
+    let _ = writeln!(std::io::stdout(), "{}", token.expose_secret());
     Ok(())
+}
+
+/// A token counts in whole seconds: one for less would be good for nothing.
+fn ttl(text: &str) -> Result<Duration, String> {
+    let ttl = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if ttl < Duration::from_secs(1) { Err("must be 1s or more".to_owned()) } else { Ok(ttl) }
 }
 
 fn exit_code(result: Result<(), impl Display>) -> ExitCode {

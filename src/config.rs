@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::auth::KeySource;
+use crate::auth::{KeySource, PublicKey};
 use crate::storage::DatabaseUrl;
 use crate::telemetry::{self, LogFormat};
 use crate::{auth, http, storage};
@@ -54,7 +54,7 @@ impl Config {
             HashMap::new()
         });
         let lookup = |name: &str| match std::env::var_os(name) {
-            // What is no Unicode is no right value either; read as one, it is reported like any other.
+            // What is no Unicode is reported by the reader, which knows it by what stands in its place.
             Some(value) if !value.is_empty() => Some(value.to_string_lossy().into_owned()),
             _ => file.get(name).cloned(),
         };
@@ -75,12 +75,12 @@ impl Config {
         let (http, storage, shutdown, telemetry) =
             (reader.http(), reader.storage(), reader.shutdown(), reader.telemetry());
         let auth = reader.auth(storage.as_ref().map(|storage| &storage.url), needs_key);
-        let (Some(http), Some(storage), Some(auth), Some(shutdown), Some(telemetry)) =
-            (http, storage, auth, shutdown, telemetry)
-        else {
-            return Err(reader.mistakes);
-        };
-        Ok(Self { http, storage, auth, shutdown, telemetry, effective: reader.effective })
+        match (http, storage, auth, shutdown, telemetry) {
+            (Some(http), Some(storage), Some(auth), Some(shutdown), Some(telemetry)) if reader.mistakes.is_empty() => {
+                Ok(Self { http, storage, auth, shutdown, telemetry, effective: reader.effective })
+            }
+            _ => Err(reader.mistakes),
+        }
     }
 }
 
@@ -94,7 +94,7 @@ fn env_file() -> Result<HashMap<String, String>, Mistake> {
     lines.and_then(Iterator::collect).map_err(mistake)
 }
 
-/// The effective configuration in the format of `.env`, without secrets.
+/// The effective configuration, a line for each variable, without secrets.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.effective.iter().try_for_each(|(name, value)| writeln!(f, "{name}={value}"))
@@ -105,6 +105,7 @@ impl fmt::Display for Config {
 const MAX_DURATION: Duration = Duration::from_hours(1);
 
 const JWT_SECRET: &str = "JWT_SECRET";
+const JWT_PUBLIC_KEY: &str = "JWT_PUBLIC_KEY";
 
 struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
@@ -166,12 +167,14 @@ impl Reader<'_> {
         let key = self.key(database, needs_key);
         let issuer = self.optional("JWT_ISSUER");
         let audience = self.optional("JWT_AUDIENCE");
-        let leeway = self.delay("JWT_LEEWAY", "10s");
+        let leeway = self.value("JWT_LEEWAY", "10s", "a duration of whole seconds, from 0s to 1h", |text| {
+            delay(text).filter(|it| it.subsec_nanos() == 0)
+        });
         Some(auth::Settings { key: key?, issuer, audience, leeway: leeway? })
     }
 
     fn key(&mut self, database: Option<&DatabaseUrl>, needs_key: bool) -> Option<KeySource> {
-        let (secret, file) = (self.text(JWT_SECRET), self.optional("JWT_PUBLIC_KEY"));
+        let (secret, file) = (self.text(JWT_SECRET), self.text(JWT_PUBLIC_KEY));
         match (secret, file) {
             (Some(_), Some(_)) => {
                 self.mistake(JWT_SECRET, "***", "nothing beside JWT_PUBLIC_KEY: one of them is the key")
@@ -183,7 +186,7 @@ impl Reader<'_> {
                 self.effective.push((JWT_SECRET, "***".to_owned()));
                 Some(KeySource::Secret(secret.into()))
             }
-            (None, Some(file)) => Some(KeySource::PublicKey(file.into())),
+            (None, Some(file)) => self.public_key(file),
             (None, None) => match database? {
                 DatabaseUrl::Sqlite(file) => Some(KeySource::LocalSecret(local_secret(file))),
                 DatabaseUrl::Postgres(_) if !needs_key => Some(KeySource::Unset),
@@ -194,6 +197,18 @@ impl Reader<'_> {
                 ),
             },
         }
+    }
+
+    fn public_key(&mut self, file: String) -> Option<KeySource> {
+        if file.contains("-----BEGIN") {
+            // It may be the private one.
+            return self.mistake(JWT_PUBLIC_KEY, "***", "the path of a PEM file, not what is in it");
+        }
+        let Some(key) = PublicKey::read(Path::new(&file)) else {
+            return self.mistake(JWT_PUBLIC_KEY, &file, PublicKey::TAKES);
+        };
+        self.effective.push((JWT_PUBLIC_KEY, file));
+        Some(KeySource::PublicKey(key))
     }
 
     fn shutdown(&mut self) -> Option<ShutdownSettings> {
@@ -250,7 +265,7 @@ impl Reader<'_> {
 
     fn delay(&mut self, name: &'static str, default: &str) -> Option<Duration> {
         let takes = "a duration from 0s to 1h, such as 500ms or 2s";
-        self.value(name, default, takes, |text| humantime::parse_duration(text).ok().filter(|it| *it <= MAX_DURATION))
+        self.value(name, default, takes, delay)
     }
 
     fn value<T>(
@@ -290,9 +305,18 @@ impl Reader<'_> {
         holds.then_some(())
     }
 
-    fn text(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).filter(|text| !text.is_empty())
+    fn text(&mut self, name: &'static str) -> Option<String> {
+        let text = (self.lookup)(name).filter(|text| !text.is_empty())?;
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            // Random bytes would lose most of what is random in them.
+            return self.mistake(name, "***", "text in UTF-8");
+        }
+        Some(text)
     }
+}
+
+fn delay(text: &str) -> Option<Duration> {
+    humantime::parse_duration(text).ok().filter(|it| *it <= MAX_DURATION)
 }
 
 /// Beside the database, where it is as safe as the users are.
@@ -352,7 +376,8 @@ mod tests {
     fn postgresql_needs_a_key() {
         let postgres = ("DATABASE_URL", "postgres://db/users");
         assert_eq!(read(&[postgres]).unwrap_err().first().unwrap().name, "JWT_SECRET");
-        assert!(read(&[postgres, ("JWT_PUBLIC_KEY", "key.pem")]).is_ok());
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/keys/ed.pub.pem");
+        assert!(read(&[postgres, ("JWT_PUBLIC_KEY", file)]).is_ok());
         assert!(Config::read(|name| (name == postgres.0).then(|| postgres.1.to_owned()), false).is_ok());
     }
 

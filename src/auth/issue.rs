@@ -42,7 +42,7 @@ pub fn issue(settings: &Settings, subject: &str, scope: &str, ttl: Duration) -> 
     let secret = match &settings.key {
         KeySource::Secret(secret) => secret,
         KeySource::LocalSecret(path) => {
-            local = local_secret::load_or_make(path)?;
+            local = local_secret::load(path)?;
             &local
         }
         KeySource::Unset => return Err(IssueError::Unset),

@@ -1,6 +1,6 @@
 //! A secret of the service's own, so that a first start needs no set-up.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::MIN_SECRET;
 
 /// Why a file holds no secret that can be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the local secret {path}: {cause}")]
+#[error("the local secret {path}: {cause}; or set JWT_SECRET instead")]
 pub struct SecretFileError {
     path: String,
     cause: Cause,
@@ -21,8 +21,12 @@ pub struct SecretFileError {
 
 #[derive(Debug, thiserror::Error)]
 enum Cause {
+    #[error("is not there: start the service first, or set what it was started with")]
+    Missing,
     #[error(transparent)]
-    Io(#[from] io::Error),
+    Io(io::Error),
+    #[error("is no file")]
+    NoFile,
     #[error("others may read it; chmod 600 it, or delete it for a new one")]
     Exposed,
     #[error("has fewer than {MIN_SECRET} bytes; delete it for a new one")]
@@ -31,21 +35,43 @@ enum Cause {
     NoRandomness(#[from] getrandom::Error),
 }
 
-/// Reads the secret, or makes it when there is no such file. Of several processes that do so at once, one makes it.
-pub(super) fn load_or_make(path: &Path) -> Result<SecretString, SecretFileError> {
-    let found = match load(path) {
-        Err(Cause::Io(error)) if error.kind() == io::ErrorKind::NotFound => make(path).and_then(|()| load(path)),
-        found => found,
-    };
-    found.map_err(|cause| SecretFileError { path: path.display().to_string(), cause })
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::NotFound { Self::Missing } else { Self::Io(error) }
+    }
 }
 
-fn load(path: &Path) -> Result<SecretString, Cause> {
-    let file = File::open(path)?;
-    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+/// How much randomness is in a secret, in bytes.
+const RANDOM: usize = 32;
+
+/// Reads the secret, or makes it when there is no such file. Of several processes that do so at once, one makes it.
+pub(super) fn load_or_make(path: &Path) -> Result<SecretString, SecretFileError> {
+    let found = match read(path) {
+        Err(Cause::Missing) => make(path).and_then(|()| read(path)),
+        found => found,
+    };
+    found.map_err(|cause| failed(path, cause))
+}
+
+/// Reads the secret. One that is missing is not made: no service would know it.
+pub(super) fn load(path: &Path) -> Result<SecretString, SecretFileError> {
+    read(path).map_err(|cause| failed(path, cause))
+}
+
+fn failed(path: &Path, cause: Cause) -> SecretFileError {
+    SecretFileError { path: path.display().to_string(), cause }
+}
+
+fn read(path: &Path) -> Result<SecretString, Cause> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        // To open a pipe would wait for a writer.
+        return Err(Cause::NoFile);
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
         return Err(Cause::Exposed);
     }
-    let text = io::read_to_string(file)?;
+    let text = fs::read_to_string(path)?;
     let secret = text.trim();
     if secret.len() < MIN_SECRET { Err(Cause::TooShort) } else { Ok(secret.into()) }
 }
@@ -55,7 +81,7 @@ fn load(path: &Path) -> Result<SecretString, Cause> {
 fn make(path: &Path) -> Result<(), Cause> {
     let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let mut random = [0; MIN_SECRET];
+    let mut random = [0; RANDOM];
     getrandom::fill(&mut random)?;
     // Such a file is for its owner only.
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
@@ -104,6 +130,35 @@ mod tests {
         let first = load_or_make(&path).unwrap();
         make(&path).unwrap();
         assert_eq!(load(&path).unwrap().expose_secret(), first.expose_secret());
+    }
+
+    #[test]
+    fn many_that_start_at_once_share_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(&folder);
+        let barrier = std::sync::Barrier::new(8);
+        let start = || {
+            barrier.wait();
+            load_or_make(&path).unwrap().expose_secret().to_owned()
+        };
+        let secrets = std::thread::scope(|scope| {
+            let threads = Vec::from_iter((0..8).map(|_| scope.spawn(start)));
+            Vec::from_iter(threads.into_iter().map(|thread| thread.join().unwrap()))
+        });
+        assert!(secrets.windows(2).all(|pair| pair.first() == pair.last()));
+    }
+
+    #[test]
+    fn to_load_is_not_to_make() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(load(&file(&folder)).unwrap_err().to_string().contains("start the service first"));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_is_no_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(load_or_make(folder.path()).unwrap_err().to_string().contains("is no file"));
     }
 
     #[test]

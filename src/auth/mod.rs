@@ -3,6 +3,7 @@
 mod denied;
 mod issue;
 mod local_secret;
+mod public_key;
 mod scope;
 mod verifier;
 
@@ -13,6 +14,7 @@ use secrecy::SecretString;
 
 pub use denied::Denied;
 pub use issue::{IssueError, issue};
+pub use public_key::PublicKey;
 pub use scope::Scope;
 pub use verifier::{KeyError, Verifier};
 
@@ -24,7 +26,7 @@ pub struct Settings {
     pub issuer: Option<String>,
     /// For whom a token must be, if that matters.
     pub audience: Option<String>,
-    /// By how much the clocks of issuer and service may differ.
+    /// By how much the clocks of issuer and service may differ. Whole seconds.
     pub leeway: Duration,
 }
 
@@ -35,8 +37,8 @@ pub enum KeySource {
     Secret(SecretString),
     /// HS256, with a secret in this file, which is made when it is missing.
     LocalSecret(PathBuf),
-    /// RS256, ES256 or `EdDSA`, by the kind of the public key in this PEM file.
-    PublicKey(PathBuf),
+    /// RS256, ES256 or `EdDSA`, by the kind of the key.
+    PublicKey(PublicKey),
     /// Nowhere: enough for commands that neither check nor issue tokens.
     Unset,
 }

@@ -1,4 +1,4 @@
-//! Checks tokens, each of them once.
+//! Checks tokens, and remembers those that are right.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use quick_cache::sync::Cache;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::local_secret::{self, SecretFileError};
@@ -15,11 +15,8 @@ use super::{Denied, KeySource, Settings};
 
 /// The longest token that is looked at, in bytes. Issuers stay far below.
 const MAX_LENGTH: usize = 8 << 10;
-/// How many verified tokens are remembered: with the longest, 8 MiB.
+/// About how many verified tokens are remembered: with the longest, 8 MiB.
 const REMEMBERED: usize = 1000;
-
-/// What such a PEM file says of itself (RFC 7468, 13).
-const LABEL: &[u8] = b"PUBLIC KEY-----";
 
 /// Why there is no key to check tokens with.
 #[derive(Debug, thiserror::Error)]
@@ -28,18 +25,16 @@ pub enum KeyError {
     LocalSecret(#[from] SecretFileError),
     #[error("no key is configured")]
     Unset,
-    #[error("cannot read JWT_PUBLIC_KEY, {path}: {cause}")]
-    Unreadable { path: String, cause: std::io::Error },
-    #[error("JWT_PUBLIC_KEY, {path}, holds no public key of RSA, P-256 or Ed25519 in PEM format")]
-    NoPublicKey { path: String },
 }
 
 /// Knows a key, and the tokens that it has found to be right. Clones share both.
 #[derive(Clone)]
-pub struct Verifier {
-    key: Arc<DecodingKey>,
-    validation: Arc<Validation>,
-    verified: Arc<Cache<Box<str>, Verified>>,
+pub struct Verifier(Arc<Known>);
+
+struct Known {
+    key: DecodingKey,
+    validation: Validation,
+    verified: Cache<Box<str>, Verified>,
 }
 
 /// What a token that is right says.
@@ -66,12 +61,9 @@ impl Verifier {
     /// # Errors
     /// When it cannot be read, or is none.
     pub fn new(settings: &Settings) -> Result<Self, KeyError> {
-        let (key, algorithm) = load(&settings.key)?;
-        Ok(Self {
-            key: Arc::new(key),
-            validation: Arc::new(validation(settings, algorithm)),
-            verified: Arc::new(Cache::new(REMEMBERED)),
-        })
+        let (key, algorithm) = key(&settings.key)?;
+        let validation = validation(settings, algorithm);
+        Ok(Self(Arc::new(Known { key, validation, verified: Cache::new(REMEMBERED) })))
     }
 
     /// Whether whoever sends this token may do what the scope stands for.
@@ -84,52 +76,38 @@ impl Verifier {
     }
 
     fn remembered(&self, token: &str) -> Option<Verified> {
-        self.verified.get(token).filter(|verified| now() < verified.expires)
+        self.0.verified.get(token).filter(|verified| now() < verified.expires)
     }
 
     fn verify(&self, token: &str) -> Result<Verified, Denied> {
         if token.len() > MAX_LENGTH {
             return Err(Denied::Malformed);
         }
-        let decoded = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation);
+        let decoded = jsonwebtoken::decode::<Claims>(token, &self.0.key, &self.0.validation);
         let decoded = decoded.map_err(|error| denied(error.kind()))?;
         // What it calls critical must be understood (RFC 7515, 4.1.11), and nothing is.
         if decoded.header.crit.is_some() || decoded.claims.sub.is_empty() {
             return Err(Denied::Malformed);
         }
         let verified = Verified { scopes: Scopes::parse(&decoded.claims.scope), expires: whole(decoded.claims.exp) };
-        self.verified.insert(token.into(), verified);
+        // The library takes it up to two seconds longer; on or after its time is too late (RFC 7519, 4.1.4).
+        if now() >= verified.expires.saturating_add(self.0.validation.leeway) {
+            return Err(Denied::Expired);
+        }
+        self.0.verified.insert(token.into(), verified);
         Ok(verified)
     }
 }
 
-fn load(source: &KeySource) -> Result<(DecodingKey, Algorithm), KeyError> {
+fn key(source: &KeySource) -> Result<(DecodingKey, Algorithm), KeyError> {
+    let shared =
+        |secret: &SecretString| (DecodingKey::from_secret(secret.expose_secret().as_bytes()), Algorithm::HS256);
     match source {
-        KeySource::Secret(secret) => {
-            Ok((DecodingKey::from_secret(secret.expose_secret().as_bytes()), Algorithm::HS256))
-        }
-        KeySource::LocalSecret(path) => {
-            let secret = local_secret::load_or_make(path)?;
-            Ok((DecodingKey::from_secret(secret.expose_secret().as_bytes()), Algorithm::HS256))
-        }
-        KeySource::PublicKey(path) => {
-            let shown = path.display().to_string();
-            let pem = std::fs::read(path).map_err(|cause| KeyError::Unreadable { path: shown.clone(), cause })?;
-            public_key(&pem).ok_or(KeyError::NoPublicKey { path: shown })
-        }
+        KeySource::Secret(secret) => Ok(shared(secret)),
+        KeySource::LocalSecret(path) => Ok(shared(&local_secret::load_or_make(path)?)),
+        KeySource::PublicKey(public) => Ok((public.key.clone(), public.algorithm)),
         KeySource::Unset => Err(KeyError::Unset),
     }
-}
-
-fn public_key(pem: &[u8]) -> Option<(DecodingKey, Algorithm)> {
-    // The library would take a private one too, and then find every signature wrong.
-    if !pem.windows(LABEL.len()).any(|label| label == LABEL) {
-        return None;
-    }
-    let rsa = || DecodingKey::from_rsa_pem(pem).map(|key| (key, Algorithm::RS256));
-    let ec = |_| DecodingKey::from_ec_pem(pem).map(|key| (key, Algorithm::ES256));
-    let ed = |_| DecodingKey::from_ed_pem(pem).map(|key| (key, Algorithm::EdDSA));
-    rsa().or_else(ec).or_else(ed).ok()
 }
 
 fn validation(settings: &Settings, algorithm: Algorithm) -> Validation {
@@ -174,4 +152,54 @@ fn now() -> u64 {
 )]
 const fn whole(seconds: f64) -> u64 {
     seconds as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::auth::issue;
+
+    fn settings() -> Settings {
+        let key = KeySource::Secret("0123456789abcdef0123456789abcdef".into());
+        Settings { key, issuer: None, audience: None, leeway: Duration::ZERO }
+    }
+
+    fn token(subject: &str) -> SecretString {
+        issue(&settings(), subject, "users:read", Duration::from_mins(1)).unwrap()
+    }
+
+    #[test]
+    fn only_what_is_right_is_remembered() {
+        let verifier = Verifier::new(&settings()).unwrap();
+        let token = token("ann");
+        let token = token.expose_secret();
+        assert!(verifier.authorize("nonsense", Scope::UsersRead).is_err());
+        assert!(verifier.0.verified.is_empty());
+        assert_eq!(verifier.authorize(token, Scope::UsersRead), Ok(()));
+        assert!(verifier.remembered(token).is_some());
+        assert_eq!(verifier.authorize(token, Scope::UsersWrite), Err(Denied::Scope(Scope::UsersWrite)));
+    }
+
+    #[test]
+    fn what_is_remembered_is_believed_until_it_expires() {
+        let verifier = Verifier::new(&settings()).unwrap();
+        let scopes = Scopes::parse("users:read");
+        verifier.0.verified.insert("good".into(), Verified { scopes, expires: now() + 60 });
+        verifier.0.verified.insert("late".into(), Verified { scopes, expires: now() });
+        assert_eq!(verifier.authorize("good", Scope::UsersRead), Ok(()));
+        assert_eq!(verifier.authorize("late", Scope::UsersRead), Err(Denied::Malformed));
+    }
+
+    #[test]
+    fn no_more_are_remembered_than_there_is_room_for() {
+        let verifier = Verifier::new(&settings()).unwrap();
+        for number in 0..3 * REMEMBERED {
+            let token = token(&number.to_string());
+            assert_eq!(verifier.authorize(token.expose_secret(), Scope::UsersRead), Ok(()));
+        }
+        // The cache rounds up, for each of its parts.
+        assert!(verifier.0.verified.len() <= REMEMBERED * 5 / 4, "{}", verifier.0.verified.len());
+    }
 }

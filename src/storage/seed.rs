@@ -87,7 +87,9 @@ fn create_missing(connection: &mut Connection, rows: &[NewRow]) -> Result<u64, B
         .into_iter()
         .filter(|created| *created)
         .count(),
-        Connection::Postgres(postgres) => create_many(postgres, &missing, now)?.len(),
+        Connection::Postgres(postgres) => {
+            create_many(postgres, &missing, now).map_err(BatchError::of_lone_statement)?.len()
+        }
     };
     Ok(created as u64)
 }

@@ -7,10 +7,12 @@ use serde_json::json;
 use crate::support::{Answer, Answered, App, Db, claims, token, user};
 
 /// Every route that needs a scope, and which one.
-const ROUTES: [(&str, &str, &str); 13] = [
+const ROUTES: [(&str, &str, &str); 15] = [
     ("GET", "/api/v1/users", "users:read"),
+    ("HEAD", "/api/v1/users", "users:read"),
     ("POST", "/api/v1/users", "users:write"),
     ("GET", "/api/v1/users/1", "users:read"),
+    ("HEAD", "/api/v1/users/1", "users:read"),
     ("PUT", "/api/v1/users/1", "users:write"),
     ("DELETE", "/api/v1/users/1", "users:write"),
     ("GET", "/api/v2/users", "users:read"),

@@ -1,6 +1,8 @@
 //! Where the key comes from, and what it decides.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -66,12 +68,50 @@ async fn a_public_key_decides_the_algorithm(#[case] algorithm: Algorithm, #[case
 #[case("missing.pem")]
 #[case("README.md")]
 #[case("rsa.pem")]
-#[tokio::test]
-async fn what_holds_no_public_key_is_named(#[case] name: &str) {
+#[case("both.pem")]
+#[case("p384.pub.pem")]
+#[case("rsa1024.pub.pem")]
+#[case("rsa8192.pub.pem")]
+fn what_holds_no_public_key_that_will_do_is_named(#[case] name: &str) {
     let dir = TempDir::new().unwrap();
     let file = key_file(name);
-    let output = Program::new(dir.path()).env("JWT_PUBLIC_KEY", file.to_str().unwrap()).run().exited(1);
-    assert!(output.line_about("JWT_PUBLIC_KEY").contains(name), "{output:?}");
+    for command in ["serve", "check-config"] {
+        let program = Program::new(dir.path()).args([command]);
+        let output = program.env("JWT_PUBLIC_KEY", file.to_str().unwrap()).run().exited(2);
+        let line = output.line_about("JWT_PUBLIC_KEY");
+        assert!(line.contains(name) && line.contains("P-256"), "{line}");
+    }
+}
+
+#[test]
+fn a_key_in_place_of_its_path_is_not_shown() {
+    let dir = TempDir::new().unwrap();
+    let pem = String::from_utf8(key("rsa.pem")).unwrap();
+    let output = Program::new(dir.path()).args(["check-config"]).env("JWT_PUBLIC_KEY", &pem).run().exited(2);
+    assert!(output.line_about("JWT_PUBLIC_KEY").contains("the path"), "{output:?}");
+    assert!(!format!("{output:?}").contains(pem.lines().nth(1).unwrap()), "{output:?}");
+}
+
+/// Read as text, each byte that is none would become the same character, and the secret could be guessed.
+#[rstest]
+#[case("JWT_SECRET")]
+#[case("JWT_PUBLIC_KEY")]
+#[case("JWT_ISSUER")]
+#[case("JWT_AUDIENCE")]
+fn what_is_no_text_is_refused(#[case] variable: &str) {
+    let dir = TempDir::new().unwrap();
+    let bytes = OsStr::from_bytes(&[0xff; 40]);
+    let output = Program::new(dir.path()).args(["check-config"]).env(variable, bytes).run().exited(2);
+    assert!(output.line_about(variable).contains("UTF-8"), "{output:?}");
+}
+
+#[test]
+fn a_token_for_no_service_is_not_printed() {
+    let database = Db::Sqlite.fresh();
+    let output = database.program().args(["token", "--subject", "x", "--scope", READ]).run().exited(1);
+    assert!(output.line_about("jwt-secret").contains("start the service first"), "{output:?}");
+    assert_eq!(output.stdout, "");
+    assert_eq!(fs::read_dir(database.dir()).unwrap().count(), 0, "nothing is made");
 }
 
 #[tokio::test]
@@ -153,6 +193,8 @@ async fn a_printed_token_fits_the_configuration() {
 #[case(&["token", "--subject", "x"])]
 #[case(&["token", "--subject", "", "--scope", "users:read"])]
 #[case(&["token", "--subject", "x", "--scope", "users:read", "--ttl", "soon"])]
+#[case(&["token", "--subject", "x", "--scope", "users:read", "--ttl", "0s"])]
+#[case(&["token", "--subject", "x", "--scope", "users:read", "--ttl", "500ms"])]
 fn a_token_is_asked_for_in_full(#[case] args: &[&str]) {
     let dir = TempDir::new().unwrap();
     let output = Program::new(dir.path()).args(args).run().exited(2);

@@ -31,7 +31,7 @@ const MISTAKES: [(&str, &str); 23] = [
     ("HEAD_TIMEOUT", "2 parsecs"),
     ("BODY_TIMEOUT", "quickly"),
     ("KEEP_ALIVE", "always"),
-    ("JWT_LEEWAY", "a bit"),
+    ("JWT_LEEWAY", "500ms"),
     ("SHUTDOWN_DELAY", "1.s"),
     ("SHUTDOWN_GRACE", "enough"),
 ];

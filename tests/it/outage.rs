@@ -15,7 +15,7 @@ const BY: Duration = Duration::from_secs(4);
 const RETURN: Duration = Duration::from_secs(5);
 
 fn serve(dir: &TempDir, postgres: &Postgres) -> Server {
-    Server::listening(Program::new(dir.path()).env("DATABASE_URL", &postgres.url()))
+    Server::listening(Program::new(dir.path()).env("DATABASE_URL", postgres.url()))
 }
 
 async fn in_time(request: RequestBuilder) -> Answer {
