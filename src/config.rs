@@ -3,11 +3,14 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::auth::{KeySource, PublicKey};
+use url::Url;
+
+use crate::auth::{JwksSettings, KeySource, PublicKey};
+use crate::http::{Origins, Tls};
 use crate::storage::DatabaseUrl;
 use crate::telemetry::{self, LogFormat};
 use crate::{auth, http, storage};
@@ -106,6 +109,9 @@ const MAX_DURATION: Duration = Duration::from_hours(1);
 
 const JWT_SECRET: &str = "JWT_SECRET";
 const JWT_PUBLIC_KEY: &str = "JWT_PUBLIC_KEY";
+const JWKS_URL: &str = "JWKS_URL";
+const TLS_CERT: &str = "TLS_CERT";
+const TLS_KEY: &str = "TLS_KEY";
 
 struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
@@ -120,20 +126,73 @@ impl Reader<'_> {
             self.value("SERVER_PORT", "3000", "a port, 0 to 65535 (0 picks a free one)", |text| text.parse().ok());
         let workers = self.count("SERVER_WORKERS", &cores().to_string(), 512);
         let max_connections = self.count("MAX_CONNECTIONS", "10000", 1_000_000);
+        let max_head_bytes = self.count("MAX_HEAD_BYTES", "16384", 128 << 10);
         let max_body_bytes = self.count("MAX_BODY_BYTES", "65536", 16 << 20);
         let head_timeout = self.duration("HEAD_TIMEOUT", "5s");
         let body_timeout = self.duration("BODY_TIMEOUT", "10s");
+        let response_timeout = self.duration("RESPONSE_TIMEOUT", "30s");
         let keep_alive = self.duration("KEEP_ALIVE", "60s");
+        let rate_limit = self.rate_limit();
+        let origins = self.origins();
+        let tls = self.tls();
         Some(http::Settings {
             host: host?,
             port: port?,
             workers: workers?,
             max_connections: max_connections?,
+            max_head_bytes: max_head_bytes?,
             max_body_bytes: max_body_bytes?,
             head_timeout: head_timeout?,
             body_timeout: body_timeout?,
+            response_timeout: response_timeout?,
             keep_alive: keep_alive?,
+            rate_limit,
+            origins: origins?,
+            tls,
         })
+    }
+
+    /// Requests a second, and at once. `None` when there is no limit, and when there is a mistake.
+    fn rate_limit(&mut self) -> Option<(NonZeroU32, NonZeroU32)> {
+        const MAX: u32 = 1_000_000;
+        let takes = format!("requests per second of one client, up to {MAX}, or 0 for no limit");
+        let rate = self.value("RATE_LIMIT", "0", takes, |text| text.parse().ok().filter(|rate| *rate <= MAX));
+        let rate = rate.and_then(NonZeroU32::new);
+        let usual = rate.unwrap_or(NonZeroU32::MIN);
+        let takes = format!("requests that one client may send at once, 1 to {MAX}");
+        let burst = self.value("RATE_BURST", &usual.to_string(), takes, |text| {
+            text.parse().ok().filter(|burst: &NonZeroU32| burst.get() <= MAX)
+        });
+        rate.zip(burst)
+    }
+
+    fn origins(&mut self) -> Option<Origins> {
+        self.value("CORS_ORIGINS", "", "origins between commas, such as https://example.com, or *", Origins::parse)
+    }
+
+    /// `None` when there is no TLS, and when there is a mistake.
+    fn tls(&mut self) -> Option<Tls> {
+        let (certificate, key) = match (self.text(TLS_CERT), self.text(TLS_KEY)) {
+            (None, None) => return None,
+            (Some(certificate), Some(key)) => (certificate, key),
+            (certificate, _) => {
+                let missing = if certificate.is_none() { TLS_CERT } else { TLS_KEY };
+                return self.mistake(missing, "", "a PEM file: TLS_CERT and TLS_KEY go together");
+            }
+        };
+        if key.contains("-----BEGIN") {
+            return self.mistake(TLS_KEY, "***", "the path of a PEM file, not what is in it");
+        }
+        match Tls::load(certificate.clone().into(), key.clone().into()) {
+            Ok(tls) => {
+                self.effective.extend([(TLS_CERT, certificate), (TLS_KEY, key)]);
+                Some(tls)
+            }
+            Err(error) => {
+                let takes = "a PEM file with a chain of certificates, and TLS_KEY one with the key of the first";
+                self.mistake(TLS_CERT, &certificate, format!("{takes}: {error}"))
+            }
+        }
     }
 
     fn storage(&mut self) -> Option<storage::Settings> {
@@ -174,28 +233,44 @@ impl Reader<'_> {
     }
 
     fn key(&mut self, database: Option<&DatabaseUrl>, needs_key: bool) -> Option<KeySource> {
-        let (secret, file) = (self.text(JWT_SECRET), self.text(JWT_PUBLIC_KEY));
-        match (secret, file) {
-            (Some(_), Some(_)) => {
-                self.mistake(JWT_SECRET, "***", "nothing beside JWT_PUBLIC_KEY: one of them is the key")
-            }
-            (Some(secret), None) if secret.len() < auth::MIN_SECRET => {
-                self.mistake(JWT_SECRET, "***", format!("at least {} bytes, best random ones", auth::MIN_SECRET))
-            }
-            (Some(secret), None) => {
-                self.effective.push((JWT_SECRET, "***".to_owned()));
-                Some(KeySource::Secret(secret.into()))
-            }
-            (None, Some(file)) => self.public_key(file),
-            (None, None) => match database? {
+        let refresh = self.duration("JWKS_REFRESH", "5m");
+        match (self.text(JWT_SECRET), self.text(JWT_PUBLIC_KEY), self.text(JWKS_URL)) {
+            (Some(secret), None, None) => self.secret(secret),
+            (None, Some(file), None) => self.public_key(file),
+            (None, None, Some(url)) => self.issuer(url, refresh?),
+            (None, None, None) => match database? {
                 DatabaseUrl::Sqlite(file) => Some(KeySource::LocalSecret(local_secret(file))),
                 DatabaseUrl::Postgres(_) if !needs_key => Some(KeySource::Unset),
-                DatabaseUrl::Postgres(_) => self.mistake(
-                    JWT_SECRET,
-                    "",
-                    format!("at least {} bytes; with PostgreSQL it or JWT_PUBLIC_KEY is needed", auth::MIN_SECRET),
-                ),
+                DatabaseUrl::Postgres(_) => {
+                    let takes = "at least {} bytes; with PostgreSQL it, JWT_PUBLIC_KEY or JWKS_URL is needed";
+                    self.mistake(JWT_SECRET, "", takes.replace("{}", &auth::MIN_SECRET.to_string()))
+                }
             },
+            (secret, ..) => {
+                let (name, held) = if secret.is_some() { (JWT_SECRET, "***") } else { (JWT_PUBLIC_KEY, "...") };
+                self.mistake(name, held, "nothing beside another of JWT_SECRET, JWT_PUBLIC_KEY and JWKS_URL")
+            }
+        }
+    }
+
+    fn secret(&mut self, secret: String) -> Option<KeySource> {
+        if secret.len() < auth::MIN_SECRET {
+            let takes = format!("at least {} bytes, best random ones", auth::MIN_SECRET);
+            return self.mistake(JWT_SECRET, "***", takes);
+        }
+        self.effective.push((JWT_SECRET, "***".to_owned()));
+        Some(KeySource::Secret(secret.into()))
+    }
+
+    fn issuer(&mut self, url: String, refresh: Duration) -> Option<KeySource> {
+        let parsed = Url::parse(&url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        match parsed {
+            Some(parsed) if parsed.username().is_empty() && parsed.password().is_none() => {
+                self.effective.push((JWKS_URL, url.clone()));
+                Some(KeySource::Issuer(JwksSettings { url, refresh }))
+            }
+            // It may hold a password.
+            _ => self.mistake(JWKS_URL, "***", "an https:// or http:// URL without user and password"),
         }
     }
 

@@ -1,25 +1,25 @@
 //! Binds, wires, runs and drains: the only file that knows every other.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::TcpListener;
 use std::time::Instant;
 
-use actix_web::dev::{Server as HttpServerHandle, ServerHandle};
-use actix_web::{App, HttpServer, web};
+use actix_server::{Server, ServerBuilder, ServerHandle};
+use actix_web::{App, web};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::auth::{KeyError, KeySource, Verifier};
 use crate::config::{Config, ShutdownSettings};
-use crate::http::{self, BodyLimits, Draining, Observe};
+use crate::http::{self, BodyLimits, Draining, Gate, ListenError, Observe, RateLimit, Tls};
 use crate::metrics::Metrics;
 use crate::storage::{self, Storage};
 
 /// Why the service did not run, or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    #[error("cannot listen on {address}: {cause}")]
-    Bind { address: String, cause: io::Error },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     #[error(transparent)]
     Start(#[from] io::Error),
     #[error(transparent)]
@@ -36,6 +36,9 @@ pub enum ServeError {
 /// When it cannot start, or cannot end within its grace.
 pub async fn serve(config: Config) -> Result<(), ServeError> {
     let mut signals = Signals::new()?;
+    if let Some(tls) = config.http.tls.clone() {
+        actix_web::rt::spawn(reload_on_hangup(tls, signal(SignalKind::hangup())?));
+    }
     let metrics = Metrics::new()?;
     let draining = Draining::default();
     let verifier = Verifier::new(&config.auth)?;
@@ -63,48 +66,64 @@ fn listen(
     storage: &Storage,
     metrics: &Metrics,
     draining: &Draining,
-) -> Result<HttpServerHandle, ServeError> {
+) -> Result<Server, ServeError> {
     let limits = BodyLimits { max_bytes: settings.max_body_bytes, timeout: settings.body_timeout };
-    let (verifier, storage) = (verifier.clone(), storage.clone());
-    let (metrics, draining) = (metrics.clone(), draining.clone());
+    let gate = Gate { verifier: verifier.clone(), rate_limit: rate_limit(settings) };
+    let (storage, metrics, draining) = (storage.clone(), metrics.clone(), draining.clone());
+    let http_settings = settings.clone();
     let application = move || {
         App::new()
-            .wrap(Observe::new(&metrics, draining.clone()))
+            .wrap(http::cors(&http_settings.origins))
+            .wrap(Observe::new(&metrics, draining.clone(), &http_settings))
             .app_data(web::Data::new(storage.clone()))
             .app_data(web::Data::new(metrics.clone()))
             .app_data(web::Data::new(draining.clone()))
             .app_data(web::PayloadConfig::new(limits.max_bytes))
             .app_data(limits)
-            .configure(|config| http::routes(config, &metrics, &verifier))
+            .configure(|config| http::routes(config, &metrics, &gate))
     };
-    let server = HttpServer::new(application)
+    let server = ServerBuilder::new()
         .workers(settings.workers)
-        .max_connections(settings.max_connections.div_ceil(settings.workers))
-        .client_request_timeout(settings.head_timeout)
-        .keep_alive(settings.keep_alive)
-        // A client that hung up must not leave its handler running.
-        .h1_allow_half_closed(false)
+        .max_concurrent_connections(settings.max_connections.div_ceil(settings.workers))
         // The drain has a bound of its own, counted from its beginning.
         .shutdown_timeout(shutdown.grace.as_secs() + 1)
         .disable_signals();
-    let address = format!("{}:{}", settings.host, settings.port);
-    let server = server.bind(&address).map_err(|cause| ServeError::Bind { address, cause })?;
-    for address in server.addrs() {
-        log::info!("listening on http://{address}; {}", how_to_call(&auth.key, &address));
+    let sockets = http::bind(settings)?;
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    for address in sockets.iter().map(TcpListener::local_addr) {
+        let url = format!("{scheme}://{}", address?);
+        log::info!("listening on {url}; {}", how_to_call(&auth.key, &url));
     }
-    Ok(server.run())
+    Ok(http::listen(server, sockets, settings, application)?.run())
+}
+
+fn rate_limit(settings: &http::Settings) -> Option<RateLimit> {
+    let (per_second, burst) = settings.rate_limit?;
+    let rate_limit = RateLimit::new(per_second, burst);
+    actix_web::rt::spawn(rate_limit.clone().forget_strangers());
+    Some(rate_limit)
+}
+
+/// Takes a new certificate whenever SIGHUP says that there is one.
+async fn reload_on_hangup(tls: Tls, mut hangups: Signal) {
+    while hangups.recv().await.is_some() {
+        match tls.reload() {
+            Ok(()) => log::info!("SIGHUP: took the certificate that is there now"),
+            Err(error) => log::error!("SIGHUP: the certificate stays as it was: {error}"),
+        }
+    }
 }
 
 /// A line to paste into a shell.
-fn how_to_call(key: &KeySource, address: &SocketAddr) -> String {
+fn how_to_call(key: &KeySource, url: &str) -> String {
     let token = match key {
-        KeySource::PublicKey(_) | KeySource::Unset => "$TOKEN".to_owned(),
+        KeySource::PublicKey(_) | KeySource::Issuer(_) | KeySource::Unset => "$TOKEN".to_owned(),
         KeySource::Secret(_) | KeySource::LocalSecret(_) => {
             let program = std::env::args().next().unwrap_or_else(|| "user-service".to_owned());
             format!("$({program} token --subject me --scope 'users:read users:write')")
         }
     };
-    format!(r#"try: curl -i http://{address}/api/v2/users -H "Authorization: Bearer {token}""#)
+    format!(r#"try: curl -i {url}/api/v2/users -H "Authorization: Bearer {token}""#)
 }
 
 /// Ends what runs, in order: new requests, requests in flight, and the writes that they left in the mailboxes.

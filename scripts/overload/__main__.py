@@ -17,6 +17,7 @@ import frozen
 import hung_up
 import postgres_creates
 import postgres_reads
+import slow_sockets
 import sqlite_pages
 from bench import Bench
 from children import Children
@@ -28,6 +29,7 @@ SCENARIOS = {
     "sqlite-pages": sqlite_pages,
     "frozen": frozen,
     "hung-up": hung_up,
+    "slow-sockets": slow_sockets,
 }
 # A generator and a service with some thousand connections each.
 OPEN_FILES = 8192

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -63,6 +64,20 @@ class Bench:
 
     def probe(self, service: Service, probes: list[dict[str, object]]) -> Prober:
         return Prober(self._children, self.folder("probe"), service.address, probes)
+
+    def crowd(
+        self, service: Service, sockets: int, arguments: list[str], seconds: float
+    ) -> subprocess.Popen[bytes]:
+        """Slow clients, all of them within two seconds, who send something every two; the last argument is a path."""
+        rate, length = str(sockets // 2), str(round(seconds))
+        command = ["slowhttptest", "-c", str(sockets), "-r", rate, "-l", length, "-i", "2", "-p", "3"]
+        command += [*arguments[:-1], f"http://{service.address}{arguments[-1]}"]
+        folder = self.folder("crowd")
+        with open(folder / "log", "wb") as output:
+            return self._children.start(command, cwd=str(folder), output=output)
+
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
+        self._children.stop(process)
 
     def slow_path(self, port: int, delay: float) -> int:
         """A port that leads to another one, and holds everything that is sent there for so many seconds."""

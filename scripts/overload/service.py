@@ -75,6 +75,10 @@ class Service:
             count += columns[2].endswith(f":{port:04X}") and f"socket:[{columns[9]}]" in own
         return count
 
+    def sockets(self) -> int:
+        """How many it has open."""
+        return sum(_link(file).startswith("socket:") for file in Path(f"/proc/{self.pid}/fd").iterdir())
+
     def stop(self) -> None:
         self._children.stop(self._process)
 

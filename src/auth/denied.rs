@@ -7,6 +7,11 @@ pub enum Denied {
     Malformed,
     #[error("the token is not signed with the key of this service")]
     Signature,
+    #[error("the token is signed with a key that its issuer does not publish")]
+    UnknownKey,
+    /// Not the token's fault.
+    #[error("the keys to check tokens with could not be fetched yet")]
+    NoKeys,
     #[error("the token has expired")]
     Expired,
     #[error("the token is not valid yet")]

@@ -14,7 +14,7 @@ pub enum IssueError {
     LocalSecret(#[from] SecretFileError),
     #[error("no key is configured")]
     Unset,
-    #[error("JWT_PUBLIC_KEY checks tokens but cannot sign them: whoever has the private key issues them")]
+    #[error("JWT_PUBLIC_KEY and JWKS_URL check tokens but cannot sign them: whoever has the private key issues them")]
     NoPrivateKey,
     #[error("cannot sign: {0}")]
     Sign(#[from] jsonwebtoken::errors::Error),
@@ -46,7 +46,7 @@ pub fn issue(settings: &Settings, subject: &str, scope: &str, ttl: Duration) -> 
             &local
         }
         KeySource::Unset => return Err(IssueError::Unset),
-        KeySource::PublicKey(_) => return Err(IssueError::NoPrivateKey),
+        KeySource::PublicKey(_) | KeySource::Issuer(_) => return Err(IssueError::NoPrivateKey),
     };
     let iat = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     let claims = Claims {

@@ -2,6 +2,7 @@
 
 mod denied;
 mod issue;
+mod jwks;
 mod local_secret;
 mod public_key;
 mod scope;
@@ -16,7 +17,7 @@ pub use denied::Denied;
 pub use issue::{IssueError, issue};
 pub use public_key::PublicKey;
 pub use scope::Scope;
-pub use verifier::{KeyError, Verifier};
+pub use verifier::{Caller, KeyError, Verifier};
 
 /// How tokens are checked; every value is documented where it is configured.
 #[derive(Clone, Debug)]
@@ -39,8 +40,19 @@ pub enum KeySource {
     LocalSecret(PathBuf),
     /// RS256, ES256 or `EdDSA`, by the kind of the key.
     PublicKey(PublicKey),
+    /// RS256, ES256 or `EdDSA`, by the kind of the key that the issuer publishes under the id that a token names.
+    Issuer(JwksSettings),
     /// Nowhere: enough for commands that neither check nor issue tokens.
     Unset,
+}
+
+/// Where an issuer publishes its keys.
+#[derive(Clone, Debug)]
+pub struct JwksSettings {
+    /// Of a JWK set.
+    pub url: String,
+    /// How often it is fetched.
+    pub refresh: Duration,
 }
 
 /// The fewest bytes that a secret may have: as many as HS256's hash (RFC 7518, 3.2).

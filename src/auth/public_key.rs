@@ -1,5 +1,8 @@
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use rsa::RsaPublicKey;
 use rsa::pkcs1::DecodeRsaPublicKey as _;
@@ -14,6 +17,8 @@ pub struct PublicKey {
 
 /// The fewest bytes that an RSA key may have (RFC 7518, 3.3).
 const MIN_RSA: usize = 256;
+/// The most, for the time that a signature takes to verify.
+const MAX_RSA: usize = 512;
 const ED25519: usize = 32;
 
 impl PublicKey {
@@ -31,6 +36,36 @@ impl PublicKey {
         }
         rsa(&pem).or_else(|| p256(&pem)).or_else(|| ed25519(&pem))
     }
+
+    /// Reads a JWK (RFC 7517). `None` when it is no such key, or is not for signatures.
+    pub(super) fn from_jwk(jwk: &Jwk) -> Option<Self> {
+        let algorithm = match &jwk.algorithm {
+            AlgorithmParameters::RSA(rsa) if (MIN_RSA..=MAX_RSA).contains(&length(&rsa.n)?) => Algorithm::RS256,
+            AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => Algorithm::ES256,
+            AlgorithmParameters::OctetKeyPair(ed)
+                if ed.curve == EllipticCurve::Ed25519 && length(&ed.x)? == ED25519 =>
+            {
+                Algorithm::EdDSA
+            }
+            _ => return None,
+        };
+        let common = &jwk.common;
+        let is_meant = common.key_algorithm.is_none_or(|meant| meant.to_string() == format!("{algorithm:?}"))
+            && matches!(common.public_key_use, None | Some(PublicKeyUse::Signature));
+        let key = DecodingKey::from_jwk(jwk).ok()?;
+        (is_meant && can_verify(&key, algorithm)).then_some(Self { key, algorithm })
+    }
+}
+
+/// How many bytes a number or a point has.
+fn length(base64: &str) -> Option<usize> {
+    let bytes = URL_SAFE_NO_PAD.decode(base64).ok()?;
+    Some(bytes.iter().skip_while(|byte| **byte == 0).count())
+}
+
+/// A key that is not fit is an error, where a signature that is wrong is none.
+fn can_verify(key: &DecodingKey, algorithm: Algorithm) -> bool {
+    jsonwebtoken::crypto::verify("", b"", key, algorithm).is_ok()
 }
 
 fn rsa(pem: &str) -> Option<PublicKey> {
@@ -42,9 +77,8 @@ fn rsa(pem: &str) -> Option<PublicKey> {
 
 fn p256(pem: &str) -> Option<PublicKey> {
     let key = DecodingKey::from_ec_pem(pem.as_bytes()).ok()?;
-    // A key on another curve is an error, where a signature that is wrong is none.
-    jsonwebtoken::crypto::verify("", b"", &key, Algorithm::ES256).ok()?;
-    Some(PublicKey { key, algorithm: Algorithm::ES256 })
+    // It may be on another curve.
+    can_verify(&key, Algorithm::ES256).then_some(PublicKey { key, algorithm: Algorithm::ES256 })
 }
 
 fn ed25519(pem: &str) -> Option<PublicKey> {

@@ -1,17 +1,19 @@
 //! Checks tokens, and remembers those that are right.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation};
 use quick_cache::sync::Cache;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
+use super::jwks::Jwks;
 use super::local_secret::{self, SecretFileError};
 use super::scope::{Scope, Scopes};
-use super::{Denied, KeySource, Settings};
+use super::{Denied, KeySource, PublicKey, Settings};
 
 /// The longest token that is looked at, in bytes. Issuers stay far below.
 const MAX_LENGTH: usize = 8 << 10;
@@ -23,6 +25,8 @@ const REMEMBERED: usize = 1000;
 pub enum KeyError {
     #[error(transparent)]
     LocalSecret(#[from] SecretFileError),
+    #[error("cannot begin to fetch keys: {0}")]
+    Fetch(#[from] std::io::Error),
     #[error("no key is configured")]
     Unset,
 }
@@ -32,15 +36,28 @@ pub enum KeyError {
 pub struct Verifier(Arc<Known>);
 
 struct Known {
-    key: DecodingKey,
+    keys: Keys,
     validation: Validation,
     verified: Cache<Box<str>, Verified>,
+    callers: RandomState,
 }
+
+enum Keys {
+    Fixed(DecodingKey),
+    Published(Jwks),
+}
+
+/// Who a token stands for: a number in place of its subject, which may be personal data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Caller(u64);
 
 /// What a token that is right says.
 #[derive(Clone, Copy)]
 struct Verified {
+    caller: Caller,
     scopes: Scopes,
+    /// Of the keys that it was verified with.
+    generation: u64,
     /// Seconds since 1970.
     expires: u64,
 }
@@ -56,56 +73,95 @@ struct Claims {
 }
 
 impl Verifier {
-    /// Loads the key.
+    /// Loads the key, or begins to fetch the keys.
     ///
     /// # Errors
     /// When it cannot be read, or is none.
     pub fn new(settings: &Settings) -> Result<Self, KeyError> {
-        let (key, algorithm) = key(&settings.key)?;
+        let (keys, algorithm) = keys(&settings.key)?;
         let validation = validation(settings, algorithm);
-        Ok(Self(Arc::new(Known { key, validation, verified: Cache::new(REMEMBERED) })))
+        let (verified, callers) = (Cache::new(REMEMBERED), RandomState::new());
+        Ok(Self(Arc::new(Known { keys, validation, verified, callers })))
     }
 
-    /// Whether whoever sends this token may do what the scope stands for.
+    /// Who sends this token, if it may do what the scope stands for.
     ///
     /// # Errors
-    /// Why not.
-    pub fn authorize(&self, token: &str, scope: Scope) -> Result<(), Denied> {
+    /// Why it may not.
+    pub fn authorize(&self, token: &str, scope: Scope) -> Result<Caller, Denied> {
         let verified = self.remembered(token).map_or_else(|| self.verify(token), Ok)?;
-        if verified.scopes.contain(scope) { Ok(()) } else { Err(Denied::Scope(scope)) }
+        if verified.scopes.contain(scope) { Ok(verified.caller) } else { Err(Denied::Scope(scope)) }
+    }
+
+    /// For whoever was denied for want of a key: the end of an attempt to fetch the keys, after which it may ask again.
+    /// `None` when that is of no use.
+    #[must_use]
+    pub fn refresh(&self) -> Option<impl Future<Output = ()> + use<>> {
+        match &self.0.keys {
+            Keys::Fixed(_) => None,
+            Keys::Published(jwks) => jwks.refresh(),
+        }
     }
 
     fn remembered(&self, token: &str) -> Option<Verified> {
-        self.0.verified.get(token).filter(|verified| now() < verified.expires)
+        let generation = match &self.0.keys {
+            Keys::Fixed(_) => FIXED,
+            Keys::Published(jwks) => jwks.generation(),
+        };
+        let verified = self.0.verified.get(token)?;
+        (verified.generation == generation && now() < verified.expires).then_some(verified)
     }
 
     fn verify(&self, token: &str) -> Result<Verified, Denied> {
         if token.len() > MAX_LENGTH {
             return Err(Denied::Malformed);
         }
-        let decoded = jsonwebtoken::decode::<Claims>(token, &self.0.key, &self.0.validation);
-        let decoded = decoded.map_err(|error| denied(error.kind()))?;
+        let (TokenData { header, claims, .. }, generation) = self.decode(token)?;
         // What it calls critical must be understood (RFC 7515, 4.1.11), and nothing is.
-        if decoded.header.crit.is_some() || decoded.claims.sub.is_empty() {
+        if header.crit.is_some() || claims.sub.is_empty() {
             return Err(Denied::Malformed);
         }
-        let verified = Verified { scopes: Scopes::parse(&decoded.claims.scope), expires: whole(decoded.claims.exp) };
+        let caller = Caller(self.0.callers.hash_one(&claims.sub));
+        let (scopes, expires) = (Scopes::parse(&claims.scope), whole(claims.exp));
         // The library takes it up to two seconds longer; on or after its time is too late (RFC 7519, 4.1.4).
-        if now() >= verified.expires.saturating_add(self.0.validation.leeway) {
+        if now() >= expires.saturating_add(self.0.validation.leeway) {
             return Err(Denied::Expired);
         }
+        let verified = Verified { caller, scopes, generation, expires };
         self.0.verified.insert(token.into(), verified);
         Ok(verified)
     }
+
+    fn decode(&self, token: &str) -> Result<(TokenData<Claims>, u64), Denied> {
+        let decode = |key: &DecodingKey, validation: &Validation| {
+            jsonwebtoken::decode(token, key, validation).map_err(|error| denied(error.kind()))
+        };
+        match &self.0.keys {
+            Keys::Fixed(key) => Ok((decode(key, &self.0.validation)?, FIXED)),
+            Keys::Published(jwks) => {
+                let header = jsonwebtoken::decode_header(token).map_err(|error| denied(error.kind()))?;
+                let keys = jwks.keys();
+                let PublicKey { key, algorithm } = keys.find(header.kid.as_deref())?;
+                let validation = Validation { algorithms: vec![*algorithm], ..self.0.validation.clone() };
+                Ok((decode(key, &validation)?, keys.generation))
+            }
+        }
+    }
 }
 
-fn key(source: &KeySource) -> Result<(DecodingKey, Algorithm), KeyError> {
-    let shared =
-        |secret: &SecretString| (DecodingKey::from_secret(secret.expose_secret().as_bytes()), Algorithm::HS256);
+/// The generation of a key that never changes.
+const FIXED: u64 = 0;
+
+fn keys(source: &KeySource) -> Result<(Keys, Algorithm), KeyError> {
+    let shared = |secret: &SecretString| {
+        (Keys::Fixed(DecodingKey::from_secret(secret.expose_secret().as_bytes())), Algorithm::HS256)
+    };
     match source {
         KeySource::Secret(secret) => Ok(shared(secret)),
         KeySource::LocalSecret(path) => Ok(shared(&local_secret::load_or_make(path)?)),
-        KeySource::PublicKey(public) => Ok((public.key.clone(), public.algorithm)),
+        KeySource::PublicKey(public) => Ok((Keys::Fixed(public.key.clone()), public.algorithm)),
+        // The algorithm is that of each key.
+        KeySource::Issuer(settings) => Ok((Keys::Published(Jwks::start(settings)?), Algorithm::RS256)),
         KeySource::Unset => Err(KeyError::Unset),
     }
 }
@@ -177,7 +233,7 @@ mod tests {
         let token = token.expose_secret();
         assert!(verifier.authorize("nonsense", Scope::UsersRead).is_err());
         assert!(verifier.0.verified.is_empty());
-        assert_eq!(verifier.authorize(token, Scope::UsersRead), Ok(()));
+        assert!(verifier.authorize(token, Scope::UsersRead).is_ok());
         assert!(verifier.remembered(token).is_some());
         assert_eq!(verifier.authorize(token, Scope::UsersWrite), Err(Denied::Scope(Scope::UsersWrite)));
     }
@@ -186,9 +242,15 @@ mod tests {
     fn what_is_remembered_is_believed_until_it_expires() {
         let verifier = Verifier::new(&settings()).unwrap();
         let scopes = Scopes::parse("users:read");
-        verifier.0.verified.insert("good".into(), Verified { scopes, expires: now() + 60 });
-        verifier.0.verified.insert("late".into(), Verified { scopes, expires: now() });
-        assert_eq!(verifier.authorize("good", Scope::UsersRead), Ok(()));
+        verifier
+            .0
+            .verified
+            .insert("good".into(), Verified { caller: Caller(0), scopes, generation: FIXED, expires: now() + 60 });
+        verifier
+            .0
+            .verified
+            .insert("late".into(), Verified { caller: Caller(0), scopes, generation: FIXED, expires: now() });
+        assert_eq!(verifier.authorize("good", Scope::UsersRead), Ok(Caller(0)));
         assert_eq!(verifier.authorize("late", Scope::UsersRead), Err(Denied::Malformed));
     }
 
@@ -197,7 +259,7 @@ mod tests {
         let verifier = Verifier::new(&settings()).unwrap();
         for number in 0..3 * REMEMBERED {
             let token = token(&number.to_string());
-            assert_eq!(verifier.authorize(token.expose_secret(), Scope::UsersRead), Ok(()));
+            assert!(verifier.authorize(token.expose_secret(), Scope::UsersRead).is_ok());
         }
         // The cache rounds up, for each of its parts.
         assert!(verifier.0.verified.len() <= REMEMBERED * 5 / 4, "{}", verifier.0.verified.len());

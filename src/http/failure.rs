@@ -25,6 +25,10 @@ pub(super) enum Failure {
     NoToken,
     #[error(transparent)]
     Denied(#[from] Denied),
+    #[error("too many requests from this client; try again in {retry_after} s")]
+    TooManyRequests { retry_after: u64 },
+    #[error("the head has more than {limit} bytes")]
+    HeadTooLarge { limit: usize },
     #[error("there is nothing at this path")]
     RouteNotFound,
     #[error("this path answers {allow}")]
@@ -49,7 +53,10 @@ impl Failure {
             Self::InvalidHeader { .. } => (StatusCode::BAD_REQUEST, "invalid_header"),
             Self::NoToken => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Denied(Denied::Scope(_)) => (StatusCode::FORBIDDEN, "insufficient_scope"),
+            Self::Denied(Denied::NoKeys) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Denied(_) => (StatusCode::UNAUTHORIZED, "invalid_token"),
+            Self::TooManyRequests { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
+            Self::HeadTooLarge { .. } => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large"),
             Self::RouteNotFound => (StatusCode::NOT_FOUND, "route_not_found"),
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
@@ -75,12 +82,15 @@ impl Failure {
     pub(super) fn header(&self) -> Option<(&'static str, Cow<'_, str>)> {
         match self {
             Self::NoToken => Some(("www-authenticate", REALM.into())),
+            Self::TooManyRequests { retry_after } => Some(("retry-after", retry_after.to_string().into())),
+            // Seconds: a batch takes milliseconds, so that there is room again at once; this keeps a crowd from pressing.
+            Self::User(users::Error::Overloaded | users::Error::Unavailable) | Self::Denied(Denied::NoKeys) => {
+                Some(("retry-after", "1".into()))
+            }
             Self::Denied(denied) => Some(("www-authenticate", challenge(*denied).into())),
             Self::MethodNotAllowed { allow } => Some(("allow", allow.into())),
             Self::EncodedBody => Some(("accept-encoding", "identity".into())),
             Self::UnsupportedMediaType { accepted, header } => Some((header, (*accepted).into())),
-            // Seconds: a batch takes milliseconds, so that there is room again at once; this keeps a crowd from pressing.
-            Self::User(users::Error::Overloaded | users::Error::Unavailable) => Some(("retry-after", "1".into())),
             _ => None,
         }
     }

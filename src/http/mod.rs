@@ -5,27 +5,39 @@
 
 mod authorize;
 mod body;
+mod cors;
 mod docs;
 mod failure;
 mod health;
+mod listener;
 mod observe;
 mod openapi;
 mod path;
 mod problem;
 mod query;
+mod rate_limit;
 mod request_id;
 mod resource;
 mod routes;
+mod security_headers;
+mod timed;
+mod tls;
 mod v1;
 mod v2;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+pub use authorize::Gate;
 pub use body::BodyLimits;
+pub use cors::{Origins, cors};
 pub use health::Draining;
+pub use listener::{ListenError, bind, listen};
 pub use observe::Observe;
 pub use openapi::openapi;
+pub use rate_limit::RateLimit;
 pub use routes::routes;
+pub use tls::{Tls, TlsError};
 
 /// How HTTP is served; every value is documented where it is configured.
 #[derive(Clone, Debug)]
@@ -34,8 +46,14 @@ pub struct Settings {
     pub port: u16,
     pub workers: usize,
     pub max_connections: usize,
+    pub max_head_bytes: usize,
     pub max_body_bytes: usize,
     pub head_timeout: Duration,
     pub body_timeout: Duration,
+    pub response_timeout: Duration,
     pub keep_alive: Duration,
+    /// Requests a second and at once for each client, if there is a limit.
+    pub rate_limit: Option<(NonZeroU32, NonZeroU32)>,
+    pub origins: Origins,
+    pub tls: Option<Tls>,
 }

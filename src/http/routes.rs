@@ -3,14 +3,14 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
 
-use super::authorize::{Access, Authorize};
+use super::authorize::{Access, Authorize, Gate};
 use super::resource::{delete, get, patch, post, put, resource};
 use super::{docs, failure::Failure, health, v1, v2};
-use crate::auth::Verifier;
 use crate::metrics::Metrics;
 
-/// Adds the routes to an application, and their metrics, at zero, to the registry. Tokens are checked by `verifier`.
-pub fn routes(config: &mut ServiceConfig, metrics: &Metrics, verifier: &Verifier) {
+/// Adds the routes to an application, and their metrics, at zero, to the registry. What is not open to
+/// everybody is behind the gate.
+pub fn routes(config: &mut ServiceConfig, metrics: &Metrics, gate: &Gate) {
     let table = [
         resource("/api/v1/users", Access::Users, [get(v1::list_users), post(v1::create_user)]),
         resource(
@@ -34,7 +34,7 @@ pub fn routes(config: &mut ServiceConfig, metrics: &Metrics, verifier: &Verifier
         resource("/docs/{file:.*}", Access::Open, [get(docs::swagger_ui)]),
     ];
     for entry in table {
-        let authorize = Authorize { access: entry.access, verifier: verifier.clone() };
+        let authorize = Authorize { access: entry.access, gate: gate.clone() };
         let metrics = metrics.of_route(entry.pattern, &entry.successes);
         config.service(entry.resource.app_data(metrics).wrap(authorize));
     }

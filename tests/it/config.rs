@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::support::{Answered, Program, Server, until};
 
 /// Every variable with a value that it does not take.
-const MISTAKES: [(&str, &str); 23] = [
+const MISTAKES: [(&str, &str); 29] = [
     ("DATABASE_URL", "mysql://root@db/users"),
     ("SERVER_HOST", "no host"),
     ("SERVER_PORT", "70000"),
@@ -26,12 +26,18 @@ const MISTAKES: [(&str, &str); 23] = [
     ("DB_MAX_WAIT", "later"),
     ("DB_CONNECT_TIMEOUT", "-1s"),
     ("DB_AUTO_MIGRATE", "perhaps"),
+    ("MAX_HEAD_BYTES", "a few"),
     ("MAX_BODY_BYTES", "64 apples"),
     ("MAX_CONNECTIONS", "0"),
     ("HEAD_TIMEOUT", "2 parsecs"),
     ("BODY_TIMEOUT", "quickly"),
+    ("RESPONSE_TIMEOUT", "eventually"),
     ("KEEP_ALIVE", "always"),
+    ("RATE_LIMIT", "often"),
+    ("RATE_BURST", "0"),
+    ("CORS_ORIGINS", "example.com"),
     ("JWT_LEEWAY", "500ms"),
+    ("JWKS_REFRESH", "now and then"),
     ("SHUTDOWN_DELAY", "1.s"),
     ("SHUTDOWN_GRACE", "enough"),
 ];

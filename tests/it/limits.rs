@@ -91,6 +91,42 @@ async fn the_limit_is_a_setting(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
 }
 
 #[rstest]
+#[case::one_header(1, 20_000)]
+#[case::many_headers(50, 400)]
+#[tokio::test]
+async fn a_head_that_is_too_large_is_431(#[case] headers: usize, #[case] length: usize) {
+    let app = App::start(Db::Sqlite).await;
+    let value = "x".repeat(length);
+    for (path, v1) in [("/api/v1/users", true), ("/api/v2/users", false), ("/health", false)] {
+        let request = (0..headers).fold(app.get(path), |request, at| request.header(format!("x-{at}"), &value));
+        let answer = request.answer().await;
+        if v1 {
+            answer.error(431);
+        } else {
+            answer.problem(431, "head_too_large");
+        }
+    }
+    let target = format!("/api/v2/users?name_prefix={}", "x".repeat(20_000));
+    app.get(&target).answer().await.expect(431);
+    app.get("/api/v2/users").header("x-0", "x".repeat(15_000)).answer().await.expect(200);
+}
+
+/// actix's own limits, which come before ours can be asked.
+#[rstest]
+#[case::size(1, 140_000, "431")]
+#[case::count(100, 1, "431")]
+#[tokio::test]
+async fn a_head_that_is_far_too_large_is_cut_off(#[case] headers: usize, #[case] length: usize, #[case] status: &str) {
+    let app = App::start(Db::Sqlite).await;
+    let mut raw = Raw::connect(app.address());
+    let header = format!("x: {}\r\n", "x".repeat(length));
+    let _ = raw.try_write(&format!("GET /health HTTP/1.1\r\nHost: x\r\n{}\r\n", header.repeat(headers)));
+    let answer = raw.read_to_end();
+    assert!(answer.is_empty() || answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    app.get("/health").answer().await.expect(200);
+}
+
+#[rstest]
 #[tokio::test]
 async fn a_body_that_trickles_is_408(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = App::start_with(db, &[("BODY_TIMEOUT", "500ms")]).await;

@@ -32,7 +32,10 @@ impl Program {
 
     /// Has it check tokens with the tests' secret, unless the test has said anything about that.
     pub fn with_a_key(self) -> Self {
-        let is_said = self.0.get_envs().any(|(name, _)| name.to_string_lossy().starts_with("JWT_"));
+        let is_said = self
+            .0
+            .get_envs()
+            .any(|(name, _)| ["JWT_", "JWKS_"].iter().any(|it| name.to_string_lossy().starts_with(it)));
         if is_said { self } else { self.env("JWT_SECRET", SECRET) }
     }
 

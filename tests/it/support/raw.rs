@@ -44,6 +44,20 @@ impl Raw {
         String::from_utf8(head).expect("a readable head")
     }
 
+    /// A whole answer whose length is announced.
+    pub fn read_response(&mut self) -> String {
+        let head = self.read_head();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+        let mut body = vec![0; length.parse().expect("a number")];
+        self.0.read_exact(&mut body).expect("the body");
+        head + std::str::from_utf8(&body).expect("a readable body")
+    }
+
+    pub fn has_answer_within(&mut self, time: Duration) -> bool {
+        self.0.set_read_timeout(Some(time)).unwrap();
+        self.0.peek(&mut [0]).is_ok_and(|length| length == 1)
+    }
+
     /// Everything until the server hangs up.
     pub fn read_to_end(&mut self) -> String {
         let mut bytes = Vec::new();

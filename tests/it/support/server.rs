@@ -173,7 +173,7 @@ fn client() -> Client {
 /// Drains stderr to its end, so that the server never waits for a reader.
 fn keep(stderr: ChildStderr, log: &Mutex<Vec<String>>, address: &Sender<String>) {
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-        if let Some((_, rest)) = line.split_once("listening on http://") {
+        if let Some((_, rest)) = line.split_once("listening on http").and_then(|(_, rest)| rest.split_once("://")) {
             let end = rest.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ':'))).unwrap_or(rest.len());
             let _ = address.send(rest[..end].to_owned());
         }

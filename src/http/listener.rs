@@ -1,0 +1,152 @@
+//! Listening sockets, and what becomes of a connection: TLS, bounds on waiting, HTTP/1.1.
+//!
+//! What `actix_web::HttpServer` does, but that the connection itself is ours, and so can have those bounds.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Request};
+use actix_server::ServerBuilder;
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::body::BoxBody;
+use actix_web::dev::{AppConfig, Service, ServiceResponse};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
+
+use super::Settings;
+use super::timed::{Patience, Timed, Turns};
+use super::tls::TlsError;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 2048;
+/// How long a client that is still sending may take to see that it was answered and disconnected.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How much of an answer a connection holds before it waits for the client, in bytes; besides one piece of it.
+const WRITE_BUFFER: usize = 16 << 10;
+/// How much of them the kernel may hold for a client that does not read, in bytes: left to itself, megabytes.
+const SEND_BUFFER: usize = 64 << 10;
+/// Where actix bounds a wait too, it goes first: it can say why.
+const GRACE: Duration = Duration::from_secs(1);
+
+type Stream = Either<Timed, Box<TlsStream<Timed>>>;
+
+/// Why the service cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    #[error("cannot listen on {address}: {cause}")]
+    Bind { address: String, cause: io::Error },
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Binds a socket to each address of the configured host.
+///
+/// # Errors
+/// When one of them cannot be bound, or there are none.
+pub fn bind(settings: &Settings) -> Result<Vec<TcpListener>, ListenError> {
+    let address = format!("{}:{}", settings.host, settings.port);
+    let sockets = address.to_socket_addrs().and_then(|addresses| addresses.map(bind_one).collect());
+    sockets.map_err(|cause| ListenError::Bind { address, cause })
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart need not wait for the connections of the one before to be forgotten.
+    socket.set_reuse_address(true)?;
+    // The connections inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Has the server answer whoever connects to one of these sockets.
+///
+/// # Errors
+/// When the sockets or the certificate cannot be used.
+pub fn listen<F, I, S>(
+    mut server: ServerBuilder,
+    sockets: Vec<TcpListener>,
+    settings: &Settings,
+    application: F,
+) -> Result<ServerBuilder, ListenError>
+where
+    F: Fn() -> I + Clone + Send + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<
+            Request,
+            Config = AppConfig,
+            Response = ServiceResponse<BoxBody>,
+            Error = actix_web::Error,
+            InitError = (),
+        > + 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+{
+    let tls = settings.tls.as_ref().map(super::Tls::server_config).transpose()?;
+    let tls = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
+    let patience = Patience {
+        head: settings.head_timeout + GRACE,
+        idle: settings.keep_alive + GRACE,
+        answer: settings.response_timeout,
+    };
+    let (keep_alive, head_timeout) = (settings.keep_alive, settings.head_timeout);
+    for socket in sockets {
+        let failed = |cause| ListenError::Bind { address: "a socket".to_owned(), cause };
+        let address = socket.local_addr().map_err(failed)?;
+        let (application, tls, shutdown) = (application.clone(), tls.clone(), server.graceful_shutdown_signal());
+        let connections = move || {
+            let (tls, shutdown) = (tls.clone(), shutdown.clone());
+            let application = application().into_factory().map_err(|error| error.error_response());
+            let http = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let shutdown = shutdown.clone();
+                    async move { shutdown.notified().await }
+                })
+                .keep_alive(keep_alive)
+                .client_request_timeout(head_timeout)
+                .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+                // A client that hung up must not leave its handler running.
+                .h1_allow_half_closed(false)
+                .h1_write_buffer_size(WRITE_BUFFER)
+                .local_addr(address)
+                .on_connect_ext(|stream: &Stream, data| {
+                    data.insert(turns(stream));
+                })
+                .h1::<_, BoxBody>(map_config(application, |()| AppConfig::default()));
+            fn_service(move |stream| accept(stream, patience, tls.clone())).and_then(http)
+        };
+        server = server.listen(format!("http on {address}"), socket, connections).map_err(failed)?;
+    }
+    Ok(server)
+}
+
+async fn accept(
+    tcp: TcpStream,
+    patience: Patience,
+    tls: Option<TlsAcceptor>,
+) -> Result<(Stream, Option<SocketAddr>), DispatchError> {
+    let peer = tcp.peer_addr().ok();
+    // If these fail, then because the client has gone already; the first read will say so.
+    let _ = tcp.set_nodelay(true);
+    // What was handed to the kernel has a bound too, even after the connection is closed.
+    let _ = SockRef::from(&tcp).set_tcp_user_timeout(Some(patience.answer));
+    let timed = Timed::new(tcp, patience);
+    let stream = match tls {
+        None => Either::Left(timed),
+        Some(tls) => Either::Right(Box::new(tls.accept(timed).await?)),
+    };
+    Ok((stream, peer))
+}
+
+fn turns(stream: &Stream) -> Turns {
+    match stream {
+        Either::Left(plain) => plain.turns(),
+        Either::Right(tls) => tls.get_ref().0.turns(),
+    }
+}

@@ -1,0 +1,84 @@
+//! TLS for clients, with a certificate that can be replaced while the service runs.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::ServerConfig;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+/// Why a certificate cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("{file}: {cause}")]
+    Pem { file: String, cause: pem::Error },
+    #[error("the certificate or its key: {0}")]
+    Unfit(#[from] rustls::Error),
+}
+
+/// A certificate and its key. Clones share one.
+#[derive(Clone, Debug)]
+pub struct Tls(Arc<Certificate>);
+
+#[derive(Debug)]
+struct Certificate {
+    chain_file: PathBuf,
+    key_file: PathBuf,
+    provider: Arc<CryptoProvider>,
+    current: RwLock<Arc<CertifiedKey>>,
+}
+
+impl Tls {
+    /// Loads a chain of certificates, the service's own first, and its private key, both PEM (RFC 7468).
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the two do not belong together.
+    pub fn load(chain_file: PathBuf, key_file: PathBuf) -> Result<Self, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let current = RwLock::new(Arc::new(read(&chain_file, &key_file, &provider)?));
+        Ok(Self(Arc::new(Certificate { chain_file, key_file, provider, current })))
+    }
+
+    /// Loads the files again, for the connections that come from now on.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; the certificate stays as it was.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let Certificate { chain_file, key_file, provider, current } = &*self.0;
+        let new = Arc::new(read(chain_file, key_file, provider)?);
+        *current.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
+    }
+
+    /// What rustls needs to know: TLS 1.2 and 1.3, HTTP/1.1, clients without certificates.
+    pub(super) fn server_config(&self) -> Result<ServerConfig, TlsError> {
+        let config = ServerConfig::builder_with_provider(Arc::clone(&self.0.provider));
+        let mut config = config
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&self.0) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}
+
+fn read(chain_file: &PathBuf, key_file: &PathBuf, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    let failed = |file: &PathBuf| {
+        let file = file.display().to_string();
+        move |cause| TlsError::Pem { file, cause }
+    };
+    let chain = CertificateDer::pem_file_iter(chain_file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = chain.map_err(failed(chain_file))?;
+    let key = PrivateKeyDer::from_pem_file(key_file).map_err(failed(key_file))?;
+    // Also sees to it that the key is the certificate's.
+    Ok(CertifiedKey::from_der(chain, key, provider)?)
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}

@@ -1,0 +1,250 @@
+//! Keys that an issuer publishes.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use reqwest::Method;
+use rstest::rstest;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{Answered, App, Authority, Db, Issuer, Program, claims, signed, until};
+
+const READ: &str = "users:read";
+
+/// One of the issuer's keys, of which it publishes the public half.
+struct Key {
+    id: &'static str,
+    algorithm: Algorithm,
+    private: EncodingKey,
+}
+
+impl Key {
+    fn new(id: &'static str, algorithm: Algorithm, file: &str) -> Self {
+        let pem = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/keys").join(file)).unwrap();
+        let private = match algorithm {
+            Algorithm::RS256 => EncodingKey::from_rsa_pem(&pem),
+            Algorithm::ES256 => EncodingKey::from_ec_pem(&pem),
+            _ => EncodingKey::from_ed_pem(&pem),
+        };
+        Self { id, algorithm, private: private.unwrap() }
+    }
+
+    fn jwk(&self) -> Value {
+        let mut jwk = Jwk::from_encoding_key(&self.private, self.algorithm).unwrap();
+        jwk.common.key_id = Some(self.id.to_owned());
+        serde_json::to_value(jwk).unwrap()
+    }
+
+    fn token(&self) -> String {
+        self.token_named(Some(self.id))
+    }
+
+    fn token_named(&self, kid: Option<&str>) -> String {
+        let header = Header { kid: kid.map(str::to_owned), ..Header::new(self.algorithm) };
+        signed(&header, &claims(READ), &self.private)
+    }
+}
+
+fn rsa() -> Key {
+    Key::new("rsa", Algorithm::RS256, "rsa.pem")
+}
+
+fn other() -> Key {
+    Key::new("other", Algorithm::RS256, "other.pem")
+}
+
+fn set(keys: &[Value]) -> String {
+    json!({ "keys": keys }).to_string()
+}
+
+async fn app(issuer: &Issuer, vars: &[(&str, &str)]) -> App {
+    App::start_with(Db::Sqlite, &[&[("JWKS_URL", issuer.url())], vars].concat()).await
+}
+
+async fn status(app: &App, token: &str) -> u16 {
+    app.anonymous(Method::GET, "/api/v2/users").bearer_auth(token).answer().await.status
+}
+
+#[rstest]
+#[case(rsa())]
+#[case(Key::new("ec", Algorithm::ES256, "ec.pem"))]
+#[case(Key::new("ed", Algorithm::EdDSA, "ed.pem"))]
+#[tokio::test]
+async fn each_kind_of_key_is_taken(#[case] key: Key) {
+    let issuer = Issuer::of(&set(&[other().jwk(), key.jwk()]));
+    let app = app(&issuer, &[]).await;
+    assert_eq!(status(&app, &key.token()).await, 200);
+    assert_eq!(status(&app, &other().token()).await, 200);
+    // The name decides, and then the signature.
+    assert_eq!(status(&app, &key.token_named(Some("other"))).await, 401);
+    assert_eq!(status(&app, &key.token_named(None)).await, 401, "there are two");
+}
+
+#[tokio::test]
+async fn the_only_key_needs_no_name() {
+    let issuer = Issuer::of(&set(&[rsa().jwk()]));
+    let app = app(&issuer, &[]).await;
+    assert_eq!(status(&app, &rsa().token_named(None)).await, 200);
+    assert_eq!(status(&app, &other().token_named(None)).await, 401);
+}
+
+/// Confusion of algorithms: the public key, which everybody has, as if it were a secret.
+#[tokio::test]
+async fn the_key_decides_the_algorithm() {
+    let issuer = Issuer::of(&set(&[rsa().jwk()]));
+    let app = app(&issuer, &[]).await;
+    let modulus = rsa().jwk()["n"].as_str().unwrap().to_owned();
+    for algorithm in [Algorithm::HS256, Algorithm::HS512] {
+        let header = Header { kid: Some("rsa".to_owned()), ..Header::new(algorithm) };
+        let forged = signed(&header, &claims(READ), &EncodingKey::from_secret(modulus.as_bytes()));
+        assert_eq!(status(&app, &forged).await, 401);
+    }
+    let header = Header { kid: Some("rsa".to_owned()), ..Header::new(Algorithm::RS512) };
+    assert_eq!(status(&app, &signed(&header, &claims(READ), &rsa().private)).await, 401);
+}
+
+#[rstest]
+#[case::a_path("../../../../etc/passwd")]
+#[case::a_query("' OR 1=1 --")]
+#[case::empty("")]
+#[tokio::test]
+async fn a_name_is_only_a_name(#[case] kid: &str) {
+    let issuer = Issuer::of(&set(&[rsa().jwk(), other().jwk()]));
+    let app = app(&issuer, &[]).await;
+    assert_eq!(status(&app, &rsa().token_named(Some(kid))).await, 401);
+}
+
+/// Whoever comes with a new key waits until the issuer has been asked, and is let in.
+#[tokio::test]
+async fn a_new_key_is_fetched_when_it_is_first_seen() {
+    let issuer = Issuer::of(&set(&[rsa().jwk()]));
+    let app = app(&issuer, &[]).await;
+    assert_eq!(status(&app, &rsa().token()).await, 200);
+    issuer.publish(&set(&[rsa().jwk(), other().jwk()]));
+    // Just now it was asked: not again so soon.
+    until("the new key is taken", Duration::from_secs(20), async || status(&app, &other().token()).await == 200).await;
+    assert_eq!(status(&app, &rsa().token()).await, 200);
+}
+
+#[tokio::test]
+async fn whoever_invents_names_does_not_press_the_issuer() {
+    let issuer = Issuer::of(&set(&[rsa().jwk()]));
+    let app = app(&issuer, &[]).await;
+    let begun = Instant::now();
+    for number in 0..300 {
+        assert_eq!(status(&app, &rsa().token_named(Some(&number.to_string()))).await, 401);
+    }
+    let bound = 2 + begun.elapsed().as_secs() / 10;
+    assert!(issuer.asked() as u64 <= bound, "{} times", issuer.asked());
+}
+
+#[tokio::test]
+async fn keys_are_fetched_from_time_to_time_and_kept_while_the_issuer_is_down() {
+    let issuer = Issuer::of(&set(&[rsa().jwk()]));
+    let app = app(&issuer, &[("JWKS_REFRESH", "100ms")]).await;
+    assert_eq!(status(&app, &rsa().token()).await, 200);
+    issuer.go_down();
+    let before = issuer.asked();
+    until("it is asked while it is down", Duration::from_secs(10), async || issuer.asked() > before).await;
+    assert_eq!(status(&app, &rsa().token()).await, 200);
+    // What is no set of keys is no reason to forget any either.
+    issuer.publish("<html>welcome</html>");
+    issuer.come_back();
+    let before = issuer.asked();
+    until("it is asked again", Duration::from_secs(10), async || issuer.asked() > before + 1).await;
+    assert_eq!(status(&app, &rsa().token()).await, 200);
+    let log = app.log();
+    assert_eq!(log.matches("cannot fetch the keys").count(), 1, "a trouble is told once: {log}");
+}
+
+/// A key that is withdrawn takes its tokens with it, those that were found to be right included.
+#[tokio::test]
+async fn a_key_that_is_withdrawn_is_not_believed_any_more() {
+    let issuer = Issuer::of(&set(&[rsa().jwk(), other().jwk()]));
+    let app = app(&issuer, &[("JWKS_REFRESH", "100ms")]).await;
+    assert_eq!(status(&app, &other().token()).await, 200);
+    let token = rsa().token();
+    assert_eq!(status(&app, &token).await, 200);
+    issuer.publish(&set(&[other().jwk()]));
+    until("it is refused", Duration::from_secs(10), async || status(&app, &token).await == 401).await;
+    assert_eq!(status(&app, &other().token()).await, 200);
+}
+
+#[tokio::test]
+async fn without_any_key_yet_it_says_to_come_back() {
+    let issuer = Issuer::of(&set(&[rsa().jwk()]));
+    issuer.go_down();
+    let app = app(&issuer, &[]).await;
+    let answer = app.anonymous(Method::GET, "/api/v2/users").bearer_auth(rsa().token()).answer().await;
+    answer.problem(503, "unavailable");
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(status(&app, "nonsense").await, 401);
+    issuer.come_back();
+    until("it has keys", Duration::from_secs(20), async || status(&app, &rsa().token()).await == 200).await;
+}
+
+/// The issuer must be who the URL says it is.
+#[tokio::test]
+async fn over_tls_the_issuer_is_verified() {
+    let authority = Authority::new();
+    let trusted = TempDir::new().unwrap();
+    let roots = trusted.path().join("roots.pem");
+    fs::write(&roots, authority.pem()).unwrap();
+    let roots = ("SSL_CERT_FILE", roots.to_str().unwrap());
+    let issuer = Issuer::secure(&set(&[rsa().jwk()]), &authority.sign("127.0.0.1"));
+    assert_eq!(status(&app(&issuer, &[roots]).await, &rsa().token()).await, 200);
+    for other in [authority.sign("issuer.example.com"), Authority::new().sign("127.0.0.1")] {
+        let issuer = Issuer::secure(&set(&[rsa().jwk()]), &other);
+        assert_eq!(status(&app(&issuer, &[roots]).await, &rsa().token()).await, 503);
+        assert_eq!(issuer.asked(), 0);
+    }
+}
+
+/// Each of these is passed over, and the good one is taken.
+#[tokio::test]
+async fn keys_that_will_not_do_are_passed_over() {
+    let secret = json!({ "kty": "oct", "kid": "secret", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY" });
+    let mut encryption = other().jwk();
+    encryption["use"] = "enc".into();
+    let mut short = other().jwk();
+    (short["kid"], short["n"]) = ("short".into(), "x".repeat(171).into());
+    let mut pss = other().jwk();
+    (pss["kid"], pss["alg"]) = ("pss".into(), "PS256".into());
+    let strange = json!({ "kty": "AKP", "kid": "strange", "pub": "x" });
+    let issuer = Issuer::of(&set(&[secret, encryption, short, pss, strange, json!("no key"), rsa().jwk()]));
+    let app = app(&issuer, &[]).await;
+    assert_eq!(status(&app, &rsa().token()).await, 200);
+    for kid in ["other", "short", "pss"] {
+        assert_eq!(status(&app, &other().token_named(Some(kid))).await, 401, "{kid}");
+    }
+    let header = Header { kid: Some("secret".to_owned()), ..Header::new(Algorithm::HS256) };
+    let key = EncodingKey::from_secret(b"0123456789abcdef0123456789abcdef");
+    assert_eq!(status(&app, &signed(&header, &claims(READ), &key)).await, 401);
+}
+
+#[rstest]
+#[case("ftp://example.com/keys")]
+#[case("example.com/keys")]
+#[case("https://ann:s3cret@example.com/keys")]
+#[case("https://")]
+fn a_url_that_will_not_do_is_a_mistake(#[case] url: &str) {
+    let dir = TempDir::new().unwrap();
+    let output = Program::new(dir.path()).args(["check-config"]).env("JWKS_URL", url).run().exited(2);
+    assert!(output.line_about("JWKS_URL").contains("https://"), "{output:?}");
+    assert!(!output.stderr.contains("s3cret"), "{output:?}");
+}
+
+#[test]
+fn there_is_one_source_of_keys() {
+    let dir = TempDir::new().unwrap();
+    let program = Program::new(dir.path()).args(["check-config"]).with_a_key();
+    let output = program.env("JWKS_URL", "https://example.com/keys").run().exited(2);
+    output.line_about("JWT_SECRET");
+    let program = Program::new(dir.path()).args(["token", "--subject", "me", "--scope", READ]);
+    let output = program.env("JWKS_URL", "https://example.com/keys").run().exited(1);
+    assert!(output.line_about("sign").contains("private key"), "{output:?}");
+}

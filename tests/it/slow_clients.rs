@@ -1,0 +1,148 @@
+//! Clients that send or read too slowly lose their connection, and nobody else notices.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rstest::rstest;
+
+use crate::support::{Answered, App, Db, Raw};
+
+const HEALTH: &str = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+/// A large answer that needs no token.
+const LARGE: &[u8] = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
+/// What the settings below allow, and time for a busy machine.
+const SOON: Duration = Duration::from_secs(8);
+
+/// Nothing but the wait that a test is about comes to an end by itself.
+async fn app(vars: &[(&str, &str)]) -> App {
+    let patient = [("HEAD_TIMEOUT", "1m"), ("BODY_TIMEOUT", "1m"), ("KEEP_ALIVE", "1h"), ("RESPONSE_TIMEOUT", "1h")];
+    App::start_with(Db::Sqlite, &[&patient[..], vars].concat()).await
+}
+
+/// Sends a little from time to time until the server hangs up.
+fn trickle(raw: &mut Raw, bit: &str) -> Duration {
+    let begun = Instant::now();
+    while raw.try_write(bit) && begun.elapsed() < 2 * SOON {
+        sleep(Duration::from_millis(50));
+    }
+    begun.elapsed()
+}
+
+#[tokio::test]
+async fn a_first_head_that_trickles_is_408() {
+    let app = app(&[("HEAD_TIMEOUT", "500ms")]).await;
+    let mut raw = Raw::connect(app.address());
+    raw.write("GET /health HTTP/1.1\r\n");
+    let head = raw.read_head();
+    assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
+    assert!(trickle(&mut raw, "a: b\r\n") < SOON);
+}
+
+#[tokio::test]
+async fn a_later_head_that_trickles_is_cut_off() {
+    let app = app(&[("HEAD_TIMEOUT", "500ms")]).await;
+    let mut raw = Raw::connect(app.address());
+    raw.write(HEALTH);
+    raw.read_response();
+    raw.write("GET /health HTTP/1.1\r\n");
+    assert!(trickle(&mut raw, "a: b\r\n") < SOON);
+    app.get("/health").answer().await.expect(200);
+}
+
+#[tokio::test]
+async fn a_head_that_began_together_with_the_one_before_is_cut_off() {
+    let app = app(&[("KEEP_ALIVE", "500ms")]).await;
+    let mut raw = Raw::connect(app.address());
+    let begun = Instant::now();
+    raw.write(&format!("{HEALTH}GET /health"));
+    raw.read_to_end();
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+}
+
+/// The first request was answered before its body ended, so nothing waits for it any more.
+#[rstest]
+#[case("Transfer-Encoding: chunked", "1\r\n \r\n")]
+#[case("Content-Length: 1000000", " ")]
+#[tokio::test]
+async fn a_body_that_nobody_wants_is_cut_off(#[case] header: &str, #[case] bit: &str) {
+    let app = app(&[("HEAD_TIMEOUT", "500ms")]).await;
+    let mut raw = Raw::connect(app.address());
+    raw.write(&format!("POST /api/v2/users HTTP/1.1\r\nHost: localhost\r\n{header}\r\n\r\n"));
+    let head = raw.read_head();
+    assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
+    assert!(trickle(&mut raw, bit) < SOON);
+}
+
+/// Asks for more than all buffers hold, until the server has no more room for questions.
+fn ask_too_much(app: &App) -> TcpStream {
+    let mut stream = TcpStream::connect(app.address()).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let mut full_since = None;
+    while full_since.is_none_or(|since: Instant| since.elapsed() < Duration::from_millis(200)) {
+        match stream.write(LARGE) {
+            Ok(_) => full_since = None,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                full_since.get_or_insert_with(Instant::now);
+                sleep(Duration::from_millis(10));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    stream
+}
+
+fn is_closed(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
+}
+
+#[rstest]
+#[case::nothing(0)]
+#[case::a_little(16)]
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off(#[case] bytes: usize) {
+    let app = app(&[("RESPONSE_TIMEOUT", "1s")]).await;
+    let mut stream = ask_too_much(&app);
+    let begun = Instant::now();
+    let mut buffer = vec![0; bytes];
+    let error = loop {
+        assert!(begun.elapsed() < SOON, "it is still connected");
+        sleep(Duration::from_millis(50));
+        let _ = stream.read(&mut buffer);
+        match stream.write(b"x") {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => break error,
+            Ok(_) => {}
+        }
+    };
+    assert!(is_closed(&error), "{error:?}");
+    app.get("/health").answer().await.expect(200);
+}
+
+/// Slow, but it gets on.
+#[tokio::test]
+async fn a_client_that_reads_in_time_gets_everything() {
+    let app = app(&[("RESPONSE_TIMEOUT", "3s")]).await;
+    let mut stream = TcpStream::connect(app.address()).unwrap();
+    let one = app.get("/openapi.json").answer().await.text.len();
+    let requests = LARGE.repeat(99);
+    stream.write_all(&requests).unwrap();
+    stream.write_all(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    sleep(Duration::from_secs(1));
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    assert!(bytes.len() > 100 * one, "{} of {}", bytes.len(), 100 * one);
+}
+
+#[tokio::test]
+async fn beyond_the_most_connections_the_next_one_waits() {
+    let app = App::start_with(Db::Sqlite, &[("MAX_CONNECTIONS", "2"), ("SERVER_WORKERS", "1")]).await;
+    // The one that asked whether it is ready may still be open.
+    let mut held = Vec::from_iter((0..2).map(|_| Raw::connect(app.address())));
+    let mut next = Raw::connect(app.address());
+    next.write(HEALTH);
+    assert!(!next.has_answer_within(Duration::from_millis(500)));
+    held.clear();
+    assert!(next.has_answer_within(SOON));
+}

@@ -1,0 +1,103 @@
+//! TLS for clients.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use ureq::Agent;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+use crate::support::{Authority, Program, Raw, Server, Signed, until};
+
+const HOST: &str = "127.0.0.1";
+
+struct Secure {
+    dir: TempDir,
+    server: Server,
+}
+
+impl Secure {
+    fn with(signed: &Signed, vars: &[(&str, &str)]) -> Self {
+        let dir = TempDir::new().unwrap();
+        signed.write(dir.path());
+        let server = Server::listening(program(dir.path()).envs(vars));
+        Self { dir, server }
+    }
+
+    fn get(&self, path: &str, trusted: &Authority) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+        agent(trusted).get(format!("https://{}{path}", self.server.address())).call()
+    }
+}
+
+fn program(dir: &Path) -> Program {
+    Program::new(dir).env("TLS_CERT", "cert.pem").env("TLS_KEY", "key.pem").with_a_key()
+}
+
+fn agent(trusted: &Authority) -> Agent {
+    let roots = RootCerts::new_with_certs(&[Certificate::from_pem(trusted.pem().as_bytes()).unwrap()]);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider).root_certs(roots).build();
+    Agent::config_builder().tls_config(tls).timeout_global(Some(Duration::from_secs(10))).build().into()
+}
+
+#[test]
+fn it_is_spoken_and_nothing_else_is() {
+    let authority = Authority::new();
+    let secure = Secure::with(&authority.sign(HOST), &[]);
+    let answer = secure.get("/health", &authority).unwrap();
+    assert_eq!(answer.headers()["strict-transport-security"], "max-age=31536000");
+    assert!(secure.server.log().contains("curl -i https://"), "{}", secure.server.log());
+    assert!(secure.get("/health", &Authority::new()).is_err(), "another authority");
+    let mut plain = Raw::connect(secure.server.address());
+    plain.write("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(!plain.read_to_end().contains("HTTP/1.1"), "no answer in the clear");
+}
+
+#[test]
+fn the_healthcheck_speaks_it_too() {
+    let secure = Secure::with(&Authority::new().sign("users.example.com"), &[]);
+    let check = program(secure.dir.path()).args(["healthcheck"]).env("SERVER_PORT", secure.server.port());
+    check.run().succeeded();
+}
+
+#[test]
+fn a_handshake_that_does_not_come_is_not_waited_for() {
+    let secure = Secure::with(&Authority::new().sign(HOST), &[("HEAD_TIMEOUT", "500ms")]);
+    let begun = Instant::now();
+    Raw::connect(secure.server.address()).read_to_end();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn sighup_takes_the_new_certificate_and_no_bad_one() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let secure = Secure::with(&old.sign(HOST), &[]);
+    secure.get("/health", &old).unwrap();
+    fs::write(secure.dir.path().join("cert.pem"), "half of a certi").unwrap();
+    secure.server.signal("HUP");
+    let log = || secure.server.log();
+    until("it tells", Duration::from_secs(5), async || log().contains("the certificate stays as it was")).await;
+    secure.get("/health", &old).unwrap();
+    new.sign(HOST).write(secure.dir.path());
+    secure.server.signal("HUP");
+    until("it is taken", Duration::from_secs(5), async || secure.get("/health", &new).is_ok()).await;
+    assert!(secure.get("/health", &old).is_err());
+}
+
+#[test]
+fn what_cannot_be_used_is_told_at_once() {
+    let dir = TempDir::new().unwrap();
+    let (one, other) = (Authority::new().sign(HOST), Authority::new().sign(HOST));
+    let check = || program(dir.path()).args(["check-config"]);
+    assert!(check().run().exited(2).line_about("TLS_CERT").contains("cert.pem"), "missing files");
+    one.write(dir.path());
+    check().run().succeeded();
+    check().env("TLS_KEY", "").run().exited(2).line_about("TLS_KEY");
+    check().env("TLS_CERT", "").run().exited(2).line_about("TLS_CERT");
+    fs::write(dir.path().join("key.pem"), &other.key).unwrap();
+    check().run().exited(2).line_about("TLS_CERT");
+    let output = check().env("TLS_KEY", &one.key).run().exited(2);
+    assert!(!output.stderr.contains(one.key.lines().nth(1).unwrap()), "{output:?}");
+}
