@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Request};
-use actix_server::ServerBuilder;
+use actix_server::{GracefulShutdownSignal, ServerBuilder};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, Service, ServiceResponse};
@@ -66,6 +66,29 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// What `actix_web::App` becomes.
+pub trait Application:
+    ServiceFactory<
+        Request,
+        Config = AppConfig,
+        Response = ServiceResponse<BoxBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    > + 'static
+{
+}
+
+impl<S> Application for S where
+    S: ServiceFactory<
+            Request,
+            Config = AppConfig,
+            Response = ServiceResponse<BoxBody>,
+            Error = actix_web::Error,
+            InitError = (),
+        > + 'static
+{
+}
+
 /// Has the server answer whoever connects to one of these sockets.
 ///
 /// # Errors
@@ -79,51 +102,76 @@ pub fn listen<F, I, S>(
 where
     F: Fn() -> I + Clone + Send + 'static,
     I: IntoServiceFactory<S, Request>,
-    S: ServiceFactory<
-            Request,
-            Config = AppConfig,
-            Response = ServiceResponse<BoxBody>,
-            Error = actix_web::Error,
-            InitError = (),
-        > + 'static,
+    S: Application,
     <S::Service as Service<Request>>::Future: 'static,
 {
-    let tls = settings.tls.as_ref().map(super::Tls::server_config).transpose()?;
-    let tls = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
-    let patience = Patience {
-        head: settings.head_timeout + GRACE,
-        idle: settings.keep_alive + GRACE,
-        answer: settings.response_timeout,
-    };
-    let (keep_alive, head_timeout) = (settings.keep_alive, settings.head_timeout);
+    let connections = Connections::new(settings)?;
     for socket in sockets {
-        let failed = |cause| ListenError::Bind { address: "a socket".to_owned(), cause };
-        let address = socket.local_addr().map_err(failed)?;
-        let (application, tls, shutdown) = (application.clone(), tls.clone(), server.graceful_shutdown_signal());
-        let connections = move || {
-            let (tls, shutdown) = (tls.clone(), shutdown.clone());
-            let application = application().into_factory().map_err(|error| error.error_response());
-            let http = HttpService::build()
-                .graceful_shutdown_signal(move || {
-                    let shutdown = shutdown.clone();
-                    async move { shutdown.notified().await }
-                })
-                .keep_alive(keep_alive)
-                .client_request_timeout(head_timeout)
-                .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-                // A client that hung up must not leave its handler running.
-                .h1_allow_half_closed(false)
-                .h1_write_buffer_size(WRITE_BUFFER)
-                .local_addr(address)
-                .on_connect_ext(|stream: &Stream, data| {
-                    data.insert(turns(stream));
-                })
-                .h1::<_, BoxBody>(map_config(application, |()| AppConfig::default()));
-            fn_service(move |stream| accept(stream, patience, tls.clone())).and_then(http)
-        };
-        server = server.listen(format!("http on {address}"), socket, connections).map_err(failed)?;
+        let failed = |cause| ListenError::Bind { address: format!("{}:{}", settings.host, settings.port), cause };
+        let (address, shutdown) = (socket.local_addr().map_err(failed)?, server.graceful_shutdown_signal());
+        let (connections, application) = (connections.clone(), application.clone());
+        let service = move || connections.clone().service(application(), address, shutdown.clone());
+        server = server.listen(format!("http on {address}"), socket, service).map_err(failed)?;
     }
     Ok(server)
+}
+
+/// What all connections have in common.
+#[derive(Clone)]
+struct Connections {
+    keep_alive: Duration,
+    head_timeout: Duration,
+    patience: Patience,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Connections {
+    fn new(settings: &Settings) -> Result<Self, TlsError> {
+        let tls = settings.tls.as_ref().map(super::Tls::server_config).transpose()?;
+        let patience = Patience {
+            head: settings.head_timeout + GRACE,
+            idle: settings.keep_alive + GRACE,
+            answer: settings.response_timeout,
+        };
+        Ok(Self {
+            keep_alive: settings.keep_alive,
+            head_timeout: settings.head_timeout,
+            patience,
+            tls: tls.map(|config| TlsAcceptor::from(Arc::new(config))),
+        })
+    }
+
+    /// Has an application answer what comes over a connection.
+    fn service<I, S>(
+        self,
+        application: I,
+        address: SocketAddr,
+        shutdown: GracefulShutdownSignal,
+    ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
+    where
+        I: IntoServiceFactory<S, Request>,
+        S: Application,
+        <S::Service as Service<Request>>::Future: 'static,
+    {
+        let application = application.into_factory().map_err(|error| error.error_response());
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let shutdown = shutdown.clone();
+                async move { shutdown.notified().await }
+            })
+            .keep_alive(self.keep_alive)
+            .client_request_timeout(self.head_timeout)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            // A client that hung up must not leave its handler running.
+            .h1_allow_half_closed(false)
+            .h1_write_buffer_size(WRITE_BUFFER)
+            .local_addr(address)
+            .on_connect_ext(|stream: &Stream, data| {
+                data.insert(turns(stream));
+            })
+            .h1::<_, BoxBody>(map_config(application, |()| AppConfig::default()));
+        fn_service(move |stream| accept(stream, self.patience, self.tls.clone())).and_then(http)
+    }
 }
 
 async fn accept(
