@@ -15,6 +15,8 @@ FROM debian:bookworm-slim
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin user-service \
     && install --directory --owner=10001 --group=10001 --mode=0750 /data
 COPY --from=build /usr/local/bin/user-service /usr/local/bin/
+# Whom to believe when keys are fetched from an issuer.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 USER 10001:10001
 ENV DATABASE_URL=sqlite:///data/users.db \
     SERVER_HOST=0.0.0.0

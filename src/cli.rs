@@ -71,6 +71,8 @@ pub fn run() -> ExitCode {
         }
     };
     telemetry::start(&config.telemetry);
+    // Of rustls' cryptographic backends the one that needs no more than a C compiler. It is set once, here.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match command {
         Command::Serve => exit_code(actix_web::rt::System::new().block_on(server::serve(config))),
         Command::Migrate => exit_code(migrate(&config)),

@@ -46,11 +46,11 @@ pub struct Mistake {
 
 impl Config {
     /// Reads the environment of the process; what it does not set, the file `.env` in the working directory may. Whether
-    /// there must be a key depends on what is to be done.
+    /// there must be keys and certificates depends on what is to be done.
     ///
     /// # Errors
     /// Every mistake, not only the first.
-    pub fn from_environment(needs_key: bool) -> Result<Self, Vec<Mistake>> {
+    pub fn from_environment(needs_keys: bool) -> Result<Self, Vec<Mistake>> {
         let mut mistakes = Vec::new();
         let file = env_file().unwrap_or_else(|mistake| {
             mistakes.push(mistake);
@@ -61,7 +61,7 @@ impl Config {
             Some(value) if !value.is_empty() => Some(value.to_string_lossy().into_owned()),
             _ => file.get(name).cloned(),
         };
-        let config = Self::read(lookup, needs_key);
+        let config = Self::read(lookup, needs_keys);
         if mistakes.is_empty() {
             return config;
         }
@@ -73,11 +73,11 @@ impl Config {
     ///
     /// # Errors
     /// Every mistake, not only the first.
-    pub fn read(lookup: impl Fn(&str) -> Option<String>, needs_key: bool) -> Result<Self, Vec<Mistake>> {
+    pub fn read(lookup: impl Fn(&str) -> Option<String>, needs_keys: bool) -> Result<Self, Vec<Mistake>> {
         let mut reader = Reader { lookup: &lookup, mistakes: Vec::new(), effective: Vec::new() };
         let (http, storage, shutdown, telemetry) =
-            (reader.http(), reader.storage(), reader.shutdown(), reader.telemetry());
-        let auth = reader.auth(storage.as_ref().map(|storage| &storage.url), needs_key);
+            (reader.http(needs_keys), reader.storage(), reader.shutdown(), reader.telemetry());
+        let auth = reader.auth(storage.as_ref().map(|storage| &storage.url), needs_keys);
         match (http, storage, auth, shutdown, telemetry) {
             (Some(http), Some(storage), Some(auth), Some(shutdown), Some(telemetry)) if reader.mistakes.is_empty() => {
                 Ok(Self { http, storage, auth, shutdown, telemetry, effective: reader.effective })
@@ -120,7 +120,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn http(&mut self) -> Option<http::Settings> {
+    fn http(&mut self, needs_keys: bool) -> Option<http::Settings> {
         let host = self.value("SERVER_HOST", "127.0.0.1", "a host name or an IP address", host);
         let port =
             self.value("SERVER_PORT", "3000", "a port, 0 to 65535 (0 picks a free one)", |text| text.parse().ok());
@@ -134,7 +134,9 @@ impl Reader<'_> {
         let keep_alive = self.duration("KEEP_ALIVE", "60s");
         let rate_limit = self.rate_limit();
         let origins = self.origins();
-        let tls = self.tls();
+        let files = self.tls_files();
+        let over_tls = files.is_some();
+        let tls = files.filter(|_| needs_keys).and_then(|files| self.tls(files));
         Some(http::Settings {
             host: host?,
             port: port?,
@@ -148,6 +150,7 @@ impl Reader<'_> {
             keep_alive: keep_alive?,
             rate_limit,
             origins: origins?,
+            over_tls,
             tls,
         })
     }
@@ -170,22 +173,26 @@ impl Reader<'_> {
         self.value("CORS_ORIGINS", "", "origins between commas, such as https://example.com, or *", Origins::parse)
     }
 
-    /// `None` when there is no TLS, and when there is a mistake.
-    fn tls(&mut self) -> Option<Tls> {
-        let (certificate, key) = match (self.text(TLS_CERT), self.text(TLS_KEY)) {
-            (None, None) => return None,
-            (Some(certificate), Some(key)) => (certificate, key),
+    /// The paths of the certificate and of its key. `None` when there is no TLS, and when there is a mistake.
+    fn tls_files(&mut self) -> Option<(String, String)> {
+        match (self.text(TLS_CERT), self.text(TLS_KEY)) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some((certificate, key)),
             (certificate, _) => {
                 let missing = if certificate.is_none() { TLS_CERT } else { TLS_KEY };
-                return self.mistake(missing, "", "a PEM file: TLS_CERT and TLS_KEY go together");
+                self.mistake(missing, "", "a PEM file: TLS_CERT and TLS_KEY go together")
             }
-        };
-        if key.contains("-----BEGIN") {
-            return self.mistake(TLS_KEY, "***", "the path of a PEM file, not what is in it");
         }
-        match Tls::load(certificate.clone().into(), key.clone().into()) {
+    }
+
+    /// `None` when there is a mistake. What is no path of a key may be the key: it is not shown.
+    fn tls(&mut self, (certificate, key): (String, String)) -> Option<Tls> {
+        if [&certificate, &key].iter().any(|text| text.contains("-----BEGIN")) {
+            return self.mistake(TLS_CERT, "***", "the path of a PEM file, as does TLS_KEY, not what is in it");
+        }
+        match Tls::load(certificate.clone().into(), key.into()) {
             Ok(tls) => {
-                self.effective.extend([(TLS_CERT, certificate), (TLS_KEY, key)]);
+                self.effective.extend([(TLS_CERT, certificate), (TLS_KEY, "***".to_owned())]);
                 Some(tls)
             }
             Err(error) => {
@@ -222,8 +229,8 @@ impl Reader<'_> {
         })
     }
 
-    fn auth(&mut self, database: Option<&DatabaseUrl>, needs_key: bool) -> Option<auth::Settings> {
-        let key = self.key(database, needs_key);
+    fn auth(&mut self, database: Option<&DatabaseUrl>, needs_keys: bool) -> Option<auth::Settings> {
+        let key = self.key(database, needs_keys);
         let issuer = self.optional("JWT_ISSUER");
         let audience = self.optional("JWT_AUDIENCE");
         let leeway = self.value("JWT_LEEWAY", "10s", "a duration of whole seconds, from 0s to 1h", |text| {
@@ -232,15 +239,15 @@ impl Reader<'_> {
         Some(auth::Settings { key: key?, issuer, audience, leeway: leeway? })
     }
 
-    fn key(&mut self, database: Option<&DatabaseUrl>, needs_key: bool) -> Option<KeySource> {
+    fn key(&mut self, database: Option<&DatabaseUrl>, needs_keys: bool) -> Option<KeySource> {
         let refresh = self.duration("JWKS_REFRESH", "5m");
         match (self.text(JWT_SECRET), self.text(JWT_PUBLIC_KEY), self.text(JWKS_URL)) {
             (Some(secret), None, None) => self.secret(secret),
             (None, Some(file), None) => self.public_key(file),
-            (None, None, Some(url)) => self.issuer(url, refresh?),
+            (None, None, Some(url)) => self.issuer(&url, refresh?),
             (None, None, None) => match database? {
                 DatabaseUrl::Sqlite(file) => Some(KeySource::LocalSecret(local_secret(file))),
-                DatabaseUrl::Postgres(_) if !needs_key => Some(KeySource::Unset),
+                DatabaseUrl::Postgres(_) if !needs_keys => Some(KeySource::Unset),
                 DatabaseUrl::Postgres(_) => {
                     let takes = "at least {} bytes; with PostgreSQL it, JWT_PUBLIC_KEY or JWKS_URL is needed";
                     self.mistake(JWT_SECRET, "", takes.replace("{}", &auth::MIN_SECRET.to_string()))
@@ -262,15 +269,16 @@ impl Reader<'_> {
         Some(KeySource::Secret(secret.into()))
     }
 
-    fn issuer(&mut self, url: String, refresh: Duration) -> Option<KeySource> {
-        let parsed = Url::parse(&url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        match parsed {
-            Some(parsed) if parsed.username().is_empty() && parsed.password().is_none() => {
-                self.effective.push((JWKS_URL, url.clone()));
-                Some(KeySource::Issuer(JwksSettings { url, refresh }))
+    fn issuer(&mut self, text: &str, refresh: Duration) -> Option<KeySource> {
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        match url.filter(|url| url.username().is_empty() && url.password().is_none()) {
+            Some(url) => {
+                let settings = JwksSettings { url, refresh };
+                self.effective.push((JWKS_URL, settings.to_string()));
+                Some(KeySource::Issuer(settings))
             }
             // It may hold a password.
-            _ => self.mistake(JWKS_URL, "***", "an https:// or http:// URL without user and password"),
+            None => self.mistake(JWKS_URL, "***", "an https:// or http:// URL without user and password"),
         }
     }
 

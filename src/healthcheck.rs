@@ -1,6 +1,5 @@
 //! Asks a running service whether it is healthy, for container engines that have no HTTP client at hand.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::Agent;
@@ -24,11 +23,8 @@ pub fn healthcheck(settings: &Settings) -> Result<(), ureq::Error> {
     // In a URL an IPv6 address stands in brackets.
     let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
     // The certificate is for the service's name, not for where it is asked here.
-    let tls = TlsConfig::builder()
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .disable_verification(true)
-        .build();
+    let tls = TlsConfig::builder().disable_verification(true).build();
     let agent = Agent::config_builder().timeout_global(Some(PATIENCE)).proxy(None).tls_config(tls).build().new_agent();
-    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    let scheme = if settings.over_tls { "https" } else { "http" };
     agent.get(format!("{scheme}://{host}:{}/health", settings.port)).call().map(drop)
 }

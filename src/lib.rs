@@ -13,6 +13,9 @@
 pub mod auth;
 pub mod cli;
 pub mod config;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod healthcheck;
 pub mod http;
 pub mod metrics;

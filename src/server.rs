@@ -89,7 +89,7 @@ fn listen(
         .shutdown_timeout(shutdown.grace.as_secs() + 1)
         .disable_signals();
     let sockets = http::bind(settings)?;
-    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    let scheme = if settings.over_tls { "https" } else { "http" };
     for address in sockets.iter().map(TcpListener::local_addr) {
         let url = format!("{scheme}://{}", address?);
         log::info!("listening on {url}; {}", how_to_call(&auth.key, &url));

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use env_logger::Target;
+use log::LevelFilter;
 use serde::Serialize;
 
 use crate::users::Timestamp;
@@ -33,6 +34,8 @@ pub fn is_log_level(text: &str) -> bool {
 /// Starts logging. Does nothing when it was started before.
 pub fn start(settings: &Settings) {
     let mut builder = env_logger::Builder::new();
+    // It tells of each malformed request: a stranger could fill the log.
+    builder.filter_module("actix_http::h1::dispatcher", LevelFilter::Off);
     builder.parse_filters(&settings.level).target(Target::Stderr).format_timestamp_millis();
     if settings.format == LogFormat::Json {
         builder.format(|out, record| {

@@ -1,11 +1,13 @@
 //! The keys that an issuer publishes (JWK set, RFC 7517), fetched in the background.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
+use jsonwebtoken::Algorithm;
 use jsonwebtoken::jwk::Jwk;
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -37,20 +39,25 @@ struct Shared {
 /// The keys of one time.
 #[derive(Default)]
 pub(super) struct Keys {
-    /// Changes with the keys, so that what was verified with others is not believed any more.
+    /// Changes with the keys, so that what was verified with others is not believed any more. 0 until there are any.
     pub(super) generation: u64,
-    /// By their ids. Empty until the first were seen.
+    /// With their ids. None until the first set was seen.
     keys: Vec<(Option<String>, PublicKey)>,
 }
 
 impl Keys {
-    /// The key of this id; without one, the only key there is.
-    pub(super) fn find(&self, kid: Option<&str>) -> Result<&PublicKey, Denied> {
+    /// The key of this id; without one, the only key there is. Keys of several kinds may share an id (RFC 7517, 4.5): of those,
+    /// the one that fits the algorithm.
+    pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&PublicKey, Denied> {
         let found = match (kid, self.keys.as_slice()) {
-            (_, []) => return Err(Denied::NoKeys),
+            _ if self.generation == 0 => return Err(Denied::NoKeys),
             (None, [only]) => Some(only),
             (None, _) => None,
-            (Some(_), keys) => keys.iter().find(|(other, _)| other.as_deref() == kid),
+            (Some(_), keys) => {
+                let mut named = keys.iter().filter(|(other, _)| other.as_deref() == kid);
+                let first = named.clone().next();
+                named.find(|(_, key)| key.algorithm == algorithm).or(first)
+            }
         };
         found.map(|(_, key)| key).ok_or(Denied::UnknownKey)
     }
@@ -71,8 +78,12 @@ impl Jwks {
         let (wish, wishes) = sync_channel(1);
         let attempts = watch::Sender::new(Attempts::Running);
         let jwks = Self(Arc::new(Shared { keys: RwLock::default(), generation: AtomicU64::new(0), attempts, wish }));
-        let issuer =
-            Issuer { agent: agent(&settings.url), settings: settings.clone(), jwks: jwks.clone(), seen: Vec::new() };
+        let issuer = Issuer {
+            agent: agent(settings.url.scheme()),
+            settings: settings.clone(),
+            jwks: jwks.clone(),
+            seen: Vec::new(),
+        };
         thread::Builder::new().name("jwks".to_owned()).spawn(move || issuer.follow(&wishes))?;
         Ok(jwks)
     }
@@ -98,7 +109,9 @@ impl Jwks {
             let _ = self.0.wish.try_send(());
         }
         Some(async move {
-            let _ = attempts.wait_for(|attempts| matches!(attempts, Attempts::Ended(at) if at.elapsed() < PAUSE)).await;
+            let ended = attempts.wait_for(|attempts| matches!(attempts, Attempts::Ended(at) if at.elapsed() < PAUSE));
+            // An attempt is over by then, whatever became of it.
+            let _ = tokio::time::timeout(2 * TIMEOUT, ended).await;
         })
     }
 }
@@ -118,15 +131,16 @@ impl Issuer {
         let mut was_well = true;
         loop {
             self.jwks.0.attempts.send_replace(Attempts::Running);
-            let result = self.fetch();
+            // A panic must not end the thread: the keys would stay as they are for ever.
+            let result = catch_unwind(AssertUnwindSafe(|| self.fetch())).unwrap_or(Err(FetchError::Panic));
             match &result {
-                Ok(()) if !was_well => log::info!("the keys of {} can be fetched again", self.settings.url),
-                Err(error) if was_well => log::warn!("cannot fetch the keys of {}: {error}", self.settings.url),
+                Ok(()) if !was_well => log::info!("the keys of {} can be fetched again", self.settings),
+                Err(error) if was_well => log::warn!("cannot fetch the keys of {}: {error}", self.settings),
                 _ => {}
             }
             was_well = result.is_ok();
-            retry = if was_well { FIRST_RETRY } else { (2 * retry).min(self.settings.refresh) };
             let rest = if was_well { self.settings.refresh } else { retry };
+            retry = if was_well { FIRST_RETRY } else { (2 * retry).min(self.settings.refresh) };
             // What was wished for meanwhile is fulfilled.
             let _ = wishes.try_recv();
             self.jwks.0.attempts.send_replace(Attempts::Ended(Instant::now()));
@@ -135,13 +149,17 @@ impl Issuer {
     }
 
     fn fetch(&mut self) -> Result<(), FetchError> {
-        let mut response = self.agent.get(&self.settings.url).call()?;
+        let mut response = self.agent.get(self.settings.url.as_str()).call()?;
         let body = response.body_mut().with_config().limit(MAX_SIZE).read_to_vec()?;
         if body == self.seen {
             return Ok(());
         }
         let keys = parse(&body)?;
-        log::info!("{} keys of {}", keys.len(), self.settings.url);
+        if keys.is_empty() {
+            log::warn!("{} publishes no key that can be used: no token is believed", self.settings);
+        } else {
+            log::info!("{} publishes {} keys that can be used", self.settings, keys.len());
+        }
         self.seen = body;
         let Shared { keys: current, generation, .. } = &*self.jwks.0;
         let next = generation.load(Ordering::Acquire) + 1;
@@ -157,8 +175,8 @@ enum FetchError {
     Http(#[from] ureq::Error),
     #[error("it is no JWK set")]
     Format(#[from] serde_json::Error),
-    #[error("it has no key that can be used")]
-    NoKey,
+    #[error("panicked")]
+    Panic,
 }
 
 /// Not the library's type, which takes no set with a key that it does not know.
@@ -174,13 +192,11 @@ fn parse(body: &[u8]) -> Result<Vec<(Option<String>, PublicKey)>, FetchError> {
         let key = PublicKey::from_jwk(&jwk)?;
         Some((jwk.common.key_id, key))
     };
-    let keys = Vec::from_iter(set.keys.into_iter().filter_map(usable));
-    if keys.is_empty() { Err(FetchError::NoKey) } else { Ok(keys) }
+    Ok(set.keys.into_iter().filter_map(usable).collect())
 }
 
-fn agent(url: &str) -> Agent {
+fn agent(scheme: &str) -> Agent {
     let tls = TlsConfig::builder()
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         // The system's, or what SSL_CERT_FILE names.
         .root_certs(RootCerts::PlatformVerifier)
         .build();
@@ -188,7 +204,7 @@ fn agent(url: &str) -> Agent {
         .timeout_global(Some(TIMEOUT))
         .max_redirects(3)
         // A redirect must not lead out of TLS.
-        .https_only(url.starts_with("https:"))
+        .https_only(scheme == "https")
         .tls_config(tls);
     config.build().into()
 }

@@ -1,4 +1,5 @@
-//! Who may do what: a bearer token (JWT, RFC 7519) stands for a caller with scopes. Knows no HTTP.
+//! Who may do what: a bearer token (JWT, RFC 7519) stands for a caller with scopes. Knows no HTTP
+//! but that by which an issuer's keys are fetched.
 
 mod denied;
 mod issue;
@@ -8,16 +9,18 @@ mod public_key;
 mod scope;
 mod verifier;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use url::{Position, Url};
 
 pub use denied::Denied;
 pub use issue::{IssueError, issue};
 pub use public_key::PublicKey;
 pub use scope::Scope;
-pub use verifier::{Caller, KeyError, Verifier};
+pub use verifier::{Bearer, Caller, KeyError, Verifier};
 
 /// How tokens are checked; every value is documented where it is configured.
 #[derive(Clone, Debug)]
@@ -50,9 +53,17 @@ pub enum KeySource {
 #[derive(Clone, Debug)]
 pub struct JwksSettings {
     /// Of a JWK set.
-    pub url: String,
+    pub url: Url,
     /// How often it is fetched.
     pub refresh: Duration,
+}
+
+/// Where, without what may be secret in it.
+impl fmt::Display for JwksSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let query = if self.url.query().is_some() { "?***" } else { "" };
+        write!(f, "{}{query}", &self.url[..Position::AfterPath])
+    }
 }
 
 /// The fewest bytes that a secret may have: as many as HS256's hash (RFC 7518, 3.2).

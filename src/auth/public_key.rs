@@ -2,7 +2,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use rsa::RsaPublicKey;
 use rsa::pkcs1::DecodeRsaPublicKey as _;
@@ -40,10 +40,10 @@ impl PublicKey {
     /// Reads a JWK (RFC 7517). `None` when it is no such key, or is not for signatures.
     pub(super) fn from_jwk(jwk: &Jwk) -> Option<Self> {
         let algorithm = match &jwk.algorithm {
-            AlgorithmParameters::RSA(rsa) if (MIN_RSA..=MAX_RSA).contains(&length(&rsa.n)?) => Algorithm::RS256,
+            AlgorithmParameters::RSA(rsa) if (MIN_RSA..=MAX_RSA).contains(&size(&rsa.n)?) => Algorithm::RS256,
             AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => Algorithm::ES256,
             AlgorithmParameters::OctetKeyPair(ed)
-                if ed.curve == EllipticCurve::Ed25519 && length(&ed.x)? == ED25519 =>
+                if ed.curve == EllipticCurve::Ed25519 && bytes(&ed.x)?.len() == ED25519 =>
             {
                 Algorithm::EdDSA
             }
@@ -51,16 +51,20 @@ impl PublicKey {
         };
         let common = &jwk.common;
         let is_meant = common.key_algorithm.is_none_or(|meant| meant.to_string() == format!("{algorithm:?}"))
-            && matches!(common.public_key_use, None | Some(PublicKeyUse::Signature));
+            && matches!(common.public_key_use, None | Some(PublicKeyUse::Signature))
+            && common.key_operations.as_ref().is_none_or(|meant| meant.contains(&KeyOperations::Verify));
         let key = DecodingKey::from_jwk(jwk).ok()?;
         (is_meant && can_verify(&key, algorithm)).then_some(Self { key, algorithm })
     }
 }
 
-/// How many bytes a number or a point has.
-fn length(base64: &str) -> Option<usize> {
-    let bytes = URL_SAFE_NO_PAD.decode(base64).ok()?;
-    Some(bytes.iter().skip_while(|byte| **byte == 0).count())
+/// How many bytes a number needs.
+fn size(base64: &str) -> Option<usize> {
+    Some(bytes(base64)?.iter().skip_while(|byte| **byte == 0).count())
+}
+
+fn bytes(base64: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(base64).ok()
 }
 
 /// A key that is not fit is an error, where a signature that is wrong is none.

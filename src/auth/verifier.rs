@@ -9,6 +9,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation};
 use quick_cache::sync::Cache;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::jwks::Jwks;
 use super::local_secret::{self, SecretFileError};
@@ -51,11 +52,27 @@ enum Keys {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Caller(u64);
 
+/// Whoever comes with a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bearer {
+    pub caller: Caller,
+    scopes: Scopes,
+}
+
+impl Bearer {
+    /// Whether the token is good for what the scope stands for.
+    ///
+    /// # Errors
+    /// When it lacks the scope.
+    pub fn authorize(&self, scope: Scope) -> Result<(), Denied> {
+        if self.scopes.contain(scope) { Ok(()) } else { Err(Denied::Scope(scope)) }
+    }
+}
+
 /// What a token that is right says.
 #[derive(Clone, Copy)]
 struct Verified {
-    caller: Caller,
-    scopes: Scopes,
+    bearer: Bearer,
     /// Of the keys that it was verified with.
     generation: u64,
     /// Seconds since 1970.
@@ -70,6 +87,7 @@ struct Claims {
     exp: f64,
     sub: String,
     scope: String,
+    aud: Option<IgnoredAny>,
 }
 
 impl Verifier {
@@ -84,13 +102,13 @@ impl Verifier {
         Ok(Self(Arc::new(Known { keys, validation, verified, callers })))
     }
 
-    /// Who sends this token, if it may do what the scope stands for.
+    /// Who sends this token.
     ///
     /// # Errors
-    /// Why it may not.
-    pub fn authorize(&self, token: &str, scope: Scope) -> Result<Caller, Denied> {
+    /// When it does not do.
+    pub fn authenticate(&self, token: &str) -> Result<Bearer, Denied> {
         let verified = self.remembered(token).map_or_else(|| self.verify(token), Ok)?;
-        if verified.scopes.contain(scope) { Ok(verified.caller) } else { Err(Denied::Scope(scope)) }
+        Ok(verified.bearer)
     }
 
     /// For whoever was denied for want of a key: the end of an attempt to fetch the keys, after which it may ask again.
@@ -121,13 +139,18 @@ impl Verifier {
         if header.crit.is_some() || claims.sub.is_empty() {
             return Err(Denied::Malformed);
         }
+        // To the library, an audience that is no text is none at all; whoever has a name is spared that, by requiring one.
+        if self.0.validation.aud.is_none() && claims.aud.is_some() {
+            return Err(Denied::Audience);
+        }
         let caller = Caller(self.0.callers.hash_one(&claims.sub));
-        let (scopes, expires) = (Scopes::parse(&claims.scope), whole(claims.exp));
+        let bearer = Bearer { caller, scopes: Scopes::parse(&claims.scope) };
+        let expires = whole(claims.exp);
         // The library takes it up to two seconds longer; on or after its time is too late (RFC 7519, 4.1.4).
         if now() >= expires.saturating_add(self.0.validation.leeway) {
             return Err(Denied::Expired);
         }
-        let verified = Verified { caller, scopes, generation, expires };
+        let verified = Verified { bearer, generation, expires };
         self.0.verified.insert(token.into(), verified);
         Ok(verified)
     }
@@ -141,7 +164,7 @@ impl Verifier {
             Keys::Published(jwks) => {
                 let header = jsonwebtoken::decode_header(token).map_err(|error| denied(error.kind()))?;
                 let keys = jwks.keys();
-                let PublicKey { key, algorithm } = keys.find(header.kid.as_deref())?;
+                let PublicKey { key, algorithm } = keys.find(header.kid.as_deref(), header.alg)?;
                 let validation = Validation { algorithms: vec![*algorithm], ..self.0.validation.clone() };
                 Ok((decode(key, &validation)?, keys.generation))
             }
@@ -214,11 +237,16 @@ const fn whole(seconds: f64) -> u64 {
 mod tests {
     use std::time::Duration;
 
+    use jsonwebtoken::{EncodingKey, Header};
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::auth::issue;
 
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
     fn settings() -> Settings {
-        let key = KeySource::Secret("0123456789abcdef0123456789abcdef".into());
+        let key = KeySource::Secret(SECRET.into());
         Settings { key, issuer: None, audience: None, leeway: Duration::ZERO }
     }
 
@@ -231,27 +259,39 @@ mod tests {
         let verifier = Verifier::new(&settings()).unwrap();
         let token = token("ann");
         let token = token.expose_secret();
-        assert!(verifier.authorize("nonsense", Scope::UsersRead).is_err());
+        assert!(verifier.authenticate("nonsense").is_err());
         assert!(verifier.0.verified.is_empty());
-        assert!(verifier.authorize(token, Scope::UsersRead).is_ok());
+        assert!(verifier.authenticate(token).is_ok());
         assert!(verifier.remembered(token).is_some());
-        assert_eq!(verifier.authorize(token, Scope::UsersWrite), Err(Denied::Scope(Scope::UsersWrite)));
+        assert_eq!(
+            verifier.authenticate(token).unwrap().authorize(Scope::UsersWrite),
+            Err(Denied::Scope(Scope::UsersWrite))
+        );
+    }
+
+    #[test]
+    fn an_audience_that_is_no_text_is_not_overlooked() {
+        let verifier = Verifier::new(&settings()).unwrap();
+        let key = EncodingKey::from_secret(SECRET.as_bytes());
+        let authorize = |audience: Value| {
+            let claims = json!({"exp": now() + 60, "sub": "ann", "scope": "users:read", "aud": audience});
+            let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
+            verifier.authenticate(&token)
+        };
+        assert!(authorize(Value::Null).is_ok());
+        for audience in [json!("users"), json!(["users"]), json!([]), json!(5), json!([5]), json!({})] {
+            assert_eq!(authorize(audience.clone()), Err(Denied::Audience), "{audience}");
+        }
     }
 
     #[test]
     fn what_is_remembered_is_believed_until_it_expires() {
         let verifier = Verifier::new(&settings()).unwrap();
-        let scopes = Scopes::parse("users:read");
-        verifier
-            .0
-            .verified
-            .insert("good".into(), Verified { caller: Caller(0), scopes, generation: FIXED, expires: now() + 60 });
-        verifier
-            .0
-            .verified
-            .insert("late".into(), Verified { caller: Caller(0), scopes, generation: FIXED, expires: now() });
-        assert_eq!(verifier.authorize("good", Scope::UsersRead), Ok(Caller(0)));
-        assert_eq!(verifier.authorize("late", Scope::UsersRead), Err(Denied::Malformed));
+        let bearer = Bearer { caller: Caller(0), scopes: Scopes::parse("users:read") };
+        verifier.0.verified.insert("good".into(), Verified { bearer, generation: FIXED, expires: now() + 60 });
+        verifier.0.verified.insert("late".into(), Verified { bearer, generation: FIXED, expires: now() });
+        assert_eq!(verifier.authenticate("good"), Ok(bearer));
+        assert_eq!(verifier.authenticate("late"), Err(Denied::Malformed));
     }
 
     #[test]
@@ -259,7 +299,7 @@ mod tests {
         let verifier = Verifier::new(&settings()).unwrap();
         for number in 0..3 * REMEMBERED {
             let token = token(&number.to_string());
-            assert!(verifier.authorize(token.expose_secret(), Scope::UsersRead).is_ok());
+            assert!(verifier.authenticate(token.expose_secret()).is_ok());
         }
         // The cache rounds up, for each of its parts.
         assert!(verifier.0.verified.len() <= REMEMBERED * 5 / 4, "{}", verifier.0.verified.len());

@@ -12,7 +12,7 @@ use futures_util::future::{Either, LocalBoxFuture};
 
 use super::failure::Failure;
 use super::rate_limit::{Client, RateLimit};
-use crate::auth::{Denied, Scope, Verifier};
+use crate::auth::{Bearer, Denied, Scope, Verifier};
 
 /// Who may use a resource.
 #[derive(Clone, Copy)]
@@ -42,12 +42,19 @@ pub struct Gate {
 }
 
 impl Gate {
-    fn check(&self, request: &HttpRequest, scope: Scope) -> Result<(), Failure> {
-        let caller = bearer(request).and_then(|token| Ok(self.verifier.authorize(token, scope)?));
+    fn authenticate(&self, request: &HttpRequest) -> Result<Bearer, Failure> {
+        Ok(self.verifier.authenticate(bearer(request)?)?)
+    }
+
+    /// Lets somebody in, or tells why not.
+    fn admit(&self, bearer: Result<Bearer, Failure>, scope: Scope, request: &HttpRequest) -> Result<(), Failure> {
         if let Some(rate_limit) = &self.rate_limit {
-            rate_limit.check(caller.as_ref().map_or_else(|_| Client::of_address(request), |it| Client::Caller(*it)))?;
+            rate_limit.check(match &bearer {
+                Ok(bearer) => Client::Caller(bearer.caller),
+                Err(_) => Client::of_address(request),
+            })?;
         }
-        caller.map(drop)
+        Ok(bearer?.authorize(scope)?)
     }
 }
 
@@ -105,20 +112,21 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let Authorize { access, gate } = &self.authorize;
         let Some(scope) = access.scope(request.method()) else { return Either::Left(self.service.call(request)) };
-        match gate.check(request.request(), scope) {
+        let bearer = gate.authenticate(request.request());
+        if let Err(Failure::Denied(Denied::UnknownKey | Denied::NoKeys)) = bearer
+            && let Some(refreshed) = gate.verifier.refresh()
+        {
+            let (service, gate) = (Rc::clone(&self.service), gate.clone());
+            return Either::Right(Either::Right(Box::pin(async move {
+                refreshed.await;
+                match gate.admit(gate.authenticate(request.request()), scope, request.request()) {
+                    Ok(()) => service.call(request).await,
+                    Err(failure) => Ok(request.error_response(failure)),
+                }
+            })));
+        }
+        match gate.admit(bearer, scope, request.request()) {
             Ok(()) => Either::Left(self.service.call(request)),
-            Err(Failure::Denied(Denied::UnknownKey | Denied::NoKeys))
-                if let Some(refreshed) = gate.verifier.refresh() =>
-            {
-                let (service, gate) = (Rc::clone(&self.service), gate.clone());
-                Either::Right(Either::Right(Box::pin(async move {
-                    refreshed.await;
-                    match gate.check(request.request(), scope) {
-                        Ok(()) => service.call(request).await,
-                        Err(failure) => Ok(request.error_response(failure)),
-                    }
-                })))
-            }
             Err(failure) => Either::Right(Either::Left(ready(Ok(request.error_response(failure))))),
         }
     }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::failure::Failure;
+use super::timed::Turns;
 use crate::users::{self, Email, FieldError, UserName};
 
 /// The bounds of a body.
@@ -25,27 +26,27 @@ pub struct BodyLimits {
 /// All of a user that a client decides.
 #[derive(serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct UserBody {
+pub(crate) struct UserBody {
     /// 1 to 100 characters after trimming, no control characters.
     #[schema(min_length = 1, max_length = 100, example = "Ada Lovelace")]
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Unique regardless of case.
     #[schema(format = Email, max_length = 254, example = "ada@example.com")]
-    pub(super) email: String,
+    pub(crate) email: String,
 }
 
 /// What to change of a user: a merge patch (RFC 7396). Fields that are not there stay as they are; none can be removed.
 #[derive(serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct UserPatch {
+pub(crate) struct UserPatch {
     /// 1 to 100 characters after trimming, no control characters.
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = String, required = false, min_length = 1, max_length = 100, example = "Ada Lovelace")]
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Unique regardless of case.
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = String, required = false, format = Email, max_length = 254, example = "ada@example.com")]
-    pub(super) email: Option<String>,
+    pub(crate) email: Option<String>,
 }
 
 /// A field that may be missing, but not null: in a merge patch that would remove it.
@@ -54,7 +55,7 @@ fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
 }
 
 /// A kind of body.
-pub(super) trait Format: DeserializeOwned {
+pub(crate) trait Format: DeserializeOwned {
     const MEDIA_TYPE: &'static str;
     /// The header that names the media type to whoever sent another; PATCH has one of its own (RFC 5789).
     const ACCEPT: &'static str;
@@ -91,12 +92,19 @@ impl<T: Format> FromRequest for Body<T> {
             return Box::pin(async { Err(Failure::EncodedBody) });
         }
         let limits = request.app_data::<BodyLimits>().copied();
+        let turns = request.conn_data::<Turns>().cloned();
+        if let Some(turns) = &turns {
+            turns.receive();
+        }
         let bytes = web::Bytes::from_request(request, payload);
         Box::pin(async move {
             let bytes = match limits {
                 Some(limits) => read(bytes, limits).await?,
                 None => return Err(users::Error::Internal.into()),
             };
+            if let Some(turns) = turns {
+                turns.received();
+            }
             parse(&bytes).map(Self)
         })
     }
@@ -118,7 +126,7 @@ async fn read(bytes: impl Future<Output = actix_web::Result<Bytes>>, limits: Bod
     })
 }
 
-fn parse<T: Format>(bytes: &[u8]) -> Result<T, Failure> {
+pub(crate) fn parse<T: Format>(bytes: &[u8]) -> Result<T, Failure> {
     // Serde would read a struct from an array as well.
     let is_object = bytes.trim_ascii_start().first() == Some(&b'{');
     match serde_json::from_slice(bytes) {

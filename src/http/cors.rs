@@ -33,8 +33,14 @@ impl Origins {
 fn parse_origin(text: &str) -> Option<String> {
     let uri: Uri = text.parse().ok()?;
     let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
-    let is_origin = text == format!("{scheme}://{authority}") && !authority.as_str().contains('@');
-    (is_origin && matches!(scheme, "http" | "https")).then(|| text.to_ascii_lowercase())
+    // As browsers write it, the scheme's own port is left out.
+    let usual = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    let is_origin = text == format!("{scheme}://{authority}") && !authority.as_str().contains(['@', '*']);
+    (is_origin && authority.port_u16() != Some(usual)).then(|| text.to_ascii_lowercase())
 }
 
 /// How long a browser may remember what it was told, in seconds.
@@ -86,7 +92,8 @@ mod tests {
         for text in [
             "a.example",
             "https://a.example/",
-            "https://*.a.example/x",
+            "https://*.a.example",
+            "https://a.example:443",
             "ftp://a.example",
             "https://u@a.example",
             "null",

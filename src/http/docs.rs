@@ -14,6 +14,7 @@ use utoipa_swagger_ui::Config;
 use super::failure::Failure;
 use super::openapi::openapi;
 use super::security_headers::PAGE;
+use super::timed::Turns;
 
 /// Made once, when somebody first asks.
 static OPENAPI_JSON: LazyLock<String> = LazyLock::new(|| openapi().to_json().unwrap_or_default());
@@ -24,8 +25,10 @@ static CONFIG: LazyLock<Arc<Config<'static>>> =
 /// This description (OpenAPI 3.1).
 #[utoipa::path(get, path = "/openapi.json", tag = "operations",
     responses((status = OK, description = "The description.", body = serde_json::Value)))]
-pub(super) async fn openapi_json() -> HttpResponse {
-    HttpResponse::Ok().content_type(ContentType::json()).body(in_pieces(Cow::Borrowed(OPENAPI_JSON.as_bytes())))
+pub(super) async fn openapi_json(request: HttpRequest) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(ContentType::json())
+        .body(in_pieces(Cow::Borrowed(OPENAPI_JSON.as_bytes()), &request))
 }
 
 /// Leads to the page where the API can be tried.
@@ -49,7 +52,7 @@ pub(super) async fn swagger_ui(request: HttpRequest) -> Result<HttpResponse, Fai
         Ok(Some(file)) if !file.bytes.is_empty() => {
             let mut response = HttpResponse::Ok();
             response.content_type(file.content_type).insert_header((CONTENT_SECURITY_POLICY, PAGE));
-            Ok(response.body(in_pieces(file.bytes)))
+            Ok(response.body(in_pieces(file.bytes, &request)))
         }
         Ok(_) => Err(Failure::RouteNotFound),
         Err(error) => {
@@ -63,12 +66,16 @@ pub(super) async fn swagger_ui(request: HttpRequest) -> Result<HttpResponse, Fai
 const PIECE: usize = 8 << 10;
 
 /// A body that a connection has no copy of: else each client that does not read its answer would keep a megabyte and a half.
-fn in_pieces(document: Cow<'static, [u8]>) -> impl MessageBody + 'static {
+fn in_pieces(document: Cow<'static, [u8]>, request: &HttpRequest) -> impl MessageBody + use<> {
     let document = match document {
         Cow::Borrowed(bytes) => Bytes::from_static(bytes),
         Cow::Owned(bytes) => bytes.into(),
     };
     let length = document.len();
-    let pieces = (0..length).step_by(PIECE).map(move |at| document.slice(at..length.min(at + PIECE)));
+    let streaming = request.conn_data::<Turns>().map(Turns::stream);
+    let pieces = (0..length).step_by(PIECE).map(move |at| {
+        let _until_the_last = &streaming;
+        document.slice(at..length.min(at + PIECE))
+    });
     SizedStream::new(length as u64, stream::iter(pieces.map(Ok::<_, Infallible>)))
 }

@@ -10,7 +10,7 @@ use crate::users;
 
 /// Why a request failed. The texts are for the client.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     #[error(transparent)]
     User(#[from] users::Error),
     #[error("the body is not valid JSON: {0}")]
@@ -96,7 +96,7 @@ impl Failure {
     }
 
     /// The fields that are wrong.
-    pub(super) fn fields(&self) -> &[users::FieldError] {
+    pub(crate) fn fields(&self) -> &[users::FieldError] {
         if let Self::User(users::Error::Invalid(fields)) = self { fields } else { &[] }
     }
 }

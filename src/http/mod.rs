@@ -4,7 +4,7 @@
 //! wrong is a [`failure::Failure`], which knows no version; how it looks is decided in one place, [`observe`].
 
 mod authorize;
-mod body;
+pub(crate) mod body;
 mod cors;
 mod docs;
 mod failure;
@@ -55,5 +55,7 @@ pub struct Settings {
     /// Requests a second and at once for each client, if there is a limit.
     pub rate_limit: Option<(NonZeroU32, NonZeroU32)>,
     pub origins: Origins,
+    /// Whether TLS is spoken; then, where something is served, with this certificate.
+    pub over_tls: bool,
     pub tls: Option<Tls>,
 }

@@ -1,18 +1,22 @@
-//! A connection that waits for nobody for ever.
+//! A connection that waits for nobody for ever, and takes no more questions than it can answer.
 //!
 //! actix bounds the first head of a connection, and then only how long it lies idle: not the heads that follow, not the rest
-//! of a body whose request has been answered already, not a client that does not take its answers.
+//! of a body whose request has been answered already, not a client that does not take its answers. And it reads on while it
+//! answers, and parses all it has read: thousands of small requests, each many times its size in memory.
 
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How much is read at once, and how much of it may lie ahead of the request that is being answered, in bytes.
+const PIECE: usize = 4 << 10;
 
 /// How long a connection waits for its client.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +25,7 @@ pub(super) struct Patience {
     pub(super) head: Duration,
     /// For a request to begin.
     pub(super) idle: Duration,
-    /// For the client to take what it is sent.
+    /// For the client to make room, once the buffers of what it is sent are full.
     pub(super) answer: Duration,
 }
 
@@ -32,23 +36,81 @@ enum Phase {
     Idle(Instant),
     /// The head of a request that has begun to arrive, since then; or what is left of a body that nobody reads any more.
     Arriving(Instant),
+    /// A body: whoever reads it bounds its size and time.
+    Receiving,
     /// An answer: whatever that waits for has bounds of its own.
     Answering,
+    /// The client, to take the rest of an answer that was ready then.
+    Sending(Instant),
 }
 
-/// Tells a connection when one of its requests is being answered. Clones share one state.
+/// What a connection and the requests on it know of each other.
+struct State {
+    phase: Cell<Phase>,
+    /// How many bytes were read that belong to no request yet.
+    ahead: Cell<usize>,
+    /// Whether an answer is being made while it is sent.
+    streams: Cell<bool>,
+    /// Who waits until there may be read again.
+    reader: Cell<Option<Waker>>,
+}
+
+/// Tells a connection how far the request on it is. Clones share one state.
 #[derive(Clone)]
-pub(super) struct Turns(Rc<Cell<Phase>>);
+pub(super) struct Turns(Rc<State>);
 
 impl Turns {
-    /// The head of a request is complete.
-    pub(super) fn begin(&self) {
-        self.0.set(Phase::Answering);
+    /// A head of about so many bytes is complete.
+    pub(super) fn begin(&self, bytes: usize) {
+        self.0.ahead.set(self.0.ahead.get().saturating_sub(bytes));
+        self.enter(Phase::Answering);
     }
 
-    /// Its answer is ready.
-    pub(super) fn end(&self) {
-        self.0.set(Phase::Idle(Instant::now()));
+    /// The body is wanted.
+    pub(super) fn receive(&self) {
+        self.enter(Phase::Receiving);
+    }
+
+    /// The body is complete.
+    pub(super) fn received(&self) {
+        self.enter(Phase::Answering);
+    }
+
+    /// The answer is ready, or, if it streams, its head.
+    pub(super) fn end(&self, now: std::time::Instant) {
+        if !self.0.streams.get() {
+            self.enter(Phase::Sending(now.into()));
+        }
+    }
+
+    /// For an answer that is made while it is sent: it is ready when this is dropped.
+    pub(super) fn stream(&self) -> Streaming {
+        self.0.streams.set(true);
+        Streaming(self.clone())
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.0.phase.set(phase);
+        self.0.wake_reader();
+    }
+}
+
+/// Keeps a connection from being taken for idle between two pieces of an answer.
+pub(super) struct Streaming(Turns);
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        let Self(turns) = self;
+        turns.0.streams.set(false);
+        turns.end(std::time::Instant::now());
+    }
+}
+
+impl State {
+    fn wake_reader(&self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
     }
 }
 
@@ -56,12 +118,16 @@ impl Turns {
 pub(super) struct Timed {
     stream: TcpStream,
     patience: Patience,
-    phase: Rc<Cell<Phase>>,
+    state: Rc<State>,
+    /// How many bytes were read since the task last had nothing to read.
+    in_a_row: usize,
     /// Since when the client has not taken all that it was sent.
     blocked: Option<Instant>,
     /// Rings when patience may be at an end, or earlier: to put a timer off costs next to nothing, to bring it forward
     /// does not, and there are several changes of phase in each request.
     alarm: Pin<Box<Sleep>>,
+    /// Whether the alarm knows whom to wake.
+    is_watched: bool,
     over: bool,
 }
 
@@ -69,20 +135,30 @@ impl Timed {
     /// Begins to wait for the first request.
     pub(super) fn new(stream: TcpStream, patience: Patience) -> Self {
         let now = Instant::now();
-        let phase = Rc::new(Cell::new(Phase::Arriving(now)));
+        let phase = Cell::new(Phase::Arriving(now));
+        let state = State { phase, ahead: Cell::new(0), streams: Cell::new(false), reader: Cell::new(None) };
         let alarm = Box::pin(sleep_until(now + patience.head));
-        Self { stream, patience, phase, blocked: None, alarm, over: false }
+        Self {
+            stream,
+            patience,
+            state: Rc::new(state),
+            in_a_row: 0,
+            blocked: None,
+            alarm,
+            is_watched: false,
+            over: false,
+        }
     }
 
     pub(super) fn turns(&self) -> Turns {
-        Turns(Rc::clone(&self.phase))
+        Turns(Rc::clone(&self.state))
     }
 
     fn due(&self) -> Option<Instant> {
-        let phase = match self.phase.get() {
+        let phase = match self.state.phase.get() {
             Phase::Idle(since) => Some(since + self.patience.idle),
             Phase::Arriving(since) => Some(since + self.patience.head),
-            Phase::Answering => None,
+            Phase::Receiving | Phase::Answering | Phase::Sending(_) => None,
         };
         let blocked = self.blocked.map(|since| since + self.patience.answer);
         [phase, blocked].into_iter().flatten().min()
@@ -90,6 +166,11 @@ impl Timed {
 
     /// Whether patience is at an end; if not, sees to it that the task is woken when it is.
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        // The task stays the same, so the alarm knows already whom to wake: to look at it is cheaper than to poll it.
+        if self.is_watched && !self.alarm.is_elapsed() {
+            return self.over;
+        }
+        self.is_watched = true;
         while !self.over && self.alarm.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
             let due = self.due().unwrap_or(now + self.patience.head);
@@ -104,11 +185,36 @@ impl Timed {
         self.over
     }
 
-    fn wait_from_now(&mut self, change: impl FnOnce(&mut Self, Instant)) {
-        let now = Instant::now();
-        change(self, now);
+    fn set_alarm(&mut self) {
         if let Some(due) = self.due() {
+            // One that has rung has forgotten whom it woke.
+            self.is_watched &= !self.alarm.is_elapsed();
             self.alarm.as_mut().reset(due);
+        }
+    }
+
+    /// How much may be read now.
+    fn allowance(&self) -> usize {
+        let ahead = self.state.ahead.get();
+        match self.state.phase.get() {
+            // Whoever does not listen is not heard.
+            _ if self.blocked.is_some() => 0,
+            Phase::Idle(_) | Phase::Arriving(_) | Phase::Receiving => PIECE,
+            Phase::Answering | Phase::Sending(_) => PIECE.saturating_sub(ahead),
+        }
+    }
+
+    fn has_read(&mut self, bytes: usize) {
+        let ahead = &self.state.ahead;
+        match self.state.phase.get() {
+            // There is nothing left of what came before.
+            Phase::Idle(_) => {
+                ahead.set(bytes);
+                self.state.phase.set(Phase::Arriving(Instant::now()));
+                self.set_alarm();
+            }
+            Phase::Receiving => {}
+            Phase::Arriving(_) | Phase::Answering | Phase::Sending(_) => ahead.set(ahead.get() + bytes),
         }
     }
 }
@@ -118,10 +224,26 @@ impl AsyncRead for Timed {
         if self.is_over(cx) {
             return Poll::Ready(Ok(()));
         }
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before && matches!(self.phase.get(), Phase::Idle(_)) {
-            self.wait_from_now(|this, now| this.phase.set(Phase::Arriving(now)));
+        let allowance = self.allowance();
+        if allowance == 0 {
+            self.state.reader.set(Some(cx.waker().clone()));
+            return Poll::Pending;
+        }
+        if self.in_a_row >= PIECE {
+            // The requests in it come first.
+            self.in_a_row = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(allowance.min(buffer.remaining())));
+        let read = Pin::new(&mut self.stream).poll_read(cx, &mut piece);
+        let bytes = piece.filled().len();
+        buffer.advance(bytes);
+        if bytes > 0 {
+            self.has_read(bytes);
+            self.in_a_row += bytes;
+        } else {
+            self.in_a_row = 0;
         }
         read
     }
@@ -134,14 +256,24 @@ impl AsyncWrite for Timed {
             return written;
         }
         if self.blocked.is_none() {
-            self.wait_from_now(|this, now| this.blocked = Some(now));
+            self.blocked = Some(Instant::now());
+            self.set_alarm();
         }
         if self.is_over(cx) { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }
     }
 
     /// Comes when all has been written that there was.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.blocked = None;
+        if self.blocked.take().is_some() {
+            self.state.wake_reader();
+        }
+        if let Phase::Sending(since) = self.state.phase.get() {
+            self.state.phase.set(Phase::Idle(since));
+            self.state.wake_reader();
+            if self.due().is_some_and(|due| due < self.alarm.deadline()) {
+                self.set_alarm();
+            }
+        }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

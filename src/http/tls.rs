@@ -13,9 +13,11 @@ use rustls::sign::CertifiedKey;
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    #[error("{file}: {cause}")]
-    Pem { file: String, cause: pem::Error },
-    #[error("the certificate or its key: {0}")]
+    #[error("the certificate's file {0}")]
+    Certificate(&'static str),
+    #[error("the key's file {0}")]
+    Key(&'static str),
+    #[error("{0}")]
     Unfit(#[from] rustls::Error),
 }
 
@@ -66,15 +68,20 @@ impl Tls {
 }
 
 fn read(chain_file: &PathBuf, key_file: &PathBuf, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
-    let failed = |file: &PathBuf| {
-        let file = file.display().to_string();
-        move |cause| TlsError::Pem { file, cause }
-    };
     let chain = CertificateDer::pem_file_iter(chain_file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let chain = chain.map_err(failed(chain_file))?;
-    let key = PrivateKeyDer::from_pem_file(key_file).map_err(failed(key_file))?;
+    let chain = chain.map_err(|error| TlsError::Certificate(in_words(&error)))?;
+    let key = PrivateKeyDer::from_pem_file(key_file).map_err(|error| TlsError::Key(in_words(&error)))?;
     // Also sees to it that the key is the certificate's.
     Ok(CertifiedKey::from_der(chain, key, provider)?)
+}
+
+/// Not in the library's: they may hold what is in the file, a key for one.
+const fn in_words(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::Io(_) => "cannot be read",
+        pem::Error::NoItemsFound => "holds none",
+        _ => "is no PEM file, or is damaged",
+    }
 }
 
 impl ResolvesServerCert for Certificate {

@@ -52,8 +52,9 @@ impl PageToken {
         let (id, name) = rest.split_first_chunk::<ID>()?;
         // PostgreSQL takes no NUL in a text, and no name holds one: whoever made up this token damaged it.
         let name = std::str::from_utf8(name).ok().filter(|name| !name.contains('\0'))?;
+        let id = i64::from_be_bytes(*id);
         Some(Self {
-            id: UserId::stored(i64::from_be_bytes(*id)),
+            id: (id > 0).then(|| UserId::stored(id))?,
             name: filter.name_prefix.is_some().then(|| Folded::stored(name.to_owned())),
         })
     }
@@ -97,6 +98,14 @@ mod tests {
         let text = token(None).encode(&Filter::default());
         for other in [by_name(""), by_name("a")] {
             assert_eq!(PageToken::decode(&text, &other), Err(Error::InvalidPageToken));
+        }
+    }
+
+    #[test]
+    fn is_refused_with_an_id_that_no_user_has() {
+        for id in [0, -1, i64::MIN] {
+            let text = PageToken { id: UserId::stored(id), name: None }.encode(&Filter::default());
+            assert_eq!(PageToken::decode(&text, &Filter::default()), Err(Error::InvalidPageToken), "{id}");
         }
     }
 

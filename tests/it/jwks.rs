@@ -11,7 +11,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Answered, App, Authority, Db, Issuer, Program, claims, signed, until};
+use crate::support::{Answered, App, Authority, CLIENTS, Db, Issuer, Program, at_once, claims, signed, until};
 
 const READ: &str = "users:read";
 
@@ -124,10 +124,25 @@ async fn a_new_key_is_fetched_when_it_is_first_seen() {
     let issuer = Issuer::of(&set(&[rsa().jwk()]));
     let app = app(&issuer, &[]).await;
     assert_eq!(status(&app, &rsa().token()).await, 200);
+    // It was asked just now: not again so soon.
+    tokio::time::sleep(Duration::from_secs(11)).await;
     issuer.publish(&set(&[rsa().jwk(), other().jwk()]));
-    // Just now it was asked: not again so soon.
-    until("the new key is taken", Duration::from_secs(20), async || status(&app, &other().token()).await == 200).await;
+    let statuses = at_once(CLIENTS, async |_| status(&app, &other().token()).await).await;
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    assert_eq!(issuer.asked(), 2);
     assert_eq!(status(&app, &rsa().token()).await, 200);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_key_is_counted_once_and_by_subject() {
+    let issuer = Issuer::of(&set(&[rsa().jwk()]));
+    let app = app(&issuer, &[("RATE_LIMIT", "1"), ("RATE_BURST", "1")]).await;
+    assert_eq!(status(&app, &rsa().token()).await, 200);
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    issuer.publish(&set(&[other().jwk()]));
+    assert_eq!(status(&app, &other().token()).await, 200);
+    assert_eq!(status(&app, "nonsense").await, 401, "its address was not counted");
+    assert_eq!(status(&app, "nonsense").await, 429);
 }
 
 #[tokio::test]
@@ -172,6 +187,9 @@ async fn a_key_that_is_withdrawn_is_not_believed_any_more() {
     issuer.publish(&set(&[other().jwk()]));
     until("it is refused", Duration::from_secs(10), async || status(&app, &token).await == 401).await;
     assert_eq!(status(&app, &other().token()).await, 200);
+    // An issuer that withdraws all of them is not down.
+    issuer.publish(&set(&[]));
+    until("none is taken", Duration::from_secs(10), async || status(&app, &other().token()).await == 401).await;
 }
 
 #[tokio::test]
@@ -204,6 +222,18 @@ async fn over_tls_the_issuer_is_verified() {
     }
 }
 
+/// One in 256 keys begins so.
+#[tokio::test]
+async fn a_key_may_begin_with_zero() {
+    let mut jwk = Key::new("ed", Algorithm::EdDSA, "ed.pem").jwk();
+    // Of no private key, but a point of the curve: y = 0x00...01 has its lowest byte first.
+    jwk["x"] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".into();
+    let issuer = Issuer::of(&set(&[jwk]));
+    let app = app(&issuer, &[]).await;
+    status(&app, &rsa().token()).await;
+    until("it was read", Duration::from_secs(10), async || app.log().contains("publishes 1 keys")).await;
+}
+
 /// Each of these is passed over, and the good one is taken.
 #[tokio::test]
 async fn keys_that_will_not_do_are_passed_over() {
@@ -214,11 +244,13 @@ async fn keys_that_will_not_do_are_passed_over() {
     (short["kid"], short["n"]) = ("short".into(), "x".repeat(171).into());
     let mut pss = other().jwk();
     (pss["kid"], pss["alg"]) = ("pss".into(), "PS256".into());
+    let mut wrapping = other().jwk();
+    (wrapping["kid"], wrapping["key_ops"]) = ("wrapping".into(), json!(["wrapKey"]));
     let strange = json!({ "kty": "AKP", "kid": "strange", "pub": "x" });
-    let issuer = Issuer::of(&set(&[secret, encryption, short, pss, strange, json!("no key"), rsa().jwk()]));
+    let issuer = Issuer::of(&set(&[secret, encryption, short, pss, wrapping, strange, json!("no key"), rsa().jwk()]));
     let app = app(&issuer, &[]).await;
     assert_eq!(status(&app, &rsa().token()).await, 200);
-    for kid in ["other", "short", "pss"] {
+    for kid in ["other", "short", "pss", "wrapping"] {
         assert_eq!(status(&app, &other().token_named(Some(kid))).await, 401, "{kid}");
     }
     let header = Header { kid: Some("secret".to_owned()), ..Header::new(Algorithm::HS256) };
@@ -236,6 +268,15 @@ fn a_url_that_will_not_do_is_a_mistake(#[case] url: &str) {
     let output = Program::new(dir.path()).args(["check-config"]).env("JWKS_URL", url).run().exited(2);
     assert!(output.line_about("JWKS_URL").contains("https://"), "{output:?}");
     assert!(!output.stderr.contains("s3cret"), "{output:?}");
+}
+
+#[test]
+fn what_may_be_secret_in_a_url_is_not_shown() {
+    let dir = TempDir::new().unwrap();
+    let program = Program::new(dir.path()).args(["check-config"]);
+    let output = program.env("JWKS_URL", "HTTPS://Example.com/keys?code=s3cret#s3cret").run().succeeded();
+    assert!(output.stdout.contains("JWKS_URL=https://example.com/keys?***"), "{output:?}");
+    assert!(!output.stdout.contains("s3cret"), "{output:?}");
 }
 
 #[test]

@@ -62,10 +62,13 @@ async fn answers_and_document_agree(#[values(Db::Sqlite, Db::Postgres)] db: Db) 
     app.create("Jane", "jane@example.com").await;
     let spec = Spec(app.get("/openapi.json").answer().await.body(200));
     let (mut faults, mut answered) = (Vec::new(), BTreeSet::new());
-    let (scopeless, calls) = (token(&claims("")), calls());
+    let (scopeless, large, calls) = (token(&claims("")), "x".repeat(20_000), calls());
     let described = || calls.iter().filter(|call| spec.operation(call.method, call.route).is_some());
     // First those that must not get in, and so change nothing.
-    let refused = described().flat_map(|call| [(call, None), (call, Some(&*scopeless))]);
+    let refused = described().flat_map(|call| {
+        let large = call.route.starts_with("/api/").then_some((call, Some(&*large)));
+        [(call, None), (call, Some(&*scopeless))].into_iter().chain(large)
+    });
     for (call, token) in refused.chain(described().map(|call| (call, Some(&**TOKEN)))) {
         let answer = call.send(&app, token).await;
         let at = format!("{} {} with {:.40} is {}", call.method, call.path, call.body, answer.status);
@@ -104,7 +107,9 @@ async fn what_is_rare_is_documented_too() {
     for operation in spec.operations().iter().filter(|operation| operation.path.starts_with("/api/")) {
         let reads = operation.method == "GET";
         let writes_a_body = !reads && operation.method != "DELETE";
-        for (status, expected) in [(500, true), (503, true), (504, !reads), (408, writes_a_body)] {
+        for (status, expected) in
+            [(429, true), (431, true), (500, true), (503, true), (504, !reads), (408, writes_a_body)]
+        {
             let there = spec.response(&operation.method, operation.path, status).is_some();
             assert_eq!(there, expected, "{} {} {status}", operation.method, operation.path);
         }

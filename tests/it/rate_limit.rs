@@ -43,7 +43,7 @@ async fn each_caller_has_a_rate_of_its_own() {
     until("there is room again", Duration::from_secs(5), async || get(&app, &ann).await.status == 200).await;
 }
 
-/// Whoever has no good token is counted by address, and so cannot go on guessing.
+/// Whoever has no good token is counted by address.
 #[tokio::test]
 async fn strangers_are_counted_by_address() {
     let app = App::start_with(Db::Sqlite, &[("RATE_LIMIT", "1"), ("RATE_BURST", "5")]).await;
@@ -54,6 +54,16 @@ async fn strangers_are_counted_by_address() {
     guess(6).await.problem(429, "too_many_requests");
     app.anonymous(Method::GET, "/api/v2/users").answer().await.expect(429);
     get(&app, &token_of("ann")).await.expect(200);
+}
+
+/// A token that is good, but not for this, is still its subject's.
+#[tokio::test]
+async fn whoever_lacks_a_scope_is_no_stranger() {
+    let app = App::start_with(Db::Sqlite, &[("RATE_LIMIT", "1"), ("RATE_BURST", "1")]).await;
+    let weak = token(&claims(""));
+    get(&app, &weak).await.expect(403);
+    get(&app, &weak).await.expect(429);
+    app.anonymous(Method::GET, "/api/v2/users").answer().await.expect(401);
 }
 
 #[tokio::test]

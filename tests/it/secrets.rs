@@ -1,11 +1,14 @@
 //! Canaries: what is secret or personal turns up in no log, no metric and no error.
 
+use std::time::Duration;
+
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::json;
+use tempfile::TempDir;
 
-use crate::support::{Answered, App, Db, claims, signed, user};
+use crate::support::{Answered, App, Db, Postgres, Program, Server, claims, signed, until, user};
 
 const SECRET: &str = "canary-secret-0123456789abcdef0123456789";
 const EMAIL: &str = "canary-email@example.com";
@@ -43,5 +46,25 @@ async fn nothing_gives_a_secret_or_a_person_away(#[values(Db::Sqlite, Db::Postgr
         for (place, text) in [("an error", &errors), ("the log", &log), ("the metrics", &metrics)] {
             assert!(!text.contains(secret), "{secret} in {place}: {text}");
         }
+    }
+}
+
+/// While it serves, and when the database goes.
+#[tokio::test]
+async fn nothing_gives_the_databases_password_away() {
+    const PASSWORD: &str = "canary-password";
+    let mut postgres = Postgres::started().await;
+    let dir = TempDir::new().unwrap();
+    let url = postgres.url().replace("postgres@", &format!("postgres:{PASSWORD}@"));
+    let server = Server::listening(Program::new(dir.path()).env("DATABASE_URL", url).env("LOG_LEVEL", "trace"));
+    server.ready().await;
+    server.create("John", "john@example.com").await;
+    postgres.crash();
+    let error = server.get("/api/v2/users/1").answer().await;
+    error.expect(503);
+    until("it tells of the trouble", Duration::from_secs(10), async || server.log().contains("not ready")).await;
+    let metrics = server.get("/metrics").answer().await.text;
+    for text in [&error.text, &server.log(), &metrics] {
+        assert!(!text.contains(PASSWORD), "{text}");
     }
 }

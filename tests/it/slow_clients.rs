@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rstest::rstest;
 
-use crate::support::{Answered, App, Db, Raw};
+use crate::support::{Answered, App, Db, Raw, TOKEN, user};
 
 const HEALTH: &str = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /// A large answer that needs no token.
@@ -75,7 +75,7 @@ async fn a_body_that_nobody_wants_is_cut_off(#[case] header: &str, #[case] bit: 
     assert!(trickle(&mut raw, bit) < SOON);
 }
 
-/// Asks for more than all buffers hold, until the server has no more room for questions.
+/// Asks for more than all buffers hold, until the server has no more room for questions, or has hung up already.
 fn ask_too_much(app: &App) -> TcpStream {
     let mut stream = TcpStream::connect(app.address()).unwrap();
     stream.set_nonblocking(true).unwrap();
@@ -87,7 +87,10 @@ fn ask_too_much(app: &App) -> TcpStream {
                 full_since.get_or_insert_with(Instant::now);
                 sleep(Duration::from_millis(10));
             }
-            Err(error) => panic!("{error}"),
+            Err(error) => {
+                assert!(is_closed(&error), "{error:?}");
+                break;
+            }
         }
     }
     stream
@@ -118,6 +121,93 @@ async fn a_client_that_does_not_read_is_cut_off(#[case] bytes: usize) {
     };
     assert!(is_closed(&error), "{error:?}");
     app.get("/health").answer().await.expect(200);
+}
+
+/// Asks as often as it can in one go, and does not listen.
+#[tokio::test]
+async fn questions_are_not_read_before_they_can_be_answered() {
+    const SMALL: &str = "GET / HTTP/1.1\r\nHost:x\r\n\r\n";
+    const CLIENTS: u32 = 20;
+    let app = app(&[]).await;
+    let before = resident_kib(&app).await;
+    let mut clients = Vec::from_iter((0..CLIENTS).map(|_| TcpStream::connect(app.address()).unwrap()));
+    for client in &mut clients {
+        client.set_nonblocking(true).unwrap();
+        let _ = client.write(SMALL.repeat(5000).as_bytes());
+    }
+    // Answered among the others, so they have had their turn.
+    for _ in 0..20 {
+        app.get("/health").answer().await.expect(200);
+        sleep(Duration::from_millis(50));
+    }
+    let each = (resident_kib(&app).await - before) / f64::from(CLIENTS);
+    assert!(each < 2048.0, "{each} KiB each");
+}
+
+async fn resident_kib(app: &App) -> f64 {
+    let metrics = app.get("/metrics").answer().await.text;
+    let line = metrics.lines().find(|line| line.starts_with("process_resident_memory_bytes ")).expect("the memory");
+    line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() / 1024.0
+}
+
+/// All of them are answered, in order, however many come in one go.
+#[tokio::test]
+async fn whoever_listens_gets_an_answer_to_every_question() {
+    const QUESTIONS: usize = 3000;
+    let app = app(&[]).await;
+    let mut stream = TcpStream::connect(app.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut writer = stream.try_clone().unwrap();
+    let asking = std::thread::spawn(move || {
+        let questions =
+            (0..QUESTIONS).map(|at| format!("GET /{at} HTTP/1.1\r\nHost: x\r\nX-Request-Id: q{at}\r\n\r\n"));
+        writer.write_all(questions.collect::<String>().as_bytes()).unwrap();
+        writer.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    });
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).unwrap();
+    asking.join().unwrap();
+    let ids = Vec::from_iter(answers.split("x-request-id: q").skip(1).map(|rest| rest.lines().next().unwrap()));
+    assert_eq!(ids, Vec::from_iter((0..QUESTIONS).map(|at| at.to_string())));
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 1);
+}
+
+/// A body of many pieces, and the next request behind it.
+#[tokio::test]
+async fn bodies_and_questions_may_come_in_one_go() {
+    let app = app(&[]).await;
+    let mut raw = Raw::connect(app.address());
+    for number in 0..3 {
+        let body = format!("{}{}", user("John", &format!("john{number}@example.com")), " ".repeat(50_000));
+        let head = format!("Host: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json", *TOKEN);
+        raw.write(&format!("POST /api/v2/users HTTP/1.1\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+        raw.write(&format!("POST /api/v2/users HTTP/1.1\r\n{head}\r\nTransfer-Encoding: chunked\r\n\r\n"));
+        raw.write(&format!("{:x}\r\n{body}\r\n0\r\n\r\n{HEALTH}", body.len()));
+    }
+    for status in ["201 Created", "409 Conflict", "200 OK"].iter().cycle().take(9) {
+        let answer = raw.read_response();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{status}: {answer}");
+    }
+}
+
+/// A transfer is no idleness, and what comes meanwhile is no head that trickles.
+#[tokio::test]
+async fn a_long_answer_is_not_cut_off() {
+    let app = app(&[("KEEP_ALIVE", "500ms"), ("HEAD_TIMEOUT", "500ms")]).await;
+    let whole = app.get("/docs/swagger-ui-bundle.js").answer().await.text.len();
+    let mut stream = TcpStream::connect(app.address()).unwrap();
+    stream.write_all(b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    sleep(Duration::from_secs(1));
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let (mut received, mut buffer) = (0, vec![0; 40_000]);
+    loop {
+        match stream.read(&mut buffer).expect("it is still connected") {
+            0 => break,
+            bytes => received += bytes,
+        }
+        sleep(Duration::from_millis(100));
+    }
+    assert!(received > whole, "{received} of {whole}");
 }
 
 /// Slow, but it gets on.

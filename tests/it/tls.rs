@@ -60,6 +60,10 @@ fn the_healthcheck_speaks_it_too() {
     let secure = Secure::with(&Authority::new().sign("users.example.com"), &[]);
     let check = program(secure.dir.path()).args(["healthcheck"]).env("SERVER_PORT", secure.server.port());
     check.run().succeeded();
+    // What is wrong with the files now, the service may not have seen yet.
+    fs::write(secure.dir.path().join("cert.pem"), "half of a certi").unwrap();
+    let check = program(secure.dir.path()).args(["healthcheck"]).env("SERVER_PORT", secure.server.port());
+    check.run().succeeded();
 }
 
 #[test]
@@ -98,6 +102,16 @@ fn what_cannot_be_used_is_told_at_once() {
     check().env("TLS_CERT", "").run().exited(2).line_about("TLS_CERT");
     fs::write(dir.path().join("key.pem"), &other.key).unwrap();
     check().run().exited(2).line_about("TLS_CERT");
-    let output = check().env("TLS_KEY", &one.key).run().exited(2);
-    assert!(!output.stderr.contains(one.key.lines().nth(1).unwrap()), "{output:?}");
+    let secret = one.key.lines().nth(1).unwrap();
+    let bytes = secret.bytes().take(8).map(|byte| byte.to_string()).collect::<Vec<_>>().join(", ");
+    let in_one_line = one.key.replace('\n', "");
+    one.write(dir.path());
+    fs::write(dir.path().join("key.pem"), &in_one_line).unwrap();
+    let given = [("TLS_KEY", &one.key), ("TLS_CERT", &one.key), ("TLS_CERT", &in_one_line)];
+    let outputs = given.map(|(name, value)| check().env(name, value).run());
+    let base64 = check().env("TLS_KEY", secret).run();
+    for output in outputs.into_iter().chain([base64, check().run()]) {
+        let text = output.exited(2).stderr;
+        assert!(!text.contains(secret) && !text.contains(&bytes), "{text}");
+    }
 }

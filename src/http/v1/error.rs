@@ -38,6 +38,12 @@ pub(in crate::http) enum Failures {
     /// The token lacks the scope for this.
     #[response(status = FORBIDDEN, headers(("WWW-Authenticate" = String, description = "What is needed (RFC 6750).")))]
     Forbidden(#[to_schema] ErrorBody),
+    /// More requests than one client is allowed.
+    #[response(status = TOO_MANY_REQUESTS, headers(("Retry-After" = u32, description = "Seconds.")))]
+    TooManyRequests(#[to_schema] ErrorBody),
+    /// The target and the headers are too large.
+    #[response(status = REQUEST_HEADER_FIELDS_TOO_LARGE)]
+    HeadTooLarge(#[to_schema] ErrorBody),
     /// A fault of the service; nothing was changed.
     #[response(status = INTERNAL_SERVER_ERROR)]
     Internal(#[to_schema] ErrorBody),

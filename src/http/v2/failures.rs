@@ -19,6 +19,13 @@ pub(super) enum Failures {
     #[response(status = FORBIDDEN, content_type = "application/problem+json",
         headers(("WWW-Authenticate" = String, description = "What is needed (RFC 6750).")))]
     Forbidden(#[to_schema] Problem),
+    /// More requests than one client is allowed.
+    #[response(status = TOO_MANY_REQUESTS, content_type = "application/problem+json",
+        headers(("Retry-After" = u32, description = "Seconds.")))]
+    TooManyRequests(#[to_schema] Problem),
+    /// The target and the headers are too large.
+    #[response(status = REQUEST_HEADER_FIELDS_TOO_LARGE, content_type = "application/problem+json")]
+    HeadTooLarge(#[to_schema] Problem),
     /// A fault of the service; nothing was changed.
     #[response(status = INTERNAL_SERVER_ERROR, content_type = "application/problem+json")]
     Internal(#[to_schema] Problem),

@@ -1,0 +1,91 @@
+//! What the targets have in common: what must be true of a body and of the fields in it, whoever sent them.
+
+use std::fmt::Debug;
+
+use serde_json::Value;
+use user_service::users::{Email, FieldError, Folded, NamePrefix, UserName};
+
+/// Reads a body and checks the answer against what JSON says of the same bytes. `None` when it is refused.
+///
+/// # Panics
+/// When the two disagree.
+pub fn read<T: Debug + PartialEq>(
+    bytes: &[u8],
+    read: impl Fn(&[u8]) -> Result<T, Vec<FieldError>>,
+) -> Option<(T, Value)> {
+    let result = read(bytes);
+    let Ok(json) = serde_json::from_slice::<Value>(bytes) else {
+        assert_eq!(result, Err(Vec::new()), "not JSON: nothing can be said about its fields");
+        return None;
+    };
+    // The same without what JSON does not mean: white space, escapes, fields that come twice.
+    let again = read(json.to_string().as_bytes());
+    match result {
+        Ok(read) => {
+            assert_eq!(again.as_ref(), Ok(&read));
+            let fields = json.as_object().expect("only an object is a user");
+            assert!(fields.keys().all(|key| key == "name" || key == "email"), "an unknown field");
+            assert!(fields.values().all(Value::is_string));
+            Some((read, json))
+        }
+        Err(complaints) if complaints.is_empty() => {
+            assert!(again.is_ok(), "refused without a reason: {again:?}");
+            None
+        }
+        Err(complaints) => {
+            assert_eq!(again.as_ref(), Err(&complaints));
+            check_complaints(&complaints, &json);
+            None
+        }
+    }
+}
+
+/// What an answer complains of is in the body, or is missing there.
+fn check_complaints(complaints: &[FieldError], json: &Value) {
+    assert!(complaints.len() <= 20);
+    for complaint in complaints {
+        match (&complaint.field, json.as_object()) {
+            (None, None) => {}
+            (Some(field), Some(fields)) => {
+                assert!(fields.contains_key(field) || complaint.detail == "is required", "{complaint}");
+            }
+            _ => panic!("{complaint}"),
+        }
+    }
+}
+
+/// Checks a name that was accepted, and what it was made of.
+///
+/// # Panics
+/// When it should not have been.
+pub fn check_name(name: &UserName, given: &Value) {
+    let text = name.as_str();
+    assert_eq!(Some(text), given.as_str().map(str::trim));
+    assert!((1..=100).contains(&text.chars().count()));
+    assert!(!text.contains(char::is_control));
+    assert_eq!(UserName::parse(text.to_owned()).as_ref(), Ok(name));
+    let key = name.key();
+    assert_eq!(Folded::new(key.as_str()), key, "folding twice is folding once");
+    for (end, char) in text.char_indices() {
+        let prefix = NamePrefix::parse(&text[..end + char.len_utf8()]).expect("as good as the name");
+        assert!(key.as_str().starts_with(prefix.key().as_str()), "{prefix:?} does not find {name:?}");
+    }
+}
+
+/// Checks an address that was accepted, and what it was made of.
+///
+/// # Panics
+/// When it should not have been.
+pub fn check_email(email: &Email, given: &Value) {
+    let text = email.as_str();
+    assert_eq!(Some(text), given.as_str());
+    assert!(text.len() <= 254);
+    assert!(!text.contains(char::is_control));
+    let (mailbox, domain) = text.rsplit_once('@').expect("an address has an @");
+    assert!(!mailbox.is_empty() && !domain.is_empty());
+    assert!(!domain.contains(|char: char| char.is_whitespace() || "<>[]()\"\\,;:".contains(char)), "{domain}");
+    assert_eq!(Email::parse(text.to_owned()).as_ref(), Ok(email));
+    let key = email.key();
+    assert_eq!(Folded::new(key.as_str()), key, "folding twice is folding once");
+    assert_eq!(Folded::new(&text.to_ascii_uppercase()), key, "case does not make another address");
+}
