@@ -18,6 +18,7 @@ from service import Service
 
 HERE = Path(__file__).parent
 PROXY_TIMEOUT = 10.0
+WHEN_IDLE = ["chrt", "--idle", "0"]
 
 
 class Bench:
@@ -70,10 +71,17 @@ class Bench:
     ) -> subprocess.Popen[bytes]:
         """Slow clients, all of them within two seconds, who send something every two; the last argument is a path."""
         rate, length = str(sockets // 2), str(round(seconds))
-        command = ["slowhttptest", "-c", str(sockets), "-r", rate, "-l", length, "-i", "2", "-p", "3"]
+        command = [*WHEN_IDLE, "slowhttptest", "-c", str(sockets), "-r", rate, "-l", length, "-i", "2", "-p", "3"]
         command += [*arguments[:-1], f"http://{service.address}{arguments[-1]}"]
         folder = self.folder("crowd")
         with open(folder / "log", "wb") as output:
+            return self._children.start(command, cwd=str(folder), output=output)
+
+    def spin(self) -> subprocess.Popen[bytes]:
+        """A process that takes a core, whenever nobody else wants it."""
+        folder = self.folder("spin")
+        with open(folder / "log", "wb") as output:
+            command = [*WHEN_IDLE, sys.executable, "-c", "while True: pass"]
             return self._children.start(command, cwd=str(folder), output=output)
 
     def stop(self, process: subprocess.Popen[bytes]) -> None:

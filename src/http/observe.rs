@@ -120,10 +120,10 @@ fn rendered(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
         return response;
     };
     // Without what other middleware has added, a browser would not show the failure to a script.
-    for (name, value) in
-        response.headers().iter().filter(|(name, _)| !new.headers().contains_key(*name)).collect::<Vec<_>>()
-    {
-        new.headers_mut().append(name.clone(), value.clone());
+    for (name, value) in response.headers() {
+        if !new.headers().contains_key(name) {
+            new.headers_mut().insert(name.clone(), value.clone());
+        }
     }
     response.into_response(new)
 }
