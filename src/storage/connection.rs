@@ -3,6 +3,8 @@
 //! Not Diesel's `MultiConnection`: it knows neither ON CONFLICT nor `returning`, and its row type costs time on every
 //! statement. With [`on_backend`] each statement is written once and type-checked against both concrete connections.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
@@ -103,6 +105,9 @@ fn open_sqlite(path: &std::path::Path, patience: Duration) -> ConnectionResult<S
         let cause = |error: std::io::Error| ConnectionError::BadConnection(format!("{}: {error}", folder.display()));
         std::fs::create_dir_all(folder).map_err(cause)?;
     }
+    // A new file is for its owner only, and SQLite gives those beside it the same mode. Whatever goes wrong here, it will
+    // meet too, and tell.
+    let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut connection = SqliteConnection::establish(&path.to_string_lossy())?;
     let patience = lock_patience(patience);
     let setup =

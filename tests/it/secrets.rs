@@ -1,5 +1,7 @@
 //! Canaries: what is secret or personal turns up in no log, no metric and no error.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -66,5 +68,17 @@ async fn nothing_gives_the_databases_password_away() {
     let metrics = server.get("/metrics").answer().await.text;
     for text in [&error.text, &server.log(), &metrics] {
         assert!(!text.contains(PASSWORD), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_users_are_for_their_owner_only() {
+    let app = App::start(Db::Sqlite).await;
+    app.create(NAME, EMAIL).await;
+    let files = fs::read_dir(app.database.dir()).unwrap().map(|file| file.unwrap());
+    let files = Vec::from_iter(files.filter(|file| file.file_name().to_string_lossy().starts_with("users.db")));
+    assert!(files.len() >= 2, "{files:?}");
+    for file in files {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
     }
 }
