@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -235,10 +236,13 @@ impl AsyncRead for Timed {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(allowance.min(buffer.remaining())));
+        // Not a part of the buffer: without unsafe code that would have to be zeroed first, all of it at each read.
+        let mut space = [MaybeUninit::uninit(); PIECE];
+        let mut space = ReadBuf::uninit(&mut space);
+        let mut piece = space.take(allowance.min(buffer.remaining()));
         let read = Pin::new(&mut self.stream).poll_read(cx, &mut piece);
         let bytes = piece.filled().len();
-        buffer.advance(bytes);
+        buffer.put_slice(piece.filled());
         if bytes > 0 {
             self.has_read(bytes);
             self.in_a_row += bytes;
