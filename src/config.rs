@@ -249,8 +249,8 @@ impl Reader<'_> {
                 DatabaseUrl::Sqlite(file) => Some(KeySource::LocalSecret(local_secret(file))),
                 DatabaseUrl::Postgres(_) if !needs_keys => Some(KeySource::Unset),
                 DatabaseUrl::Postgres(_) => {
-                    let takes = "at least {} bytes; with PostgreSQL it, JWT_PUBLIC_KEY or JWKS_URL is needed";
-                    self.mistake(JWT_SECRET, "", takes.replace("{}", &auth::MIN_SECRET.to_string()))
+                    let takes = format!("at least {} bytes", auth::MIN_SECRET);
+                    self.mistake(JWT_SECRET, "", takes + "; with PostgreSQL it, JWT_PUBLIC_KEY or JWKS_URL is needed")
                 }
             },
             (secret, ..) => {

@@ -45,14 +45,33 @@ pub enum ListenError {
     Tls(#[from] TlsError),
 }
 
-/// Binds a socket to each address of the configured host.
+/// Binds a socket to each address of the configured host that this machine has.
 ///
 /// # Errors
 /// When one of them cannot be bound, or there are none.
 pub fn bind(settings: &Settings) -> Result<Vec<TcpListener>, ListenError> {
     let address = format!("{}:{}", settings.host, settings.port);
-    let sockets = address.to_socket_addrs().and_then(|addresses| addresses.map(bind_one).collect());
+    let sockets = address.to_socket_addrs().and_then(bind_all);
     sockets.map_err(|cause| ListenError::Bind { address, cause })
+}
+
+/// A name may stand for an address that the machine lacks, as `localhost` does for `::1` where there is no IPv6.
+fn bind_all(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<Vec<TcpListener>> {
+    let (mut sockets, mut lacking) = (Vec::new(), io::ErrorKind::AddrNotAvailable.into());
+    for address in addresses {
+        match bind_one(address) {
+            Ok(socket) => sockets.push(socket),
+            Err(error) if is_lacking(&error) => lacking = error,
+            Err(error) => return Err(error),
+        }
+    }
+    if sockets.is_empty() { Err(lacking) } else { Ok(sockets) }
+}
+
+fn is_lacking(error: &io::Error) -> bool {
+    /// EAFNOSUPPORT: the kernel does not know this kind of address at all. It has no name in [`io::ErrorKind`].
+    const NO_SUCH_FAMILY: i32 = 97;
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(NO_SUCH_FAMILY)
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
@@ -196,5 +215,31 @@ fn turns(stream: &Stream) -> Turns {
     match stream {
         Either::Left(plain) => plain.turns(),
         Either::Right(tls) => tls.get_ref().0.turns(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// For documentation only (RFC 5737): no machine has it.
+    const ELSEWHERE: &str = "192.0.2.1:0";
+
+    fn bind(addresses: &[&str]) -> io::Result<usize> {
+        bind_all(addresses.iter().map(|address| address.parse().unwrap())).map(|sockets| sockets.len())
+    }
+
+    #[test]
+    fn an_address_that_the_machine_lacks_is_left_out() {
+        assert_eq!(bind(&[ELSEWHERE, "127.0.0.1:0"]).unwrap(), 1);
+        assert_eq!(bind(&[ELSEWHERE]).unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+        assert!(bind(&[]).is_err());
+    }
+
+    #[test]
+    fn one_that_is_taken_is_not() {
+        let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = holder.local_addr().unwrap().to_string();
+        assert_eq!(bind(&["127.0.0.1:0", &taken]).unwrap_err().kind(), io::ErrorKind::AddrInUse);
     }
 }

@@ -61,7 +61,8 @@ impl RateLimit {
         })
     }
 
-    /// Forgets, for ever after, those who could ask as often as a stranger: only they cost memory in the long run.
+    /// Forgets, from time to time, those who may ask as often as a stranger by now: else everyone who ever came would cost
+    /// memory.
     pub async fn forget_strangers(self) {
         loop {
             tokio::time::sleep(FORGET).await;
