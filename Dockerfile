@@ -2,6 +2,8 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
 COPY . .
+# There is no repository here: docker build --build-arg USER_SERVICE_COMMIT=$(git rev-parse --short=12 HEAD)
+ARG USER_SERVICE_COMMIT=unknown
 # The caches keep the compiled dependencies between builds, so that a changed source compiles this package alone.
 # Caches are not part of the image: hence the copy.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \

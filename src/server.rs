@@ -39,10 +39,10 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     if let Some(tls) = config.http.tls.clone() {
         actix_web::rt::spawn(reload_on_hangup(tls, signal(SignalKind::hangup())?));
     }
-    let metrics = Metrics::new()?;
+    let metrics = Metrics::new(config.storage.url.kind())?;
     let draining = Draining::default();
-    let verifier = Verifier::new(&config.auth)?;
-    let (storage, running) = Storage::start(&config.storage)?;
+    let verifier = Verifier::new(&config.auth, metrics.jwks_refreshes())?;
+    let (storage, running) = Storage::start(&config.storage, &metrics)?;
     let server = listen(&config, &verifier, &storage, &metrics, &draining)?;
     let handle = server.handle();
     let mut serving = actix_web::rt::spawn(server);
@@ -68,7 +68,7 @@ fn listen(
     draining: &Draining,
 ) -> Result<Server, ServeError> {
     let limits = BodyLimits { max_bytes: settings.max_body_bytes, timeout: settings.body_timeout };
-    let gate = Gate { verifier: verifier.clone(), rate_limit: rate_limit(settings) };
+    let gate = Gate::new(verifier.clone(), rate_limit(settings), metrics);
     let (storage, metrics, draining) = (storage.clone(), metrics.clone(), draining.clone());
     let http_settings = settings.clone();
     let application = move || {

@@ -26,3 +26,36 @@ pub enum Denied {
     #[error("the token lacks the scope {}", .0.as_str())]
     Scope(Scope),
 }
+
+impl Denied {
+    /// A name for each reason, for programs; it never changes.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Signature => "signature",
+            Self::UnknownKey => "unknown_key",
+            Self::NoKeys => "no_keys",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::MissingClaim => "missing_claim",
+            Self::Scope(_) => "insufficient_scope",
+        }
+    }
+
+    /// Every reason that there is; which scope is lacking is none of its own.
+    pub const ALL: [Self; 10] = [
+        Self::Malformed,
+        Self::Signature,
+        Self::UnknownKey,
+        Self::NoKeys,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::Issuer,
+        Self::Audience,
+        Self::MissingClaim,
+        Self::Scope(Scope::UsersRead),
+    ];
+}

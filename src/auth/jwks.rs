@@ -15,6 +15,7 @@ use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
 
 use super::{Denied, JwksSettings, PublicKey};
+use crate::metrics::JwksRefreshes;
 
 /// How long one attempt may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -74,7 +75,7 @@ impl Jwks {
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub(super) fn start(settings: &JwksSettings) -> io::Result<Self> {
+    pub(super) fn start(settings: &JwksSettings, refreshes: &JwksRefreshes) -> io::Result<Self> {
         let (wish, wishes) = sync_channel(1);
         let attempts = watch::Sender::new(Attempts::Running);
         let jwks = Self(Arc::new(Shared { keys: RwLock::default(), generation: AtomicU64::new(0), attempts, wish }));
@@ -83,6 +84,7 @@ impl Jwks {
             settings: settings.clone(),
             jwks: jwks.clone(),
             seen: Vec::new(),
+            refreshes: refreshes.clone(),
         };
         thread::Builder::new().name("jwks".to_owned()).spawn(move || issuer.follow(&wishes))?;
         Ok(jwks)
@@ -123,6 +125,7 @@ struct Issuer {
     jwks: Jwks,
     /// What the issuer sent last.
     seen: Vec<u8>,
+    refreshes: JwksRefreshes,
 }
 
 impl Issuer {
@@ -139,6 +142,7 @@ impl Issuer {
                 _ => {}
             }
             was_well = result.is_ok();
+            self.refreshes.count(was_well);
             let rest = if was_well { self.settings.refresh } else { retry };
             retry = if was_well { FIRST_RETRY } else { (2 * retry).min(self.settings.refresh) };
             // What was wished for meanwhile is fulfilled.

@@ -15,6 +15,7 @@ use super::jwks::Jwks;
 use super::local_secret::{self, SecretFileError};
 use super::scope::{Scope, Scopes};
 use super::{Denied, KeySource, PublicKey, Settings};
+use crate::metrics::JwksRefreshes;
 
 /// The longest token that is looked at, in bytes. Issuers stay far below.
 const MAX_LENGTH: usize = 8 << 10;
@@ -95,8 +96,8 @@ impl Verifier {
     ///
     /// # Errors
     /// When it cannot be read, or is none.
-    pub fn new(settings: &Settings) -> Result<Self, KeyError> {
-        let (keys, algorithm) = keys(&settings.key)?;
+    pub fn new(settings: &Settings, refreshes: &JwksRefreshes) -> Result<Self, KeyError> {
+        let (keys, algorithm) = keys(&settings.key, refreshes)?;
         let validation = validation(settings, algorithm);
         let (verified, callers) = (Cache::new(REMEMBERED), RandomState::new());
         Ok(Self(Arc::new(Known { keys, validation, verified, callers })))
@@ -175,7 +176,7 @@ impl Verifier {
 /// The generation of a key that never changes.
 const FIXED: u64 = 0;
 
-fn keys(source: &KeySource) -> Result<(Keys, Algorithm), KeyError> {
+fn keys(source: &KeySource, refreshes: &JwksRefreshes) -> Result<(Keys, Algorithm), KeyError> {
     let shared = |secret: &SecretString| {
         (Keys::Fixed(DecodingKey::from_secret(secret.expose_secret().as_bytes())), Algorithm::HS256)
     };
@@ -184,7 +185,7 @@ fn keys(source: &KeySource) -> Result<(Keys, Algorithm), KeyError> {
         KeySource::LocalSecret(path) => Ok(shared(&local_secret::load_or_make(path)?)),
         KeySource::PublicKey(public) => Ok((Keys::Fixed(public.key.clone()), public.algorithm)),
         // The algorithm is that of each key.
-        KeySource::Issuer(settings) => Ok((Keys::Published(Jwks::start(settings)?), Algorithm::RS256)),
+        KeySource::Issuer(settings) => Ok((Keys::Published(Jwks::start(settings, refreshes)?), Algorithm::RS256)),
         KeySource::Unset => Err(KeyError::Unset),
     }
 }
@@ -242,6 +243,7 @@ mod tests {
 
     use super::*;
     use crate::auth::issue;
+    use crate::metrics::Metrics;
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -250,13 +252,17 @@ mod tests {
         Settings { key, issuer: None, audience: None, leeway: Duration::ZERO }
     }
 
+    fn verifier() -> Verifier {
+        Verifier::new(&settings(), Metrics::new("sqlite").unwrap().jwks_refreshes()).unwrap()
+    }
+
     fn token(subject: &str) -> SecretString {
         issue(&settings(), subject, "users:read", Duration::from_mins(1)).unwrap()
     }
 
     #[test]
     fn only_what_is_right_is_remembered() {
-        let verifier = Verifier::new(&settings()).unwrap();
+        let verifier = verifier();
         let token = token("ann");
         let token = token.expose_secret();
         assert!(verifier.authenticate("nonsense").is_err());
@@ -271,7 +277,7 @@ mod tests {
 
     #[test]
     fn an_audience_that_is_no_text_is_not_overlooked() {
-        let verifier = Verifier::new(&settings()).unwrap();
+        let verifier = verifier();
         let key = EncodingKey::from_secret(SECRET.as_bytes());
         let authorize = |audience: Value| {
             let claims = json!({"exp": now() + 60, "sub": "ann", "scope": "users:read", "aud": audience});
@@ -286,7 +292,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_believed_until_it_expires() {
-        let verifier = Verifier::new(&settings()).unwrap();
+        let verifier = verifier();
         let bearer = Bearer { caller: Caller(0), scopes: Scopes::parse("users:read") };
         verifier.0.verified.insert("good".into(), Verified { bearer, generation: FIXED, expires: now() + 60 });
         verifier.0.verified.insert("late".into(), Verified { bearer, generation: FIXED, expires: now() });
@@ -296,7 +302,7 @@ mod tests {
 
     #[test]
     fn no_more_are_remembered_than_there_is_room_for() {
-        let verifier = Verifier::new(&settings()).unwrap();
+        let verifier = verifier();
         for number in 0..3 * REMEMBERED {
             let token = token(&number.to_string());
             assert!(verifier.authenticate(token.expose_secret()).is_ok());

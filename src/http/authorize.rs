@@ -13,6 +13,7 @@ use futures_util::future::{Either, LocalBoxFuture};
 use super::failure::Failure;
 use super::rate_limit::{Client, RateLimit};
 use crate::auth::{Bearer, Denied, Scope, Verifier};
+use crate::metrics::{AuthFailures, Metrics};
 
 /// Who may use a resource.
 #[derive(Clone, Copy)]
@@ -36,18 +37,42 @@ impl Access {
 /// Who is let in, at every resource.
 #[derive(Clone)]
 pub struct Gate {
-    pub verifier: Verifier,
+    verifier: Verifier,
     /// How often a client may come, if that matters.
-    pub rate_limit: Option<RateLimit>,
+    rate_limit: Option<RateLimit>,
+    failures: AuthFailures,
 }
 
+/// The reason for a failure that [`Denied`] does not know.
+const NO_TOKEN: &str = "no_token";
+
 impl Gate {
+    /// A gate that counts whom it does not let in.
+    #[must_use]
+    pub fn new(verifier: Verifier, rate_limit: Option<RateLimit>, metrics: &Metrics) -> Self {
+        let failures = metrics.auth_failures().clone();
+        failures.expect(Denied::ALL.map(Denied::reason).into_iter().chain([NO_TOKEN]));
+        Self { verifier, rate_limit, failures }
+    }
+
     fn authenticate(&self, request: &HttpRequest) -> Result<Bearer, Failure> {
         Ok(self.verifier.authenticate(bearer(request)?)?)
     }
 
     /// Lets somebody in, or tells why not.
     fn admit(&self, bearer: Result<Bearer, Failure>, scope: Scope, request: &HttpRequest) -> Result<(), Failure> {
+        self.check(bearer, scope, request).inspect_err(|failure| self.count(failure))
+    }
+
+    fn count(&self, failure: &Failure) {
+        match failure {
+            Failure::NoToken => self.failures.count(NO_TOKEN),
+            Failure::Denied(denied) => self.failures.count(denied.reason()),
+            _ => {}
+        }
+    }
+
+    fn check(&self, bearer: Result<Bearer, Failure>, scope: Scope, request: &HttpRequest) -> Result<(), Failure> {
         if let Some(rate_limit) = &self.rate_limit {
             rate_limit.check(match &bearer {
                 Ok(bearer) => Client::Caller(bearer.caller),

@@ -73,6 +73,7 @@ where
         let start = Instant::now();
         let id = request_id(request.headers());
         let observe = Rc::clone(&self.observe);
+        let in_flight = observe.unmatched.begin();
         let head_bytes = head_bytes(&request);
         let turns = request.conn_data::<Turns>().cloned();
         if let Some(turns) = &turns {
@@ -96,6 +97,7 @@ where
             let metrics = request.app_data::<RouteMetrics>().unwrap_or(&observe.unmatched);
             let now = Instant::now();
             metrics.observe(request.method(), response.status(), now - start);
+            drop(in_flight);
             if let Some(turns) = turns {
                 turns.end(now);
             }

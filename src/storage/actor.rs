@@ -10,29 +10,152 @@ use std::thread::JoinHandle;
 use crossbeam_channel::Receiver;
 
 use super::batch_error::BatchError;
-use super::lane::{Mail, Message, Outcome, Request, claim};
+use super::lane::{Claimed, Mail, Message, Outcome, Request, claim};
 use super::pace::Pace;
 use super::pool::{Pool, Pooled};
 use super::reply;
+use crate::metrics::{BatchFailure, LaneMetrics};
 use crate::users::Error;
 
-pub(super) fn spawn<R: Request>(
-    name: &'static str,
-    mail: Receiver<Mail<R>>,
-    pool: Pool,
-    max_batch: usize,
-    pace: Arc<Pace>,
-) -> std::io::Result<JoinHandle<()>> {
-    let work = move || {
-        let (mut waiting, mut open) = (Vec::new(), true);
-        while open || !waiting.is_empty() {
-            let (batch, more) = gather(waiting, &mail, max_batch);
-            open &= more;
-            let _lap = pace.begin();
-            waiting = bounded(serve(&pool, batch), max_batch);
+/// What an actor works with, whatever its lane carries.
+pub(super) struct Actor {
+    pub(super) pool: Pool,
+    pub(super) max_batch: usize,
+    pub(super) pace: Arc<Pace>,
+    pub(super) metrics: LaneMetrics,
+}
+
+impl Actor {
+    /// Has a thread of this name run what is in the mail, until it is told to stop.
+    pub(super) fn spawn<R: Request>(
+        self,
+        name: &'static str,
+        mail: Receiver<Mail<R>>,
+    ) -> std::io::Result<JoinHandle<()>> {
+        let work = move || {
+            let (mut waiting, mut open) = (Vec::new(), true);
+            while open || !waiting.is_empty() {
+                let (batch, more) = gather(waiting, &mail, self.max_batch);
+                open &= more;
+                let _lap = self.pace.begin();
+                waiting = self.bounded(self.serve(batch));
+            }
+        };
+        std::thread::Builder::new().name(name.to_owned()).spawn(work)
+    }
+
+    /// Keeps as many waiting as go into a batch, and sends the others away.
+    fn bounded<R: Request>(&self, mut waiting: Vec<Message<R>>) -> Vec<Message<R>> {
+        let sent_away = waiting.drain(self.max_batch.min(waiting.len())..);
+        answer_all(sent_away.inspect(|_| self.metrics.refused()), &Error::Overloaded);
+        waiting
+    }
+
+    /// Answers every message of a batch, but for those that it returns: they are the first of the next one.
+    fn serve<R: Request>(&self, batch: Vec<Message<R>>) -> Vec<Message<R>> {
+        let (batch, failure) = match self.attempt(batch) {
+            Ok(waiting) => return waiting,
+            Err(failed) => failed,
+        };
+        match failure {
+            Failure::NoConnection => answer_all(batch, &Error::Unavailable),
+            Failure::Batch(BatchError::OutcomeUnknown(_)) => answer_all(batch, &R::UNANSWERED),
+            // The fault may be one message's: each is tried once more, alone.
+            Failure::Batch(BatchError::NotExecuted(_)) | Failure::Panic => self.serve_one_by_one(batch),
         }
-    };
-    std::thread::Builder::new().name(name.to_owned()).spawn(work)
+        Vec::new()
+    }
+
+    fn serve_one_by_one<R: Request>(&self, batch: Vec<Message<R>>) {
+        // Until its turn comes, a message waits as it did before, and its caller may still give up on it.
+        for message in &batch {
+            message.reply.put_back();
+        }
+        let mut messages = batch.into_iter();
+        while let Some(message) = messages.next() {
+            let Err((message, failure)) = self.attempt(vec![message]) else { continue };
+            let error = match &failure {
+                Failure::NoConnection => Error::Unavailable,
+                Failure::Batch(BatchError::OutcomeUnknown(_)) => R::UNANSWERED,
+                Failure::Batch(BatchError::NotExecuted(cause)) => not_executed(cause),
+                Failure::Panic => Error::Internal,
+            };
+            answer_all(message, &error);
+            if matches!(failure, Failure::NoConnection) {
+                // The others would wait as long, for the same answer.
+                return answer_all(messages, &Error::Unavailable);
+            }
+        }
+    }
+
+    /// Claims the messages of a batch and runs them on a connection of their own. Messages that can no longer be claimed cost
+    /// nothing. Returns those that have not been executed, and wait for the next batch. If the batch fails it comes back with
+    /// the reason, which has been logged.
+    ///
+    /// The connection comes first: as long as there is none, a caller that gives up knows that nothing was executed.
+    fn attempt<R: Request>(&self, batch: Vec<Message<R>>) -> Result<Vec<Message<R>>, Failed<R>> {
+        if batch.is_empty() {
+            return Ok(batch);
+        }
+        let mut pooled = match self.pool.check_out() {
+            Ok(pooled) => pooled,
+            Err(error) => {
+                log::warn!("no database connection for a batch of {}: {error}", batch.len());
+                return Err(self.failed(batch, Failure::NoConnection));
+            }
+        };
+        let claimed = claim(batch, &self.metrics);
+        if claimed.messages.is_empty() {
+            return Ok(claimed.messages);
+        }
+        let result = run(&mut pooled, &claimed.messages);
+        self.metrics.transaction(claimed.at.elapsed());
+        match result {
+            Ok(outcomes) => {
+                drop(pooled);
+                Ok(self.answer_each(claimed, outcomes))
+            }
+            Err(failure) => {
+                give_back(&self.pool, pooled, &failure);
+                Err(self.failed(claimed.messages, failure))
+            }
+        }
+    }
+
+    fn failed<R: Request>(&self, batch: Vec<Message<R>>, failure: Failure) -> Failed<R> {
+        self.metrics.failed(match failure {
+            Failure::NoConnection => BatchFailure::NoConnection,
+            Failure::Batch(BatchError::NotExecuted(_)) => BatchFailure::NotExecuted,
+            Failure::Batch(BatchError::OutcomeUnknown(_)) => BatchFailure::OutcomeUnknown,
+            Failure::Panic => BatchFailure::Panic,
+        });
+        (batch, failure)
+    }
+
+    /// Gives each message its outcome, and returns those without one. What is counted is so before anybody can look.
+    fn answer_each<R: Request>(
+        &self,
+        Claimed { messages, at }: Claimed<R>,
+        outcomes: Vec<Option<Outcome<R>>>,
+    ) -> Vec<Message<R>> {
+        let executed = outcomes.iter().flatten().count();
+        self.metrics.executed(u32::try_from(executed).unwrap_or(u32::MAX));
+        let mut waiting = Vec::new();
+        let answers = messages.into_iter().zip(outcomes).filter_map(|(message, outcome)| {
+            if let Some(outcome) = outcome {
+                self.metrics.waited(at.saturating_duration_since(message.sent));
+                if let (Ok(_), Some(change)) = (&outcome, message.request.change()) {
+                    self.metrics.changed(change);
+                }
+                return Some((message.reply, outcome));
+            }
+            message.reply.put_back();
+            waiting.push(message);
+            None
+        });
+        reply::send_all(answers);
+        waiting
+    }
 }
 
 /// Adds mail to those that still wait, up to a full batch of it; if none wait, waits for the first. False when this was the
@@ -55,49 +178,6 @@ fn gather<R: Request>(waiting: Vec<Message<R>>, mail: &Receiver<Mail<R>>, max_ba
         }
     }
     (batch, true)
-}
-
-/// Keeps as many waiting as go into a batch, and sends the others away.
-fn bounded<R: Request>(mut waiting: Vec<Message<R>>, most: usize) -> Vec<Message<R>> {
-    answer_all(waiting.drain(most.min(waiting.len())..), &Error::Overloaded);
-    waiting
-}
-
-/// Answers every message of a batch, but for those that it returns: they are the first of the next one.
-fn serve<R: Request>(pool: &Pool, batch: Vec<Message<R>>) -> Vec<Message<R>> {
-    let (batch, failure) = match attempt(pool, batch) {
-        Ok(waiting) => return waiting,
-        Err(failed) => failed,
-    };
-    match failure {
-        Failure::NoConnection => answer_all(batch, &Error::Unavailable),
-        Failure::Batch(BatchError::OutcomeUnknown(_)) => answer_all(batch, &R::UNANSWERED),
-        // The fault may be one message's: each is tried once more, alone.
-        Failure::Batch(BatchError::NotExecuted(_)) | Failure::Panic => serve_one_by_one(pool, batch),
-    }
-    Vec::new()
-}
-
-fn serve_one_by_one<R: Request>(pool: &Pool, batch: Vec<Message<R>>) {
-    // Until its turn comes, a message waits as it did before, and its caller may still give up on it.
-    for message in &batch {
-        message.reply.put_back();
-    }
-    let mut messages = batch.into_iter();
-    while let Some(message) = messages.next() {
-        let Err((message, failure)) = attempt(pool, vec![message]) else { continue };
-        let error = match &failure {
-            Failure::NoConnection => Error::Unavailable,
-            Failure::Batch(BatchError::OutcomeUnknown(_)) => R::UNANSWERED,
-            Failure::Batch(BatchError::NotExecuted(cause)) => not_executed(cause),
-            Failure::Panic => Error::Internal,
-        };
-        answer_all(message, &error);
-        if matches!(failure, Failure::NoConnection) {
-            // The others would wait as long, for the same answer.
-            return answer_all(messages, &Error::Unavailable);
-        }
-    }
 }
 
 /// A database that is lost, locked, full or read-only is not there for the caller; anything else is our fault.
@@ -128,54 +208,8 @@ enum Failure {
 /// A batch and why it failed.
 type Failed<R> = (Vec<Message<R>>, Failure);
 
-/// Claims the messages of a batch and runs them on a connection of their own. Messages that can no longer be claimed cost
-/// nothing. Returns those that have not been executed, and wait for the next batch. If the batch fails it comes back with
-/// the reason, which has been logged.
-///
-/// The connection comes first: as long as there is none, a caller that gives up knows that nothing was executed.
-fn attempt<R: Request>(pool: &Pool, batch: Vec<Message<R>>) -> Result<Vec<Message<R>>, Failed<R>> {
-    if batch.is_empty() {
-        return Ok(batch);
-    }
-    let mut pooled = match pool.check_out() {
-        Ok(pooled) => pooled,
-        Err(error) => {
-            log::warn!("no database connection for a batch of {}: {error}", batch.len());
-            return Err((batch, Failure::NoConnection));
-        }
-    };
-    let batch = claim(batch);
-    match run(&mut pooled, &batch) {
-        Ok(outcomes) => {
-            drop(pooled);
-            Ok(answer_each(batch, outcomes))
-        }
-        Err(failure) => {
-            give_back(pool, pooled, &failure);
-            Err((batch, failure))
-        }
-    }
-}
-
-/// Gives each message its outcome, and returns those without one.
-fn answer_each<R: Request>(batch: Vec<Message<R>>, outcomes: Vec<Option<Outcome<R>>>) -> Vec<Message<R>> {
-    let mut waiting = Vec::new();
-    let answers = batch.into_iter().zip(outcomes).filter_map(|(message, outcome)| {
-        if let Some(outcome) = outcome {
-            return Some((message.reply, outcome));
-        }
-        message.reply.put_back();
-        waiting.push(message);
-        None
-    });
-    reply::send_all(answers);
-    waiting
-}
-
+/// Runs claimed messages; a failure is logged here.
 fn run<R: Request>(pooled: &mut Pooled, batch: &[Message<R>]) -> Result<Vec<Option<Outcome<R>>>, Failure> {
-    if batch.is_empty() {
-        return Ok(Vec::new());
-    }
     let requests = Vec::from_iter(batch.iter().map(|message| &message.request));
     match catch_unwind(AssertUnwindSafe(|| R::run(&mut pooled.connection, &requests))) {
         Ok(Ok(outcomes)) => Ok(outcomes),

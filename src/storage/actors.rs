@@ -5,12 +5,21 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::Settings;
-use super::actor::spawn;
+use super::actor::Actor;
 use super::keeper::Keeper;
 use super::lane::{Lane, Mail, Request};
 use super::pace::Pace;
 use super::pool::Pool;
+use crate::metrics::Metrics;
 use crate::users::Error;
+
+/// What all lanes are made of.
+pub(super) struct Common<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) pool: &'a Pool,
+    pub(super) keeper: &'a Arc<Keeper>,
+    pub(super) metrics: &'a Metrics,
+}
 
 /// The threads of all lanes.
 #[derive(Default)]
@@ -27,15 +36,17 @@ impl Actors {
         &mut self,
         name: &'static str,
         actors: usize,
-        settings: &Settings,
-        pool: &Pool,
-        keeper: &Arc<Keeper>,
+        Common { settings, pool, keeper, metrics }: &Common<'_>,
     ) -> std::io::Result<Lane<R>> {
         let (mailbox, mail): (Sender<Mail<R>>, Receiver<Mail<R>>) = bounded(settings.mailbox);
         let max_batch = settings.max_batch.min(R::MAX_BATCH);
         let pace = Arc::new(Pace::new(actors, max_batch));
+        let lane_metrics = metrics.lane(name, actors, settings.mailbox);
+        watch(metrics, name, &mailbox, &pace);
         for _ in 0..actors {
-            self.threads.push(spawn(name, mail.clone(), pool.clone(), max_batch, Arc::clone(&pace))?);
+            let actor =
+                Actor { pool: Pool::clone(pool), max_batch, pace: Arc::clone(&pace), metrics: lane_metrics.clone() };
+            self.threads.push(actor.spawn(name, mail.clone())?);
             let mailbox = mailbox.clone();
             self.stops.push(Box::new(move |until| {
                 // A full mailbox of an actor that hangs must not hold up the end of the process.
@@ -45,7 +56,7 @@ impl Actors {
         self.refusals.push(Box::new(move || refuse_all(&mail)));
         let deadline = settings.deadline;
         let max_wait = settings.max_wait.min(deadline);
-        Ok(Lane { mailbox, pace, keeper: Arc::clone(keeper), deadline, max_wait })
+        Ok(Lane { mailbox, pace, keeper: Arc::clone(keeper), deadline, max_wait, metrics: lane_metrics })
     }
 
     /// Lets every actor finish its mailbox; false when one had not after `patience`. Blocks.
@@ -64,6 +75,12 @@ impl Actors {
         }
         in_time
     }
+}
+
+fn watch<R: Request>(metrics: &Metrics, lane: &str, mailbox: &Sender<Mail<R>>, pace: &Arc<Pace>) {
+    let (waiting, mailbox, pace) = (mailbox.clone(), mailbox.clone(), Arc::clone(pace));
+    let expected_wait = move || pace.expected_wait(mailbox.len(), Instant::now());
+    metrics.watch_lane(lane, move || waiting.len(), expected_wait);
 }
 
 /// Whoever comes too late hears so now, not at the deadline.

@@ -11,6 +11,15 @@ pub enum DatabaseUrl {
 }
 
 impl DatabaseUrl {
+    /// Which database it is, in a word: `sqlite` or `postgres`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+
     /// Parses `sqlite://<path>`, `postgres://...` or `postgresql://...`.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use super::connection::Connection;
 use super::keeper::{Keeper, Readiness};
 use super::pace::Pace;
 use super::reply::{self, Answer, GaveUp, Reply};
+use crate::metrics::{Change, LaneMetrics};
 use crate::users::Error;
 
 /// What one lane carries: look-ups, page queries or writes.
@@ -28,6 +29,11 @@ pub(super) trait Request: Send + Sized + 'static {
     /// # Errors
     /// When the batch failed as a whole; what is wrong with one request is its own answer.
     fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Option<Outcome<Self>>>, BatchError>;
+
+    /// What it has changed, if it succeeded.
+    fn change(&self) -> Option<Change> {
+        None
+    }
 }
 
 /// What one request comes to.
@@ -36,21 +42,33 @@ pub(super) type Outcome<R> = Result<<R as Request>::Answer, Error>;
 /// A request on its way.
 pub(super) struct Message<R: Request> {
     pub(super) request: R,
+    pub(super) sent: Instant,
     pub(super) deadline: Instant,
     pub(super) reply: Reply<Outcome<R>>,
 }
 
+/// Messages that an actor has taken, and when it did.
+pub(super) struct Claimed<R: Request> {
+    pub(super) messages: Vec<Message<R>>,
+    pub(super) at: Instant,
+}
+
 /// Claims messages for execution, and drops those whose deadline has passed or whose caller is gone.
-pub(super) fn claim<R: Request>(messages: Vec<Message<R>>) -> Vec<Message<R>> {
+pub(super) fn claim<R: Request>(messages: Vec<Message<R>>, metrics: &LaneMetrics) -> Claimed<R> {
     let now = Instant::now();
     let claim = |message: Message<R>| {
         if message.deadline <= now {
+            metrics.expired();
             message.reply.send(Err(Error::Overloaded));
             return None;
         }
-        message.reply.take().then_some(message)
+        if !message.reply.take() {
+            metrics.abandoned();
+            return None;
+        }
+        Some(message)
     };
-    messages.into_iter().filter_map(claim).collect()
+    Claimed { messages: messages.into_iter().filter_map(claim).collect(), at: now }
 }
 
 pub(super) enum Mail<R: Request> {
@@ -68,37 +86,42 @@ pub(super) struct Lane<R: Request> {
     pub(super) deadline: Duration,
     /// How long a message may be expected to wait for an actor.
     pub(super) max_wait: Duration,
+    pub(super) metrics: LaneMetrics,
 }
 
 impl<R: Request> Clone for Lane<R> {
     fn clone(&self) -> Self {
         let (mailbox, pace, keeper) = (self.mailbox.clone(), Arc::clone(&self.pace), Arc::clone(&self.keeper));
-        Self { mailbox, pace, keeper, ..*self }
+        Self { mailbox, pace, keeper, metrics: self.metrics.clone(), ..*self }
     }
 }
 
 impl<R: Request> Lane<R> {
     /// Sends a request and waits for its outcome, at most as long as the deadline allows.
     pub(super) async fn ask(&self, request: R) -> Outcome<R> {
-        if !self.keeper.is_migrated() {
-            return Err(Error::Unavailable);
-        }
-        let now = Instant::now();
-        if self.pace.expected_wait(self.mailbox.len(), now) > self.max_wait {
-            return Err(self.refusal());
-        }
-        let deadline = now + self.deadline;
-        let (reply, mut answer) = reply::pair();
-        self.mailbox.try_send(Mail::Message(Message { request, deadline, reply })).map_err(
-            |refused| match refused {
-                TrySendError::Full(_) => self.refusal(),
-                TrySendError::Disconnected(_) => Error::Unavailable,
-            },
-        )?;
+        let sent = Instant::now();
+        let deadline = sent + self.deadline;
+        let mut answer = self.send(request, sent, deadline).inspect_err(|_| self.metrics.refused())?;
         match tokio::time::timeout_at(deadline.into(), &mut answer).await {
             // An actor that lets go of a message without an answer has died over it.
             Ok(outcome) => outcome.unwrap_or(Err(R::UNANSWERED)),
             Err(_) => give_up::<R>(answer),
+        }
+    }
+
+    /// Puts a request into the mailbox, if there is room and a prospect.
+    fn send(&self, request: R, sent: Instant, deadline: Instant) -> Result<Answer<Outcome<R>>, Error> {
+        if !self.keeper.is_migrated() {
+            return Err(Error::Unavailable);
+        }
+        if self.pace.expected_wait(self.mailbox.len(), sent) > self.max_wait {
+            return Err(self.refusal());
+        }
+        let (reply, answer) = reply::pair();
+        match self.mailbox.try_send(Mail::Message(Message { request, sent, deadline, reply })) {
+            Ok(()) => Ok(answer),
+            Err(TrySendError::Full(_)) => Err(self.refusal()),
+            Err(TrySendError::Disconnected(_)) => Err(Error::Unavailable),
         }
     }
 

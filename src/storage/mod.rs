@@ -37,8 +37,9 @@ pub use keeper::{Check, Readiness};
 pub use migrations::{MigrateError, migrate};
 pub use seed::{SeedError, seed};
 
+use crate::metrics::Metrics;
 use crate::users::{Changes, Error, Folded, NewUser, Page, PageQuery, User, UserId, Version};
-use actors::Actors;
+use actors::{Actors, Common};
 use delete_users::Delete;
 use get_users::Lookup;
 use keeper::Keeper;
@@ -83,18 +84,21 @@ impl Storage {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(settings: &Settings) -> std::io::Result<(Self, Running)> {
-        let pool = Pool::new(settings);
+    pub fn start(settings: &Settings, metrics: &Metrics) -> std::io::Result<(Self, Running)> {
+        let pool = Pool::new(settings, metrics.pool());
         let keeper = Arc::new(Keeper::default());
+        let common = Common { settings, pool: &pool, keeper: &keeper, metrics };
         let mut actors = Actors::default();
         let storage = Self {
-            lookups: actors.open_lane("lookups", settings.lookup_actors, settings, &pool, &keeper)?,
-            pages: actors.open_lane("pages", settings.page_actors, settings, &pool, &keeper)?,
+            lookups: actors.open_lane("lookups", settings.lookup_actors, &common)?,
+            pages: actors.open_lane("pages", settings.page_actors, &common)?,
             // One writer: messages for one user keep their order, SQLite has one write lock, and on PostgreSQL one full
             // batch costs less than two half-full ones.
-            writes: actors.open_lane("writes", 1, settings, &pool, &keeper)?,
+            writes: actors.open_lane("writes", 1, &common)?,
             keeper: Arc::clone(&keeper),
         };
+        let watched = Arc::clone(&keeper);
+        metrics.watch_database(move || watched.readiness() == Readiness::Ready);
         let keeper = keeper::spawn(keeper, pool, settings.auto_migrate)?;
         Ok((storage, Running { actors, keeper }))
     }

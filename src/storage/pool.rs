@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use r2d2::{ManageConnection, NopErrorHandler, PooledConnection};
 
 use super::Settings;
 use super::connection::Connection;
 use super::database_url::DatabaseUrl;
+use crate::metrics::PoolMetrics;
 
 /// A connection that is out of the pool.
 pub(super) type Pooled = PooledConnection<Manager>;
@@ -18,10 +19,11 @@ pub(super) type Pooled = PooledConnection<Manager>;
 pub(super) struct Pool {
     connections: r2d2::Pool<Manager>,
     generation: Arc<AtomicU64>,
+    metrics: PoolMetrics,
 }
 
 impl Pool {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, metrics: &PoolMetrics) -> Self {
         let generation = Arc::new(AtomicU64::new(0));
         let manager =
             Manager { url: settings.url.clone(), patience: settings.deadline, generation: Arc::clone(&generation) };
@@ -34,12 +36,16 @@ impl Pool {
             .error_handler(Box::new(NopErrorHandler))
             .test_on_check_out(true)
             .build_unchecked(manager);
-        Self { connections, generation }
+        watch(&connections, metrics);
+        Self { connections, generation, metrics: metrics.clone() }
     }
 
     /// Takes a connection, waiting at most `DB_CONNECT_TIMEOUT` for it.
     pub(super) fn check_out(&self) -> Result<Pooled, r2d2::Error> {
-        self.connections.get()
+        let asked = Instant::now();
+        let pooled = self.connections.get();
+        self.metrics.acquired(asked.elapsed());
+        pooled
     }
 
     /// Takes back a connection after a failure: if it is dead, no other of its age is handed out again.
@@ -54,6 +60,16 @@ impl Pool {
     pub(super) fn suspect_all(&self) {
         self.generation.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+fn watch(connections: &r2d2::Pool<Manager>, metrics: &PoolMetrics) {
+    let (idle, in_use) = (connections.clone(), connections.clone());
+    let idle = move || idle.state().idle_connections;
+    let in_use = move || {
+        let state = in_use.state();
+        state.connections.saturating_sub(state.idle_connections)
+    };
+    metrics.watch(connections.max_size(), idle, in_use);
 }
 
 /// What the pool keeps.

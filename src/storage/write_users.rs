@@ -11,6 +11,7 @@ use super::lane::{Outcome, Request};
 use super::update_users::update_one;
 use super::write::Write;
 use super::write_together::write_together;
+use crate::metrics::Change;
 use crate::users::{Error, Timestamp, User};
 
 impl Request for Write {
@@ -29,6 +30,14 @@ impl Request for Write {
             }
             Connection::Postgres(postgres) => write_together(postgres, batch, now),
         }
+    }
+
+    fn change(&self) -> Option<Change> {
+        Some(match self {
+            Self::Create(_) => Change::Created,
+            Self::Update(_) => Change::Updated,
+            Self::Delete(_) => Change::Deleted,
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Answered, App, Authority, CLIENTS, Db, Issuer, Program, at_once, claims, signed, until};
+use crate::support::{Answered, App, Authority, CLIENTS, Db, Issuer, Metrics, Program, at_once, claims, signed, until};
 
 const READ: &str = "users:read";
 
@@ -90,6 +90,19 @@ async fn the_only_key_needs_no_name() {
     let app = app(&issuer, &[]).await;
     assert_eq!(status(&app, &rsa().token_named(None)).await, 200);
     assert_eq!(status(&app, &other().token_named(None)).await, 401);
+}
+
+#[tokio::test]
+async fn attempts_to_fetch_are_counted() {
+    let issuer = Issuer::of(&set(&[rsa().jwk()]));
+    let app = app(&issuer, &[("JWKS_REFRESH", "50ms")]).await;
+    let attempts = async |result: &str| {
+        let metrics = Metrics::parse(&app.get("/metrics").answer().await.text);
+        metrics.sum("auth_jwks_refreshes_total", &[("result", result)])
+    };
+    until("they succeed", Duration::from_secs(5), async || attempts("success").await >= 2).await;
+    issuer.publish("nonsense");
+    until("they fail", Duration::from_secs(5), async || attempts("failure").await >= 1).await;
 }
 
 /// Confusion of algorithms: the public key, which everybody has, as if it were a secret.

@@ -10,6 +10,7 @@
     clippy::unwrap_used,
     reason = "a test that cannot go on should say so and stop"
 )]
+#![allow(clippy::float_cmp, reason = "the numbers of metrics that are compared are whole ones")]
 #![allow(unreachable_pub, reason = "nobody is outside of a test crate: `pub` says what a module offers the others")]
 
 mod auth;
@@ -30,6 +31,8 @@ mod jwks;
 mod limits;
 mod locks;
 mod metrics;
+mod metrics_database;
+mod metrics_documented;
 mod migrations;
 mod mixed_batch;
 mod openapi;

@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::metrics::Metrics;
 use crate::storage::Settings;
 use crate::storage::connection::Connection;
 use crate::storage::database_url::DatabaseUrl;
@@ -40,9 +41,9 @@ impl Request for Probe {
     }
 }
 
-fn pool(folder: &tempfile::TempDir) -> Pool {
+fn actor(folder: &tempfile::TempDir) -> Actor {
     let patience = Duration::from_secs(5);
-    Pool::new(&Settings {
+    let settings = Settings {
         url: DatabaseUrl::Sqlite(folder.path().join("users.db")),
         pool_size: 1,
         lookup_actors: 1,
@@ -53,12 +54,17 @@ fn pool(folder: &tempfile::TempDir) -> Pool {
         max_wait: patience,
         connect_timeout: patience,
         auto_migrate: false,
-    })
+    };
+    let metrics = Metrics::new("sqlite").unwrap();
+    let lane = metrics.lane("probes", 1, settings.mailbox);
+    let pace = Arc::new(Pace::new(1, settings.max_batch));
+    Actor { pool: Pool::new(&settings, metrics.pool()), max_batch: 2, pace, metrics: lane }
 }
 
 fn send(request: Probe, patience: Duration) -> (Message<Probe>, Answer<Outcome<Probe>>) {
     let (reply, answer) = pair();
-    (Message { request, deadline: Instant::now() + patience, reply }, answer)
+    let sent = Instant::now();
+    (Message { request, sent, deadline: sent + patience, reply }, answer)
 }
 
 fn send_all(probes: &[Probe]) -> (Vec<Message<Probe>>, Vec<Answer<Outcome<Probe>>>) {
@@ -68,7 +74,7 @@ fn send_all(probes: &[Probe]) -> (Vec<Message<Probe>>, Vec<Answer<Outcome<Probe>
 async fn outcomes_of(probes: &[Probe]) -> Vec<Outcome<Probe>> {
     let folder = tempfile::tempdir().unwrap();
     let (messages, answers) = send_all(probes);
-    serve(&pool(&folder), messages);
+    actor(&folder).serve(messages);
     let mut outcomes = Vec::new();
     for answer in answers {
         outcomes.push(answer.await.unwrap());
@@ -106,7 +112,7 @@ async fn whoever_is_late_or_gone_is_not_in_the_batch() {
     let (gone, gone_answer) = send(Probe::Panics, Duration::from_mins(1));
     let (fine, fine_answer) = send(Probe::Fine, Duration::from_mins(1));
     drop(gone_answer);
-    serve(&pool(&folder), vec![late, gone, fine]);
+    actor(&folder).serve(vec![late, gone, fine]);
     assert_eq!(late_answer.await, Some(Err(Error::Overloaded)));
     assert_eq!(fine_answer.await, Some(Ok(1)));
 }
@@ -115,11 +121,12 @@ async fn whoever_is_late_or_gone_is_not_in_the_batch() {
 async fn whoever_is_not_executed_waits_for_the_next_batch() {
     let folder = tempfile::tempdir().unwrap();
     let (messages, mut answers) = send_all(&[Probe::First, Probe::First, Probe::Fine, Probe::First]);
-    let waiting = serve(&pool(&folder), messages);
+    let actor = actor(&folder);
+    let waiting = actor.serve(messages);
     assert_eq!(waiting.len(), 2);
     let gives_up = answers.pop().unwrap();
     assert_eq!(gives_up.give_up(), GaveUp::NeverTaken);
-    assert!(serve(&pool(&folder), waiting).is_empty());
+    assert!(actor.serve(waiting).is_empty());
     let mut outcomes = Vec::new();
     for answer in answers {
         outcomes.push(answer.await.unwrap());
@@ -142,7 +149,8 @@ fn whoever_waits_takes_nobodys_place() {
 
 #[tokio::test]
 async fn no_more_wait_than_go_into_a_batch() {
+    let folder = tempfile::tempdir().unwrap();
     let (messages, mut answers) = send_all(&[Probe::First; 3]);
-    assert_eq!(bounded(messages, 2).len(), 2);
+    assert_eq!(actor(&folder).bounded(messages).len(), 2);
     assert_eq!(answers.pop().unwrap().await, Some(Err(Error::Overloaded)));
 }

@@ -19,6 +19,12 @@ impl Metrics {
         counts.map(|(_, count)| whole(count)).sum()
     }
 
+    /// The value of one series, written as it is in the text.
+    pub fn value(&self, series: &str) -> f64 {
+        let value = self.0.get(series).unwrap_or_else(|| panic!("no {series}"));
+        value.parse().unwrap_or_else(|_| panic!("no number: {value}"))
+    }
+
     pub fn has(&self, family: &str, labels: &[(&str, &str)]) -> bool {
         self.of(family).any(|(series, _)| has(series, labels))
     }
