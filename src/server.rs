@@ -69,12 +69,13 @@ fn listen(
 ) -> Result<Server, ServeError> {
     let limits = BodyLimits { max_bytes: settings.max_body_bytes, timeout: settings.body_timeout };
     let gate = Gate::new(verifier.clone(), rate_limit(settings), metrics);
+    let observe = Observe::new(metrics, draining.clone(), settings);
     let (storage, metrics, draining) = (storage.clone(), metrics.clone(), draining.clone());
-    let http_settings = settings.clone();
+    let origins = settings.origins.clone();
     let application = move || {
         App::new()
-            .wrap(http::cors(&http_settings.origins))
-            .wrap(Observe::new(&metrics, draining.clone(), &http_settings))
+            .wrap(http::cors(&origins))
+            .wrap(observe.clone())
             .app_data(web::Data::new(storage.clone()))
             .app_data(web::Data::new(metrics.clone()))
             .app_data(web::Data::new(draining.clone()))

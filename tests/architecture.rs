@@ -42,13 +42,13 @@ const RULES: &[Rule] = &[
     rule("users/list_users.rs", &["storage::Storage"], &[]),
     rule("users/update_user.rs", &["storage::Storage"], &[]),
     // No HTTP here, and not the actix crates: an actor is a thread.
-    rule("storage/", &["metrics", "users"], &["crossbeam", "diesel", "r2d2"]),
+    rule("storage/", &["metrics", "telemetry", "users"], &["crossbeam", "diesel", "r2d2"]),
     // How an answer travels back, whatever it is: no database.
     rule("storage/reply.rs", &[], &[]),
     // The storage's handle is passed on to the use cases; only readiness is asked of it.
     rule(
         "http/",
-        &["auth", "metrics", "storage::Check", "storage::Readiness", "storage::Storage", "users"],
+        &["auth", "metrics", "storage::Check", "storage::Readiness", "storage::Storage", "telemetry", "users"],
         &["actix", "governor", "rustls", "tokio_rustls", "utoipa"],
     ),
     // No HTTP here: a token is text, whichever protocol brought it.
@@ -57,10 +57,11 @@ const RULES: &[Rule] = &[
     rule("metrics/", &[], &["prometheus"]),
     rule("metrics/requests.rs", &[], &["actix", "prometheus"]),
     // It silences a part of actix, by its name.
-    rule("telemetry.rs", &["users::Timestamp"], &["actix"]),
+    rule("telemetry/", &[], &[]),
+    rule("telemetry/logs.rs", &["users::Timestamp"], &["actix"]),
     rule("healthcheck.rs", &["http::Settings"], &["ureq"]),
     rule("seed.rs", &["storage", "users"], &[]),
-    rule("config.rs", &["auth", "http", "storage", "telemetry"], &[]),
+    rule("config/", &["auth", "http", "storage", "telemetry"], &[]),
     rule("cli.rs", &["auth", "config", "healthcheck", "seed", "server", "storage", "telemetry"], &["actix", "rustls"]),
     // It wires the others together.
     rule("server.rs", &["auth", "config", "http", "metrics", "storage"], &["actix", "prometheus"]),

@@ -3,6 +3,7 @@
 //! Handlers turn a request into the words of a use case in [`crate::users`], and its result into a response. Whatever goes
 //! wrong is a [`failure::Failure`], which knows no version; how it looks is decided in one place, [`observe`].
 
+mod access_log;
 mod authorize;
 pub(crate) mod body;
 mod cors;
@@ -28,6 +29,7 @@ mod v2;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+pub use access_log::AccessLog;
 pub use authorize::Gate;
 pub use body::BodyLimits;
 pub use cors::{Origins, cors};
@@ -55,6 +57,9 @@ pub struct Settings {
     /// Requests a second and at once for each client, if there is a limit.
     pub rate_limit: Option<(NonZeroU32, NonZeroU32)>,
     pub origins: Origins,
+    pub access_log: AccessLog,
+    /// How long a request may take and be no problem to log.
+    pub slow_request: Duration,
     /// Whether TLS is spoken; then, where something is served, with this certificate.
     pub over_tls: bool,
     pub tls: Option<Tls>,

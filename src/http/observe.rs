@@ -3,15 +3,16 @@
 
 use std::future::{Ready, ready};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{Error, HttpRequest, HttpResponse};
 use futures_util::future::{Either, LocalBoxFuture};
 
+use super::access_log::{AccessLogger, Answered};
 use super::failure::Failure;
 use super::health::Draining;
 use super::request_id::{X_REQUEST_ID, request_id};
@@ -19,6 +20,7 @@ use super::security_headers::protect;
 use super::timed::Turns;
 use super::{Settings, problem, v1};
 use crate::metrics::{Metrics, RouteMetrics};
+use crate::telemetry::{Context, TraceParent};
 
 /// The middleware's factory.
 #[derive(Clone)]
@@ -27,6 +29,7 @@ pub struct Observe {
     draining: Draining,
     max_head_bytes: usize,
     over_tls: bool,
+    access_log: AccessLogger,
 }
 
 impl Observe {
@@ -34,7 +37,8 @@ impl Observe {
     #[must_use]
     pub fn new(metrics: &Metrics, draining: Draining, settings: &Settings) -> Self {
         let (max_head_bytes, over_tls) = (settings.max_head_bytes, settings.over_tls);
-        Self { unmatched: metrics.of_unmatched(), draining, max_head_bytes, over_tls }
+        let access_log = AccessLogger::new(settings.access_log, settings.slow_request);
+        Self { unmatched: metrics.of_unmatched(), draining, max_head_bytes, over_tls, access_log }
     }
 }
 
@@ -71,7 +75,8 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let start = Instant::now();
-        let id = request_id(request.headers());
+        let (request_id, header) = request_id(request.headers());
+        let context = Context { request_id, trace: trace_parent(request.headers()) };
         let observe = Rc::clone(&self.observe);
         let in_flight = observe.unmatched.begin();
         let head_bytes = head_bytes(&request);
@@ -83,27 +88,40 @@ where
             let failure = Failure::HeadTooLarge { limit: observe.max_head_bytes };
             Either::Left(ready(Ok(request.error_response(failure))))
         } else {
-            Either::Right(self.service.call(request))
+            Either::Right(context.clone().run(|| self.service.call(request)))
         };
-        Box::pin(async move {
-            let mut response = rendered(response.await?);
-            response.headers_mut().insert(X_REQUEST_ID, id);
+        Box::pin(context.scope(async move {
+            let (mut response, code) = rendered(response.await?);
+            response.headers_mut().insert(X_REQUEST_ID, header);
             protect(response.headers_mut(), observe.over_tls);
             // After a time-out nobody knows where the next request would begin (RFC 9110, 15.5.9).
             if observe.draining.is_draining() || response.status() == StatusCode::REQUEST_TIMEOUT {
                 response.response_mut().head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
             }
-            let request = response.request();
-            let metrics = request.app_data::<RouteMetrics>().unwrap_or(&observe.unmatched);
             let now = Instant::now();
-            metrics.observe(request.method(), response.status(), now - start);
+            observe.note(&response, code, now - start);
             drop(in_flight);
             if let Some(turns) = turns {
                 turns.end(now);
             }
             Ok(response)
-        })
+        }))
     }
+}
+
+impl Observe {
+    /// Counts a response, and logs it if that is wanted.
+    fn note(&self, response: &ServiceResponse<BoxBody>, code: Option<&'static str>, took: Duration) {
+        let (request, status) = (response.request(), response.status());
+        let metrics = request.app_data::<RouteMetrics>().unwrap_or(&self.unmatched);
+        metrics.observe(request.method(), status, took);
+        self.access_log.note(&Answered { method: request.method(), route: metrics.route(), status, code, took });
+    }
+}
+
+/// Where in a trace the caller is, if it says so and says it right.
+fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
+    TraceParent::parse(headers.get("traceparent")?.to_str().ok()?)
 }
 
 /// What a request's head takes, as it is usually written.
@@ -115,19 +133,18 @@ fn head_bytes(request: &ServiceRequest) -> usize {
     request.method().as_str().len() + target + LINE + headers.sum::<usize>()
 }
 
-/// Gives a failure the looks of the version that was asked for.
-fn rendered(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
-    let failure = response.response().error().and_then(|error| error.as_error::<Failure>());
-    let Some(mut new) = failure.map(|failure| render(failure, response.request())) else {
-        return response;
-    };
+/// Gives a failure the looks of the version that was asked for, and tells its code.
+fn rendered(response: ServiceResponse<BoxBody>) -> (ServiceResponse<BoxBody>, Option<&'static str>) {
+    let Some(error) = response.response().error() else { return (response, None) };
+    let Some(failure) = error.as_error::<Failure>() else { return (response, Some("other")) };
+    let ((_, code), mut new) = (failure.status_and_code(), render(failure, response.request()));
     // Without what other middleware has added, a browser would not show the failure to a script.
     for (name, value) in response.headers() {
         if !new.headers().contains_key(name) {
             new.headers_mut().insert(name.clone(), value.clone());
         }
     }
-    response.into_response(new)
+    (response.into_response(new), Some(code))
 }
 
 fn render(failure: &Failure, request: &HttpRequest) -> HttpResponse {

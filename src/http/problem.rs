@@ -1,11 +1,12 @@
 //! Problem details (RFC 9457): how a failure looks in version 2, and everywhere but in version 1.
 
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::failure::Failure;
+use crate::telemetry::Context;
 use crate::users::FieldError;
 
 pub(super) const CONTENT: &str = "application/problem+json";
@@ -34,7 +35,7 @@ pub(super) struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<FieldProblem>,
-    /// The trace that the request belongs to, when it came with one (W3C Trace Context).
+    /// The trace that the request belongs to, when there is one (W3C Trace Context).
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,
 }
@@ -68,52 +69,22 @@ pub(super) fn response(failure: &Failure, request: &HttpRequest) -> HttpResponse
         instance: request.path().to_owned(),
         code,
         errors: failure.fields().iter().map(FieldProblem::from).collect(),
-        trace_id: trace_id(request.headers()),
+        trace_id: trace_id(),
     };
     let mut response = HttpResponse::build(status).json(problem);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
     response
 }
 
-/// The trace id of a valid `traceparent` (W3C Trace Context, version 00).
-fn trace_id(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
-    let parts = Vec::from_iter(text.split('-'));
-    let [version, trace, parent, flags] = parts[..] else {
-        return None;
-    };
-    let hex =
-        |part: &str, length| part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let zero = |part: &str| part.bytes().all(|byte| byte == b'0');
-    let valid = version == "00" && hex(trace, 32) && !zero(trace) && hex(parent, 16) && !zero(parent) && hex(flags, 2);
-    valid.then(|| trace.to_owned())
+/// The trace that the request belongs to.
+fn trace_id() -> Option<String> {
+    let trace = Context::with_current(|context| context.trace)??;
+    Some(format!("{:032x}", trace.trace_id))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn trace_id_of(traceparent: &'static str) -> Option<String> {
-        let mut headers = HeaderMap::new();
-        headers.insert("traceparent".parse().unwrap(), HeaderValue::from_static(traceparent));
-        trace_id(&headers)
-    }
-
-    #[test]
-    fn a_trace_id_comes_from_a_valid_parent_only() {
-        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(trace_id_of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").as_deref(), Some(trace));
-        for text in [
-            "",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-        ] {
-            assert_eq!(trace_id_of(text), None, "{text:?}");
-        }
-    }
 
     #[test]
     fn a_pointer_escapes_what_rfc_6901_reserves() {

@@ -16,7 +16,7 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, 
 pub use auth::{AuthFailures, JwksRefreshes};
 pub use lanes::{BatchFailure, LaneMetrics};
 pub use pool::PoolMetrics;
-pub use requests::{InFlight, RouteMetrics};
+pub use requests::{InFlight, RouteMetrics, method_label};
 pub use users::Change;
 
 use lanes::Lanes;

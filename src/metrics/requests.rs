@@ -114,8 +114,9 @@ impl Series {
     }
 }
 
-/// A stranger's method must not make a series of its own.
-fn method_label(method: &Method) -> &str {
+/// The method as a label: a stranger's must not make a series of its own.
+#[must_use]
+pub fn method_label(method: &Method) -> &str {
     match *method {
         Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE | Method::OPTIONS => {
             method.as_str()

@@ -100,7 +100,9 @@ impl Actor {
         let mut pooled = match self.pool.check_out() {
             Ok(pooled) => pooled,
             Err(error) => {
-                log::warn!("no database connection for a batch of {}: {error}", batch.len());
+                on_behalf_of(&batch, |whose| {
+                    log::warn!("no database connection for a batch of {}: {error}{whose}", batch.len());
+                });
                 return Err(self.failed(batch, Failure::NoConnection));
             }
         };
@@ -208,20 +210,19 @@ enum Failure {
 /// A batch and why it failed.
 type Failed<R> = (Vec<Message<R>>, Failure);
 
-/// Runs claimed messages; a failure is logged here.
+/// Runs claimed messages. A failure is logged here, for the request whose message it was if there is only one.
 fn run<R: Request>(pooled: &mut Pooled, batch: &[Message<R>]) -> Result<Vec<Option<Outcome<R>>>, Failure> {
     let requests = Vec::from_iter(batch.iter().map(|message| &message.request));
-    match catch_unwind(AssertUnwindSafe(|| R::run(&mut pooled.connection, &requests))) {
-        Ok(Ok(outcomes)) => Ok(outcomes),
-        Ok(Err(error)) => {
-            log::warn!("a batch of {} failed, {error}", batch.len());
-            Err(Failure::Batch(error))
-        }
-        Err(_) => {
-            log::error!("a batch of {} panicked", batch.len());
-            Err(Failure::Panic)
-        }
-    }
+    let failure = match catch_unwind(AssertUnwindSafe(|| R::run(&mut pooled.connection, &requests))) {
+        Ok(Ok(outcomes)) => return Ok(outcomes),
+        Ok(Err(error)) => Failure::Batch(error),
+        Err(_) => Failure::Panic,
+    };
+    on_behalf_of(batch, |whose| match &failure {
+        Failure::Batch(error) => log::warn!("a batch of {} failed, {error}{whose}", batch.len()),
+        Failure::Panic | Failure::NoConnection => log::error!("a batch of {} panicked{whose}", batch.len()),
+    });
+    Err(failure)
 }
 
 /// After a failure the pool gets the connection back only if it is known to be sound.
@@ -235,6 +236,20 @@ fn give_back(pool: &Pool, mut pooled: Pooled, failure: &Failure) {
             pool.suspect_all();
         }
     }
+}
+
+/// Requests named in a line about many of them, at most.
+const NAMED: usize = 10;
+
+/// Has a line of the log tell which requests it is about: as lines within a request do if it is one, else in words.
+fn on_behalf_of<R: Request>(batch: &[Message<R>], log: impl FnOnce(&str)) {
+    if let [Message { context: Some(context), .. }] = batch {
+        return context.clone().run(|| log(""));
+    }
+    let ids = batch.iter().filter_map(|message| Some(message.context.as_ref()?.request_id.to_string()));
+    let named = ids.take(NAMED).collect::<Vec<_>>().join(", ");
+    let more = if batch.len() > NAMED { ", ..." } else { "" };
+    log(&format!("; requests {named}{more}"));
 }
 
 fn answer_all<R: Request>(messages: impl IntoIterator<Item = Message<R>>, error: &Error) {

@@ -11,6 +11,7 @@ use super::keeper::{Keeper, Readiness};
 use super::pace::Pace;
 use super::reply::{self, Answer, GaveUp, Reply};
 use crate::metrics::{Change, LaneMetrics};
+use crate::telemetry::Context;
 use crate::users::Error;
 
 /// What one lane carries: look-ups, page queries or writes.
@@ -42,6 +43,8 @@ pub(super) type Outcome<R> = Result<<R as Request>::Answer, Error>;
 /// A request on its way.
 pub(super) struct Message<R: Request> {
     pub(super) request: R,
+    /// The HTTP or other request that it is sent for.
+    pub(super) context: Option<Context>,
     pub(super) sent: Instant,
     pub(super) deadline: Instant,
     pub(super) reply: Reply<Outcome<R>>,
@@ -118,7 +121,13 @@ impl<R: Request> Lane<R> {
             return Err(self.refusal());
         }
         let (reply, answer) = reply::pair();
-        match self.mailbox.try_send(Mail::Message(Message { request, sent, deadline, reply })) {
+        match self.mailbox.try_send(Mail::Message(Message {
+            request,
+            context: Context::current(),
+            sent,
+            deadline,
+            reply,
+        })) {
             Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => Err(self.refusal()),
             Err(TrySendError::Disconnected(_)) => Err(Error::Unavailable),

@@ -10,13 +10,15 @@ use tempfile::TempDir;
 use crate::support::{Answered, Program, Server, until};
 
 /// Every variable with a value that it does not take.
-const MISTAKES: [(&str, &str); 29] = [
+const MISTAKES: [(&str, &str); 31] = [
     ("DATABASE_URL", "mysql://root@db/users"),
     ("SERVER_HOST", "no host"),
     ("SERVER_PORT", "70000"),
     ("SERVER_WORKERS", "none"),
     ("LOG_LEVEL", "user_service=loud"),
     ("LOG_FORMAT", "xml"),
+    ("ACCESS_LOG", "some"),
+    ("SLOW_REQUEST", "5 heartbeats"),
     ("DB_POOL_SIZE", "0"),
     ("DB_LOOKUP_ACTORS", "0"),
     ("DB_PAGE_ACTORS", "-1"),

@@ -30,6 +30,7 @@ mod health;
 mod jwks;
 mod limits;
 mod locks;
+mod logs;
 mod metrics;
 mod metrics_database;
 mod metrics_documented;

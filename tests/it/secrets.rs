@@ -19,7 +19,7 @@ const NAME: &str = "Canary Name";
 #[rstest]
 #[tokio::test]
 async fn nothing_gives_a_secret_or_a_person_away(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let app = App::start_with(db, &[("JWT_SECRET", SECRET), ("LOG_LEVEL", "trace")]).await;
+    let app = App::start_with(db, &[("JWT_SECRET", SECRET), ("LOG_LEVEL", "trace"), ("ACCESS_LOG", "all")]).await;
     let header = Header::new(Algorithm::HS256);
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     let good = signed(&header, &claims("users:read users:write"), &key);

@@ -64,7 +64,7 @@ fn actor(folder: &tempfile::TempDir) -> Actor {
 fn send(request: Probe, patience: Duration) -> (Message<Probe>, Answer<Outcome<Probe>>) {
     let (reply, answer) = pair();
     let sent = Instant::now();
-    (Message { request, sent, deadline: sent + patience, reply }, answer)
+    (Message { request, context: None, sent, deadline: sent + patience, reply }, answer)
 }
 
 fn send_all(probes: &[Probe]) -> (Vec<Message<Probe>>, Vec<Answer<Outcome<Probe>>>) {

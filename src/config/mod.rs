@@ -1,6 +1,7 @@
 //! The environment, and `.env`, as typed settings. Reports every mistake at once.
 
-use std::borrow::Cow;
+mod reader;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -9,11 +10,15 @@ use std::time::Duration;
 
 use url::Url;
 
+use reader::{Reader, delay};
+
 use crate::auth::{JwksSettings, KeySource, PublicKey};
-use crate::http::{Origins, Tls};
+use crate::http::{AccessLog, Origins, Tls};
 use crate::storage::DatabaseUrl;
 use crate::telemetry::{self, LogFormat};
 use crate::{auth, http, storage};
+
+pub use reader::Mistake;
 
 /// Everything that can be configured.
 #[derive(Clone, Debug)]
@@ -33,15 +38,6 @@ pub struct ShutdownSettings {
     pub delay: Duration,
     /// How long all of it may take.
     pub grace: Duration,
-}
-
-/// One variable that does not hold what it should.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name}={held}: takes {takes}")]
-pub struct Mistake {
-    name: &'static str,
-    held: String,
-    takes: Cow<'static, str>,
 }
 
 impl Config {
@@ -104,20 +100,11 @@ impl fmt::Display for Config {
     }
 }
 
-/// Nothing here should take longer.
-const MAX_DURATION: Duration = Duration::from_hours(1);
-
 const JWT_SECRET: &str = "JWT_SECRET";
 const JWT_PUBLIC_KEY: &str = "JWT_PUBLIC_KEY";
 const JWKS_URL: &str = "JWKS_URL";
 const TLS_CERT: &str = "TLS_CERT";
 const TLS_KEY: &str = "TLS_KEY";
-
-struct Reader<'a> {
-    lookup: &'a dyn Fn(&str) -> Option<String>,
-    mistakes: Vec<Mistake>,
-    effective: Vec<(&'static str, String)>,
-}
 
 impl Reader<'_> {
     fn http(&mut self, needs_keys: bool) -> Option<http::Settings> {
@@ -134,6 +121,8 @@ impl Reader<'_> {
         let keep_alive = self.duration("KEEP_ALIVE", "60s");
         let rate_limit = self.rate_limit();
         let origins = self.origins();
+        let access_log = self.value("ACCESS_LOG", "problems", "all, problems or off", AccessLog::parse);
+        let slow_request = self.duration("SLOW_REQUEST", "1s");
         let files = self.tls_files();
         let over_tls = files.is_some();
         let tls = files.filter(|_| needs_keys).and_then(|files| self.tls(files));
@@ -150,6 +139,8 @@ impl Reader<'_> {
             keep_alive: keep_alive?,
             rate_limit,
             origins: origins?,
+            access_log: access_log?,
+            slow_request: slow_request?,
             over_tls,
             tls,
         })
@@ -334,72 +325,6 @@ impl Reader<'_> {
             }
         }
     }
-
-    fn count(&mut self, name: &'static str, default: &str, max: usize) -> Option<usize> {
-        let parse = |text: &str| text.parse().ok().map(NonZeroUsize::get).filter(|count| *count <= max);
-        self.value(name, default, format!("a whole number from 1 to {max}"), parse)
-    }
-
-    fn duration(&mut self, name: &'static str, default: &str) -> Option<Duration> {
-        let bounds = Duration::from_millis(1)..=MAX_DURATION;
-        let takes = "a duration from 1ms to 1h, such as 500ms or 2s";
-        self.value(name, default, takes, |text| humantime::parse_duration(text).ok().filter(|it| bounds.contains(it)))
-    }
-
-    fn delay(&mut self, name: &'static str, default: &str) -> Option<Duration> {
-        let takes = "a duration from 0s to 1h, such as 500ms or 2s";
-        self.value(name, default, takes, delay)
-    }
-
-    fn value<T>(
-        &mut self,
-        name: &'static str,
-        default: &str,
-        takes: impl Into<Cow<'static, str>>,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
-        let held = self.text(name).unwrap_or_else(|| default.to_owned());
-        let parsed = parse(&held);
-        if parsed.is_some() {
-            self.effective.push((name, held));
-        } else {
-            self.mistakes.push(Mistake { name, held, takes: takes.into() });
-        }
-        parsed
-    }
-
-    fn optional(&mut self, name: &'static str) -> Option<String> {
-        let held = self.text(name)?;
-        self.effective.push((name, held.clone()));
-        Some(held)
-    }
-
-    fn mistake<T>(&mut self, name: &'static str, held: &str, takes: impl Into<Cow<'static, str>>) -> Option<T> {
-        self.mistakes.push(Mistake { name, held: held.to_owned(), takes: takes.into() });
-        None
-    }
-
-    /// Two variables that are right by themselves may not go together.
-    fn require(&mut self, holds: bool, name: &'static str, takes: &'static str) -> Option<()> {
-        if !holds {
-            let held = self.effective.iter().find(|(other, _)| *other == name).map(|(_, held)| held.clone());
-            self.mistakes.push(Mistake { name, held: held.unwrap_or_default(), takes: takes.into() });
-        }
-        holds.then_some(())
-    }
-
-    fn text(&mut self, name: &'static str) -> Option<String> {
-        let text = (self.lookup)(name).filter(|text| !text.is_empty())?;
-        if text.contains(char::REPLACEMENT_CHARACTER) {
-            // Random bytes would lose most of what is random in them.
-            return self.mistake(name, "***", "text in UTF-8");
-        }
-        Some(text)
-    }
-}
-
-fn delay(text: &str) -> Option<Duration> {
-    humantime::parse_duration(text).ok().filter(|it| *it <= MAX_DURATION)
 }
 
 /// Beside the database, where it is as safe as the users are.

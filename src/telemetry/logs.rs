@@ -1,0 +1,100 @@
+//! Logs: the `log` facade to `env_logger`, on stderr. A line that is written while a request is served tells which.
+
+use std::io::{self, Write as _};
+
+use env_logger::Target;
+use env_logger::fmt::Formatter;
+use log::kv::{Key, Value, VisitSource};
+use log::{LevelFilter, Record};
+use serde::Serialize;
+use serde_json::Map;
+
+use super::Context;
+use crate::users::Timestamp;
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+/// Whether the text is in `env_logger`'s filter syntax.
+#[must_use]
+pub fn is_log_level(text: &str) -> bool {
+    env_filter::Builder::new().try_parse(text).is_ok()
+}
+
+pub(super) fn start(level: &str, format: LogFormat) {
+    let mut builder = env_logger::Builder::new();
+    // It tells of each malformed request: a stranger could fill the log.
+    builder.filter_module("actix_http::h1::dispatcher", LevelFilter::Off);
+    builder.parse_filters(level).target(Target::Stderr).format(match format {
+        LogFormat::Text => write_text,
+        LogFormat::Json => write_json,
+    });
+    // A second start, as tests may do, keeps the first.
+    let _ = builder.try_init();
+    // Else it would be written past the log, in a format that no machine reads.
+    std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
+}
+
+fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let (timestamp, style) = (out.timestamp_millis(), out.default_level_style(record.level()));
+    let (level, target) = (record.level(), record.target());
+    write!(out, "[{timestamp} {style}{level:<5}{style:#} {target}] {}", record.args())?;
+    let context = Context::with_current(|context| {
+        write!(out, " request_id={}", context.request_id)?;
+        context.trace.map_or(Ok(()), |trace| write!(out, " trace_id={:032x}", trace.trace_id))
+    });
+    context.unwrap_or(Ok(()))?;
+    writeln!(out)
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    timestamp: String,
+    level: &'static str,
+    target: &'a str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+    #[serde(flatten)]
+    fields: Map<String, serde_json::Value>,
+}
+
+fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let mut fields = Fields(Map::new());
+    record.key_values().visit(&mut fields).map_err(io::Error::other)?;
+    let context = Context::current();
+    let line = Line {
+        timestamp: Timestamp::now().to_string(),
+        level: record.level().as_str(),
+        target: record.target(),
+        message: record.args().to_string(),
+        request_id: context.as_ref().map(|context| context.request_id.to_string()),
+        trace_id: context.and_then(|context| context.trace).map(|trace| format!("{:032x}", trace.trace_id)),
+        fields: fields.0,
+    };
+    serde_json::to_writer(&mut *out, &line)?;
+    writeln!(out)
+}
+
+/// What a line tells besides its message.
+struct Fields(Map<String, serde_json::Value>);
+
+impl VisitSource<'_> for Fields {
+    fn visit_pair(&mut self, key: Key<'_>, value: Value<'_>) -> Result<(), log::kv::Error> {
+        let value = match (value.to_u64(), value.to_f64()) {
+            (Some(whole), _) => whole.into(),
+            (None, Some(number)) => number.into(),
+            (None, None) => value.to_string().into(),
+        };
+        self.0.insert(key.to_string(), value);
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! The log: which requests have a line, and that every line within a request tells which one it is.
+
+use std::time::Duration;
+
+use rstest::rstest;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{Answered, App, Connection, Db, Metrics, Program, Server, at_once, until, user};
+
+const SOON: Duration = Duration::from_secs(10);
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+fn access_lines(server: &Server) -> Vec<String> {
+    server.log().lines().filter(|line| line.contains("user_service::http::access_log")).map(str::to_owned).collect()
+}
+
+async fn line_about(server: &Server, what: &str) -> String {
+    let mut found = None;
+    until(&format!("a line about {what}"), SOON, async || {
+        found = server.log().lines().find(|line| line.contains(what)).map(str::to_owned);
+        found.is_some()
+    })
+    .await;
+    found.unwrap()
+}
+
+fn lock_writers(app: &App) -> Connection {
+    let mut lock = app.database.connect();
+    lock.run(match lock {
+        Connection::Sqlite(_) => "BEGIN IMMEDIATE",
+        Connection::Postgres(_) => "BEGIN; LOCK TABLE users IN SHARE MODE",
+    });
+    lock
+}
+
+#[rstest]
+#[tokio::test]
+async fn every_request_has_a_line_if_wanted(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start_with(db, &[("ACCESS_LOG", "all")]).await;
+    app.get("/api/v2/users/7").header("x-request-id", "missing").answer().await.expect(404);
+    app.get("/somebody@example.com").header("x-request-id", "nowhere").answer().await.expect(404);
+    let line = line_about(&app, "request_id=missing").await;
+    assert!(line.contains("GET /api/v2/users/{id} 404 user_not_found ") && line.contains("INFO"), "{line}");
+    let line = line_about(&app, "request_id=nowhere").await;
+    assert!(line.contains("GET unmatched 404 route_not_found "), "{line}");
+    assert!(!app.log().contains("example.com"), "a path may be personal data");
+}
+
+#[tokio::test]
+async fn what_the_client_did_wrong_has_none() {
+    let app = App::start(Db::Sqlite).await;
+    app.get("/api/v2/users/7").answer().await.expect(404);
+    app.post("/api/v2/users", &user("", "")).answer().await.expect(422);
+    app.create("John", "john@example.com").await;
+    // A line that comes later in the log shows that there was time for the others.
+    app.signal("TERM");
+    line_about(&app, "shutting down").await;
+    assert_eq!(access_lines(&app), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_problem_is_told_with_what_it_belongs_to() {
+    let dir = TempDir::new().unwrap();
+    let away = Program::new(dir.path()).env("DATABASE_URL", "postgres://127.0.0.1:1/users").env("LOG_FORMAT", "json");
+    let server = Server::listening(away);
+    let request = server.get("/api/v2/users/1").header("x-request-id", "mine").header("traceparent", PARENT);
+    let problem = request.answer().await.problem(503, "unavailable");
+    assert_eq!(problem["trace_id"], TRACE);
+    let line: Value = serde_json::from_str(&line_about(&server, "user_service::http::access_log").await).unwrap();
+    let expected = json!({
+        "level": "WARN", "target": "user_service::http::access_log", "request_id": "mine", "trace_id": TRACE,
+        "method": "GET", "route": "/api/v2/users/{id}", "status": 503, "code": "unavailable",
+    });
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&line[name], value, "{name} in {line}");
+    }
+    assert!(line["duration_ms"].as_f64().is_some_and(|took| (0.0..2000.0).contains(&took)), "{line}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_cause_is_told_once_and_for_whom(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start_with(db, &[("DB_DEADLINE", "1s"), ("ACCESS_LOG", "off")]).await;
+    let lock = lock_writers(&app);
+    let post = app.post("/api/v2/users", &user("John", "john@example.com"));
+    post.header("x-request-id", "mine").header("traceparent", PARENT).answer().await.problem(503, "unavailable");
+    drop(lock);
+    let mut lines = Vec::new();
+    until("the cause is told", SOON, async || {
+        let log = app.log();
+        let causes = log.lines().filter(|line| line.contains("a batch of 1 failed, not executed: "));
+        lines = causes.map(str::to_owned).collect();
+        // Tried twice, the second time alone.
+        lines.len() >= 2
+    })
+    .await;
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for line in lines {
+        assert!(line.ends_with(&format!(" request_id=mine trace_id={TRACE}")), "{line}");
+    }
+    assert_eq!(access_lines(&app), [""; 0]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_batch_names_its_requests(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start_with(db, &[("DB_DEADLINE", "1s")]).await;
+    let lock = lock_writers(&app);
+    at_once(30, async |client: usize| {
+        let post = app.post("/api/v2/users", &user("Jane", &format!("jane{client}@example.com")));
+        post.header("x-request-id", format!("client-{client}")).answer().await.status
+    })
+    .await;
+    drop(lock);
+    let line = line_about(&app, "; requests ").await;
+    let (_, named) = line.split_once("; requests ").unwrap();
+    assert!(named.split(", ").take(10).all(|id| id.starts_with("client-") || id == "..."), "{line}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_slow_request_is_a_problem(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start_with(db, &[("SLOW_REQUEST", "100ms"), ("DB_DEADLINE", "20s")]).await;
+    let lock = lock_writers(&app);
+    let post = app.post("/api/v2/users", &user("John", "john@example.com")).header("x-request-id", "slow");
+    let release = async {
+        until("it is served", SOON, async || {
+            let metrics = Metrics::parse(&app.get("/metrics").answer().await.text);
+            metrics.value("http_requests_in_flight") == 2.0
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        drop(lock);
+    };
+    let (answer, ()) = futures::join!(post.answer(), release);
+    answer.expect(201);
+    let line = line_about(&app, "request_id=slow").await;
+    assert!(line.contains("WARN") && line.contains("POST /api/v2/users 201 - "), "{line}");
+}
+
+/// An overload has thousands of problems a second; to write them all would make it worse.
+#[tokio::test]
+async fn problems_are_told_as_far_as_that_helps() {
+    const REQUESTS: usize = 2000;
+    let dir = TempDir::new().unwrap();
+    let away = Program::new(dir.path()).env("DATABASE_URL", "postgres://127.0.0.1:1/users");
+    let server = Server::listening(away);
+    let begun = std::time::Instant::now();
+    for _ in 0..REQUESTS / 200 {
+        at_once(200, async |_| server.get("/api/v2/users/1").answer().await.status).await;
+    }
+    let most = 100 * (begun.elapsed().as_secs() as usize + 2);
+    let lines = access_lines(&server);
+    assert!(lines.len() <= most, "{} of at most {most}", lines.len());
+    if lines.len() < REQUESTS {
+        // The next one tells how many were left out.
+        let untold = |line: &String| Some(line.split_once("; and ")?.1.split_once(' ')?.0.parse::<usize>().unwrap());
+        until("the rest is told", SOON, async || {
+            server.get("/api/v2/users/1").answer().await;
+            let lines = access_lines(&server);
+            lines.len() + lines.iter().filter_map(untold).sum::<usize>() > REQUESTS
+        })
+        .await;
+    }
+}
