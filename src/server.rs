@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_server::{Server, ServerBuilder, ServerHandle};
 use actix_web::{App, web};
@@ -14,6 +14,10 @@ use crate::config::{Config, ShutdownSettings};
 use crate::http::{self, BodyLimits, Draining, Gate, ListenError, Observe, RateLimit, Tls};
 use crate::metrics::Metrics;
 use crate::storage::{self, Storage};
+use crate::telemetry::{Traces, TracesError};
+
+/// How long the last spans may take to reach their collector.
+const LAST_SPANS: Duration = Duration::from_secs(1);
 
 /// Why the service did not run, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +28,8 @@ pub enum ServeError {
     Start(#[from] io::Error),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     #[error("cannot register the metrics: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error("not everything had ended within SHUTDOWN_GRACE")]
@@ -39,11 +45,13 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     if let Some(tls) = config.http.tls.clone() {
         actix_web::rt::spawn(reload_on_hangup(tls, signal(SignalKind::hangup())?));
     }
+    let traces = Traces::start(config.telemetry.traces.as_ref())?;
     let metrics = Metrics::new(config.storage.url.kind())?;
     let draining = Draining::default();
     let verifier = Verifier::new(&config.auth, metrics.jwks_refreshes())?;
     let (storage, running) = Storage::start(&config.storage, &metrics)?;
-    let server = listen(&config, &verifier, &storage, &metrics, &draining)?;
+    let observe = Observe::new(&metrics, traces.clone(), draining.clone(), &config.http);
+    let server = listen(&config, &verifier, &storage, &metrics, &draining, observe)?;
     let handle = server.handle();
     let mut serving = actix_web::rt::spawn(server);
 
@@ -57,7 +65,9 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         log::warn!("{name} again: ending at once");
         std::process::exit(1);
     });
-    drain(config.shutdown, &handle, serving, running).await
+    let ended = drain(config.shutdown, &handle, serving, running).await;
+    let _ = web::block(move || traces.shutdown(LAST_SPANS)).await;
+    ended
 }
 
 fn listen(
@@ -66,10 +76,10 @@ fn listen(
     storage: &Storage,
     metrics: &Metrics,
     draining: &Draining,
+    observe: Observe,
 ) -> Result<Server, ServeError> {
     let limits = BodyLimits { max_bytes: settings.max_body_bytes, timeout: settings.body_timeout };
     let gate = Gate::new(verifier.clone(), rate_limit(settings), metrics);
-    let observe = Observe::new(metrics, draining.clone(), settings);
     let (storage, metrics, draining) = (storage.clone(), metrics.clone(), draining.clone());
     let origins = settings.origins.clone();
     let application = move || {

@@ -23,11 +23,13 @@ const GUARDED: &[&str] = &[
     "diesel",
     "governor",
     "jsonwebtoken",
+    "opentelemetry",
     "prometheus",
     "r2d2",
     "rustls",
     "tokio_rustls",
     "tonic",
+    "tracing",
     "ureq",
     "utoipa",
 ];
@@ -35,12 +37,12 @@ const GUARDED: &[&str] = &[
 const RULES: &[Rule] = &[
     // Types and errors of the domain name nothing; the use cases call the storage.
     rule("users/", &[], &[]),
-    rule("users/create_user.rs", &["storage::Storage"], &[]),
-    rule("users/delete_user.rs", &["storage::Storage"], &[]),
+    rule("users/create_user.rs", &["storage::Storage", "telemetry::use_case"], &[]),
+    rule("users/delete_user.rs", &["storage::Storage", "telemetry::use_case"], &[]),
     rule("users/expected.rs", &["storage::Storage"], &[]),
-    rule("users/get_user.rs", &["storage::Storage"], &[]),
-    rule("users/list_users.rs", &["storage::Storage"], &[]),
-    rule("users/update_user.rs", &["storage::Storage"], &[]),
+    rule("users/get_user.rs", &["storage::Storage", "telemetry::use_case"], &[]),
+    rule("users/list_users.rs", &["storage::Storage", "telemetry::use_case"], &[]),
+    rule("users/update_user.rs", &["storage::Storage", "telemetry::use_case"], &[]),
     // No HTTP here, and not the actix crates: an actor is a thread.
     rule("storage/", &["metrics", "telemetry", "users"], &["crossbeam", "diesel", "r2d2"]),
     // How an answer travels back, whatever it is: no database.
@@ -57,14 +59,15 @@ const RULES: &[Rule] = &[
     rule("metrics/", &[], &["prometheus"]),
     rule("metrics/requests.rs", &[], &["actix", "prometheus"]),
     // It silences a part of actix, by its name.
-    rule("telemetry/", &[], &[]),
+    // Everybody may log, so it names nobody; and nobody else makes spans.
+    rule("telemetry/", &[], &["opentelemetry", "tracing", "ureq"]),
     rule("telemetry/logs.rs", &["users::Timestamp"], &["actix"]),
     rule("healthcheck.rs", &["http::Settings"], &["ureq"]),
     rule("seed.rs", &["storage", "users"], &[]),
     rule("config/", &["auth", "http", "storage", "telemetry"], &[]),
     rule("cli.rs", &["auth", "config", "healthcheck", "seed", "server", "storage", "telemetry"], &["actix", "rustls"]),
     // It wires the others together.
-    rule("server.rs", &["auth", "config", "http", "metrics", "storage"], &["actix", "prometheus"]),
+    rule("server.rs", &["auth", "config", "http", "metrics", "storage", "telemetry"], &["actix", "prometheus"]),
     // The doors that fuzz/ comes in by.
     rule("fuzzing.rs", &["http::body", "users"], &[]),
     rule("lib.rs", &[], &[]),

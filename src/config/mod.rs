@@ -1,6 +1,7 @@
 //! The environment, and `.env`, as typed settings. Reports every mistake at once.
 
 mod reader;
+mod traces;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -71,8 +72,8 @@ impl Config {
     /// Every mistake, not only the first.
     pub fn read(lookup: impl Fn(&str) -> Option<String>, needs_keys: bool) -> Result<Self, Vec<Mistake>> {
         let mut reader = Reader { lookup: &lookup, mistakes: Vec::new(), effective: Vec::new() };
-        let (http, storage, shutdown, telemetry) =
-            (reader.http(needs_keys), reader.storage(), reader.shutdown(), reader.telemetry());
+        let (http, storage, shutdown) = (reader.http(needs_keys), reader.storage(), reader.shutdown());
+        let telemetry = reader.telemetry(storage.as_ref());
         let auth = reader.auth(storage.as_ref().map(|storage| &storage.url), needs_keys);
         match (http, storage, auth, shutdown, telemetry) {
             (Some(http), Some(storage), Some(auth), Some(shutdown), Some(telemetry)) if reader.mistakes.is_empty() => {
@@ -293,7 +294,7 @@ impl Reader<'_> {
         Some(settings)
     }
 
-    fn telemetry(&mut self) -> Option<telemetry::Settings> {
+    fn telemetry(&mut self, storage: Option<&storage::Settings>) -> Option<telemetry::Settings> {
         let takes = "env_logger's filter syntax, such as info or warn,user_service=debug";
         let level =
             self.value("LOG_LEVEL", "info", takes, |text| telemetry::is_log_level(text).then(|| text.to_owned()));
@@ -302,7 +303,10 @@ impl Reader<'_> {
             "json" => Some(LogFormat::Json),
             _ => None,
         });
-        Some(telemetry::Settings { level: level?, format: format? })
+        // As many may be left over from the batch before as go into one.
+        let max_links = storage.map_or(0, |storage| 2 * storage.max_batch);
+        let traces = self.traces(u32::try_from(max_links).unwrap_or(u32::MAX));
+        Some(telemetry::Settings { level: level?, format: format?, traces })
     }
 
     /// Its value may hold a password, whether it is right or wrong: neither is shown as it stands.

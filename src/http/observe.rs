@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{Error, HttpRequest, HttpResponse};
 use futures_util::future::{Either, LocalBoxFuture};
 
@@ -20,7 +20,7 @@ use super::security_headers::protect;
 use super::timed::Turns;
 use super::{Settings, problem, v1};
 use crate::metrics::{Metrics, RouteMetrics};
-use crate::telemetry::{Context, TraceParent};
+use crate::telemetry::{Arrived, RequestTrace, Traces};
 
 /// The middleware's factory.
 #[derive(Clone)]
@@ -30,15 +30,16 @@ pub struct Observe {
     max_head_bytes: usize,
     over_tls: bool,
     access_log: AccessLogger,
+    traces: Traces,
 }
 
 impl Observe {
     /// Counts into these metrics; closes connections once `draining` says so.
     #[must_use]
-    pub fn new(metrics: &Metrics, draining: Draining, settings: &Settings) -> Self {
+    pub fn new(metrics: &Metrics, traces: Traces, draining: Draining, settings: &Settings) -> Self {
         let (max_head_bytes, over_tls) = (settings.max_head_bytes, settings.over_tls);
         let access_log = AccessLogger::new(settings.access_log, settings.slow_request);
-        Self { unmatched: metrics.of_unmatched(), draining, max_head_bytes, over_tls, access_log }
+        Self { unmatched: metrics.of_unmatched(), draining, max_head_bytes, over_tls, access_log, traces }
     }
 }
 
@@ -76,8 +77,9 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let start = Instant::now();
         let (request_id, header) = request_id(request.headers());
-        let context = Context { request_id, trace: trace_parent(request.headers()) };
         let observe = Rc::clone(&self.observe);
+        let trace = observe.trace(&request);
+        let context = trace.context(request_id);
         let in_flight = observe.unmatched.begin();
         let head_bytes = head_bytes(&request);
         let turns = request.conn_data::<Turns>().cloned();
@@ -90,6 +92,7 @@ where
         } else {
             Either::Right(context.clone().run(|| self.service.call(request)))
         };
+        let response = trace.follow(response);
         Box::pin(context.scope(async move {
             let (mut response, code) = rendered(response.await?);
             response.headers_mut().insert(X_REQUEST_ID, header);
@@ -99,7 +102,7 @@ where
                 response.response_mut().head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
             }
             let now = Instant::now();
-            observe.note(&response, code, now - start);
+            observe.note(&response, code, now - start, trace);
             drop(in_flight);
             if let Some(turns) = turns {
                 turns.end(now);
@@ -110,18 +113,29 @@ where
 }
 
 impl Observe {
-    /// Counts a response, and logs it if that is wanted.
-    fn note(&self, response: &ServiceResponse<BoxBody>, code: Option<&'static str>, took: Duration) {
+    fn trace(&self, request: &ServiceRequest) -> RequestTrace {
+        let values = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
+        let scheme = if self.over_tls { "https" } else { "http" };
+        let arrived = Arrived { method: request.method().as_str(), scheme, version: "1.1" };
+        self.traces.begin(values("traceparent"), values("tracestate"), &arrived)
+    }
+
+    /// Tells how a request went: to the metrics, to its trace, and to the log if that is wanted.
+    fn note(
+        &self,
+        response: &ServiceResponse<BoxBody>,
+        code: Option<&'static str>,
+        took: Duration,
+        trace: RequestTrace,
+    ) {
         let (request, status) = (response.request(), response.status());
-        let metrics = request.app_data::<RouteMetrics>().unwrap_or(&self.unmatched);
+        let metrics = request.app_data::<RouteMetrics>();
+        let route = metrics.map(RouteMetrics::route);
+        let metrics = metrics.unwrap_or(&self.unmatched);
         metrics.observe(request.method(), status, took);
+        trace.finish(route, status.as_u16());
         self.access_log.note(&Answered { method: request.method(), route: metrics.route(), status, code, took });
     }
-}
-
-/// Where in a trace the caller is, if it says so and says it right.
-fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
-    TraceParent::parse(headers.get("traceparent")?.to_str().ok()?)
 }
 
 /// What a request's head takes, as it is usually written.

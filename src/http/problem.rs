@@ -78,8 +78,8 @@ pub(super) fn response(failure: &Failure, request: &HttpRequest) -> HttpResponse
 
 /// The trace that the request belongs to.
 fn trace_id() -> Option<String> {
-    let trace = Context::with_current(|context| context.trace)??;
-    Some(format!("{:032x}", trace.trace_id))
+    let trace_id = Context::with_current(|context| context.trace_id)??;
+    Some(trace_id.to_string())
 }
 
 #[cfg(test)]

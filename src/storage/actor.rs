@@ -15,6 +15,7 @@ use super::pace::Pace;
 use super::pool::{Pool, Pooled};
 use super::reply;
 use crate::metrics::{BatchFailure, LaneMetrics};
+use crate::telemetry::BatchSpan;
 use crate::users::Error;
 
 /// What an actor works with, whatever its lane carries.
@@ -23,15 +24,15 @@ pub(super) struct Actor {
     pub(super) max_batch: usize,
     pub(super) pace: Arc<Pace>,
     pub(super) metrics: LaneMetrics,
+    pub(super) lane: &'static str,
+    /// The database, as OpenTelemetry calls it.
+    pub(super) system: &'static str,
 }
 
 impl Actor {
-    /// Has a thread of this name run what is in the mail, until it is told to stop.
-    pub(super) fn spawn<R: Request>(
-        self,
-        name: &'static str,
-        mail: Receiver<Mail<R>>,
-    ) -> std::io::Result<JoinHandle<()>> {
+    /// Has a thread run what is in the mail, until it is told to stop.
+    pub(super) fn spawn<R: Request>(self, mail: Receiver<Mail<R>>) -> std::io::Result<JoinHandle<()>> {
+        let thread = std::thread::Builder::new().name(self.lane.to_owned());
         let work = move || {
             let (mut waiting, mut open) = (Vec::new(), true);
             while open || !waiting.is_empty() {
@@ -41,7 +42,7 @@ impl Actor {
                 waiting = self.bounded(self.serve(batch));
             }
         };
-        std::thread::Builder::new().name(name.to_owned()).spawn(work)
+        thread.spawn(work)
     }
 
     /// Keeps as many waiting as go into a batch, and sends the others away.
@@ -110,7 +111,8 @@ impl Actor {
         if claimed.messages.is_empty() {
             return Ok(claimed.messages);
         }
-        let result = run(&mut pooled, &claimed.messages);
+        let span = self.span(&claimed);
+        let result = span.transaction(self.system, || run(&mut pooled, &claimed.messages));
         self.metrics.transaction(claimed.at.elapsed());
         match result {
             Ok(outcomes) => {
@@ -122,6 +124,11 @@ impl Actor {
                 Err(self.failed(claimed.messages, failure))
             }
         }
+    }
+
+    fn span<R: Request>(&self, claimed: &Claimed<R>) -> BatchSpan {
+        let spans = claimed.messages.iter().filter_map(|message| message.context.as_ref()?.span.as_deref().cloned());
+        BatchSpan::start(self.system, self.lane, claimed.messages.len(), spans)
     }
 
     fn failed<R: Request>(&self, batch: Vec<Message<R>>, failure: Failure) -> Failed<R> {

@@ -44,9 +44,15 @@ impl Actors {
         let lane_metrics = metrics.lane(name, actors, settings.mailbox);
         watch(metrics, name, &mailbox, &pace);
         for _ in 0..actors {
-            let actor =
-                Actor { pool: Pool::clone(pool), max_batch, pace: Arc::clone(&pace), metrics: lane_metrics.clone() };
-            self.threads.push(actor.spawn(name, mail.clone())?);
+            let actor = Actor {
+                pool: Pool::clone(pool),
+                max_batch,
+                pace: Arc::clone(&pace),
+                metrics: lane_metrics.clone(),
+                lane: name,
+                system: settings.url.system(),
+            };
+            self.threads.push(actor.spawn(mail.clone())?);
             let mailbox = mailbox.clone();
             self.stops.push(Box::new(move |until| {
                 // A full mailbox of an actor that hangs must not hold up the end of the process.

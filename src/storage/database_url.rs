@@ -20,6 +20,14 @@ impl DatabaseUrl {
         }
     }
 
+    /// What OpenTelemetry's conventions call it (`db.system.name`).
+    pub(super) const fn system(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgresql",
+        }
+    }
+
     /// Parses `sqlite://<path>`, `postgres://...` or `postgresql://...`.
     ///
     /// # Errors

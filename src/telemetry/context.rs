@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use opentelemetry::trace::{SpanContext, TraceId};
+
 tokio::task_local! {
     static CURRENT: Context;
 }
@@ -11,8 +13,10 @@ tokio::task_local! {
 #[derive(Clone, Debug)]
 pub struct Context {
     pub request_id: RequestId,
-    /// The trace that the request belongs to, when it came with one.
-    pub trace: Option<TraceParent>,
+    /// The trace that the request belongs to: it came with one, or is sampled here.
+    pub trace_id: Option<TraceId>,
+    /// Its span, if it is sampled.
+    pub span: Option<Box<SpanContext>>,
 }
 
 impl Context {
@@ -87,37 +91,6 @@ impl fmt::Debug for RequestId {
     }
 }
 
-/// Where in a trace the caller is (W3C Trace Context, `traceparent`, version 00).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TraceParent {
-    pub trace_id: u128,
-    pub span_id: u64,
-    /// Whether the caller records its part of the trace.
-    pub is_sampled: bool,
-}
-
-impl TraceParent {
-    /// Parses the header. `None` when it is malformed, and then there is no trace (3.2.2.4).
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('-');
-        let (Some("00"), Some(trace), Some(span), Some(flags), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return None;
-        };
-        let is_hex =
-            |part: &str, length| part.len() == length && part.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
-        if !(is_hex(trace, 32) && is_hex(span, 16) && is_hex(flags, 2)) {
-            return None;
-        }
-        let trace_id = u128::from_str_radix(trace, 16).ok().filter(|id| *id != 0)?;
-        let span_id = u64::from_str_radix(span, 16).ok().filter(|id| *id != 0)?;
-        let is_sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
-        Some(Self { trace_id, span_id, is_sampled })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,34 +104,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn only_a_valid_parent_is_one() {
-        let valid = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let expected = TraceParent {
-            trace_id: 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736,
-            span_id: 0x00f0_67aa_0ba9_02b7,
-            is_sampled: true,
-        };
-        assert_eq!(TraceParent::parse(valid), Some(expected));
-        let unsampled = valid.replace("-01", "-02");
-        assert_eq!(TraceParent::parse(&unsampled), Some(TraceParent { is_sampled: false, ..expected }));
-        for text in [
-            "",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-00",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-+1",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-        ] {
-            assert_eq!(TraceParent::parse(text), None, "{text:?}");
-        }
-    }
-
     #[tokio::test]
     async fn it_is_known_where_the_request_is_served_and_nowhere_else() {
-        let context = Context { request_id: RequestId::parse(b"mine").unwrap(), trace: None };
+        let context = Context { request_id: RequestId::parse(b"mine").unwrap(), trace_id: None, span: None };
         let id = || Context::with_current(|context| context.request_id.to_string());
         assert_eq!(context.clone().scope(async { id() }).await.as_deref(), Some("mine"));
         assert_eq!(context.run(id).as_deref(), Some("mine"));

@@ -47,7 +47,7 @@ fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     write!(out, "[{timestamp} {style}{level:<5}{style:#} {target}] {}", record.args())?;
     let context = Context::with_current(|context| {
         write!(out, " request_id={}", context.request_id)?;
-        context.trace.map_or(Ok(()), |trace| write!(out, " trace_id={:032x}", trace.trace_id))
+        context.trace_id.map_or(Ok(()), |trace_id| write!(out, " trace_id={trace_id}"))
     });
     context.unwrap_or(Ok(()))?;
     writeln!(out)
@@ -77,7 +77,7 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
         target: record.target(),
         message: record.args().to_string(),
         request_id: context.as_ref().map(|context| context.request_id.to_string()),
-        trace_id: context.and_then(|context| context.trace).map(|trace| format!("{:032x}", trace.trace_id)),
+        trace_id: context.and_then(|context| context.trace_id).map(|trace_id| trace_id.to_string()),
         fields: fields.0,
     };
     serde_json::to_writer(&mut *out, &line)?;

@@ -1,5 +1,6 @@
 use super::{Email, Error, Filter, Page, PageQuery, PageSize, PageToken, Start, User, UserId};
 use crate::storage::Storage;
+use crate::telemetry::use_case;
 
 /// One page of a list, and how to get the next one.
 #[derive(Clone, Debug)]
@@ -22,12 +23,15 @@ pub async fn list_users(
     page_token: Option<&str>,
     count: bool,
 ) -> Result<UserList, Error> {
-    let after = page_token.map(|text| PageToken::decode(text, filter)).transpose()?;
-    if let Some(email) = &filter.email {
-        return list_the_one_with(storage, email, filter, count).await;
-    }
-    let page = storage.list_users(PageQuery { start: start(filter, after), size, count }).await?;
-    Ok(UserList { next_page_token: next_page_token(&page, filter), users: page.users, total: page.total })
+    let list = async {
+        let after = page_token.map(|text| PageToken::decode(text, filter)).transpose()?;
+        if let Some(email) = &filter.email {
+            return list_the_one_with(storage, email, filter, count).await;
+        }
+        let page = storage.list_users(PageQuery { start: start(filter, after), size, count }).await?;
+        Ok(UserList { next_page_token: next_page_token(&page, filter), users: page.users, total: page.total })
+    };
+    use_case("list_users", list).await
 }
 
 /// Lists all users by id, after the first `offset` ones. Costs as much as what it skips.
@@ -36,7 +40,8 @@ pub async fn list_users(
 /// The storage's own errors.
 pub async fn list_users_by_offset(storage: &Storage, offset: i64, size: PageSize) -> Result<Vec<User>, Error> {
     let query = PageQuery { start: Start::Offset(offset), size, count: false };
-    storage.list_users(query).await.map(|page| page.users)
+    let list = async { storage.list_users(query).await.map(|page| page.users) };
+    use_case("list_users_by_offset", list).await
 }
 
 /// An address belongs to one user at most: this is a look-up, batched with the others, and no page query.

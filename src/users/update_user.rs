@@ -1,5 +1,7 @@
+use super::expected::first_that_matches;
 use super::{Changes, Error, Expected, User, UserId};
 use crate::storage::Storage;
+use crate::telemetry::use_case;
 
 /// Updates the fields of a user that are given, and raises its version by one, even if they held the same before.
 ///
@@ -13,13 +15,15 @@ pub async fn update_user(
     name: Option<String>,
     email: Option<String>,
 ) -> Result<User, Error> {
-    let changes = Changes::parse(name, email)?;
-    let versions = match expected {
-        Expected::AnyVersion => return storage.update_user(id, None, changes).await,
-        Expected::OneOf(versions) => versions,
+    let update = async {
+        let changes = Changes::parse(name, email)?;
+        match expected {
+            Expected::AnyVersion => storage.update_user(id, None, changes).await,
+            Expected::OneOf(versions) => {
+                let update = |version| storage.update_user(id, Some(version), changes.clone());
+                first_that_matches(storage, id, versions, update).await
+            }
+        }
     };
-    super::expected::first_that_matches(storage, id, versions, |version| {
-        storage.update_user(id, Some(version), changes.clone())
-    })
-    .await
+    use_case("update_user", update).await
 }

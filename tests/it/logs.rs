@@ -151,7 +151,7 @@ async fn problems_are_told_as_far_as_that_helps() {
     for _ in 0..REQUESTS / 200 {
         at_once(200, async |_| server.get("/api/v2/users/1").answer().await.status).await;
     }
-    let most = 100 * (begun.elapsed().as_secs() as usize + 2);
+    let most = 100 * (usize::try_from(begun.elapsed().as_secs()).unwrap() + 2);
     let lines = access_lines(&server);
     assert!(lines.len() <= most, "{} of at most {most}", lines.len());
     if lines.len() < REQUESTS {

@@ -56,6 +56,8 @@ mod slow_clients;
 mod support;
 mod swagger_ui;
 mod tls;
+mod traces;
+mod traces_failing;
 mod v1;
 mod v1_list;
 mod v2_patch;

@@ -58,7 +58,14 @@ fn actor(folder: &tempfile::TempDir) -> Actor {
     let metrics = Metrics::new("sqlite").unwrap();
     let lane = metrics.lane("probes", 1, settings.mailbox);
     let pace = Arc::new(Pace::new(1, settings.max_batch));
-    Actor { pool: Pool::new(&settings, metrics.pool()), max_batch: 2, pace, metrics: lane }
+    Actor {
+        pool: Pool::new(&settings, metrics.pool()),
+        max_batch: 2,
+        pace,
+        metrics: lane,
+        lane: "probes",
+        system: "sqlite",
+    }
 }
 
 fn send(request: Probe, patience: Duration) -> (Message<Probe>, Answer<Outcome<Probe>>) {

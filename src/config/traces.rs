@@ -1,0 +1,193 @@
+//! The standard's variables for traces, as far as they are of use here (OpenTelemetry, "SDK configuration" and "OTLP exporter
+//! configuration"). Read by us: the SDK would see neither `.env` nor a mistake.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::reader::Reader;
+use crate::telemetry::{Sampler, TraceSettings};
+
+/// The one for traces is taken as it is; to the one for everything the path is added.
+const ENDPOINTS: [(&str, &str); 2] =
+    [("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", ""), ("OTEL_EXPORTER_OTLP_ENDPOINT", "/v1/traces")];
+
+impl Reader<'_> {
+    /// Where traces go. `None` when they go nowhere, and when there is a mistake.
+    pub(super) fn traces(&mut self, max_links: u32) -> Option<TraceSettings> {
+        let is_off = self.is("OTEL_SDK_DISABLED", "true") || self.is("OTEL_TRACES_EXPORTER", "none");
+        if is_off || !ENDPOINTS.iter().any(|(name, _)| self.is_set(name)) {
+            return None;
+        }
+        let endpoint = self.endpoint();
+        self.only("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
+        self.only("OTEL_EXPORTER_OTLP_COMPRESSION", "none");
+        let headers = self.headers();
+        let timeout = self.milliseconds("OTEL_EXPORTER_OTLP_TIMEOUT", "10000");
+        let sampler = self.sampler();
+        let resource = self.value("OTEL_RESOURCE_ATTRIBUTES", "", PAIRS, pairs);
+        let max_queue = self.count("OTEL_BSP_MAX_QUEUE_SIZE", "2048", 1 << 20);
+        let batch = 512.min(max_queue.unwrap_or(512)).to_string();
+        let max_export_batch = self.count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", &batch, 1 << 20);
+        let schedule_delay = self.milliseconds("OTEL_BSP_SCHEDULE_DELAY", "5000");
+        let resource = resource?;
+        Some(TraceSettings {
+            endpoint: endpoint?,
+            headers: headers?.into_iter().collect(),
+            timeout: timeout?,
+            sampler: sampler?,
+            service_name: self.service_name(&resource),
+            resource,
+            max_queue: max_queue?,
+            max_export_batch: max_export_batch?,
+            schedule_delay: schedule_delay?,
+            max_links,
+        })
+    }
+
+    fn is(&self, name: &str, value: &str) -> bool {
+        (self.lookup)(name).is_some_and(|held| held.eq_ignore_ascii_case(value))
+    }
+
+    fn is_set(&self, name: &str) -> bool {
+        (self.lookup)(name).is_some_and(|held| !held.is_empty())
+    }
+
+    fn endpoint(&mut self) -> Option<Url> {
+        let (name, path) = ENDPOINTS.into_iter().find(|(name, _)| self.is_set(name))?;
+        let text = self.text(name)?;
+        let url = Url::parse(&(text.trim_end_matches('/').to_owned() + path)).ok();
+        let is_plain = |url: &Url| url.username().is_empty() && url.password().is_none();
+        let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && is_plain(url));
+        if url.is_none() {
+            // It may hold a password.
+            return self.mistake(name, "***", "an http:// or https:// URL without user and password");
+        }
+        self.effective.push((name, text));
+        url
+    }
+
+    /// The variable for traces only, if it is set, or else the one for everything.
+    fn of_traces(&self, name: &'static str) -> &'static str {
+        let for_traces = match name {
+            "OTEL_EXPORTER_OTLP_PROTOCOL" => "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+            "OTEL_EXPORTER_OTLP_COMPRESSION" => "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+            "OTEL_EXPORTER_OTLP_HEADERS" => "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+            "OTEL_EXPORTER_OTLP_TIMEOUT" => "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+            other => other,
+        };
+        if self.is_set(for_traces) { for_traces } else { name }
+    }
+
+    /// For what there is no choice of.
+    fn only(&mut self, name: &'static str, value: &'static str) {
+        let name = self.of_traces(name);
+        let parse = |held: &str| held.eq_ignore_ascii_case(value).then_some(());
+        self.value(name, value, format!("{value}, nothing else"), parse);
+    }
+
+    fn milliseconds(&mut self, name: &'static str, default: &str) -> Option<Duration> {
+        let name = self.of_traces(name);
+        let parse = |held: &str| held.parse().ok().filter(|it| (1..=3_600_000).contains(it)).map(Duration::from_millis);
+        self.value(name, default, "milliseconds, 1 to 3600000", parse)
+    }
+
+    fn sampler(&mut self) -> Option<Sampler> {
+        let argument = self.optional("OTEL_TRACES_SAMPLER_ARG");
+        let takes = "always_on, always_off or traceidratio, each also with parentbased_ before it; a ratio is in \
+                     OTEL_TRACES_SAMPLER_ARG, from 0 to 1";
+        let parse = |held: &str| Sampler::parse(held, argument.as_deref());
+        self.value("OTEL_TRACES_SAMPLER", "parentbased_always_on", takes, parse)
+    }
+
+    fn service_name(&mut self, resource: &[(String, String)]) -> String {
+        let named = resource.iter().find(|(name, _)| name == "service.name").map(|(_, value)| value.as_str());
+        let default = named.unwrap_or(env!("CARGO_PKG_NAME")).to_owned();
+        let name = self.value("OTEL_SERVICE_NAME", &default, "a name", |held| Some(held.to_owned()));
+        name.unwrap_or(default)
+    }
+
+    /// They are secret, right or wrong.
+    fn headers(&mut self) -> Option<Vec<(String, String)>> {
+        let name = self.of_traces("OTEL_EXPORTER_OTLP_HEADERS");
+        let Some(text) = self.text(name) else { return Some(Vec::new()) };
+        let headers = pairs(&text);
+        if headers.is_none() {
+            return self.mistake(name, "***", PAIRS);
+        }
+        self.effective.push((name, "***".to_owned()));
+        headers
+    }
+}
+
+const PAIRS: &str = "a list such as a=1,b=2, with %2C for a comma in it";
+
+fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+    let members = text.split(',').map(str::trim).filter(|member| !member.is_empty());
+    let pair = |member: &str| {
+        let (key, value) = member.split_once('=')?;
+        let value = percent_encoding::percent_decode_str(value.trim()).decode_utf8().ok()?;
+        Some((key.trim().to_owned(), value.into_owned()))
+    };
+    members.map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::config::{Config, Mistake};
+
+    fn read(variables: &[(&str, &str)]) -> Result<Option<TraceSettings>, Vec<Mistake>> {
+        let variables: HashMap<_, _> = variables.iter().copied().collect();
+        let lookup = |name: &str| variables.get(name).map(ToString::to_string);
+        Config::read(lookup, true).map(|config| config.telemetry.traces)
+    }
+
+    const ON: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[::1]:4318/");
+
+    #[test]
+    fn without_an_endpoint_there_are_none() {
+        for off in [&[][..], &[ON, ("OTEL_SDK_DISABLED", "TRUE")], &[ON, ("OTEL_TRACES_EXPORTER", "none")]] {
+            assert!(read(off).unwrap().is_none(), "{off:?}");
+        }
+        assert_eq!(read(&[ON]).unwrap().unwrap().endpoint.as_str(), "http://[::1]:4318/v1/traces");
+    }
+
+    #[test]
+    fn the_variable_for_traces_comes_first() {
+        let settings = read(&[
+            ON,
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://b/c"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Basic%20abc=, x=y"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "700"),
+            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "500"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "service.name=users,deployment.environment.name=test"),
+        ]);
+        let settings = settings.unwrap().unwrap();
+        assert_eq!(settings.endpoint.as_str(), "https://b/c");
+        assert_eq!(settings.timeout, Duration::from_millis(500));
+        assert_eq!(settings.headers.get("authorization").unwrap(), "Basic abc=");
+        assert_eq!(settings.service_name, "users");
+        assert_eq!(settings.resource.len(), 2);
+    }
+
+    #[test]
+    fn every_mistake_is_reported_and_no_secret_shown() {
+        let mistakes = read(&[
+            ON,
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "s3cret"),
+            ("OTEL_TRACES_SAMPLER", "traceidratio"),
+            ("OTEL_TRACES_SAMPLER_ARG", "2"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "0"),
+        ]);
+        let mistakes = mistakes.unwrap_err();
+        assert_eq!(mistakes.len(), 5, "{mistakes:?}");
+        assert!(!format!("{mistakes:?}").contains("s3cret"));
+        assert!(read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:s3cret@b")]).is_err());
+        assert!(read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://b")]).is_err());
+    }
+}

@@ -1,0 +1,130 @@
+//! The span of a request, with the attributes of the semantic conventions for HTTP servers. None of them holds personal
+//! data: no query, no client's address, and of the path only its pattern.
+
+use opentelemetry::trace::{SpanRef, Status, TraceContextExt as _, TraceId};
+use opentelemetry::{Context, KeyValue};
+use tracing::instrument::{Instrument as _, Instrumented};
+use tracing::{Span, trace_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use super::Parent;
+use super::ids::Ids;
+use super::parent;
+use super::spans::TARGET;
+use crate::telemetry::{self, RequestId};
+
+/// What is known of a request before it is served.
+pub struct Arrived<'a> {
+    pub method: &'a str,
+    pub scheme: &'static str,
+    /// As in `1.1`.
+    pub version: &'static str,
+}
+
+/// The part of a request in its trace, if it has one.
+pub struct RequestTrace {
+    /// The trace that the caller says it belongs to.
+    pub(super) parent: Option<TraceId>,
+    pub(super) sampled: Option<Sampled>,
+}
+
+impl RequestTrace {
+    /// What lines of the log and the spans of others may refer to.
+    #[must_use]
+    pub fn context(&self, request_id: RequestId) -> telemetry::Context {
+        let span = self.sampled.as_ref().map(|sampled| Box::new(sampled.context.span().span_context().clone()));
+        let trace_id = span.as_ref().map(|span| span.trace_id()).or(self.parent);
+        telemetry::Context { request_id, trace_id, span }
+    }
+
+    /// Has the spans of what the future does be parts of this one.
+    pub fn follow<F: Future>(&self, future: F) -> Instrumented<F> {
+        future.instrument(self.sampled.as_ref().map_or_else(Span::none, |sampled| sampled.span.clone()))
+    }
+
+    /// Says how it went. `route` is the pattern of the path, such as `/api/v2/users/{id}`, if there is one.
+    pub fn finish(self, route: Option<&str>, status: u16) {
+        if let Some(sampled) = self.sampled {
+            sampled.finish(route, status);
+        }
+    }
+}
+
+/// A request that is sampled.
+pub(super) struct Sampled {
+    span: Span,
+    context: Context,
+    method: &'static str,
+    is_finished: bool,
+}
+
+impl Sampled {
+    pub(super) fn start<'a>(
+        parent: Option<Parent>,
+        tracestates: impl Iterator<Item = &'a [u8]>,
+        trace_id: TraceId,
+        arrived: &Arrived<'_>,
+    ) -> Self {
+        let method = known_method(arrived.method);
+        let span = trace_span!(
+            target: TARGET,
+            parent: None,
+            "request",
+            otel.kind = "server",
+            http.request.method = method,
+            url.scheme = arrived.scheme,
+            network.protocol.version = arrived.version,
+        );
+        if let Some(parent) = parent {
+            let context = parent.context(parent::state(tracestates));
+            // Cannot fail: the span is new, and there is a subscriber.
+            let _ = span.set_parent(Context::new().with_remote_span_context(context));
+        }
+        // A span gets its ids when its context is asked for the first time.
+        let context = Ids::with_trace_id(trace_id, || span.context());
+        Self { span, context, method, is_finished: false }
+    }
+
+    fn finish(mut self, route: Option<&str>, status: u16) {
+        self.is_finished = true;
+        let span = self.context.span();
+        self.name(&span, route);
+        span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
+        if status >= 500 {
+            span.set_attribute(KeyValue::new("error.type", status.to_string()));
+            span.set_status(Status::error(""));
+        }
+    }
+
+    /// Through the context: what was started cannot be renamed through `tracing`.
+    fn name(&self, span: &SpanRef<'_>, route: Option<&str>) {
+        let method = if self.method == OTHER { "HTTP" } else { self.method };
+        let Some(route) = route else {
+            span.update_name(method);
+            span.set_attribute(KeyValue::new("url.path", "REDACTED"));
+            return;
+        };
+        span.update_name(format!("{method} {route}"));
+        span.set_attribute(KeyValue::new("url.path", route.to_owned()));
+        span.set_attribute(KeyValue::new("http.route", route.to_owned()));
+    }
+}
+
+/// Whoever hangs up is not answered.
+impl Drop for Sampled {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            let span = self.context.span();
+            self.name(&span, None);
+            span.set_attribute(KeyValue::new("error.type", "cancelled"));
+        }
+    }
+}
+
+const OTHER: &str = "_OTHER";
+
+/// A client may invent methods; each would be a name of its own.
+fn known_method(method: &str) -> &'static str {
+    const KNOWN: [&str; 9] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
+    KNOWN.into_iter().find(|known| *known == method).unwrap_or(OTHER)
+}

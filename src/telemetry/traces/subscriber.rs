@@ -1,0 +1,60 @@
+//! What `tracing` does with a span.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use opentelemetry_sdk::trace::SdkTracer;
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::{Interest, SetGlobalDefaultError, set_global_default};
+use tracing::{Metadata, Subscriber};
+use tracing_opentelemetry::OpenTelemetryLayer;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::{Layer, Registry};
+
+use super::spans::TARGET;
+
+/// Sends our spans, and nothing else, to the tracer.
+pub(super) fn install(tracer: SdkTracer) -> Result<(), SetGlobalDefaultError> {
+    let layer = OpenTelemetryLayer::new(tracer)
+        // These would be attributes of each span.
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        // The current span is `tracing`'s; to make it OpenTelemetry's too is of use to libraries that use that.
+        .with_context_activation(false);
+    set_global_default(Registry::default().with(layer).with(OnlyOurs))?;
+    IS_INSTALLED.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Whether there can be any span.
+#[inline]
+pub(super) fn is_installed() -> bool {
+    IS_INSTALLED.load(Ordering::Relaxed)
+}
+
+static IS_INSTALLED: AtomicBool = AtomicBool::new(false);
+
+/// Other crates use `tracing` too, but what they say is for the log only (`tracing`'s feature `log-always`). `tracing` asks
+/// once for each place in the code.
+struct OnlyOurs;
+
+impl OnlyOurs {
+    fn is_ours(metadata: &Metadata<'_>) -> bool {
+        metadata.is_span() && metadata.target() == TARGET
+    }
+}
+
+impl<S: Subscriber> Layer<S> for OnlyOurs {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if Self::is_ours(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        Self::is_ours(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::TRACE)
+    }
+}

@@ -1,0 +1,235 @@
+//! Traces, as an OpenTelemetry collector gets them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use reqwest::RequestBuilder;
+use rstest::rstest;
+use serde_json::json;
+
+use crate::support::{Answered, App, Connection, Db, Metrics, Otlp, Raw, Seen, at_once, until, user};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00f067aa0ba902b7";
+const SERVER: i32 = 2;
+const CLIENT: i32 = 3;
+const ERROR: i32 = 2;
+
+async fn app(db: Db, otlp: &Otlp, vars: &[(&str, &str)]) -> App {
+    let usual = [("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "20")];
+    // What the start asks for, /ready, is no request of the test.
+    App::start_with(db, &[&usual[..], &[("OTEL_TRACES_SAMPLER", "parentbased_always_off")], vars].concat()).await
+}
+
+/// A request of a caller that records its own part of the trace.
+fn sampled(request: RequestBuilder) -> RequestBuilder {
+    request.header("traceparent", format!("00-{TRACE}-{PARENT}-01")).header("tracestate", "vendor=1")
+}
+
+fn named<'a>(spans: &'a [Seen], name: &str) -> &'a Seen {
+    let mut found = spans.iter().filter(|span| span.name == name);
+    let span = found.next().unwrap_or_else(|| panic!("no {name} in {spans:#?}"));
+    assert!(found.next().is_none(), "more than one {name} in {spans:#?}");
+    span
+}
+
+fn lock_writers(app: &App) -> Connection {
+    let mut lock = app.database.connect();
+    lock.run(match lock {
+        Connection::Sqlite(_) => "BEGIN IMMEDIATE",
+        Connection::Postgres(_) => "BEGIN; LOCK TABLE users IN SHARE MODE",
+    });
+    lock
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_request_is_followed_to_its_transaction(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let otlp = Otlp::start();
+    let vars = [("OTEL_SERVICE_NAME", "people"), ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20canary")];
+    let app = app(db, &otlp, &vars).await;
+    sampled(app.post("/api/v2/users", &user("Canary", "canary@example.com"))).answer().await.expect(201);
+    let spans = otlp.wait(4).await;
+
+    let request = named(&spans, "POST /api/v2/users");
+    assert_eq!(
+        (request.trace_id.as_str(), request.parent.as_str(), request.state.as_str()),
+        (TRACE, PARENT, "vendor=1")
+    );
+    assert_eq!((request.kind, request.status, request.events), (SERVER, 0, 0));
+    let attributes = [
+        ("http.request.method", "POST"),
+        ("http.route", "/api/v2/users"),
+        ("http.response.status_code", "Some(IntValue(201))"),
+        ("url.path", "/api/v2/users"),
+        ("url.scheme", "http"),
+        ("network.protocol.version", "1.1"),
+    ];
+    for (name, value) in attributes {
+        assert_eq!(request.attributes.get(name).map(String::as_str), Some(value), "{name} of {request:#?}");
+    }
+    let use_case = named(&spans, "create_user");
+    assert_eq!((&use_case.trace_id, &use_case.parent), (&request.trace_id, &request.span_id));
+
+    let batch = named(&spans, "batch");
+    assert_eq!(batch.parent, "", "it serves many requests");
+    assert_eq!(batch.links, [(request.trace_id.clone(), request.span_id.clone())]);
+    let system = if matches!(db, Db::Sqlite) { "sqlite" } else { "postgresql" };
+    assert_eq!(batch.attributes["db.system.name"], system);
+    assert_eq!(batch.attributes["user_service.lane"], "writes");
+    assert_eq!(batch.attributes["db.operation.batch.size"], "Some(IntValue(1))");
+    let transaction = named(&spans, "transaction");
+    assert_eq!(
+        (&transaction.trace_id, &transaction.parent, transaction.kind),
+        (&batch.trace_id, &batch.span_id, CLIENT)
+    );
+    assert!(transaction.nanos > 0 && transaction.nanos <= batch.nanos, "{transaction:#?} in {batch:#?}");
+
+    assert!(spans.iter().all(|span| span.resource["service.name"] == "people"), "{spans:#?}");
+    assert!(otlp.heads().iter().all(|head| head.contains("Bearer canary")), "the collector's own header");
+}
+
+#[rstest]
+#[tokio::test]
+async fn each_use_case_has_a_span(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let otlp = Otlp::start();
+    let app = app(db, &otlp, &[]).await;
+    app.create("John", "john@example.com").await;
+    sampled(app.get("/api/v2/users/1")).answer().await.expect(200);
+    sampled(app.get("/api/v1/users?page=1")).answer().await.expect(200);
+    sampled(app.get("/api/v2/users")).answer().await.expect(200);
+    sampled(app.patch("/api/v2/users/1", &json!({ "name": "Jane" }))).answer().await.expect(200);
+    sampled(app.delete("/api/v2/users/1")).answer().await.expect(204);
+    let spans = otlp.wait(20).await;
+    for (request, use_case) in [
+        ("GET /api/v2/users/{id}", "get_user"),
+        ("GET /api/v1/users", "list_users_by_offset"),
+        ("GET /api/v2/users", "list_users"),
+        ("PATCH /api/v2/users/{id}", "update_user"),
+        ("DELETE /api/v2/users/{id}", "delete_user"),
+    ] {
+        assert_eq!(named(&spans, use_case).parent, named(&spans, request).span_id, "{use_case}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn no_person_is_in_a_span(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let otlp = Otlp::start();
+    let app = app(db, &otlp, &[]).await;
+    let canary = "canary@example.com";
+    sampled(app.post("/api/v2/users", &user("Canary", canary))).answer().await.expect(201);
+    sampled(app.post("/api/v2/users", &user("Canary", canary))).answer().await.expect(409);
+    sampled(app.post("/api/v2/users", &user("Canary", "canary@"))).answer().await.expect(422);
+    sampled(app.get("/api/v2/users?email=canary@example.com")).answer().await.expect(200);
+    sampled(app.get("/api/v2/users?name_prefix=canary")).answer().await.expect(200);
+    sampled(app.get("/canary@example.com")).header("user-agent", "canary").answer().await.expect(404);
+    let spans = otlp.until("the last request's", |spans| spans.iter().any(|span| span.name == "GET")).await;
+    let spans = format!("{spans:?}").to_lowercase();
+    for personal in ["canary", "127.0.0.1", "users/1"] {
+        assert!(!spans.contains(personal), "{personal} in {spans}");
+    }
+}
+
+#[tokio::test]
+async fn failures_are_marked_and_strange_methods_bounded() {
+    let otlp = Otlp::start();
+    let app = app(Db::Sqlite, &otlp, &[("DB_DEADLINE", "400ms")]).await;
+    let lock = lock_writers(&app);
+    let post = sampled(app.post("/api/v2/users", &user("John", "john@example.com")));
+    let problem = post.answer().await.problem(503, "unavailable");
+    assert_eq!(problem["trace_id"], TRACE);
+    drop(lock);
+    let brew = reqwest::Method::from_bytes(b"BREW").unwrap();
+    sampled(app.request(brew, "/api/v2/users")).answer().await.expect(405);
+    let spans = otlp.until("both requests", |spans| spans.iter().any(|span| span.name.starts_with("HTTP"))).await;
+    let request = named(&spans, "POST /api/v2/users");
+    assert_eq!((request.status, request.attributes["error.type"].as_str()), (ERROR, "503"));
+    assert!(spans.iter().any(|span| span.name == "transaction" && span.status == ERROR), "{spans:#?}");
+    let strange = named(&spans, "HTTP /api/v2/users");
+    assert_eq!((strange.status, strange.attributes["http.request.method"].as_str()), (0, "_OTHER"));
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_is_marked() {
+    let otlp = Otlp::start();
+    let app = app(Db::Sqlite, &otlp, &[("OTEL_TRACES_SAMPLER", "always_on"), ("DB_DEADLINE", "20s")]).await;
+    let lock = lock_writers(&app);
+    let body = user("John", "john@example.com").to_string();
+    let mut raw = Raw::begin_post(app.address(), "/api/v2/users", body.len());
+    raw.write(&body);
+    let in_flight = async || Metrics::parse(&app.get("/metrics").answer().await.text).value("http_requests_in_flight");
+    until("it is served", Duration::from_secs(5), async || in_flight().await == 2.0).await;
+    drop(raw);
+    until("it is not any more", Duration::from_secs(5), async || in_flight().await == 1.0).await;
+    drop(lock);
+    let cancelled = |span: &Seen| span.attributes.get("error.type").is_some_and(|error| error == "cancelled");
+    let spans = otlp.until("the cancelled one", |spans| spans.iter().any(cancelled)).await;
+    assert_eq!(spans.iter().find(|span| cancelled(span)).unwrap().name, "POST");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_batch_links_all_that_it_served(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    const REQUESTS: usize = 30;
+    const AND_THE_SCRAPE: f64 = 31.0;
+    let otlp = Otlp::start();
+    let app = app(db, &otlp, &[("DB_DEADLINE", "20s")]).await;
+    let lock = lock_writers(&app);
+    let create = async |client: usize| {
+        sampled(app.post("/api/v2/users", &user("Jane", &format!("jane{client}@example.com")))).answer().await.status
+    };
+    let release = async {
+        until("they wait", Duration::from_secs(10), async || {
+            let metrics = Metrics::parse(&app.get("/metrics").answer().await.text);
+            metrics.value("http_requests_in_flight") == AND_THE_SCRAPE
+        })
+        .await;
+        drop(lock);
+    };
+    let (statuses, ()) = futures::join!(at_once(REQUESTS, create), release);
+    assert!(statuses.iter().all(|status| *status == 201), "{statuses:?}");
+    let is_request = |span: &&Seen| span.name == "POST /api/v2/users";
+    let spans = otlp
+        .until("all requests and their batches", |spans| {
+            let linked = spans.iter().filter(|span| span.name == "batch").map(|batch| batch.links.len());
+            spans.iter().filter(is_request).count() == REQUESTS && linked.sum::<usize>() >= REQUESTS
+        })
+        .await;
+    let requests = BTreeSet::from_iter(spans.iter().filter(is_request).map(|span| span.span_id.as_str()));
+    let batches = Vec::from_iter(spans.iter().filter(|span| span.name == "batch" && span.status != ERROR));
+    let linked = Vec::from_iter(batches.iter().flat_map(|batch| &batch.links).map(|(_, span)| span.as_str()));
+    assert_eq!(BTreeSet::from_iter(linked.iter().copied()), requests);
+    assert_eq!(linked.len(), REQUESTS, "each once");
+    assert!(batches.iter().any(|batch| batch.links.len() > 5), "{batches:#?}");
+}
+
+#[tokio::test]
+async fn whoever_is_not_sampled_has_no_span() {
+    let otlp = Otlp::start();
+    let app = app(Db::Sqlite, &otlp, &[]).await;
+    let get = |flags: &str| app.get("/api/v2/users/1").header("traceparent", format!("00-{TRACE}-{PARENT}-{flags}"));
+    get("00").answer().await.problem(404, "user_not_found");
+    app.get("/api/v2/users/1").answer().await.expect(404);
+    let malformed = app.get("/api/v2/users/1").header("traceparent", format!("00-{TRACE}-{PARENT}-01-extra"));
+    malformed.answer().await.expect(404);
+    get("01").answer().await.expect(404);
+    assert_eq!(otlp.wait(4).await.len(), 4, "one request, its use case, batch and transaction");
+}
+
+#[tokio::test]
+async fn a_ratio_is_kept() {
+    const REQUESTS: usize = 1000;
+    let otlp = Otlp::start();
+    let vars = [("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0.2")];
+    let app = app(Db::Sqlite, &otlp, &vars).await;
+    for _ in 0..REQUESTS / 100 {
+        at_once(100, async |_| app.get("/api/v2/users/1").answer().await.status).await;
+    }
+    // Five standard deviations to each side.
+    let requests = |spans: &[Seen]| spans.iter().filter(|span| span.name == "GET /api/v2/users/{id}").count();
+    let spans = otlp.until("a fifth", |spans| requests(spans) >= 137).await;
+    assert!(requests(&spans) <= 263, "{}", requests(&spans));
+    let traces = BTreeSet::from_iter(spans.iter().filter(|span| span.kind == SERVER).map(|span| &span.trace_id));
+    assert_eq!(traces.len(), spans.iter().filter(|span| span.kind == SERVER).count(), "each begins a trace of its own");
+}
