@@ -26,6 +26,7 @@ mod concurrency;
 mod conditional;
 mod config;
 mod crash;
+mod dashboard;
 mod health;
 mod jwks;
 mod limits;
