@@ -1,4 +1,4 @@
-"""The token that lets every request pass, and the secret that the service checks it with."""
+"""Tokens that let every request pass, and the secret that the service checks them with."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def _part(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _token() -> str:
-    claims = {"sub": "overload", "scope": "users:read users:write", "exp": int(time.time()) + 86_400}
+def credentials(subject: str) -> str:
+    """What a caller of this name has in the header `Authorization`."""
+    claims = {"sub": subject, "scope": "users:read users:write", "exp": int(time.time()) + 86_400}
     message = ".".join(_part(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
-    return f"{message}.{_part(hmac.digest(SECRET.encode(), message.encode(), hashlib.sha256))}"
+    return f"Bearer {message}.{_part(hmac.digest(SECRET.encode(), message.encode(), hashlib.sha256))}"
 
 
-CREDENTIALS = f"Bearer {_token()}"
-"""What the header `Authorization` holds."""
+CREDENTIALS = credentials("overload")

@@ -66,7 +66,7 @@ pub(super) async fn swagger_ui(request: HttpRequest) -> Result<HttpResponse, Fai
 const PIECE: usize = 8 << 10;
 
 /// A body that a connection has no copy of: else each client that does not read its answer would keep a megabyte and a half.
-fn in_pieces(document: Cow<'static, [u8]>, request: &HttpRequest) -> impl MessageBody + use<> {
+pub(super) fn in_pieces(document: Cow<'static, [u8]>, request: &HttpRequest) -> impl MessageBody + use<> {
     let document = match document {
         Cow::Borrowed(bytes) => Bytes::from_static(bytes),
         Cow::Owned(bytes) => bytes.into(),

@@ -11,6 +11,7 @@ mod docs;
 mod failure;
 mod health;
 mod listener;
+mod live;
 mod observe;
 mod openapi;
 mod path;

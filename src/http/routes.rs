@@ -5,7 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 
 use super::authorize::{Access, Authorize, Gate};
 use super::resource::{delete, get, patch, post, put, resource};
-use super::{docs, failure::Failure, health, v1, v2};
+use super::{docs, failure::Failure, health, live, v1, v2};
 use crate::metrics::Metrics;
 
 /// Adds the routes to an application, and their metrics, at zero, to the registry. What is not open to
@@ -29,6 +29,8 @@ pub fn routes(config: &mut ServiceConfig, metrics: &Metrics, gate: &Gate) {
         resource("/ready", Access::Open, [get(health::ready)]),
         resource("/readyz", Access::Open, [get(health::ready)]),
         resource("/metrics", Access::Open, [get(health::metrics)]),
+        resource("/", Access::Open, [get(live::page)]),
+        resource("/live/{file}", Access::Open, [get(live::page_asset)]),
         resource("/openapi.json", Access::Open, [get(docs::openapi_json)]),
         resource("/docs", Access::Open, [get(docs::to_swagger_ui).answering(StatusCode::PERMANENT_REDIRECT)]),
         resource("/docs/{file:.*}", Access::Open, [get(docs::swagger_ui)]),

@@ -25,7 +25,8 @@ const ROUTES: [(&str, &str, &str); 15] = [
     ("DELETE", "/api/v2/users/1", "users:write"),
 ];
 
-const OPEN: [&str; 7] = ["/health", "/livez", "/ready", "/readyz", "/metrics", "/openapi.json", "/docs/"];
+const OPEN: [&str; 9] =
+    ["/", "/live/live.js", "/health", "/livez", "/ready", "/readyz", "/metrics", "/openapi.json", "/docs/"];
 
 fn request(app: &App, method: &str, path: &str) -> RequestBuilder {
     let request = app.anonymous(Method::from_bytes(method.as_bytes()).unwrap(), path);
@@ -112,7 +113,7 @@ async fn every_described_route_is_tested() {
         for (method, operation) in item.as_object().unwrap() {
             let (method, path) = (method.to_uppercase(), path.replace("{id}", "1"));
             let guarded = ROUTES.iter().any(|route| (route.0, route.1) == (&*method, &*path));
-            let open = path == "/docs" || path == "/docs/{file}" || OPEN.contains(&&*path);
+            let open = ["/docs", "/docs/{file}", "/live/{file}"].contains(&&*path) || OPEN.contains(&&*path);
             assert!(guarded != open, "{method} {path}");
             assert_eq!(operation["security"].is_array(), guarded, "{method} {path}");
         }

@@ -74,6 +74,9 @@ async fn nothing_that_can_be_asked_is_a_5xx(#[values(Db::Sqlite, Db::Postgres)] 
         "/docs/../health",
         "/docs/%2e%2e/Cargo.toml",
         "/docs/nothing.js",
+        "/live/",
+        "/live/%2e%2e/Cargo.toml",
+        "/live/nothing.js",
     ] {
         let answer = app.get(path).answer().await;
         assert!(answer.status < 500, "{path}: {answer:?}");

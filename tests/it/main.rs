@@ -30,6 +30,7 @@ mod dashboard;
 mod health;
 mod jwks;
 mod limits;
+mod live_page;
 mod locks;
 mod logs;
 mod metrics;

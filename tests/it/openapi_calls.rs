@@ -95,11 +95,13 @@ pub fn calls() -> Vec<Call> {
     let (v1, v1_item) = ("/api/v1/users", "/api/v1/users/{id}");
     let (v2, v2_item) = ("/api/v2/users", "/api/v2/users/{id}");
     let mut calls = Vec::new();
-    for path in ["/health", "/livez", "/ready", "/readyz", "/metrics", "/openapi.json", "/docs"] {
+    for path in ["/", "/health", "/livez", "/ready", "/readyz", "/metrics", "/openapi.json", "/docs"] {
         calls.push(call("GET", path));
     }
     let docs = call("GET", "/docs/{file}");
     calls.extend([docs.to("/docs/"), docs.to("/docs/nothing")]);
+    let live = call("GET", "/live/{file}");
+    calls.extend([live.to("/live/live.js"), live.to("/live/live.css"), live.to("/live/nothing")]);
     for route in [v1, v2] {
         calls.extend([call("GET", route), call("GET", route).query("unknown=1")]);
         calls.extend(bodies(&call("POST", route)).into_iter().map(|call| match call.body.as_str() {

@@ -50,8 +50,7 @@ async fn names_the_request_it_is_about(#[values(Db::Sqlite, Db::Postgres)] db: D
 #[tokio::test]
 async fn answers_unknown_routes(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = App::start(db).await;
-    for path in ["/", "/nothing", "/api", "/api/v2/nothing", "/api/v2/users/1/more", "/api/v3/users", "/api/v2/users/"]
-    {
+    for path in ["/nothing", "/api", "/api/v2/nothing", "/api/v2/users/1/more", "/api/v3/users", "/api/v2/users/"] {
         let answer = app.get(path).answer().await;
         assert_eq!(answer.status, 404, "{path}");
         answer.problem(404, "route_not_found");
