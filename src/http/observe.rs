@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::{StatusCode, Version};
 use actix_web::{Error, HttpRequest, HttpResponse};
 use futures_util::future::{Either, LocalBoxFuture};
 
@@ -116,7 +116,8 @@ impl Observe {
     fn trace(&self, request: &ServiceRequest) -> RequestTrace {
         let values = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
         let scheme = if self.over_tls { "https" } else { "http" };
-        let arrived = Arrived { method: request.method().as_str(), scheme, version: "1.1" };
+        let version = if request.version() == Version::HTTP_10 { "1.0" } else { "1.1" };
+        let arrived = Arrived { method: request.method().as_str(), scheme, version };
         self.traces.begin(values("traceparent"), values("tracestate"), &arrived)
     }
 

@@ -10,7 +10,7 @@ use rstest::rstest;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Answered, App, Db, Metrics, Prometheus, at_once, file_of, promtool, user};
+use crate::support::{Answered, App, Db, Prometheus, at_once, file_of, promtool, user};
 
 /// Long enough for a busy machine: some scrapes are all that it takes.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -150,7 +150,7 @@ async fn every_expression_finds_data_under_load(#[values(Db::Sqlite, Db::Postgre
         over.set(true);
     };
     futures::join!(load(&app, &over), look);
-    let metrics = Metrics::parse(&app.get("/metrics").answer().await.text);
+    let metrics = app.metrics().await;
     let names = metrics.series().filter_map(|series| series.split(['{', ' ']).next());
     let known: BTreeSet<&str> = names.chain(rules.recorded.iter().map(String::as_str)).chain(OWN).collect();
     for expression in panels.iter().chain(&rules.queries) {

@@ -11,7 +11,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Answered, App, Authority, CLIENTS, Db, Issuer, Metrics, Program, at_once, claims, signed, until};
+use crate::support::{Answered, App, Authority, CLIENTS, Db, Issuer, Program, at_once, claims, signed, until};
 
 const READ: &str = "users:read";
 
@@ -97,7 +97,7 @@ async fn attempts_to_fetch_are_counted() {
     let issuer = Issuer::of(&set(&[rsa().jwk()]));
     let app = app(&issuer, &[("JWKS_REFRESH", "50ms")]).await;
     let attempts = async |result: &str| {
-        let metrics = Metrics::parse(&app.get("/metrics").answer().await.text);
+        let metrics = app.metrics().await;
         metrics.sum("auth_jwks_refreshes_total", &[("result", result)])
     };
     until("they succeed", Duration::from_secs(5), async || attempts("success").await >= 2).await;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use reqwest::Method;
 
-use crate::support::{Answer, Answered, App, Db, Metrics};
+use crate::support::{Answer, Answered, App, Db};
 
 /// What stands between double quotes. Comments have none.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
@@ -103,7 +103,7 @@ async fn every_metric_that_it_reads_is_there() {
     };
     let names = BTreeSet::from_iter(quoted(&script).filter(is_metric));
     assert!(names.len() >= 10, "{names:?}");
-    let metrics = Metrics::parse(&app.get("/metrics").answer().await.text);
+    let metrics = app.metrics().await;
     let there = BTreeSet::from_iter(metrics.series().filter_map(|series| series.split('{').next()));
     assert_eq!(names.difference(&there).collect::<Vec<_>>(), Vec::<&&str>::new());
 }

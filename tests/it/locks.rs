@@ -7,22 +7,12 @@ use reqwest::header::IF_MATCH;
 use rstest::rstest;
 use serde_json::json;
 
-use crate::support::{Answer, Answered, App, CLIENTS, Connection, Db, Raw, at_once, count, until, user};
+use crate::support::{Answer, Answered, App, CLIENTS, Db, Raw, at_once, count, until, user};
 
 const DEADLINE: &str = "1s";
 /// The deadline, and time for a busy machine to tell the caller.
 const BY: Duration = Duration::from_millis(2500);
 const AT_ONCE: Duration = Duration::from_millis(500);
-
-/// Keeps writers of users waiting until the connection is dropped; SQLite's and PostgreSQL's readers go on.
-fn lock_writers(app: &App) -> Connection {
-    let mut lock = app.database.connect();
-    lock.run(match lock {
-        Connection::Sqlite(_) => "BEGIN IMMEDIATE",
-        Connection::Postgres(_) => "BEGIN; LOCK TABLE users IN SHARE MODE",
-    });
-    lock
-}
 
 async fn timed(request: RequestBuilder) -> (Answer, Duration) {
     let begun = Instant::now();
@@ -46,7 +36,7 @@ async fn writers_are_refused_in_time_and_readers_go_on(#[values(Db::Sqlite, Db::
     let app = App::start_with(db, &[("DB_DEADLINE", DEADLINE)]).await;
     app.create("John", "john@example.com").await;
     let before = app.everyone().await;
-    let lock = lock_writers(&app);
+    let lock = app.database.lock_writers();
     let answers = at_once(6, async |client: usize| match client % 3 {
         0 => timed(app.post("/api/v2/users", &user("Jane", &format!("jane{client}@example.com")))).await,
         1 => timed(app.patch("/api/v2/users/1", &json!({ "name": "Johnny" }))).await,
@@ -162,7 +152,7 @@ async fn a_full_mailbox_refuses_at_once(#[values(Db::Sqlite, Db::Postgres)] db: 
     // The length is to refuse here, not the wait.
     let small = [("DB_MAILBOX", "4"), ("DB_MAX_BATCH", "1"), ("DB_DEADLINE", DEADLINE), ("DB_MAX_WAIT", "1m")];
     let app = App::start_with(db, &small).await;
-    let lock = lock_writers(&app);
+    let lock = app.database.lock_writers();
     let answers = at_once(CLIENTS, async |client: usize| {
         timed(app.post("/api/v2/users", &user("Jane", &format!("jane{client}@example.com")))).await
     })
@@ -193,7 +183,7 @@ async fn a_long_wait_is_refused_at_once(#[values(Db::Sqlite, Db::Postgres)] db: 
     let one_by_one = [("SERVER_WORKERS", "1"), ("DB_MAX_BATCH", "1")];
     let impatient = [&one_by_one[..], &[("DB_MAX_WAIT", "100ms"), ("DB_DEADLINE", "20s")]].concat();
     let app = App::start_with(db, &impatient).await;
-    let lock = lock_writers(&app);
+    let lock = app.database.lock_writers();
     let at_work = post_raw(&app, "first@example.com").await;
     let waits = post_raw(&app, "second@example.com").await;
     tokio::time::sleep(2 * MAX_WAIT).await;
@@ -217,7 +207,7 @@ async fn a_long_wait_is_refused_at_once(#[values(Db::Sqlite, Db::Postgres)] db: 
 async fn a_caller_that_has_gone_is_forgotten(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let one_by_one = [("SERVER_WORKERS", "1"), ("DB_MAX_BATCH", "1"), ("DB_DEADLINE", "15s"), ("DB_MAX_WAIT", "1m")];
     let app = App::start_with(db, &one_by_one).await;
-    let lock = lock_writers(&app);
+    let lock = app.database.lock_writers();
     let first = post_raw(&app, "first@example.com").await;
     let gone = post_raw(&app, "gone@example.com").await;
     drop(gone);

@@ -6,7 +6,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Answered, App, Connection, Db, Metrics, Program, Server, at_once, until, user};
+use crate::support::{Answered, App, Db, Program, Server, at_once, until, user};
 
 const SOON: Duration = Duration::from_secs(10);
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -24,15 +24,6 @@ async fn line_about(server: &Server, what: &str) -> String {
     })
     .await;
     found.unwrap()
-}
-
-fn lock_writers(app: &App) -> Connection {
-    let mut lock = app.database.connect();
-    lock.run(match lock {
-        Connection::Sqlite(_) => "BEGIN IMMEDIATE",
-        Connection::Postgres(_) => "BEGIN; LOCK TABLE users IN SHARE MODE",
-    });
-    lock
 }
 
 #[rstest]
@@ -83,7 +74,7 @@ async fn a_problem_is_told_with_what_it_belongs_to() {
 #[tokio::test]
 async fn the_cause_is_told_once_and_for_whom(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = App::start_with(db, &[("DB_DEADLINE", "1s"), ("ACCESS_LOG", "off")]).await;
-    let lock = lock_writers(&app);
+    let lock = app.database.lock_writers();
     let post = app.post("/api/v2/users", &user("John", "john@example.com"));
     post.header("x-request-id", "mine").header("traceparent", PARENT).answer().await.problem(503, "unavailable");
     drop(lock);
@@ -107,7 +98,7 @@ async fn the_cause_is_told_once_and_for_whom(#[values(Db::Sqlite, Db::Postgres)]
 #[tokio::test]
 async fn a_batch_names_its_requests(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = App::start_with(db, &[("DB_DEADLINE", "1s")]).await;
-    let lock = lock_writers(&app);
+    let lock = app.database.lock_writers();
     at_once(30, async |client: usize| {
         let post = app.post("/api/v2/users", &user("Jane", &format!("jane{client}@example.com")));
         post.header("x-request-id", format!("client-{client}")).answer().await.status
@@ -123,11 +114,11 @@ async fn a_batch_names_its_requests(#[values(Db::Sqlite, Db::Postgres)] db: Db) 
 #[tokio::test]
 async fn a_slow_request_is_a_problem(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = App::start_with(db, &[("SLOW_REQUEST", "100ms"), ("DB_DEADLINE", "20s")]).await;
-    let lock = lock_writers(&app);
+    let lock = app.database.lock_writers();
     let post = app.post("/api/v2/users", &user("John", "john@example.com")).header("x-request-id", "slow");
     let release = async {
         until("it is served", SOON, async || {
-            let metrics = Metrics::parse(&app.get("/metrics").answer().await.text);
+            let metrics = app.metrics().await;
             metrics.value("http_requests_in_flight") == 2.0
         })
         .await;

@@ -5,17 +5,10 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use rstest::rstest;
 
-use crate::support::{Answered, App, Db, Metrics, at_once, user};
+use crate::support::{Answered, App, Db, at_once, user};
 
 const TOTAL: &str = "http_requests_total";
 const COUNT: &str = "http_request_duration_seconds_count";
-
-async fn scrape(app: &App) -> Metrics {
-    let answer = app.get("/metrics").answer().await;
-    let content_type = answer.expect(200).header("content-type");
-    assert!(content_type.starts_with("text/plain; version=0.0.4"), "{content_type}");
-    Metrics::parse(&answer.text)
-}
 
 fn labels<'a>(method: &'a str, route: &'a str, status: &'a str) -> [(&'a str, &'a str); 3] {
     [("method", method), ("route", route), ("status", status)]
@@ -25,7 +18,7 @@ fn labels<'a>(method: &'a str, route: &'a str, status: &'a str) -> [(&'a str, &'
 #[tokio::test]
 async fn known_routes_are_there_at_zero(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = App::start(db).await;
-    let metrics = scrape(&app).await;
+    let metrics = app.metrics().await;
     let item = ["GET", "PUT", "DELETE"];
     for route in ["/api/v1/users", "/api/v1/users/{id}", "/api/v2/users", "/api/v2/users/{id}"] {
         let methods: &[&str] = if route.ends_with("{id}") { &item } else { &["GET", "POST"] };
@@ -51,7 +44,7 @@ async fn requests_are_counted_by_pattern(#[values(Db::Sqlite, Db::Postgres)] db:
     }
     app.get("/nowhere/at/all").answer().await.expect(404);
     app.request(Method::from_bytes(b"BREW").unwrap(), "/api/v1/users").answer().await.expect(405);
-    let metrics = scrape(&app).await;
+    let metrics = app.metrics().await;
     for (method, route, status, times) in [
         ("POST", "/api/v1/users", "201", 1),
         ("POST", "/api/v1/users", "409", 1),
@@ -97,9 +90,9 @@ async fn a_stranger_adds_no_series(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
         let strange = app.request(Method::from_bytes(method.as_bytes()).unwrap(), &path);
         strange.header(format!("x-strange-{number}"), path).answer().await.status
     };
-    let before: BTreeSet<String> = scrape(&app).await.series().map(str::to_owned).collect();
+    let before: BTreeSet<String> = app.metrics().await.series().map(str::to_owned).collect();
     at_once(200, send).await;
-    let after = scrape(&app).await;
+    let after = app.metrics().await;
     let known = |series: &&str| !series.contains("\"unmatched\"") && !series.contains("\"other\"");
     let added: Vec<&str> = after.series().filter(known).filter(|series| !before.contains(*series)).collect();
     // A scrape counts itself, and the strange ids were asked for by GET: both are known routes.
@@ -110,7 +103,7 @@ async fn a_stranger_adds_no_series(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     for crowd in 1..=50 {
         at_once(200, async |number: usize| send(crowd * 200 + number).await).await;
     }
-    assert_eq!(scrape(&app).await.series().count(), bounded, "another 10,000 add nothing");
+    assert_eq!(app.metrics().await.series().count(), bounded, "another 10,000 add nothing");
 }
 
 fn is_known_route(series: &str) -> bool {
@@ -124,6 +117,7 @@ async fn only_three_labels_tell_requests_apart(#[values(Db::Sqlite, Db::Postgres
     let app = App::start(db).await;
     app.get("/api/v2/users/1?x=secret").header("user-agent", "secret").answer().await;
     let answer = app.get("/metrics").answer().await;
+    assert!(answer.header("content-type").starts_with("text/plain; version=0.0.4"), "{answer:?}");
     for line in answer.text.lines().filter(|line| line.starts_with(TOTAL)) {
         let labels = line.split_once('{').and_then(|(_, rest)| rest.rsplit_once('}')).expect("labels").0;
         let names: Vec<&str> = labels.split("\",").filter_map(|label| label.split('=').next()).collect();

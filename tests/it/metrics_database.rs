@@ -6,28 +6,12 @@ use rstest::rstest;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::{
-    Answered, App, Connection, Db, Metrics, Postgres, Program, Raw, Server, at_once, claims, now, token, until, user,
-};
+use crate::support::{Answered, App, Db, Postgres, Program, Raw, Server, at_once, claims, now, token, until, user};
 
 const SOON: Duration = Duration::from_secs(5);
 
-async fn scrape(server: &Server) -> Metrics {
-    Metrics::parse(&server.get("/metrics").answer().await.expect(200).text)
-}
-
 async fn tells(server: &Server, series: &str, what: impl Fn(f64) -> bool) {
-    until(&format!("{series} says so"), SOON, async || what(scrape(server).await.value(series))).await;
-}
-
-/// Keeps writers waiting until the connection is dropped.
-fn lock_writers(app: &App) -> Connection {
-    let mut lock = app.database.connect();
-    lock.run(match lock {
-        Connection::Sqlite(_) => "BEGIN IMMEDIATE",
-        Connection::Postgres(_) => "BEGIN; LOCK TABLE users IN SHARE MODE",
-    });
-    lock
+    until(&format!("{series} says so"), SOON, async || what(server.metrics().await.value(series))).await;
 }
 
 #[rstest]
@@ -42,7 +26,7 @@ async fn lanes_tell_what_they_did(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     app.delete("/api/v2/users/1").answer().await.expect(404);
     app.get("/api/v2/users/2").answer().await.expect(200);
     app.get("/api/v2/users").answer().await.expect(200);
-    let metrics = scrape(&app).await;
+    let metrics = app.metrics().await;
     for (change, times) in [("created", 2.0), ("updated", 1.0), ("deleted", 1.0)] {
         assert_eq!(metrics.value(&format!("users_{change}_total")), times, "{change}");
     }
@@ -70,7 +54,7 @@ async fn lanes_tell_what_they_did(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
 #[tokio::test]
 async fn messages_that_never_ran_are_told_apart(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = App::start_with(db, &[("DB_DEADLINE", "400ms"), ("DB_MAILBOX", "8")]).await;
-    let lock = lock_writers(&app);
+    let lock = app.database.lock_writers();
     let create = async |client: usize| {
         app.post("/api/v2/users", &user("Jane", &format!("jane{client}@example.com"))).answer().await.status
     };
@@ -78,9 +62,9 @@ async fn messages_that_never_ran_are_told_apart(#[values(Db::Sqlite, Db::Postgre
     assert!(statuses.iter().all(|status| matches!(status, 503 | 504)), "{statuses:?}");
     tells(&app, "db_messages_refused_total{lane=\"writes\"}", |refused| refused >= 10.0).await;
     tells(&app, "db_messages_expired_total{lane=\"writes\"}", |expired| expired >= 1.0).await;
-    let failed = scrape(&app).await.value("db_batches_failed_total{lane=\"writes\",outcome=\"not_executed\"}");
+    let failed = app.metrics().await.value("db_batches_failed_total{lane=\"writes\",outcome=\"not_executed\"}");
     assert!(failed >= 1.0, "{failed}");
-    assert_eq!(scrape(&app).await.value("db_messages_refused_total{lane=\"lookups\"}"), 0.0);
+    assert_eq!(app.metrics().await.value("db_messages_refused_total{lane=\"lookups\"}"), 0.0);
     drop(lock);
 }
 
@@ -88,7 +72,7 @@ async fn messages_that_never_ran_are_told_apart(#[values(Db::Sqlite, Db::Postgre
 #[tokio::test]
 async fn whoever_hangs_up_is_no_longer_in_flight(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = App::start_with(db, &[("DB_DEADLINE", "20s")]).await;
-    let lock = lock_writers(&app);
+    let lock = app.database.lock_writers();
     let post = |name: &str| {
         let body = user(name, &format!("{name}@example.com")).to_string();
         let mut raw = Raw::begin_post(app.address(), "/api/v2/users", body.len());
@@ -121,7 +105,7 @@ async fn a_database_that_is_away_is_told() {
     postgres.crash();
     server.get("/api/v2/users/1").answer().await.expect(503);
     tells(&server, "db_up", |up| up == 0.0).await;
-    let failed = scrape(&server).await.sum("db_batches_failed_total", &[("lane", "lookups")]);
+    let failed = server.metrics().await.sum("db_batches_failed_total", &[("lane", "lookups")]);
     assert!(failed >= 1, "{failed}");
 }
 
@@ -137,7 +121,7 @@ async fn refused_tokens_are_counted_by_reason() {
     assert_eq!(read("nonsense").await, 401);
     assert_eq!(read(&token(&expired)).await, 401);
     assert_eq!(read(&token(&claims("users:write"))).await, 403);
-    let metrics = scrape(&app).await;
+    let metrics = app.metrics().await;
     for reason in ["no_token", "malformed", "expired", "insufficient_scope"] {
         assert_eq!(metrics.sum("auth_failures_total", &[("reason", reason)]), 1, "{reason}");
     }
@@ -148,7 +132,7 @@ async fn refused_tokens_are_counted_by_reason() {
 #[tokio::test]
 async fn the_build_is_told(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = App::start(db).await;
-    let metrics = scrape(&app).await;
+    let metrics = app.metrics().await;
     let kind = if matches!(db, Db::Sqlite) { "sqlite" } else { "postgres" };
     let labels = [("version", env!("CARGO_PKG_VERSION")), ("database", kind)];
     assert_eq!(metrics.sum("user_service_build_info", &labels), 1);

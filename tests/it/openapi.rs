@@ -6,7 +6,7 @@ use reqwest::Method;
 use rstest::rstest;
 use serde_json::Value;
 
-use crate::support::{Answered, App, Db, Metrics, Spec};
+use crate::support::{Answered, App, Db, Spec};
 
 /// The document itself and the pages that show it.
 fn is_documentation(path: &str) -> bool {
@@ -92,7 +92,7 @@ async fn every_parameter_is_documented(
 async fn no_route_without_a_spec_and_no_spec_without_a_route(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = App::start(db).await;
     let spec = spec(&app).await;
-    let metrics = Metrics::parse(&app.get("/metrics").answer().await.text);
+    let metrics = app.metrics().await;
     let bounds = |(method, route): &(String, String)| method != "other" && method != "HEAD" && route != "unmatched";
     let measured: BTreeSet<_> = metrics
         .pairs("http_requests_total", "method", "route")

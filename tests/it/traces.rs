@@ -7,7 +7,7 @@ use reqwest::RequestBuilder;
 use rstest::rstest;
 use serde_json::json;
 
-use crate::support::{Answered, App, Connection, Db, Metrics, Otlp, Raw, Seen, at_once, until, user};
+use crate::support::{Answered, App, Db, Otlp, Raw, Seen, at_once, until, user};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
@@ -31,15 +31,6 @@ fn named<'a>(spans: &'a [Seen], name: &str) -> &'a Seen {
     let span = found.next().unwrap_or_else(|| panic!("no {name} in {spans:#?}"));
     assert!(found.next().is_none(), "more than one {name} in {spans:#?}");
     span
-}
-
-fn lock_writers(app: &App) -> Connection {
-    let mut lock = app.database.connect();
-    lock.run(match lock {
-        Connection::Sqlite(_) => "BEGIN IMMEDIATE",
-        Connection::Postgres(_) => "BEGIN; LOCK TABLE users IN SHARE MODE",
-    });
-    lock
 }
 
 #[rstest]
@@ -135,7 +126,7 @@ async fn no_person_is_in_a_span(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
 async fn failures_are_marked_and_strange_methods_bounded() {
     let otlp = Otlp::start();
     let app = app(Db::Sqlite, &otlp, &[("DB_DEADLINE", "400ms")]).await;
-    let lock = lock_writers(&app);
+    let lock = app.database.lock_writers();
     let post = sampled(app.post("/api/v2/users", &user("John", "john@example.com")));
     let problem = post.answer().await.problem(503, "unavailable");
     assert_eq!(problem["trace_id"], TRACE);
@@ -154,11 +145,11 @@ async fn failures_are_marked_and_strange_methods_bounded() {
 async fn whoever_hangs_up_is_marked() {
     let otlp = Otlp::start();
     let app = app(Db::Sqlite, &otlp, &[("OTEL_TRACES_SAMPLER", "always_on"), ("DB_DEADLINE", "20s")]).await;
-    let lock = lock_writers(&app);
+    let lock = app.database.lock_writers();
     let body = user("John", "john@example.com").to_string();
     let mut raw = Raw::begin_post(app.address(), "/api/v2/users", body.len());
     raw.write(&body);
-    let in_flight = async || Metrics::parse(&app.get("/metrics").answer().await.text).value("http_requests_in_flight");
+    let in_flight = async || app.metrics().await.value("http_requests_in_flight");
     until("it is served", Duration::from_secs(5), async || in_flight().await == 2.0).await;
     drop(raw);
     until("it is not any more", Duration::from_secs(5), async || in_flight().await == 1.0).await;
@@ -175,13 +166,13 @@ async fn a_batch_links_all_that_it_served(#[values(Db::Sqlite, Db::Postgres)] db
     const AND_THE_SCRAPE: f64 = 31.0;
     let otlp = Otlp::start();
     let app = app(db, &otlp, &[("DB_DEADLINE", "20s")]).await;
-    let lock = lock_writers(&app);
+    let lock = app.database.lock_writers();
     let create = async |client: usize| {
         sampled(app.post("/api/v2/users", &user("Jane", &format!("jane{client}@example.com")))).answer().await.status
     };
     let release = async {
         until("they wait", Duration::from_secs(10), async || {
-            let metrics = Metrics::parse(&app.get("/metrics").answer().await.text);
+            let metrics = app.metrics().await;
             metrics.value("http_requests_in_flight") == AND_THE_SCRAPE
         })
         .await;

@@ -65,6 +65,16 @@ impl Database {
             None => Connection::sqlite(self.url.trim_start_matches("sqlite://")),
         }
     }
+
+    /// Keeps writers of users waiting until the connection is dropped; SQLite's and PostgreSQL's readers go on.
+    pub fn lock_writers(&self) -> Connection {
+        let mut lock = self.connect();
+        lock.run(match lock {
+            Connection::Sqlite(_) => "BEGIN IMMEDIATE",
+            Connection::Postgres(_) => "BEGIN; LOCK TABLE users IN SHARE MODE",
+        });
+        lock
+    }
 }
 
 /// A connection beside the server's own, to look behind it or to stand in its way.

@@ -26,7 +26,6 @@ pub use certificates::{Authority, Signed};
 pub use database::{Connection, Database, Db};
 pub use issuer::Issuer;
 pub use json_schema::Spec;
-pub use metrics::Metrics;
 pub use otlp::{Otlp, Seen};
 pub use postgres::Postgres;
 pub use program::{Output, Program};

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::answer::Answered;
+use super::metrics::Metrics;
 use super::program::Program;
 use super::token::TOKEN;
 use super::{signal, until};
@@ -100,6 +101,11 @@ impl Server {
     /// Creates a user with version 2 of the API and returns it.
     pub async fn create(&self, name: &str, email: &str) -> Value {
         self.post("/api/v2/users", &user(name, email)).answer().await.body(201)
+    }
+
+    /// What `/metrics` tells now.
+    pub async fn metrics(&self) -> Metrics {
+        Metrics::parse(&self.get("/metrics").answer().await.expect(200).text)
     }
 
     /// Every user, in the order of their ids.
