@@ -70,7 +70,7 @@ pub fn run() -> ExitCode {
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
-    telemetry::start(&config.telemetry);
+    let _log = telemetry::start(&config.telemetry);
     // Of rustls' cryptographic backends the one that needs no more than a C compiler. It is set once, here.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match command {

@@ -65,9 +65,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         log::warn!("{name} again: ending at once");
         std::process::exit(1);
     });
-    let ended = drain(config.shutdown, &handle, serving, running).await;
-    let _ = web::block(move || traces.shutdown(LAST_SPANS)).await;
-    ended
+    drain(config.shutdown, &handle, serving, running, traces).await
 }
 
 fn listen(
@@ -137,20 +135,27 @@ fn how_to_call(key: &KeySource, url: &str) -> String {
     format!(r#"try: curl -i {url}/api/v2/users -H "Authorization: Bearer {token}""#)
 }
 
-/// Ends what runs, in order: new requests, requests in flight, and the writes that they left in the mailboxes.
+/// Ends what runs, in order: new requests, requests in flight, the writes that they left in the mailboxes, and the last
+/// spans.
 async fn drain(
     settings: ShutdownSettings,
     handle: &ServerHandle,
     serving: JoinHandle<io::Result<()>>,
     running: storage::Running,
+    traces: Traces,
 ) -> Result<(), ServeError> {
     let end = Instant::now() + settings.grace;
     tokio::time::sleep(settings.delay).await;
     let in_time = tokio::time::timeout_at(end.into(), handle.stop(true)).await.is_ok();
     // What has not ended by now ends with the process.
     serving.abort();
-    let patience = end.saturating_duration_since(Instant::now());
-    let stopped = web::block(move || running.stop(patience)).await.unwrap_or(false);
+    let left = move || end.saturating_duration_since(Instant::now());
+    let stop = move || {
+        let stopped = running.stop(left());
+        traces.shutdown(LAST_SPANS.min(left()));
+        stopped
+    };
+    let stopped = web::block(stop).await.unwrap_or(false);
     if in_time && stopped { Ok(()) } else { Err(ServeError::Grace) }
 }
 

@@ -60,8 +60,8 @@ const RULES: &[Rule] = &[
     rule("metrics/requests.rs", &[], &["actix", "prometheus"]),
     // It silences a part of actix, by its name.
     // Everybody may log, so it names nobody; and nobody else makes spans.
-    rule("telemetry/", &[], &["opentelemetry", "tracing", "ureq"]),
-    rule("telemetry/logs.rs", &["users::Timestamp"], &["actix"]),
+    rule("telemetry/", &[], &["governor", "opentelemetry", "tracing", "ureq"]),
+    rule("telemetry/logs.rs", &["users::Timestamp"], &["actix", "tracing"]),
     rule("healthcheck.rs", &["http::Settings"], &["ureq"]),
     rule("seed.rs", &["storage", "users"], &[]),
     rule("config/", &["auth", "http", "storage", "telemetry"], &[]),

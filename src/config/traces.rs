@@ -56,15 +56,18 @@ impl Reader<'_> {
     fn endpoint(&mut self) -> Option<Url> {
         let (name, path) = ENDPOINTS.into_iter().find(|(name, _)| self.is_set(name))?;
         let text = self.text(name)?;
-        let url = Url::parse(&(text.trim_end_matches('/').to_owned() + path)).ok();
-        let is_plain = |url: &Url| url.username().is_empty() && url.password().is_none();
+        let is_plain = |url: &Url| url.username().is_empty() && url.password().is_none() && url.query().is_none();
+        let url = Url::parse(&text).ok();
         let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && is_plain(url));
-        if url.is_none() {
+        let Some(mut url) = url else {
             // It may hold a password.
-            return self.mistake(name, "***", "an http:// or https:// URL without user and password");
+            return self.mistake(name, "***", "an http:// or https:// URL without user, password and query");
+        };
+        if !path.is_empty() {
+            url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
         }
         self.effective.push((name, text));
-        url
+        Some(url)
     }
 
     /// The variable for traces only, if it is set, or else the one for everything.
@@ -111,9 +114,9 @@ impl Reader<'_> {
     fn headers(&mut self) -> Option<Vec<(String, String)>> {
         let name = self.of_traces("OTEL_EXPORTER_OTLP_HEADERS");
         let Some(text) = self.text(name) else { return Some(Vec::new()) };
-        let headers = pairs(&text);
+        let headers = pairs(&text).filter(|headers| headers.iter().all(is_header));
         if headers.is_none() {
-            return self.mistake(name, "***", PAIRS);
+            return self.mistake(name, "***", "headers: ".to_owned() + PAIRS);
         }
         self.effective.push((name, "***".to_owned()));
         headers
@@ -121,6 +124,12 @@ impl Reader<'_> {
 }
 
 const PAIRS: &str = "a list such as a=1,b=2, with %2C for a comma in it";
+
+/// Whether they can be the name and the value of a header (RFC 9110, 5.6.2 and 5.5).
+fn is_header((name, value): &(String, String)) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_token) && value.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
 
 fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     let members = text.split(',').map(str::trim).filter(|member| !member.is_empty());
@@ -188,6 +197,11 @@ mod tests {
         assert_eq!(mistakes.len(), 5, "{mistakes:?}");
         assert!(!format!("{mistakes:?}").contains("s3cret"));
         assert!(read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:s3cret@b")]).is_err());
-        assert!(read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://b")]).is_err());
+        for endpoint in ["grpc://b", "http://b?key=s3cret"] {
+            assert!(read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]).is_err(), "{endpoint}");
+        }
+        for headers in ["bad name=x", "a=b%0Ac", "=x"] {
+            assert!(read(&[ON, ("OTEL_EXPORTER_OTLP_HEADERS", headers)]).is_err(), "{headers}");
+        }
     }
 }

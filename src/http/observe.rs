@@ -19,7 +19,7 @@ use super::request_id::{X_REQUEST_ID, request_id};
 use super::security_headers::protect;
 use super::timed::Turns;
 use super::{Settings, problem, v1};
-use crate::metrics::{Metrics, RouteMetrics};
+use crate::metrics::{Metrics, RouteMetrics, method_label};
 use crate::telemetry::{Arrived, RequestTrace, Traces};
 
 /// The middleware's factory.
@@ -78,10 +78,10 @@ where
         let start = Instant::now();
         let (request_id, header) = request_id(request.headers());
         let observe = Rc::clone(&self.observe);
-        let trace = observe.trace(&request);
+        let head_bytes = head_bytes(&request);
+        let trace = observe.trace(&request, head_bytes);
         let context = trace.context(request_id);
         let in_flight = observe.unmatched.begin();
-        let head_bytes = head_bytes(&request);
         let turns = request.conn_data::<Turns>().cloned();
         if let Some(turns) = &turns {
             turns.begin(head_bytes);
@@ -90,7 +90,7 @@ where
             let failure = Failure::HeadTooLarge { limit: observe.max_head_bytes };
             Either::Left(ready(Ok(request.error_response(failure))))
         } else {
-            Either::Right(context.clone().run(|| self.service.call(request)))
+            Either::Right(context.run(|| self.service.call(request)))
         };
         let response = trace.follow(response);
         Box::pin(context.scope(async move {
@@ -113,12 +113,14 @@ where
 }
 
 impl Observe {
-    fn trace(&self, request: &ServiceRequest) -> RequestTrace {
+    fn trace(&self, request: &ServiceRequest, head_bytes: usize) -> RequestTrace {
         let values = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
         let scheme = if self.over_tls { "https" } else { "http" };
         let version = if request.version() == Version::HTTP_10 { "1.0" } else { "1.1" };
-        let arrived = Arrived { method: request.method().as_str(), scheme, version };
-        self.traces.begin(values("traceparent"), values("tracestate"), &arrived)
+        let arrived = Arrived { method: method_label(request.method()), scheme, version };
+        // Of a head that is too large, nothing more is carried along.
+        let states = (head_bytes <= self.max_head_bytes).then(|| values("tracestate"));
+        self.traces.begin(values("traceparent"), states.into_iter().flatten(), &arrived)
     }
 
     /// Tells how a request went: to the metrics, to its trace, and to the log if that is wanted.

@@ -78,7 +78,7 @@ pub(super) fn response(failure: &Failure, request: &HttpRequest) -> HttpResponse
 
 /// The trace that the request belongs to.
 fn trace_id() -> Option<String> {
-    let trace_id = Context::with_current(|context| context.trace_id)??;
+    let trace_id = Context::current()?.trace_id?;
     Some(trace_id.to_string())
 }
 

@@ -15,7 +15,7 @@ use super::pace::Pace;
 use super::pool::{Pool, Pooled};
 use super::reply;
 use crate::metrics::{BatchFailure, LaneMetrics};
-use crate::telemetry::BatchSpan;
+use crate::telemetry::{BatchSpan, Throttle};
 use crate::users::Error;
 
 /// What an actor works with, whatever its lane carries.
@@ -24,6 +24,7 @@ pub(super) struct Actor {
     pub(super) max_batch: usize,
     pub(super) pace: Arc<Pace>,
     pub(super) metrics: LaneMetrics,
+    pub(super) failures: Throttle,
     pub(super) lane: &'static str,
     /// The database, as OpenTelemetry calls it.
     pub(super) system: &'static str,
@@ -54,12 +55,12 @@ impl Actor {
 
     /// Answers every message of a batch, but for those that it returns: they are the first of the next one.
     fn serve<R: Request>(&self, batch: Vec<Message<R>>) -> Vec<Message<R>> {
-        let (batch, failure) = match self.attempt(batch) {
+        let (batch, failure) = match self.attempt(batch, false) {
             Ok(waiting) => return waiting,
             Err(failed) => failed,
         };
         match failure {
-            Failure::NoConnection => answer_all(batch, &Error::Unavailable),
+            Failure::NoConnection => self.refuse_all(batch),
             Failure::Batch(BatchError::OutcomeUnknown(_)) => answer_all(batch, &R::UNANSWERED),
             // The fault may be one message's: each is tried once more, alone.
             Failure::Batch(BatchError::NotExecuted(_)) | Failure::Panic => self.serve_one_by_one(batch),
@@ -74,36 +75,39 @@ impl Actor {
         }
         let mut messages = batch.into_iter();
         while let Some(message) = messages.next() {
-            let Err((message, failure)) = self.attempt(vec![message]) else { continue };
+            let Err((message, failure)) = self.attempt(vec![message], true) else { continue };
             let error = match &failure {
                 Failure::NoConnection => Error::Unavailable,
                 Failure::Batch(BatchError::OutcomeUnknown(_)) => R::UNANSWERED,
                 Failure::Batch(BatchError::NotExecuted(cause)) => not_executed(cause),
                 Failure::Panic => Error::Internal,
             };
-            answer_all(message, &error);
             if matches!(failure, Failure::NoConnection) {
                 // The others would wait as long, for the same answer.
-                return answer_all(messages, &Error::Unavailable);
+                return self.refuse_all(message.into_iter().chain(messages));
             }
+            answer_all(message, &error);
         }
     }
 
-    /// Claims the messages of a batch and runs them on a connection of their own. Messages that can no longer be claimed cost
-    /// nothing. Returns those that have not been executed, and wait for the next batch. If the batch fails it comes back with
-    /// the reason, which has been logged.
+    /// Sends messages away for which there is no database.
+    fn refuse_all<R: Request>(&self, messages: impl IntoIterator<Item = Message<R>>) {
+        answer_all(messages.into_iter().inspect(|_| self.metrics.refused()), &Error::Unavailable);
+    }
+
+    /// Claims the messages of a batch and runs them on a connection of their own. Messages that can no longer be claimed
+    /// cost nothing. Returns those that have not been executed, and wait for the next batch. If the batch fails it comes
+    /// back with the reason, which has been logged, but for that of a single message which is tried once more.
     ///
     /// The connection comes first: as long as there is none, a caller that gives up knows that nothing was executed.
-    fn attempt<R: Request>(&self, batch: Vec<Message<R>>) -> Result<Vec<Message<R>>, Failed<R>> {
+    fn attempt<R: Request>(&self, batch: Vec<Message<R>>, is_last: bool) -> Result<Vec<Message<R>>, Failed<R>> {
         if batch.is_empty() {
             return Ok(batch);
         }
-        let mut pooled = match self.pool.check_out() {
+        let mut pooled = match self.pool.acquire() {
             Ok(pooled) => pooled,
             Err(error) => {
-                on_behalf_of(&batch, |whose| {
-                    log::warn!("no database connection for a batch of {}: {error}{whose}", batch.len());
-                });
+                self.tell(&batch, &format!("no database connection for a batch of {}: {error}", batch.len()));
                 return Err(self.failed(batch, Failure::NoConnection));
             }
         };
@@ -111,24 +115,35 @@ impl Actor {
         if claimed.messages.is_empty() {
             return Ok(claimed.messages);
         }
-        let span = self.span(&claimed);
+        let span = BatchSpan::start(self.system, self.lane, claimed.messages.iter().any(is_sampled));
         let result = span.transaction(self.system, || run(&mut pooled, &claimed.messages));
         self.metrics.transaction(claimed.at.elapsed());
+        let contexts = claimed.messages.iter().map(|message| message.context);
         match result {
             Ok(outcomes) => {
                 drop(pooled);
+                let served = contexts.zip(&outcomes).filter(|(_, outcome)| outcome.is_some());
+                span.serves(served.map(|(context, _)| context));
                 Ok(self.answer_each(claimed, outcomes))
             }
             Err(failure) => {
+                span.serves(contexts);
                 give_back(&self.pool, pooled, &failure);
+                if is_last || claimed.messages.len() > 1 || !failure.is_retried() {
+                    self.tell(&claimed.messages, &format!("a batch of {} {failure}", claimed.messages.len()));
+                }
                 Err(self.failed(claimed.messages, failure))
             }
         }
     }
 
-    fn span<R: Request>(&self, claimed: &Claimed<R>) -> BatchSpan {
-        let spans = claimed.messages.iter().filter_map(|message| message.context.as_ref()?.span.as_deref().cloned());
-        BatchSpan::start(self.system, self.lane, claimed.messages.len(), spans)
+    /// Logs a failure: as a line of the request that it is of, if that is one; else with the requests' names.
+    fn tell<R: Request>(&self, batch: &[Message<R>], failure: &str) {
+        let Some(more) = self.failures.admit() else { return };
+        match batch {
+            [Message { context: Some(context), .. }] => context.run(|| log::warn!("{failure}{more}")),
+            batch => log::warn!("{failure}; requests {}{more}", names(batch)),
+        }
     }
 
     fn failed<R: Request>(&self, batch: Vec<Message<R>>, failure: Failure) -> Failed<R> {
@@ -208,28 +223,39 @@ fn not_executed(cause: &diesel::result::Error) -> Error {
     }
 }
 
+#[derive(Debug, thiserror::Error)]
 enum Failure {
+    #[error("had no connection")]
     NoConnection,
+    #[error("failed, {0}")]
     Batch(BatchError),
+    #[error("panicked")]
     Panic,
+}
+
+impl Failure {
+    /// Whether the messages are tried once more, each alone.
+    const fn is_retried(&self) -> bool {
+        matches!(self, Self::Batch(BatchError::NotExecuted(_)) | Self::Panic)
+    }
 }
 
 /// A batch and why it failed.
 type Failed<R> = (Vec<Message<R>>, Failure);
 
-/// Runs claimed messages. A failure is logged here, for the request whose message it was if there is only one.
+/// Runs claimed messages; a single one in its own name, so that what is logged meanwhile tells whose it is.
 fn run<R: Request>(pooled: &mut Pooled, batch: &[Message<R>]) -> Result<Vec<Option<Outcome<R>>>, Failure> {
     let requests = Vec::from_iter(batch.iter().map(|message| &message.request));
-    let failure = match catch_unwind(AssertUnwindSafe(|| R::run(&mut pooled.connection, &requests))) {
-        Ok(Ok(outcomes)) => return Ok(outcomes),
-        Ok(Err(error)) => Failure::Batch(error),
-        Err(_) => Failure::Panic,
+    let mut run = || catch_unwind(AssertUnwindSafe(|| R::run(&mut pooled.connection, &requests)));
+    let result = match batch {
+        [Message { context: Some(context), .. }] => context.run(run),
+        _ => run(),
     };
-    on_behalf_of(batch, |whose| match &failure {
-        Failure::Batch(error) => log::warn!("a batch of {} failed, {error}{whose}", batch.len()),
-        Failure::Panic | Failure::NoConnection => log::error!("a batch of {} panicked{whose}", batch.len()),
-    });
-    Err(failure)
+    result.map_err(|_| Failure::Panic)?.map_err(Failure::Batch)
+}
+
+fn is_sampled<R: Request>(message: &Message<R>) -> bool {
+    message.context.is_some_and(|context| context.span_id.is_some())
 }
 
 /// After a failure the pool gets the connection back only if it is known to be sound.
@@ -248,15 +274,10 @@ fn give_back(pool: &Pool, mut pooled: Pooled, failure: &Failure) {
 /// Requests named in a line about many of them, at most.
 const NAMED: usize = 10;
 
-/// Has a line of the log tell which requests it is about: as lines within a request do if it is one, else in words.
-fn on_behalf_of<R: Request>(batch: &[Message<R>], log: impl FnOnce(&str)) {
-    if let [Message { context: Some(context), .. }] = batch {
-        return context.clone().run(|| log(""));
-    }
-    let ids = batch.iter().filter_map(|message| Some(message.context.as_ref()?.request_id.to_string()));
-    let named = ids.take(NAMED).collect::<Vec<_>>().join(", ");
+fn names<R: Request>(batch: &[Message<R>]) -> String {
+    let ids = batch.iter().filter_map(|message| Some(message.context?.request_id.to_string()));
     let more = if batch.len() > NAMED { ", ..." } else { "" };
-    log(&format!("; requests {named}{more}"));
+    ids.take(NAMED).collect::<Vec<_>>().join(", ") + more
 }
 
 fn answer_all<R: Request>(messages: impl IntoIterator<Item = Message<R>>, error: &Error) {

@@ -11,6 +11,7 @@ use super::lane::{Lane, Mail, Request};
 use super::pace::Pace;
 use super::pool::Pool;
 use crate::metrics::Metrics;
+use crate::telemetry::Throttle;
 use crate::users::Error;
 
 /// What all lanes are made of.
@@ -43,12 +44,14 @@ impl Actors {
         let pace = Arc::new(Pace::new(actors, max_batch));
         let lane_metrics = metrics.lane(name, actors, settings.mailbox);
         watch(metrics, name, &mailbox, &pace);
+        let failures = Throttle::default();
         for _ in 0..actors {
             let actor = Actor {
                 pool: Pool::clone(pool),
                 max_batch,
                 pace: Arc::clone(&pace),
                 metrics: lane_metrics.clone(),
+                failures: failures.clone(),
                 lane: name,
                 system: settings.url.system(),
             };

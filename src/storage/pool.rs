@@ -42,8 +42,13 @@ impl Pool {
 
     /// Takes a connection, waiting at most `DB_CONNECT_TIMEOUT` for it.
     pub(super) fn check_out(&self) -> Result<Pooled, r2d2::Error> {
+        self.connections.get()
+    }
+
+    /// Takes a connection for a batch: that wait is measured.
+    pub(super) fn acquire(&self) -> Result<Pooled, r2d2::Error> {
         let asked = Instant::now();
-        let pooled = self.connections.get();
+        let pooled = self.check_out();
         self.metrics.acquired(asked.elapsed());
         pooled
     }

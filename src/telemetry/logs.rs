@@ -1,13 +1,14 @@
 //! Logs: the `log` facade to `env_logger`, on stderr. A line that is written while a request is served tells which.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
-use env_logger::Target;
 use env_logger::fmt::Formatter;
+use env_logger::{Target, WriteStyle};
 use log::kv::{Key, Value, VisitSource};
 use log::{LevelFilter, Record};
 use serde::Serialize;
 use serde_json::Map;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 
 use super::Context;
 use crate::users::Timestamp;
@@ -27,29 +28,38 @@ pub fn is_log_level(text: &str) -> bool {
     env_filter::Builder::new().try_parse(text).is_ok()
 }
 
-pub(super) fn start(level: &str, format: LogFormat) {
+/// Lines that may wait for a reader of stderr that is slow; more are lost. A reader that never reads must not stop those
+/// who write.
+const MAX_WAITING: usize = 10_000;
+
+/// Writes what waits when it is dropped; a second start, as tests may do, keeps the first.
+pub(super) fn start(level: &str, format: LogFormat) -> WorkerGuard {
+    let (writer, guard) =
+        NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING).thread_name("log").finish(io::stderr());
+    let style = if io::stderr().is_terminal() { WriteStyle::Auto } else { WriteStyle::Never };
     let mut builder = env_logger::Builder::new();
     // It tells of each malformed request: a stranger could fill the log.
     builder.filter_module("actix_http::h1::dispatcher", LevelFilter::Off);
-    builder.parse_filters(level).target(Target::Stderr).format(match format {
+    builder.parse_filters(level).target(Target::Pipe(Box::new(writer))).write_style(style).format(match format {
         LogFormat::Text => write_text,
         LogFormat::Json => write_json,
     });
-    // A second start, as tests may do, keeps the first.
     let _ = builder.try_init();
     // Else it would be written past the log, in a format that no machine reads.
     std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
+    guard
 }
 
 fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let (timestamp, style) = (out.timestamp_millis(), out.default_level_style(record.level()));
     let (level, target) = (record.level(), record.target());
     write!(out, "[{timestamp} {style}{level:<5}{style:#} {target}] {}", record.args())?;
-    let context = Context::with_current(|context| {
-        write!(out, " request_id={}", context.request_id)?;
-        context.trace_id.map_or(Ok(()), |trace_id| write!(out, " trace_id={trace_id}"))
-    });
-    context.unwrap_or(Ok(()))?;
+    if let Some(Context { request_id, trace_id, .. }) = Context::current() {
+        write!(out, " request_id={request_id}")?;
+        if let Some(trace_id) = trace_id {
+            write!(out, " trace_id={trace_id}")?;
+        }
+    }
     writeln!(out)
 }
 
@@ -76,7 +86,7 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
         level: record.level().as_str(),
         target: record.target(),
         message: record.args().to_string(),
-        request_id: context.as_ref().map(|context| context.request_id.to_string()),
+        request_id: context.map(|context| context.request_id.to_string()),
         trace_id: context.and_then(|context| context.trace_id).map(|trace_id| trace_id.to_string()),
         fields: fields.0,
     };

@@ -2,10 +2,14 @@
 
 mod context;
 mod logs;
+mod throttle;
 mod traces;
+
+use tracing_appender::non_blocking::WorkerGuard;
 
 pub use context::{Context, RequestId};
 pub use logs::{LogFormat, is_log_level};
+pub use throttle::Throttle;
 pub use traces::{Arrived, BatchSpan, RequestTrace, Sampler, Settings as TraceSettings, Traces, TracesError, use_case};
 
 /// What is told, and how.
@@ -18,7 +22,7 @@ pub struct Settings {
     pub traces: Option<TraceSettings>,
 }
 
-/// Starts logging. Does nothing when it was started before.
-pub fn start(settings: &Settings) {
-    logs::start(&settings.level, settings.format);
+/// Starts logging. What this returns writes what is left when it is dropped.
+pub fn start(settings: &Settings) -> WorkerGuard {
+    logs::start(&settings.level, settings.format)
 }

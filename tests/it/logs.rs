@@ -41,7 +41,7 @@ async fn every_request_has_a_line_if_wanted(#[values(Db::Sqlite, Db::Postgres)] 
 
 #[tokio::test]
 async fn what_the_client_did_wrong_has_none() {
-    let app = App::start(Db::Sqlite).await;
+    let app = App::start_with(Db::Sqlite, &[("SLOW_REQUEST", "1m")]).await;
     app.get("/api/v2/users/7").answer().await.expect(404);
     app.post("/api/v2/users", &user("", "")).answer().await.expect(422);
     app.create("John", "john@example.com").await;
@@ -73,31 +73,25 @@ async fn a_problem_is_told_with_what_it_belongs_to() {
 #[rstest]
 #[tokio::test]
 async fn the_cause_is_told_once_and_for_whom(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let app = App::start_with(db, &[("DB_DEADLINE", "1s"), ("ACCESS_LOG", "off")]).await;
+    let app = App::start_with(db, &[("DB_DEADLINE", "3s"), ("ACCESS_LOG", "off")]).await;
     let lock = app.database.lock_writers();
     let post = app.post("/api/v2/users", &user("John", "john@example.com"));
     post.header("x-request-id", "mine").header("traceparent", PARENT).answer().await.problem(503, "unavailable");
     drop(lock);
-    let mut lines = Vec::new();
-    until("the cause is told", SOON, async || {
-        let log = app.log();
-        let causes = log.lines().filter(|line| line.contains("a batch of 1 failed, not executed: "));
-        lines = causes.map(str::to_owned).collect();
-        // Tried twice, the second time alone.
-        lines.len() >= 2
-    })
-    .await;
-    assert_eq!(lines.len(), 2, "{lines:?}");
-    for line in lines {
-        assert!(line.ends_with(&format!(" request_id=mine trace_id={TRACE}")), "{line}");
-    }
+    // Tried twice, the second time alone.
+    let cause = "a batch of 1 failed, not executed: ";
+    let line = line_about(&app, cause).await;
+    assert!(line.ends_with(&format!(" request_id=mine trace_id={TRACE}")), "{line}");
+    app.signal("TERM");
+    line_about(&app, "shutting down").await;
+    assert_eq!(app.log().matches(cause).count(), 1, "{}", app.log());
     assert_eq!(access_lines(&app), [""; 0]);
 }
 
 #[rstest]
 #[tokio::test]
 async fn a_batch_names_its_requests(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let app = App::start_with(db, &[("DB_DEADLINE", "1s")]).await;
+    let app = App::start_with(db, &[("DB_DEADLINE", "3s")]).await;
     let lock = app.database.lock_writers();
     at_once(30, async |client: usize| {
         let post = app.post("/api/v2/users", &user("Jane", &format!("jane{client}@example.com")));
@@ -129,6 +123,48 @@ async fn a_slow_request_is_a_problem(#[values(Db::Sqlite, Db::Postgres)] db: Db)
     answer.expect(201);
     let line = line_about(&app, "request_id=slow").await;
     assert!(line.contains("WARN") && line.contains("POST /api/v2/users 201 - "), "{line}");
+}
+
+/// Nor does one that fails in the database have a line of its own without end.
+#[tokio::test]
+async fn failing_statements_are_told_as_far_as_that_helps() {
+    let app = App::start_with(Db::Sqlite, &[("ACCESS_LOG", "off")]).await;
+    app.database.connect().run("CREATE TRIGGER no BEFORE INSERT ON users BEGIN SELECT RAISE(ABORT, 'no'); END");
+    let begun = std::time::Instant::now();
+    for crowd in 0..10 {
+        let create = async |client: usize| {
+            app.post("/api/v2/users", &user("Jane", &format!("jane{crowd}-{client}@example.com"))).answer().await.status
+        };
+        assert!(at_once(200, create).await.iter().all(|status| *status >= 500));
+    }
+    let most = 100 * (usize::try_from(begun.elapsed().as_secs()).unwrap() + 2);
+    let lines = app.log().matches("storage::actor").count();
+    assert!((1..=most).contains(&lines), "{lines} of at most {most}");
+}
+
+/// A log that nobody reads stops nobody.
+#[tokio::test]
+async fn a_full_pipe_stops_nobody() {
+    let dir = TempDir::new().unwrap();
+    let mut command =
+        Program::new(dir.path()).envs(&[("ACCESS_LOG", "all"), ("SERVER_PORT", "0")]).with_a_key().into_command();
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut address = None;
+    let mut log = std::io::BufReader::with_capacity(1, child.stderr.take().unwrap());
+    while address.is_none() {
+        let mut line = String::new();
+        assert_ne!(std::io::BufRead::read_line(&mut log, &mut line).unwrap(), 0, "it listens");
+        address = line.split_once("listening on http://").map(|(_, rest)| rest.split_once(';').unwrap().0.to_owned());
+    }
+    let client = reqwest::Client::builder().no_proxy().timeout(SOON).build().unwrap();
+    let url = format!("http://{}/health", address.unwrap());
+    // More than a pipe holds, which is 64 KiB, several times.
+    for _ in 0..20 {
+        let get = async |_| client.get(&url).send().await.map(|answer| answer.status().as_u16());
+        assert!(at_once(100, get).await.into_iter().all(|status| status.is_ok_and(|status| status == 200)));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 /// An overload has thousands of problems a second; to write them all would make it worse.

@@ -71,7 +71,7 @@ async fn messages_that_never_ran_are_told_apart(#[values(Db::Sqlite, Db::Postgre
 #[rstest]
 #[tokio::test]
 async fn whoever_hangs_up_is_no_longer_in_flight(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let app = App::start_with(db, &[("DB_DEADLINE", "20s")]).await;
+    let app = App::start_with(db, &[("DB_DEADLINE", "60s")]).await;
     let lock = app.database.lock_writers();
     let post = |name: &str| {
         let body = user(name, &format!("{name}@example.com")).to_string();

@@ -63,6 +63,7 @@ fn actor(folder: &tempfile::TempDir) -> Actor {
         max_batch: 2,
         pace,
         metrics: lane,
+        failures: Throttle::default(),
         lane: "probes",
         system: "sqlite",
     }

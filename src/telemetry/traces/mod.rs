@@ -99,7 +99,7 @@ impl Traces {
         &self,
         parents: impl Iterator<Item = &'a [u8]>,
         states: impl Iterator<Item = &'a [u8]>,
-        arrived: &Arrived<'_>,
+        arrived: &Arrived,
     ) -> RequestTrace {
         let parent = Parent::read(parents);
         let sampled = self.0.as_deref().and_then(|on| {
@@ -126,7 +126,7 @@ fn provider(settings: &Settings) -> Result<SdkTracerProvider, ExporterBuildError
         .with_endpoint(settings.endpoint.as_str())
         .with_protocol(Protocol::HttpBinary)
         .with_timeout(settings.timeout)
-        .with_headers(settings.headers.clone())
+        .with_headers(headers(settings))
         .build()?;
     let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batches(settings)).build();
     let provider = SdkTracerProvider::builder()
@@ -138,6 +138,11 @@ fn provider(settings: &Settings) -> Result<SdkTracerProvider, ExporterBuildError
         .with_span_processor(processor)
         .build();
     Ok(provider)
+}
+
+/// The exporter decodes them once more.
+fn headers(settings: &Settings) -> HashMap<String, String> {
+    settings.headers.iter().map(|(name, value)| (name.clone(), value.replace('%', "%25"))).collect()
 }
 
 fn batches(settings: &Settings) -> BatchConfig {

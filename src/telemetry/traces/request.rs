@@ -1,7 +1,7 @@
 //! The span of a request, with the attributes of the semantic conventions for HTTP servers. None of them holds personal
 //! data: no query, no client's address, and of the path only its pattern.
 
-use opentelemetry::trace::{SpanRef, Status, TraceContextExt as _, TraceId};
+use opentelemetry::trace::{SpanContext, SpanRef, Status, TraceContextExt as _, TraceId};
 use opentelemetry::{Context, KeyValue};
 use tracing::instrument::{Instrument as _, Instrumented};
 use tracing::{Span, trace_span};
@@ -14,8 +14,9 @@ use super::spans::TARGET;
 use crate::telemetry::{self, RequestId};
 
 /// What is known of a request before it is served.
-pub struct Arrived<'a> {
-    pub method: &'a str,
+pub struct Arrived {
+    /// One of a known set; a client may invent methods, and each would be a name of its own.
+    pub method: &'static str,
     pub scheme: &'static str,
     /// As in `1.1`.
     pub version: &'static str,
@@ -32,9 +33,9 @@ impl RequestTrace {
     /// What lines of the log and the spans of others may refer to.
     #[must_use]
     pub fn context(&self, request_id: RequestId) -> telemetry::Context {
-        let span = self.sampled.as_ref().map(|sampled| Box::new(sampled.context.span().span_context().clone()));
-        let trace_id = span.as_ref().map(|span| span.trace_id()).or(self.parent);
-        telemetry::Context { request_id, trace_id, span }
+        let span = self.sampled.as_ref().map(|sampled| sampled.context.span().span_context().clone());
+        let trace_id = span.as_ref().map(SpanContext::trace_id).or(self.parent);
+        telemetry::Context { request_id, trace_id, span_id: span.map(|span| span.span_id()) }
     }
 
     /// Has the spans of what the future does be parts of this one.
@@ -63,9 +64,9 @@ impl Sampled {
         parent: Option<Parent>,
         tracestates: impl Iterator<Item = &'a [u8]>,
         trace_id: TraceId,
-        arrived: &Arrived<'_>,
+        arrived: &Arrived,
     ) -> Self {
-        let method = known_method(arrived.method);
+        let method = if arrived.method == "other" { OTHER } else { arrived.method };
         let span = trace_span!(
             target: TARGET,
             parent: None,
@@ -121,10 +122,5 @@ impl Drop for Sampled {
     }
 }
 
+/// What the conventions call a method that is not known.
 const OTHER: &str = "_OTHER";
-
-/// A client may invent methods; each would be a name of its own.
-fn known_method(method: &str) -> &'static str {
-    const KNOWN: [&str; 9] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
-    KNOWN.into_iter().find(|known| *known == method).unwrap_or(OTHER)
-}

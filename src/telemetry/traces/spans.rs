@@ -1,11 +1,12 @@
 //! The spans inside of a request, and those of the database actors.
 
-use opentelemetry::trace::SpanContext;
+use opentelemetry::trace::{SpanContext, TraceFlags, TraceState};
 use tracing::instrument::{Instrument as _, Instrumented};
 use tracing::{Span, trace_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::subscriber;
+use crate::telemetry::Context;
 
 /// Of all our spans. Their level is TRACE, which a release build's `log` leaves out: they must not be lines of the log.
 pub(super) const TARGET: &str = env!("CARGO_PKG_NAME");
@@ -29,31 +30,40 @@ fn start_use_case(name: &'static str) -> Span {
 pub struct BatchSpan(Span);
 
 impl BatchSpan {
-    /// Begins a trace of its own: it serves many requests, each of which it links. `system` is the database, by the name
-    /// that the semantic conventions give it.
-    pub fn start(
-        system: &'static str,
-        lane: &'static str,
-        size: usize,
-        requests: impl Iterator<Item = SpanContext>,
-    ) -> Self {
-        let mut requests = requests.peekable();
-        if requests.peek().is_none() {
+    /// Begins a trace of its own, if `is_sampled`: it serves many requests. `system` is the database, by the name that the
+    /// semantic conventions give it.
+    #[must_use]
+    pub fn start(system: &'static str, lane: &'static str, is_sampled: bool) -> Self {
+        if !is_sampled {
             return Self(Span::none());
         }
-        let size = i64::try_from(size).unwrap_or(i64::MAX);
-        let span = trace_span!(
+        Self(trace_span!(
             target: TARGET,
             parent: None,
             "batch",
             otel.status_code = tracing::field::Empty,
             db.system.name = system,
-            // An unsigned number would become a text.
-            db.operation.batch.size = size,
             user_service.lane = lane,
-        );
-        requests.for_each(|request| span.add_link(request));
-        Self(span)
+        ))
+    }
+
+    /// Links the requests that it has served: those that are sampled, of all of them.
+    pub fn serves(&self, requests: impl Iterator<Item = Option<Context>>) {
+        if self.0.is_none() {
+            return;
+        }
+        let mut size: i64 = 0;
+        for request in requests {
+            size += 1;
+            if let Some(Context { trace_id: Some(trace_id), span_id: Some(span_id), .. }) = request {
+                let state = TraceState::NONE;
+                self.0.add_link(SpanContext::new(trace_id, span_id, TraceFlags::SAMPLED, false, state));
+            }
+        }
+        // Not of a batch of one, say the conventions.
+        if size > 1 {
+            self.0.set_attribute("db.operation.batch.size", size);
+        }
     }
 
     /// Runs its transaction.

@@ -1,0 +1,35 @@
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+
+/// Lines about one kind of trouble that are written in a second, at most: an overload has thousands, and to write them all
+/// would make it worse.
+const MAX_LINES: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
+
+/// Lets so many lines through, and counts the others. Clones share the count.
+#[derive(Clone)]
+pub struct Throttle {
+    limiter: Arc<DefaultDirectRateLimiter>,
+    left_out: Arc<AtomicU64>,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self { limiter: Arc::new(RateLimiter::direct(Quota::per_second(MAX_LINES))), left_out: Arc::default() }
+    }
+}
+
+impl Throttle {
+    /// Whether a line may be written, and then how it ends: with the number of those that were left out before it.
+    #[must_use]
+    pub fn admit(&self) -> Option<String> {
+        if self.limiter.check().is_err() {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        let left_out = self.left_out.swap(0, Ordering::Relaxed);
+        Some(if left_out == 0 { String::new() } else { format!("; and {left_out} more like it before") })
+    }
+}
