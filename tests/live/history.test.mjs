@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { History } from "../../src/http/live/history.js";
+import { History, stateOf } from "../../src/http/live/history.js";
 
 function snapshot(time, requests, startTime = 1) {
   return { time, startTime, counters: new Map([["status 200", requests]]) };
@@ -15,18 +15,75 @@ test("the first snapshot tells no rate, the second does", () => {
   const history = new History();
   history.add(snapshot(1, 1000));
   assert.deepEqual(history.points, []);
-  assert.equal(history.isIdle, null);
+  assert.equal(history.recent, null);
   history.add(snapshot(2, 1010));
   assert.deepEqual(totals(history), [10]);
-  assert.equal(history.isIdle, false);
+  assert.equal(history.recent.total, 10);
+});
+
+/** The state after these snapshots. */
+function titleAfter(...snapshots) {
+  const history = new History();
+  snapshots.forEach((one) => history.add(one));
+  return stateOf(history, snapshots.at(-1))[1];
+}
+
+/** A snapshot of so many answers of each status. */
+function answers(time, statuses, more = {}) {
+  const counters = new Map(Object.entries(statuses).map(([status, count]) => [`status ${status}`, count]));
+  return { time, startTime: 1, up: 1, inFlight: 0, waitingLookups: 0, waitingPages: 0, waitingWrites: 0, counters, ...more };
+}
+
+test("the state tells what the service does now", () => {
+  const before = answers(1, { 200: 10, 429: 5, 500: 5, 503: 5, 504: 5 });
+  const after = (statuses, more) => titleAfter(before, answers(2, { 200: 10, 429: 5, 500: 5, 503: 5, 504: 5, ...statuses }, more));
+  assert.equal(titleAfter(before), "No data yet");
+  assert.equal(after({}), "Idle", "what was before does not count");
+  assert.equal(after({ 200: 11 }), "Serving");
+  assert.equal(after({ 404: 1 }), "Serving", "a client's own mistake");
+  assert.equal(after({ 200: 99, 503: 6 }), "Refusing");
+  assert.equal(after({ 200: 99, 429: 6 }), "Refusing");
+  assert.equal(after({ 200: 99, 500: 6, 503: 50 }), "Failing");
+  assert.equal(after({ 200: 99, 504: 6 }), "Failing");
+  assert.equal(after({ 200: 99, 503: 6 }, { up: 0 }), "Not ready");
+});
+
+test("it tells how much is refused, and with what", () => {
+  const history = new History();
+  const [before, after] = [answers(1, {}), answers(2, { 429: 2, 503: 30 })];
+  [before, after].forEach((one) => history.add(one));
+  assert.deepEqual(stateOf(history, after), ["warning", "Refusing", "503 30.0/s, 429 2.0/s, of late"]);
+});
+
+test("a refusal is forgotten after some seconds", () => {
+  const snapshots = Array.from({ length: 8 }, (_, time) => answers(time, { 503: time === 0 ? 0 : 1 }));
+  assert.equal(titleAfter(...snapshots.slice(0, 6)), "Refusing");
+  assert.equal(titleAfter(...snapshots), "Idle");
+});
+
+test("it is not idle while anything is in flight or waits", () => {
+  for (const name of ["inFlight", "waitingLookups", "waitingPages", "waitingWrites"]) {
+    assert.equal(titleAfter(answers(1, {}), answers(2, {}, { [name]: 1 })), "Serving", name);
+  }
+});
+
+test("replicas that answer in turn are told from one that starts anew", () => {
+  const one = (time) => answers(time, { 200: 100 + time });
+  const other = (time) => answers(time, { 200: 5 }, { startTime: 2 });
+  assert.equal(titleAfter(one(1), other(2)), "No data yet", "it may have been started anew");
+  assert.equal(titleAfter(one(1), other(2), one(3)), "Several replicas");
+  assert.equal(titleAfter(one(1), other(2), one(3), other(4)), "Several replicas");
+  assert.equal(titleAfter(one(1), answers(2, { 200: 5 })), "Several replicas", "they were started at once");
+  const alone = Array.from({ length: 11 }, (_, index) => one(4 + index));
+  assert.equal(titleAfter(one(1), other(2), one(3), ...alone), "Serving");
 });
 
 test("it is idle after some seconds without a request", () => {
   const history = new History();
   for (const [time, requests] of [[1, 0], [2, 5], [3, 5], [4, 5], [5, 5], [6, 5]]) history.add(snapshot(time, requests));
-  assert.equal(history.isIdle, false, "there was one within the last five");
+  assert.notEqual(history.recent.total, 0, "there was one within the last five");
   history.add(snapshot(7, 5));
-  assert.equal(history.isIdle, true);
+  assert.equal(history.recent.total, 0);
 });
 
 test("a restart is a gap, not a fall", () => {

@@ -2,7 +2,7 @@
 
 import { Chart } from "./charts.js";
 import * as format from "./format.js";
-import { History } from "./history.js";
+import { History, stateOf } from "./history.js";
 import { read } from "./metrics.js";
 
 const EVERY = 1000;
@@ -45,7 +45,7 @@ async function look() {
     lastReached = lastLooked;
     history.add(answer.snapshot);
     showNumbers(answer.snapshot, answer.serverTime);
-    showState(...stateOf(answer.snapshot));
+    showState(...stateOf(history, answer.snapshot));
   } else {
     history.gap(lastLooked);
     showNumbers({}, null);
@@ -62,18 +62,6 @@ async function scrape() {
   const time = now();
   const serverTime = Date.parse(response.headers.get("date")) || Date.now();
   return { snapshot: read(await response.text(), time), serverTime: serverTime / 1000 };
-}
-
-function stateOf({ up }) {
-  if (up === 0) return ["bad", "Not ready", "the database does not answer, or its schema is not up to date"];
-  switch (history.isIdle) {
-    case null:
-      return ["waiting", "No data yet", "waiting for the second numbers, to see what changes"];
-    case true:
-      return ["idle", "Idle", "ready; no requests at the moment"];
-    default:
-      return ["good", "Serving", "ready; requests are coming in"];
-  }
 }
 
 function showState(state, title, detail) {
