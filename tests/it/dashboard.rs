@@ -141,7 +141,7 @@ async fn every_expression_finds_data_under_load(#[values(Db::Sqlite, Db::Postgre
     assert!(panels.len() > 50, "{panels:#?}");
     let over = Cell::new(false);
     let look = async {
-        let selectors = rules.queries.iter().flat_map(|query| selectors(query));
+        let selectors = panels.iter().chain(&rules.queries).flat_map(|query| selectors(query));
         find_all(&prometheus, panels.iter().cloned().chain(selectors).collect()).await;
         find_choices(&prometheus, &dashboard).await;
         // Nothing is wrong, so those that fire without waiting must not.
@@ -223,15 +223,16 @@ async fn rules(prometheus: &Prometheus) -> Rules {
     Rules { recorded: recorded.collect(), queries: all.iter().map(|rule| text(&rule["query"])).collect() }
 }
 
-/// The selectors of a rule: one whose label is misspelt would be silent for ever. Without a status, because there are
-/// none of our faults to be found here; and without recorded series, which are made of others.
+/// The selectors of a rule or a panel: one whose label is misspelt would be silent for ever, or show 0. Without a status,
+/// because there are none of our faults to be found here; and without series that others make: recorded ones, and alerts.
 fn selectors(query: &str) -> Vec<String> {
     let mut selectors = Vec::new();
     for (at, _) in query.match_indices('{') {
         let name = query[..at].rsplit(|c: char| !is_word(c)).next().unwrap_or_default();
         let inner = query[at + 1..].split('}').next().unwrap_or_default();
-        let matchers: Vec<&str> = inner.split(',').filter(|matcher| !matcher.starts_with("status")).collect();
-        if !name.contains(':') {
+        let matchers = inner.split(',').map(str::trim).filter(|matcher| !matcher.starts_with("status"));
+        let matchers: Vec<&str> = matchers.collect();
+        if !name.contains(':') && name != "ALERTS" {
             selectors.push(format!("{name}{{{}}}", matchers.join(",")));
         }
     }

@@ -16,6 +16,9 @@ use super::{query_string, until};
 const FASTER: [(&str, &str); 2] =
     [("scrape_interval: 15s", "scrape_interval: 1s"), ("evaluation_interval: 15s", "evaluation_interval: 1s")];
 
+/// How often it is started: somebody else may take its port before it does.
+const ATTEMPTS: usize = 5;
+
 /// Where `deploy/prometheus` has its target.
 const TARGET: &str = "127.0.0.1:3000";
 
@@ -50,6 +53,20 @@ pub struct Prometheus {
 impl Prometheus {
     /// Scrapes the service at this address every second.
     pub async fn scraping(address: &str) -> Self {
+        let mut attempts = 1;
+        loop {
+            let mut prometheus = Self::start(address);
+            if prometheus.ready().await {
+                return prometheus;
+            }
+            let log = prometheus.log();
+            let was_taken = log.contains("address already in use");
+            assert!(was_taken && attempts < ATTEMPTS, "Prometheus does not start: {log}");
+            attempts += 1;
+        }
+    }
+
+    fn start(address: &str) -> Self {
         let dir = TempDir::new().expect("a temporary folder");
         configure(dir.path(), address);
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -61,19 +78,21 @@ impl Prometheus {
         command.stderr(File::create(dir.path().join("log")).expect("a log"));
         let process = spawn(&mut command);
         let http = Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("an HTTP client");
-        let mut prometheus = Self { process, dir, url: format!("http://{own}"), http };
-        prometheus.ready().await;
-        prometheus
+        Self { process, dir, url: format!("http://{own}"), http }
     }
 
-    async fn ready(&mut self) {
+    /// Waits until it is; false if it has ended instead. Its log must say so too: the answer may be that of whoever has
+    /// taken its port.
+    async fn ready(&mut self) -> bool {
         let url = format!("{}/-/ready", self.url);
+        let mut has_ended = false;
         until("Prometheus is ready", Duration::from_mins(1), async || {
-            let ended = self.process.try_wait().expect("the status of Prometheus");
-            assert_eq!(ended, None, "Prometheus does not start: {}", self.log());
-            self.http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success())
+            has_ended = self.process.try_wait().expect("the status of Prometheus").is_some();
+            let answers = self.http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success());
+            has_ended || answers && self.log().contains("Server is ready to receive web requests")
         })
         .await;
+        !has_ended
     }
 
     /// The samples of an instant query.
