@@ -223,8 +223,9 @@ async fn rules(prometheus: &Prometheus) -> Rules {
     Rules { recorded: recorded.collect(), queries: all.iter().map(|rule| text(&rule["query"])).collect() }
 }
 
-/// The selectors of a rule or a panel: one whose label is misspelt would be silent for ever, or show 0. Without a status,
-/// because there are none of our faults to be found here; and without series that others make: recorded ones, and alerts.
+/// The selectors of a rule or a panel: one whose label is misspelt would be silent for ever, or show 0. Without a
+/// status, because there are none of our faults to be found here; and without what is made of others: recorded series,
+/// and alerts.
 fn selectors(query: &str) -> Vec<String> {
     let mut selectors = Vec::new();
     for (at, _) in query.match_indices('{') {
