@@ -16,6 +16,8 @@ use crate::metrics::Metrics;
 use crate::storage::{self, Storage};
 use crate::telemetry::{Traces, TracesError};
 
+/// How long the last line of the log may take, when the process ends at once.
+const LAST_LINE: Duration = Duration::from_millis(50);
 /// How long the last spans may take to reach their collector.
 const LAST_SPANS: Duration = Duration::from_secs(1);
 
@@ -63,6 +65,8 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     actix_web::rt::spawn(async move {
         let name = signals.next().await;
         log::warn!("{name} again: ending at once");
+        // The log is written by a thread of its own, which nobody else waits for here.
+        tokio::time::sleep(LAST_LINE).await;
         std::process::exit(1);
     });
     drain(config.shutdown, &handle, serving, running, traces).await

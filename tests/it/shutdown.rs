@@ -118,6 +118,7 @@ async fn a_second_signal_ends_it_at_once(
     app.signal(second);
     let status = app.exit(Duration::from_secs(2)).await;
     assert_ne!(status.code(), Some(0), "{status}");
+    until("its last line is there", SOON, async || app.log().contains("again: ending at once")).await;
 }
 
 #[rstest]
