@@ -6,6 +6,7 @@
 //!
 //! - [`cli`] picks the command, [`config`] reads the environment, [`server`] wires everything together and runs it.
 //! - [`auth`] tells by a request's token what its sender may do.
+//! - [`events`] tells others of changes: a live stream, and a relay to a message broker.
 //! - [`metrics`] and [`telemetry`] tell what it does.
 //!
 //! The binary is the product; the library exists so that benches and tests can reach its parts.
@@ -13,6 +14,7 @@
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod events;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -23,6 +23,7 @@ const GUARDED: &[&str] = &[
     "diesel",
     "governor",
     "jsonwebtoken",
+    "lapin",
     "opentelemetry",
     "prometheus",
     "r2d2",
@@ -50,9 +51,20 @@ const RULES: &[Rule] = &[
     // The storage's handle is passed on to the use cases; only readiness is asked of it.
     rule(
         "http/",
-        &["auth", "metrics", "storage::Check", "storage::Readiness", "storage::Storage", "telemetry", "users"],
+        &[
+            "auth",
+            "events",
+            "metrics",
+            "storage::Check",
+            "storage::Readiness",
+            "storage::Storage",
+            "telemetry",
+            "users",
+        ],
         &["actix", "governor", "rustls", "tokio_rustls", "utoipa"],
     ),
+    // It only reads the log; no HTTP here, and the broker in one place.
+    rule("events/", &["metrics", "storage", "telemetry", "users"], &[]),
     // No HTTP here: a token is text, whichever protocol brought it.
     rule("auth/", &["metrics"], &["jsonwebtoken", "ureq"]),
     // Everybody may count, so it names nobody.
@@ -64,10 +76,14 @@ const RULES: &[Rule] = &[
     rule("telemetry/logs.rs", &["users::Timestamp"], &["actix", "tracing"]),
     rule("healthcheck.rs", &["http::Settings"], &["ureq"]),
     rule("seed.rs", &["storage", "users"], &[]),
-    rule("config/", &["auth", "http", "storage", "telemetry"], &[]),
+    rule("config/", &["auth", "events", "http", "storage", "telemetry"], &[]),
     rule("cli.rs", &["auth", "config", "healthcheck", "seed", "server", "storage", "telemetry"], &["actix", "rustls"]),
     // It wires the others together.
-    rule("server.rs", &["auth", "config", "http", "metrics", "storage", "telemetry"], &["actix", "prometheus"]),
+    rule(
+        "server.rs",
+        &["auth", "config", "events", "http", "metrics", "storage", "telemetry"],
+        &["actix", "prometheus"],
+    ),
     // The doors that fuzz/ comes in by.
     rule("fuzzing.rs", &["http::body", "users"], &[]),
     rule("lib.rs", &[], &[]),

@@ -15,9 +15,9 @@ use reader::{Reader, delay};
 
 use crate::auth::{JwksSettings, KeySource, PublicKey};
 use crate::http::{AccessLog, Origins, Tls};
-use crate::storage::DatabaseUrl;
+use crate::storage::{DatabaseUrl, EventLog, Retention};
 use crate::telemetry::{self, LogFormat};
-use crate::{auth, http, storage};
+use crate::{auth, events, http, storage};
 
 pub use reader::Mistake;
 
@@ -27,6 +27,7 @@ pub struct Config {
     pub http: http::Settings,
     pub storage: storage::Settings,
     pub auth: auth::Settings,
+    pub events: events::Settings,
     pub shutdown: ShutdownSettings,
     pub telemetry: telemetry::Settings,
     effective: Vec<(&'static str, String)>,
@@ -73,11 +74,13 @@ impl Config {
     pub fn read(lookup: impl Fn(&str) -> Option<String>, needs_keys: bool) -> Result<Self, Vec<Mistake>> {
         let mut reader = Reader { lookup: &lookup, mistakes: Vec::new(), effective: Vec::new() };
         let (http, storage, shutdown) = (reader.http(needs_keys), reader.storage(), reader.shutdown());
-        let telemetry = reader.telemetry(storage.as_ref());
+        let (events, telemetry) = (reader.events(), reader.telemetry(storage.as_ref()));
         let auth = reader.auth(storage.as_ref().map(|storage| &storage.url), needs_keys);
-        match (http, storage, auth, shutdown, telemetry) {
-            (Some(http), Some(storage), Some(auth), Some(shutdown), Some(telemetry)) if reader.mistakes.is_empty() => {
-                Ok(Self { http, storage, auth, shutdown, telemetry, effective: reader.effective })
+        match (http, storage, auth, events, shutdown, telemetry) {
+            (Some(http), Some(storage), Some(auth), Some(events), Some(shutdown), Some(telemetry))
+                if reader.mistakes.is_empty() =>
+            {
+                Ok(Self { http, storage, auth, events, shutdown, telemetry, effective: reader.effective })
             }
             _ => Err(reader.mistakes),
         }
@@ -198,8 +201,8 @@ impl Reader<'_> {
         let url = self.database_url();
         let lookup_actors = self.count("DB_LOOKUP_ACTORS", "1", 64);
         let page_actors = self.count("DB_PAGE_ACTORS", "2", 64);
-        // One for each actor, the writer and the keeper.
-        let connections = lookup_actors.unwrap_or(1) + page_actors.unwrap_or(2) + 2;
+        // One for each actor, the writer and the keeper, and those for the log of events.
+        let connections = lookup_actors.unwrap_or(1) + page_actors.unwrap_or(2) + 2 + EventLog::CONNECTIONS;
         let pool_size = self.count("DB_POOL_SIZE", &connections.to_string(), 1000);
         let mailbox = self.count("DB_MAILBOX", "1024", 1 << 20);
         let max_batch = self.count("DB_MAX_BATCH", "256", 10_000);
@@ -286,6 +289,21 @@ impl Reader<'_> {
         Some(KeySource::PublicKey(key))
     }
 
+    fn events(&mut self) -> Option<events::Settings> {
+        let takes = "a URI reference, such as /users or https://users.example.com";
+        let source = self.value("EVENTS_SOURCE", "/user-service", takes, uri_reference);
+        let takes = "a duration from 1m to 10y, such as 12h or 7d";
+        let events = self.value("EVENTS_RETENTION", "7d", takes, retention);
+        let parked = self.value("EVENTS_PARKED_RETENTION", "30d", takes, retention);
+        let max_parked = self.count("EVENTS_MAX_PARKED", "10000", 1 << 20);
+        let max_readers = self.count("EVENTS_MAX_READERS", "2000", 1 << 20);
+        Some(events::Settings {
+            source: source?,
+            retention: Retention { events: events?, parked: parked?, max_parked: i64::try_from(max_parked?).ok()? },
+            max_readers: max_readers?,
+        })
+    }
+
     fn shutdown(&mut self) -> Option<ShutdownSettings> {
         let delay = self.delay("SHUTDOWN_DELAY", "1s");
         let grace = self.duration("SHUTDOWN_GRACE", "20s");
@@ -338,6 +356,18 @@ fn local_secret(database: &Path) -> PathBuf {
     path.into()
 }
 
+/// What may stand in a URI reference (RFC 3986); no more is asked of it.
+fn uri_reference(text: &str) -> Option<String> {
+    let base = Url::parse("http://host/").ok()?;
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"{}|\\^`".contains(&byte));
+    (plain && text.len() <= 256 && base.join(text).is_ok()).then(|| text.to_owned())
+}
+
+fn retention(text: &str) -> Option<Duration> {
+    let bounds = Duration::from_mins(1)..=Duration::from_hours(24 * 3653);
+    humantime::parse_duration(text).ok().filter(|it| bounds.contains(it))
+}
+
 fn host(text: &str) -> Option<String> {
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte));
     plain.then(|| text.to_owned())
@@ -361,7 +391,7 @@ mod tests {
         let config = read(&[("SERVER_PORT", "")]).unwrap();
         assert_eq!((config.http.host.as_str(), config.http.port), ("127.0.0.1", 3000));
         assert_eq!(config.storage.url, DatabaseUrl::Sqlite("data/users.db".into()));
-        assert_eq!(config.storage.pool_size, 5);
+        assert_eq!(config.storage.pool_size, 7);
     }
 
     #[test]

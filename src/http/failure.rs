@@ -70,6 +70,7 @@ impl Failure {
                 users::Error::EmailTaken => (StatusCode::CONFLICT, "email_taken"),
                 users::Error::VersionMismatch => (StatusCode::PRECONDITION_FAILED, "version_mismatch"),
                 users::Error::InvalidPageToken => (StatusCode::BAD_REQUEST, "invalid_page_token"),
+                users::Error::EventsGone => (StatusCode::GONE, "events_gone"),
                 users::Error::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
                 users::Error::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
                 users::Error::OutcomeUnknown => (StatusCode::GATEWAY_TIMEOUT, "outcome_unknown"),

@@ -78,8 +78,8 @@ pub(super) fn response(failure: &Failure, request: &HttpRequest) -> HttpResponse
 
 /// The trace that the request belongs to.
 fn trace_id() -> Option<String> {
-    let trace_id = Context::current()?.trace_id?;
-    Some(trace_id.to_string())
+    let place = Context::current()?.trace?;
+    Some(place.trace_id.to_string())
 }
 
 #[cfg(test)]

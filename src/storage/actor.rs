@@ -255,7 +255,7 @@ fn run<R: Request>(pooled: &mut Pooled, batch: &[Message<R>]) -> Result<Vec<Opti
 }
 
 fn is_sampled<R: Request>(message: &Message<R>) -> bool {
-    message.context.is_some_and(|context| context.span_id.is_some())
+    message.context.is_some_and(|context| context.span().is_some())
 }
 
 /// After a failure the pool gets the connection back only if it is known to be sound.

@@ -53,6 +53,18 @@ impl Connection {
         Ok(result)
     }
 
+    /// Writes within one transaction. After an error it may be open still.
+    pub(super) fn write<T>(&mut self, write: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
+        match self {
+            // See `write_transaction`.
+            Self::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"),
+            Self::Postgres(postgres) => AnsiTransactionManager::begin_transaction(postgres),
+        }?;
+        let result = write(self)?;
+        on_backend!(self, |connection| AnsiTransactionManager::commit_transaction(connection))?;
+        Ok(result)
+    }
+
     /// After a failed batch: ends its transaction. False when the connection is of no more use.
     pub(super) fn recover(&mut self) -> bool {
         on_backend!(self, |connection| {

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
-use diesel::query_builder::{Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, SingleValue, Text, Timestamp as SqlTimestamp};
 use diesel::sqlite::SqliteConnection;
 
+use super::record_events::{Occasion, RecordCreated};
 use super::row::Moment;
 use super::schema::users;
+use crate::telemetry::TracePlace;
 use crate::users::{Error, Folded, NewUser, Timestamp, User, UserId, Version};
 
 /// A user to create, with the keys that it is stored under: folded by the caller's thread, not by the actor's.
@@ -17,15 +19,19 @@ pub(super) struct NewRow {
     new: NewUser,
     name_key: Folded,
     email_key: Folded,
-}
-
-impl From<NewUser> for NewRow {
-    fn from(new: NewUser) -> Self {
-        Self { name_key: new.name.key(), email_key: new.email.key(), new }
-    }
+    trace: Option<TracePlace>,
 }
 
 impl NewRow {
+    pub(super) fn new(new: NewUser, trace: Option<TracePlace>) -> Self {
+        Self { name_key: new.name.key(), email_key: new.email.key(), new, trace }
+    }
+
+    /// Where in a trace it is made, if it is traced.
+    pub(super) const fn trace(&self) -> Option<TracePlace> {
+        self.trace
+    }
+
     pub(super) const fn email_key(&self) -> &Folded {
         &self.email_key
     }
@@ -74,18 +80,49 @@ pub(super) fn create_one(
 /// The ids of created users, by the keys of their addresses.
 pub(super) type Created = HashMap<String, i64>;
 
-/// Creates many users in one statement, in the order given; each address may be among them once only.
-pub(super) fn create_many(postgres: &mut PgConnection, rows: &[&NewRow], now: Timestamp) -> QueryResult<Created> {
-    Ok(insert_many(rows, now).load(postgres)?.into_iter().collect())
+/// Creates many users in one statement, in the order given, and records that; each address may be among them once only.
+pub(super) fn create_many(postgres: &mut PgConnection, rows: &[&NewRow], occasion: Occasion) -> QueryResult<Created> {
+    let statement =
+        CreateMany { created: insert_many(rows, occasion.now), recorded: RecordCreated::new(rows, occasion) };
+    Ok(statement.load(postgres)?.into_iter().collect())
 }
 
-/// The statement that creates many users, and returns what makes [`Created`].
+/// SQL text, because Diesel has no `WITH`.
+struct CreateMany<'a, C> {
+    created: C,
+    recorded: RecordCreated<'a>,
+}
+
+impl<C: QueryFragment<Pg>> QueryFragment<Pg> for CreateMany<'_, C> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH created AS (");
+        self.created.walk_ast(out.reborrow())?;
+        out.push_sql("), recorded AS (");
+        self.recorded.walk_ast(out.reborrow())?;
+        out.push_sql(") SELECT email_key, id FROM created");
+        Ok(())
+    }
+}
+
+impl<C> QueryId for CreateMany<'_, C> {
+    type QueryId = CreateMany<'static, ()>;
+
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<C> Query for CreateMany<'_, C> {
+    type SqlType = (Text, BigInt);
+}
+
+impl<C> RunQueryDsl<PgConnection> for CreateMany<'_, C> {}
+
+/// The statement that creates many users, in the order given; each address may be among them once only.
 ///
 /// The values travel as one array a column: the statement stays the same for every number of rows, and so stays prepared.
 pub(super) fn insert_many<'a>(
     rows: &[&'a NewRow],
     now: Timestamp,
-) -> impl Query<SqlType = (Text, BigInt)> + QueryFragment<Pg> + QueryId + RunQueryDsl<PgConnection> + use<'a> {
+) -> impl QueryFragment<Pg> + QueryId + RunQueryDsl<PgConnection> + use<'a> {
     let column = |of: fn(&NewRow) -> &str| Vec::from_iter(rows.iter().map(|row| of(row)));
     let version = Version::FIRST.0.into_sql::<BigInt>();
     let now = Moment(now).into_sql::<SqlTimestamp>();
@@ -109,7 +146,7 @@ pub(super) fn insert_many<'a>(
         users::updated_at,
     ))
     .on_conflict_do_nothing()
-    .returning((users::email_key, users::id))
+    .returning((users::email_key, users::id, users::name, users::email))
 }
 
 #[diesel::declare_sql_function]

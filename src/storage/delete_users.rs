@@ -8,12 +8,14 @@ use super::row::UserRow;
 use super::schema::users;
 use super::update_users::why_not;
 use super::write_together::Found;
+use crate::telemetry::TracePlace;
 use crate::users::{Error, User, UserId, Version};
 
 /// A user to delete.
 pub(super) struct Delete {
     pub(super) id: UserId,
     pub(super) expected: Option<Version>,
+    pub(super) trace: Option<TracePlace>,
 }
 
 impl Delete {

@@ -11,6 +11,9 @@ mod connection;
 mod create_users;
 mod database_url;
 mod delete_users;
+mod event_log;
+mod event_row;
+mod follow;
 mod get_users;
 mod keeper;
 mod lane;
@@ -19,6 +22,7 @@ mod migrations;
 mod pace;
 mod plan;
 mod pool;
+mod record_events;
 mod reply;
 mod row;
 mod schema;
@@ -33,13 +37,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use database_url::DatabaseUrl;
+pub use event_log::{Backlog, EventLog, Fate, Held, Leading, Retention};
+pub use follow::Follower;
 pub use keeper::{Check, Readiness};
 pub use migrations::{MigrateError, migrate};
 pub use seed::{SeedError, seed};
 
 use crate::metrics::Metrics;
+use crate::telemetry::{Context, TracePlace};
 use crate::users::{Changes, Error, Folded, NewUser, Page, PageQuery, User, UserId, Version};
 use actors::{Actors, Common};
+use create_users::NewRow;
 use delete_users::Delete;
 use get_users::Lookup;
 use keeper::Keeper;
@@ -75,6 +83,7 @@ pub struct Storage {
     lookups: Lane<Lookup>,
     pages: Lane<PageQuery>,
     writes: Lane<Write>,
+    events: EventLog,
     keeper: Arc<Keeper>,
 }
 
@@ -95,6 +104,7 @@ impl Storage {
             // One writer: messages for one user keep their order, SQLite has one write lock, and on PostgreSQL one full
             // batch costs less than two half-full ones.
             writes: actors.open_lane("writes", 1, &common)?,
+            events: EventLog::new(pool.clone(), Arc::clone(&keeper), settings.deadline),
             keeper: Arc::clone(&keeper),
         };
         let watched = Arc::clone(&keeper);
@@ -105,7 +115,7 @@ impl Storage {
 
     /// Creates a user; [`Error::EmailTaken`] when another one has the address.
     pub async fn create_user(&self, new: NewUser) -> Result<User, Error> {
-        self.writes.ask(Write::Create(new.into())).await
+        self.writes.ask(Write::Create(NewRow::new(new, trace()))).await
     }
 
     /// Gets the user with this id.
@@ -126,13 +136,19 @@ impl Storage {
     /// Updates a user, if its version is the expected one; [`Error::NotFound`], [`Error::VersionMismatch`] or
     /// [`Error::EmailTaken`] otherwise.
     pub async fn update_user(&self, id: UserId, expected: Option<Version>, changes: Changes) -> Result<User, Error> {
-        self.writes.ask(Write::Update(Update::new(id, expected, changes))).await
+        self.writes.ask(Write::Update(Update::new(id, expected, changes, trace()))).await
     }
 
     /// Deletes a user, if its version is the expected one, and returns its last state; [`Error::NotFound`] or
     /// [`Error::VersionMismatch`] otherwise.
     pub async fn delete_user(&self, id: UserId, expected: Option<Version>) -> Result<User, Error> {
-        self.writes.ask(Write::Delete(Delete { id, expected })).await
+        self.writes.ask(Write::Delete(Delete { id, expected, trace: trace() })).await
+    }
+
+    /// What became of users, in the order in which others are told.
+    #[must_use]
+    pub const fn events(&self) -> &EventLog {
+        &self.events
     }
 
     /// Whether requests can be served, as the keeper saw it last. Never waits for the database.
@@ -140,6 +156,11 @@ impl Storage {
     pub fn readiness(&self) -> Readiness {
         self.keeper.readiness()
     }
+}
+
+/// Where in a trace the request that the caller runs for is served.
+fn trace() -> Option<TracePlace> {
+    Context::current()?.trace
 }
 
 /// The threads behind a [`Storage`].

@@ -80,16 +80,16 @@ mod tests {
     use crate::users::{Changes, NewUser, UserId};
 
     fn create(email: &str) -> Write {
-        Write::Create(NewUser::parse("Ann".into(), email.into()).unwrap().into())
+        Write::Create(NewRow::new(NewUser::parse("Ann".into(), email.into()).unwrap(), None))
     }
 
     fn update(id: i64, email: Option<&str>) -> Write {
         let changes = Changes::parse(None, email.map(Into::into)).unwrap();
-        Write::Update(Update::new(UserId::stored(id), None, changes))
+        Write::Update(Update::new(UserId::stored(id), None, changes, None))
     }
 
     fn delete(id: i64) -> Write {
-        Write::Delete(Delete { id: UserId::stored(id), expected: None })
+        Write::Delete(Delete { id: UserId::stored(id), expected: None, trace: None })
     }
 
     /// The places of those that run now: creates, updates, deletes.

@@ -1,6 +1,40 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
+    event_log (id) {
+        id -> BigInt,
+        leader -> Nullable<Text>,
+        beat -> BigInt,
+        sent_to -> BigInt,
+        pruned_to -> BigInt,
+    }
+}
+
+diesel::table! {
+    events (id) {
+        id -> BigInt,
+        kind -> SmallInt,
+        user_id -> BigInt,
+        version -> BigInt,
+        name -> Nullable<Text>,
+        email -> Nullable<Text>,
+        created_at -> Nullable<Timestamp>,
+        occurred_at -> Timestamp,
+        salt -> BigInt,
+        trace_parent -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    held_events (event_id) {
+        event_id -> BigInt,
+        user_id -> BigInt,
+        tries -> BigInt,
+        parked_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
     users (id) {
         id -> BigInt,
         name -> Text,
@@ -12,3 +46,5 @@ diesel::table! {
         updated_at -> Timestamp,
     }
 }
+
+diesel::allow_tables_to_appear_in_same_query!(event_log, events, held_events, users,);

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use super::Settings;
 use super::batch_error::BatchError;
 use super::connection::{Connection, on_backend, write_transaction};
-use super::create_users::{NewRow, create_many, create_one};
+use super::create_users::{NewRow, create_one, insert_many};
 use super::migrations::{self, MigrateError};
 use super::schema::users;
 use crate::users::{NewUser, Timestamp};
@@ -55,7 +55,7 @@ pub fn seed(
     let (mut done, mut created) = (0, 0);
     while done < count.get() {
         let until = count.get().min(done + BATCH);
-        let rows = Vec::from_iter((done + 1..=until).map(|number| NewRow::from(user(number))));
+        let rows = Vec::from_iter((done + 1..=until).map(|number| NewRow::new(user(number), None)));
         created += create_missing(&mut connection, &rows)?;
         done = until;
         progress(done);
@@ -88,7 +88,7 @@ fn create_missing(connection: &mut Connection, rows: &[NewRow]) -> Result<u64, B
         .filter(|created| *created)
         .count(),
         Connection::Postgres(postgres) => {
-            create_many(postgres, &missing, now).map_err(BatchError::of_lone_statement)?.len()
+            insert_many(&missing, now).execute(postgres).map_err(BatchError::of_lone_statement)?
         }
     };
     Ok(created as u64)

@@ -9,6 +9,7 @@ use diesel::sqlite::{Sqlite, SqliteConnection};
 use super::row::{Moment, UserColumns, UserRow};
 use super::schema::users;
 use super::write_together::Found;
+use crate::telemetry::TracePlace;
 use crate::users::{Changes, Error, Folded, Timestamp, User, UserId, Version};
 
 /// A user to update, with the keys that follow from the changes.
@@ -18,13 +19,14 @@ pub(super) struct Update {
     changes: Changes,
     name_key: Option<Folded>,
     email_key: Option<Folded>,
+    pub(super) trace: Option<TracePlace>,
 }
 
 impl Update {
-    pub(super) fn new(id: UserId, expected: Option<Version>, changes: Changes) -> Self {
+    pub(super) fn new(id: UserId, expected: Option<Version>, changes: Changes, trace: Option<TracePlace>) -> Self {
         let name_key = changes.name.as_ref().map(crate::users::UserName::key);
         let email_key = changes.email.as_ref().map(crate::users::Email::key);
-        Self { id, expected, changes, name_key, email_key }
+        Self { id, expected, changes, name_key, email_key, trace }
     }
 
     /// What came of it, by what the statement found under its id.

@@ -8,6 +8,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamp as SqlTim
 use super::delete_users::Delete;
 use super::row::Moment;
 use super::update_users::Update;
+use crate::telemetry::TracePlace;
 use crate::users::{Timestamp, UserId, Version};
 
 /// The query that locks the users to be changed, and gives the version of each beside what is wanted of it.
@@ -25,26 +26,28 @@ pub(super) struct Wanted<'a> {
     name_keys: Vec<Option<&'a str>>,
     emails: Vec<Option<&'a str>>,
     email_keys: Vec<Option<&'a str>>,
+    trace_parents: Vec<Option<String>>,
     now: Moment,
 }
 
-type Row<'a> = (UserId, Option<Version>, Option<&'a Update>);
+type Row<'a> = (UserId, Option<Version>, Option<TracePlace>, Option<&'a Update>);
 
 impl<'a> Wanted<'a> {
     pub(super) fn new(updates: &[&'a Update], deletes: &[&Delete], now: Timestamp) -> Self {
-        let updates = updates.iter().map(|update| (update.id, update.expected, Some(*update)));
-        let deletes = deletes.iter().map(|delete| (delete.id, delete.expected, None));
+        let updates = updates.iter().map(|update| (update.id, update.expected, update.trace, Some(*update)));
+        let deletes = deletes.iter().map(|delete| (delete.id, delete.expected, delete.trace, None));
         let rows: Vec<Row<'a>> = updates.chain(deletes).collect();
         let texts =
             |of: fn(&'a Update) -> Option<&'a str>| rows.iter().map(|(.., update)| update.and_then(of)).collect();
         Self {
             ids: rows.iter().map(|(id, ..)| id.get()).collect(),
-            expected: rows.iter().map(|(_, expected, _)| expected.map(|version| version.0)).collect(),
+            expected: rows.iter().map(|(_, expected, ..)| expected.map(|version| version.0)).collect(),
             gone: rows.iter().map(|(.., update)| update.is_none()).collect(),
             names: texts(Update::name),
             name_keys: texts(Update::name_key),
             emails: texts(Update::email),
             email_keys: texts(Update::email_key),
+            trace_parents: rows.iter().map(|(_, _, trace, _)| trace.map(|place| place.to_string())).collect(),
             now: Moment(now),
         }
     }
@@ -53,7 +56,7 @@ impl<'a> Wanted<'a> {
 impl QueryFragment<Pg> for Wanted<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT users.id, users.version, wanted.expected, wanted.gone, wanted.name, wanted.name_key, ");
-        out.push_sql("wanted.email, wanted.email_key, ");
+        out.push_sql("wanted.email, wanted.email_key, wanted.trace_parent, ");
         out.push_bind_param::<SqlTimestamp, _>(&self.now)?;
         out.push_sql(" AS now FROM users JOIN unnest(");
         out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
@@ -65,8 +68,11 @@ impl QueryFragment<Pg> for Wanted<'_> {
             out.push_sql(", ");
             out.push_bind_param::<Array<Nullable<Text>>, _>(texts)?;
         }
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.trace_parents)?;
         out.push_sql(
-            ") AS wanted (id, expected, gone, name, name_key, email, email_key) ON wanted.id = users.id
+            ") AS wanted (id, expected, gone, name, name_key, email, email_key, trace_parent)
+            ON wanted.id = users.id
             ORDER BY users.id FOR UPDATE OF users",
         );
         Ok(())

@@ -15,11 +15,12 @@ use super::create_users::{Created, create_many, insert_many};
 use super::delete_users::{DELETE_FOUND, Delete};
 use super::lane::Outcome;
 use super::plan::{Plan, Planned, plan};
+use super::record_events::{Occasion, RecordAll, RecordCreated};
 use super::row::{MaybeUserColumns, UserRow};
 use super::update_users::UPDATE_FOUND;
 use super::wanted::Wanted;
 use super::write::Write;
-use crate::users::{Timestamp, User, Version};
+use crate::users::{User, Version};
 
 /// Runs the writes of a batch that do not touch what an earlier one touches; the others have no outcome yet.
 ///
@@ -28,11 +29,11 @@ use crate::users::{Timestamp, User, Version};
 pub(super) fn write_together(
     postgres: &mut PgConnection,
     batch: &[&Write],
-    now: Timestamp,
+    occasion: Occasion,
 ) -> Result<Vec<Option<Outcome<Write>>>, BatchError> {
     let plan = plan(batch);
     let panicked = |_| Err(DieselError::DeserializationError("panicked".into()));
-    let written = catch_unwind(AssertUnwindSafe(|| write_planned(postgres, &plan, batch.len(), now)));
+    let written = catch_unwind(AssertUnwindSafe(|| write_planned(postgres, &plan, batch.len(), occasion)));
     written.unwrap_or_else(panicked).map_err(BatchError::of_lone_statement)
 }
 
@@ -40,13 +41,13 @@ fn write_planned(
     postgres: &mut PgConnection,
     plan: &Plan<'_>,
     places: usize,
-    now: Timestamp,
+    occasion: Occasion,
 ) -> QueryResult<Vec<Option<Outcome<Write>>>> {
     let creates = requests(&plan.creates);
     let (created, mut found) = if plan.updates.is_empty() && plan.deletes.is_empty() {
-        (create_many(postgres, &creates, now)?, HashMap::new())
+        (create_many(postgres, &creates, occasion)?, HashMap::new())
     } else {
-        write_many(postgres, plan, now)?
+        write_many(postgres, plan, occasion)?
     };
     let mut outcomes = vec![None; places];
     let mut answer = |at: usize, outcome| {
@@ -55,7 +56,7 @@ fn write_planned(
         }
     };
     for (at, row) in &plan.creates {
-        answer(*at, row.outcome(&created, now));
+        answer(*at, row.outcome(&created, occasion.now));
     }
     for (at, update) in &plan.updates {
         answer(*at, update.outcome(found.remove(&update.id.get())));
@@ -79,10 +80,14 @@ pub(super) struct Found {
 
 type FoundById = HashMap<i64, Found>;
 
-fn write_many(postgres: &mut PgConnection, plan: &Plan<'_>, now: Timestamp) -> QueryResult<(Created, FoundById)> {
+fn write_many(postgres: &mut PgConnection, plan: &Plan<'_>, occasion: Occasion) -> QueryResult<(Created, FoundById)> {
     let (updates, deletes) = (requests(&plan.updates), requests(&plan.deletes));
-    let statement =
-        WriteMany { creates: insert_many(&requests(&plan.creates), now), wanted: Wanted::new(&updates, &deletes, now) };
+    let (creates, now) = (requests(&plan.creates), occasion.now);
+    let statement = WriteMany {
+        creates: insert_many(&creates, now),
+        wanted: Wanted::new(&updates, &deletes, now),
+        recorded: RecordAll(RecordCreated::new(&creates, occasion)),
+    };
     let (mut created, mut found) = (Created::new(), FoundById::new());
     for (id, email_key, version, changed) in statement.load::<WrittenRow>(postgres)? {
         if let Some(email_key) = email_key {
@@ -102,6 +107,7 @@ type WrittenRow = (i64, Option<String>, Option<i64>, Option<UserRow>);
 struct WriteMany<'a, C> {
     creates: C,
     wanted: Wanted<'a>,
+    recorded: RecordAll<'a>,
 }
 
 impl<C: QueryFragment<Pg>> QueryFragment<Pg> for WriteMany<'_, C> {
@@ -113,9 +119,10 @@ impl<C: QueryFragment<Pg>> QueryFragment<Pg> for WriteMany<'_, C> {
         for part in ["), updated AS (", UPDATE_FOUND, "), deleted AS (", DELETE_FOUND] {
             out.push_sql(part);
         }
+        out.push_sql("), changed AS (SELECT * FROM updated UNION ALL SELECT * FROM deleted), recorded AS (");
+        self.recorded.walk_ast(out.reborrow())?;
         out.push_sql(
-            "), changed AS (SELECT * FROM updated UNION ALL SELECT * FROM deleted)
-            SELECT id, email_key, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM created
+            ") SELECT id, email_key, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM created
             UNION ALL
             SELECT found.id, NULL, found.version, changed.* FROM found LEFT JOIN changed ON changed.id = found.id",
         );

@@ -7,12 +7,14 @@ use super::batch_error::BatchError;
 use super::connection::{Connection, write_transaction};
 use super::create_users::create_one;
 use super::delete_users::delete_one;
+use super::event_row::Kind;
 use super::lane::{Outcome, Request};
+use super::record_events::{Occasion, record_one};
 use super::update_users::update_one;
 use super::write::Write;
 use super::write_together::write_together;
 use crate::metrics::Change;
-use crate::users::{Error, Timestamp, User};
+use crate::users::{Error, User};
 
 impl Request for Write {
     /// The user as the write left it; for a delete, as it was.
@@ -21,14 +23,14 @@ impl Request for Write {
     const UNANSWERED: Error = Error::OutcomeUnknown;
 
     fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Option<Outcome<Self>>>, BatchError> {
-        let now = Timestamp::now();
+        let occasion = Occasion::now();
         match connection {
             Connection::Sqlite(sqlite) => {
                 let write_all =
-                    |sqlite: &mut _| batch.iter().map(|write| write_one(sqlite, write, now).map(Some)).collect();
+                    |sqlite: &mut _| batch.iter().map(|write| write_one(sqlite, write, occasion).map(Some)).collect();
                 write_transaction(sqlite, write_all)
             }
-            Connection::Postgres(postgres) => write_together(postgres, batch, now),
+            Connection::Postgres(postgres) => write_together(postgres, batch, occasion),
         }
     }
 
@@ -42,10 +44,14 @@ impl Request for Write {
 }
 
 /// On SQLite a statement costs no round trip, so each message is a cached statement of its own, in the order of arrival.
-fn write_one(sqlite: &mut SqliteConnection, write: &Write, now: Timestamp) -> QueryResult<Outcome<Write>> {
-    match write {
-        Write::Create(row) => create_one(sqlite, row, now),
-        Write::Update(update) => update_one(sqlite, update, now),
-        Write::Delete(delete) => delete_one(sqlite, delete),
+fn write_one(sqlite: &mut SqliteConnection, write: &Write, occasion: Occasion) -> QueryResult<Outcome<Write>> {
+    let (kind, trace, outcome) = match write {
+        Write::Create(row) => (Kind::Created, row.trace(), create_one(sqlite, row, occasion.now)?),
+        Write::Update(update) => (Kind::Updated, update.trace, update_one(sqlite, update, occasion.now)?),
+        Write::Delete(delete) => (Kind::Deleted, delete.trace, delete_one(sqlite, delete)?),
+    };
+    if let Ok(user) = &outcome {
+        record_one(sqlite, kind, user, trace, occasion)?;
     }
+    Ok(outcome)
 }

@@ -14,9 +14,25 @@ tokio::task_local! {
 pub struct Context {
     pub request_id: RequestId,
     /// The trace that the request belongs to: it came with one, or is sampled here.
-    pub trace_id: Option<TraceId>,
-    /// Its span, if it is sampled.
-    pub span_id: Option<SpanId>,
+    pub trace: Option<TracePlace>,
+}
+
+/// A span of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TracePlace {
+    pub trace_id: TraceId,
+    pub span_id: SpanId,
+    /// Whether it is recorded.
+    pub sampled: bool,
+    /// Whether it is the request's own span; else it is its caller's.
+    pub own: bool,
+}
+
+/// As a header `traceparent` (W3C Trace Context).
+impl fmt::Display for TracePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{}-{}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
+    }
 }
 
 impl Context {
@@ -24,6 +40,12 @@ impl Context {
     #[must_use]
     pub fn current() -> Option<Self> {
         CURRENT.try_with(|context| *context).ok()
+    }
+
+    /// The span that was made for the request, if it is sampled here.
+    #[must_use]
+    pub fn span(&self) -> Option<TracePlace> {
+        self.trace.filter(|place| place.own)
     }
 
     /// Has a future run for this request.
@@ -99,9 +121,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_place_is_written_as_the_header_is() {
+        let (trace_id, span_id) =
+            (TraceId::from(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736), SpanId::from(0xf0_67aa_0ba9_02b7));
+        let place = TracePlace { trace_id, span_id, sampled: true, own: false };
+        assert_eq!(place.to_string(), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        assert!(TracePlace { sampled: false, ..place }.to_string().ends_with("-00"));
+    }
+
     #[tokio::test]
     async fn it_is_known_where_the_request_is_served_and_nowhere_else() {
-        let context = Context { request_id: RequestId::parse(b"mine").unwrap(), trace_id: None, span_id: None };
+        let context = Context { request_id: RequestId::parse(b"mine").unwrap(), trace: None };
         let id = || Context::current().map(|context| context.request_id.to_string());
         assert_eq!(context.scope(async { id() }).await.as_deref(), Some("mine"));
         assert_eq!(context.run(id).as_deref(), Some("mine"));

@@ -54,10 +54,10 @@ fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let (timestamp, style) = (out.timestamp_millis(), out.default_level_style(record.level()));
     let (level, target) = (record.level(), record.target());
     write!(out, "[{timestamp} {style}{level:<5}{style:#} {target}] {}", record.args())?;
-    if let Some(Context { request_id, trace_id, .. }) = Context::current() {
+    if let Some(Context { request_id, trace }) = Context::current() {
         write!(out, " request_id={request_id}")?;
-        if let Some(trace_id) = trace_id {
-            write!(out, " trace_id={trace_id}")?;
+        if let Some(place) = trace {
+            write!(out, " trace_id={}", place.trace_id)?;
         }
     }
     writeln!(out)
@@ -87,7 +87,7 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
         target: record.target(),
         message: record.args().to_string(),
         request_id: context.map(|context| context.request_id.to_string()),
-        trace_id: context.and_then(|context| context.trace_id).map(|trace_id| trace_id.to_string()),
+        trace_id: context.and_then(|context| context.trace).map(|place| place.trace_id.to_string()),
         fields: fields.0,
     };
     serde_json::to_writer(&mut *out, &line)?;

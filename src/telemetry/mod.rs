@@ -7,7 +7,7 @@ mod traces;
 
 use tracing_appender::non_blocking::WorkerGuard;
 
-pub use context::{Context, RequestId};
+pub use context::{Context, RequestId, TracePlace};
 pub use logs::{LogFormat, is_log_level};
 pub use throttle::Throttle;
 pub use traces::{Arrived, BatchSpan, RequestTrace, Sampler, Settings as TraceSettings, Traces, TracesError, use_case};

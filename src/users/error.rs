@@ -12,6 +12,8 @@ pub enum Error {
     VersionMismatch,
     #[error("the page token is damaged or belongs to other filters")]
     InvalidPageToken,
+    #[error("some of the events after this one are gone; read all users anew, then follow from now on")]
+    EventsGone,
     /// Not executed: more is waiting than can be answered in time.
     #[error("the service is overloaded; nothing was changed")]
     Overloaded,

@@ -106,7 +106,7 @@ impl Traces {
             let trace_id = parent.map_or_else(Ids::random, |parent| parent.trace_id);
             on.sampler.samples(parent, trace_id).then(|| Sampled::start(parent, states, trace_id, arrived))
         });
-        RequestTrace { parent: parent.map(|parent| parent.trace_id), sampled }
+        RequestTrace { parent, sampled }
     }
 
     /// Sends what is left, for as long as this. Blocks.

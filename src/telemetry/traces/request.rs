@@ -1,7 +1,7 @@
 //! The span of a request, with the attributes of the semantic conventions for HTTP servers. None of them holds personal
 //! data: no query, no client's address, and of the path only its pattern.
 
-use opentelemetry::trace::{SpanContext, SpanRef, Status, TraceContextExt as _, TraceId};
+use opentelemetry::trace::{SpanRef, Status, TraceContextExt as _, TraceId};
 use opentelemetry::{Context, KeyValue};
 use tracing::instrument::{Instrument as _, Instrumented};
 use tracing::{Span, trace_span};
@@ -11,7 +11,7 @@ use super::Parent;
 use super::ids::Ids;
 use super::parent;
 use super::spans::TARGET;
-use crate::telemetry::{self, RequestId};
+use crate::telemetry::{self, RequestId, TracePlace};
 
 /// What is known of a request before it is served.
 pub struct Arrived {
@@ -24,8 +24,8 @@ pub struct Arrived {
 
 /// The part of a request in its trace, if it has one.
 pub struct RequestTrace {
-    /// The trace that the caller says it belongs to.
-    pub(super) parent: Option<TraceId>,
+    /// The caller's.
+    pub(super) parent: Option<Parent>,
     pub(super) sampled: Option<Sampled>,
 }
 
@@ -33,9 +33,9 @@ impl RequestTrace {
     /// What lines of the log and the spans of others may refer to.
     #[must_use]
     pub fn context(&self, request_id: RequestId) -> telemetry::Context {
-        let span = self.sampled.as_ref().map(|sampled| sampled.context.span().span_context().clone());
-        let trace_id = span.as_ref().map(SpanContext::trace_id).or(self.parent);
-        telemetry::Context { request_id, trace_id, span_id: span.map(|span| span.span_id()) }
+        let callers = |Parent { trace_id, span_id, sampled }| TracePlace { trace_id, span_id, sampled, own: false };
+        let trace = self.sampled.as_ref().map(Sampled::place).or(self.parent.map(callers));
+        telemetry::Context { request_id, trace }
     }
 
     /// Has the spans of what the future does be parts of this one.
@@ -84,6 +84,12 @@ impl Sampled {
         // A span gets its ids when its context is asked for the first time.
         let context = Ids::with_trace_id(trace_id, || span.context());
         Self { span, context, method, is_finished: false }
+    }
+
+    fn place(&self) -> TracePlace {
+        let span = self.context.span();
+        let context = span.span_context();
+        TracePlace { trace_id: context.trace_id(), span_id: context.span_id(), sampled: true, own: true }
     }
 
     fn finish(mut self, route: Option<&str>, status: u16) {

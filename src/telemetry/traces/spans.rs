@@ -55,9 +55,9 @@ impl BatchSpan {
         let mut size: i64 = 0;
         for request in requests {
             size += 1;
-            if let Some(Context { trace_id: Some(trace_id), span_id: Some(span_id), .. }) = request {
+            if let Some(span) = request.as_ref().and_then(Context::span) {
                 let state = TraceState::NONE;
-                self.0.add_link(SpanContext::new(trace_id, span_id, TraceFlags::SAMPLED, false, state));
+                self.0.add_link(SpanContext::new(span.trace_id, span.span_id, TraceFlags::SAMPLED, false, state));
             }
         }
         // Not of a batch of one, say the conventions.

@@ -1,0 +1,3 @@
+DROP TABLE held_events;
+DROP TABLE event_log;
+DROP TABLE events;

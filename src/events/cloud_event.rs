@@ -1,0 +1,175 @@
+//! An event as `CloudEvents` 1.0 in structured JSON; `docs/events/` has the schemas.
+
+use serde::Serialize;
+
+use crate::users::{Change, Event, User};
+
+/// What became of a user, as the attribute `type` says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventType {
+    Created,
+    Updated,
+    Deleted,
+}
+
+impl EventType {
+    pub const ALL: [Self; 3] = [Self::Created, Self::Updated, Self::Deleted];
+
+    /// Of an event.
+    #[must_use]
+    pub const fn of(event: &Event) -> Self {
+        match event.change {
+            Change::Created(_) => Self::Created,
+            Change::Updated(_) => Self::Updated,
+            Change::Deleted => Self::Deleted,
+        }
+    }
+
+    /// `None` for any other text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == text)
+    }
+
+    /// Its name, such as `user.created`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "user.created",
+            Self::Updated => "user.updated",
+            Self::Deleted => "user.deleted",
+        }
+    }
+}
+
+/// The JSON text of an event. `source` is the service that the event comes from, as a URI reference.
+#[must_use]
+pub fn to_json(event: &Event, source: &str) -> String {
+    let data = match &event.change {
+        Change::Created(user) | Change::Updated(user) => Data::User(UserData::from(user)),
+        Change::Deleted => Data::Gone { id: event.user_id.get(), version: event.version.0 },
+    };
+    let cloud_event = CloudEvent {
+        specversion: "1.0",
+        id: event.id.to_string(),
+        source,
+        r#type: EventType::of(event).as_str(),
+        subject: event.user_id.to_string(),
+        time: event.occurred_at.to_string(),
+        datacontenttype: "application/json",
+        // Texts are compared, so they must be of one length.
+        sequence: format!("{:019}", event.version.0),
+        traceparent: event.trace_parent.as_deref(),
+        data,
+    };
+    // There is nothing in it that could fail.
+    serde_json::to_string(&cloud_event).unwrap_or_default()
+}
+
+/// The attributes, and the extensions "sequence" and "distributed tracing".
+#[derive(Serialize)]
+struct CloudEvent<'a> {
+    specversion: &'static str,
+    id: String,
+    source: &'a str,
+    r#type: &'static str,
+    subject: String,
+    time: String,
+    datacontenttype: &'static str,
+    sequence: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    User(UserData<'a>),
+    Gone { id: i64, version: i64 },
+}
+
+/// As the change left the user.
+#[derive(Serialize)]
+struct UserData<'a> {
+    id: i64,
+    name: &'a str,
+    email: &'a str,
+    version: i64,
+    created_at: String,
+    updated_at: String,
+}
+
+impl<'a> From<&'a User> for UserData<'a> {
+    fn from(user: &'a User) -> Self {
+        Self {
+            id: user.id.get(),
+            name: user.name.as_str(),
+            email: user.email.as_str(),
+            version: user.version.0,
+            created_at: user.created_at.to_string(),
+            updated_at: user.updated_at.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::users::{Email, Position, Timestamp, UserId, UserName, Version};
+
+    fn event(change: Change, version: i64) -> Event {
+        let occurred_at = Timestamp::from_unix_micros(1_700_000_000_000_001);
+        let id = Event::uuid(occurred_at, 1, Position(9));
+        let trace_parent = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned());
+        let (position, version) = (Position(9), Version(version));
+        Event { position, id, occurred_at, user_id: UserId::stored(7), version, change, trace_parent }
+    }
+
+    fn json_of(event: &Event) -> Value {
+        serde_json::from_str(&to_json(event, "/users")).unwrap()
+    }
+
+    #[test]
+    fn an_update_tells_the_whole_user() {
+        let at = Timestamp::from_unix_micros(1_700_000_000_000_001);
+        let user = User {
+            id: UserId::stored(7),
+            name: UserName::stored("John".into()),
+            email: Email::stored("john@example.com".into()),
+            version: Version(2),
+            created_at: Timestamp::from_unix_micros(1_600_000_000_000_000),
+            updated_at: at,
+        };
+        let event = event(Change::Updated(user), 2);
+        assert_eq!(
+            json_of(&event),
+            json!({
+                "specversion": "1.0", "id": event.id.to_string(), "source": "/users", "type": "user.updated",
+                "subject": "7", "time": "2023-11-14T22:13:20.000001Z", "datacontenttype": "application/json",
+                "sequence": "0000000000000000002",
+                "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                "data": { "id": 7, "name": "John", "email": "john@example.com", "version": 2,
+                    "created_at": "2020-09-13T12:26:40.000000Z", "updated_at": "2023-11-14T22:13:20.000001Z" },
+            })
+        );
+    }
+
+    #[test]
+    fn a_deletion_tells_nothing_of_the_person() {
+        let event = Event { trace_parent: None, ..event(Change::Deleted, 3) };
+        let json = json_of(&event);
+        assert_eq!((&json["type"], &json["data"]), (&json!("user.deleted"), &json!({ "id": 7, "version": 3 })));
+        assert!(json.get("traceparent").is_none());
+    }
+
+    #[test]
+    fn a_type_is_known_by_its_name() {
+        for known in EventType::ALL {
+            assert_eq!(EventType::parse(known.as_str()), Some(known));
+        }
+        assert_eq!(EventType::parse("user.Created"), None);
+    }
+}

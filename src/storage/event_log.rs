@@ -1,0 +1,142 @@
+//! The log of events, for those who read it, relay it and prune it.
+//!
+//! None of this is a message for an actor: it is not asked by requests, or by few, and one question gains nothing from
+//! another. So it runs on threads that may block, a few at once.
+
+mod held;
+mod history;
+mod lead;
+mod prune;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::QueryResult;
+use diesel::prelude::*;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+pub use held::{Fate, Held};
+pub use lead::{Backlog, Leading};
+pub use prune::Retention;
+
+use super::connection::{Connection, on_backend};
+use super::follow::Follower;
+use super::keeper::Keeper;
+use super::pool::{Pool, Pooled};
+use super::schema::event_log;
+use crate::telemetry::Throttle;
+use crate::users::{Error, Event, Position};
+
+/// The log of events. Cloning gives another handle to the same log.
+///
+/// Every method fails with [`Error::Overloaded`] when too many want to use it at once, with [`Error::Unavailable`] when the
+/// database does not do it, and never later than a deadline.
+#[derive(Clone)]
+pub struct EventLog {
+    pool: Pool,
+    keeper: Arc<Keeper>,
+    turns: Arc<Semaphore>,
+    deadline: Duration,
+    failures: Throttle,
+}
+
+#[expect(clippy::missing_errors_doc, reason = "what all methods share is said once, above; each says the rest")]
+impl EventLog {
+    /// How many may use the database at once, each on a connection of its own.
+    pub const CONNECTIONS: usize = 2;
+
+    pub(super) fn new(pool: Pool, keeper: Arc<Keeper>, deadline: Duration) -> Self {
+        let turns = Arc::new(Semaphore::new(Self::CONNECTIONS));
+        Self { pool, keeper, turns, deadline, failures: Throttle::default() }
+    }
+
+    /// The next events that a follower has not seen, and no more than `limit`; and the follower that has seen them.
+    pub async fn follow(&self, mut follower: Follower, limit: i64) -> Result<(Follower, Vec<Event>), Error> {
+        self.run(move |connection| {
+            let events = follower.next(connection, limit)?;
+            Ok((follower, events))
+        })
+        .await
+    }
+
+    /// Runs work on a connection.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        if !self.keeper.is_migrated() {
+            return Err(Error::Unavailable);
+        }
+        let turn = timeout(self.deadline, Arc::clone(&self.turns).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else { return Err(Error::Overloaded) };
+        let (pool, failures) = (self.pool.clone(), self.failures.clone());
+        let work = move || {
+            let result = run(&pool, work).map_err(|trouble| tell(&failures, &trouble));
+            drop(turn);
+            result
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Internal))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("no database connection: {0}")]
+    NoConnection(#[from] r2d2::Error),
+    #[error("{0}")]
+    Refused(#[from] diesel::result::Error),
+    #[error("panicked")]
+    Panic,
+}
+
+fn tell(failures: &Throttle, trouble: &Trouble) -> Error {
+    if let Some(more) = failures.admit() {
+        log::warn!("the log of events: {trouble}{more}");
+    }
+    if matches!(trouble, Trouble::Panic) { Error::Internal } else { Error::Unavailable }
+}
+
+fn run<T>(pool: &Pool, work: impl FnOnce(&mut Connection) -> QueryResult<T>) -> Result<T, Trouble> {
+    let mut pooled = pool.check_out()?;
+    let done = catch_unwind(AssertUnwindSafe(|| work(&mut pooled.connection)));
+    match done {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(failed(pool, pooled, error)),
+        Err(_) => {
+            pooled.discard();
+            Err(Trouble::Panic)
+        }
+    }
+}
+
+fn failed(pool: &Pool, pooled: Pooled, error: diesel::result::Error) -> Trouble {
+    pool.check(pooled);
+    error.into()
+}
+
+/// The one row of the table `event_log`.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = event_log)]
+struct State {
+    leader: Option<String>,
+    beat: i64,
+    sent_to: i64,
+    pruned_to: i64,
+}
+
+impl State {
+    const ID: i64 = 1;
+
+    fn read(connection: &mut Connection) -> QueryResult<Self> {
+        on_backend!(connection, |connection| {
+            event_log::table.find(Self::ID).select(Self::as_select()).first(connection)
+        })
+    }
+
+    /// Before which nothing is left to be sent: nobody sends what was pruned.
+    fn sent_to(&self) -> Position {
+        Position(self.sent_to.max(self.pruned_to))
+    }
+}

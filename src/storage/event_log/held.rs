@@ -1,0 +1,84 @@
+//! Events that the broker refused, and the later ones of the same users, which wait behind them. They are kept in a table of
+//! their own, so that the log can go on.
+
+use diesel::prelude::*;
+
+use super::EventLog;
+use crate::storage::connection::{Connection, on_backend};
+use crate::storage::event_row::EventRow;
+use crate::storage::row::Moment;
+use crate::storage::schema::{events, held_events};
+use crate::users::{Error, Event, Position, Timestamp, UserId};
+
+/// An event that is held.
+#[derive(Clone, Debug)]
+pub struct Held {
+    pub event: Event,
+    /// How often it was refused.
+    pub tries: i64,
+}
+
+/// What has become of an event that is, or was, held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It waits, refused so many times.
+    Waits { event: Position, user: UserId, tries: i64 },
+    /// It was given up.
+    Parked { event: Position, user: UserId, tries: i64, at: Timestamp },
+    /// It is sent.
+    Sent { event: Position },
+}
+
+#[expect(clippy::missing_errors_doc, reason = "what all methods share is said at the type")]
+impl EventLog {
+    /// The events that wait, in order, from the one after this on, and no more than `limit`.
+    pub async fn held(&self, Position(after): Position, limit: i64) -> Result<Vec<Held>, Error> {
+        self.run(move |connection| {
+            let rows: Vec<(i64, EventRow)> = on_backend!(connection, |connection| {
+                held_events::table
+                    .inner_join(events::table.on(events::id.eq(held_events::event_id)))
+                    .filter(held_events::parked_at.is_null().and(held_events::event_id.gt(after)))
+                    .order(held_events::event_id)
+                    .limit(limit)
+                    .select((held_events::tries, EventRow::as_select()))
+                    .load(connection)
+            })?;
+            Ok(rows.into_iter().map(|(tries, row)| Held { event: row.into(), tries }).collect())
+        })
+        .await
+    }
+}
+
+/// Writes down what has become of events.
+pub(super) fn write_down(connection: &mut Connection, fates: &[Fate]) -> QueryResult<()> {
+    for fate in fates {
+        match *fate {
+            Fate::Waits { event, user, tries } => put(connection, event, user, tries, None)?,
+            Fate::Parked { event, user, tries, at } => put(connection, event, user, tries, Some(Moment(at)))?,
+            Fate::Sent { event } => on_backend!(connection, |connection| {
+                diesel::delete(held_events::table.find(event.0)).execute(connection)
+            })
+            .map(drop)?,
+        }
+    }
+    Ok(())
+}
+
+fn put(
+    connection: &mut Connection,
+    event: Position,
+    user: UserId,
+    tries: i64,
+    parked_at: Option<Moment>,
+) -> QueryResult<()> {
+    let what = (held_events::tries.eq(tries), held_events::parked_at.eq(parked_at));
+    on_backend!(connection, |connection| {
+        diesel::insert_into(held_events::table)
+            .values((held_events::event_id.eq(event.0), held_events::user_id.eq(user.get()), what))
+            .on_conflict(held_events::event_id)
+            .do_update()
+            .set(what)
+            .execute(connection)
+    })
+    .map(drop)
+}

@@ -1,0 +1,48 @@
+//! Events of the past.
+
+use diesel::prelude::*;
+
+use super::{EventLog, State};
+use crate::storage::connection::{Connection, on_backend};
+use crate::storage::event_row::EventRow;
+use crate::storage::follow::Follower;
+use crate::storage::schema::events;
+use crate::users::{Error, Event, Position};
+
+#[expect(clippy::missing_errors_doc, reason = "what all methods share is said at the type")]
+impl EventLog {
+    /// A follower that will see about the last `count` events, and whatever comes.
+    pub async fn follow_from_end(&self, count: i64) -> Result<Follower, Error> {
+        self.run(move |connection| {
+            let pruned_to = State::read(connection)?.pruned_to;
+            let before: Option<i64> = on_backend!(connection, |connection| {
+                events::table.order(events::id.desc()).offset(count).select(events::id).first(connection).optional()
+            })?;
+            Ok(Follower::after(Position(before.map_or(pruned_to, |before| before.max(pruned_to)))))
+        })
+        .await
+    }
+
+    /// The events from the one after this on, up to `last`, and no more than `limit`. [`Error::EventsGone`] when some of them
+    /// are pruned, or when the log never had an event there.
+    ///
+    /// Whoever has not been told by a [`Follower`] that the log is complete up to `last` may miss some.
+    pub async fn history(&self, after: Position, last: Position, limit: i64) -> Result<Vec<Event>, Error> {
+        let found = self
+            .run(move |connection| {
+                let rows = read(connection, after, last, limit)?;
+                // Afterwards: what is pruned in between is noticed.
+                let pruned_to = State::read(connection)?.pruned_to;
+                Ok((after.0 >= pruned_to).then_some(rows))
+            })
+            .await?;
+        Ok(found.ok_or(Error::EventsGone)?.into_iter().map(Event::from).collect())
+    }
+}
+
+fn read(connection: &mut Connection, after: Position, last: Position, limit: i64) -> QueryResult<Vec<EventRow>> {
+    on_backend!(connection, |connection| {
+        let these = events::table.filter(events::id.gt(after.0).and(events::id.le(last.0)));
+        these.order(events::id).limit(limit).select(EventRow::as_select()).load(connection)
+    })
+}

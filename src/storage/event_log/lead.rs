@@ -1,0 +1,131 @@
+//! Of all replicas that could relay events, one leads.
+//!
+//! It proves that it lives by counting up its beat. Whoever has seen the same beat for long enough, by its own clock, takes
+//! over. So nobody's clock is compared with another's, and no lock of a session is needed, which a pooler would break. A
+//! leader that was taken for dead finds out when it writes down what it has sent; until then two may send, the same events in
+//! the same order.
+
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::held::{self, Fate};
+use super::{EventLog, State};
+use crate::storage::connection::{Connection, on_backend};
+use crate::storage::schema::{event_log, events, held_events};
+use crate::users::{Error, Position, Timestamp};
+
+/// Who leads, as a replica that would like to finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leading {
+    /// It does. All events up to here are sent, or held.
+    Me { sent_to: Position },
+    /// Another replica does, and this is its last sign of life.
+    Other { beat: i64 },
+}
+
+/// What is not sent yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// About how many events wait to be sent for the first time: places of the log that stayed empty count too.
+    pub pending: i64,
+    /// When the oldest of them happened, or of those that are held.
+    pub oldest: Option<Timestamp>,
+    /// How many events are held.
+    pub held: i64,
+    /// How many were given up.
+    pub parked: i64,
+}
+
+#[expect(clippy::missing_errors_doc, reason = "what all methods share is said at the type")]
+impl EventLog {
+    /// Leads, if it does already, if nobody does, or if the leader's beat is still the one that is taken for its last.
+    pub async fn lead(&self, me: Uuid, last_beat: Option<i64>) -> Result<Leading, Error> {
+        self.run(move |connection| {
+            let me = me.to_string();
+            take_lead(connection, &me, last_beat)?;
+            let state = State::read(connection)?;
+            let leads = state.leader.as_ref() == Some(&me);
+            Ok(if leads { Leading::Me { sent_to: state.sent_to() } } else { Leading::Other { beat: state.beat } })
+        })
+        .await
+    }
+
+    /// Leaves the lead to whoever asks next.
+    pub async fn step_down(&self, me: Uuid) -> Result<(), Error> {
+        self.run(move |connection| {
+            on_backend!(connection, |connection| {
+                let mine = event_log::table.filter(event_log::leader.eq(me.to_string()));
+                diesel::update(mine).set(event_log::leader.eq(None::<String>)).execute(connection)
+            })
+            .map(drop)
+        })
+        .await
+    }
+
+    /// Writes down that all events up to there are sent, but for those that are held, and what has become of these. False,
+    /// and nothing is written, when another one leads by now.
+    pub async fn advance(&self, me: Uuid, sent_to: Position, fates: Vec<Fate>) -> Result<bool, Error> {
+        self.run(move |connection| {
+            connection.write(|connection| {
+                let leads = set_sent(connection, &me.to_string(), sent_to)?;
+                if leads {
+                    held::write_down(connection, &fates)?;
+                }
+                Ok(leads)
+            })
+        })
+        .await
+    }
+
+    /// How much there is to do.
+    pub async fn backlog(&self) -> Result<Backlog, Error> {
+        self.run(backlog).await
+    }
+}
+
+fn take_lead(connection: &mut Connection, me: &str, last_beat: Option<i64>) -> QueryResult<()> {
+    // Beats count from 0: no leader has this one.
+    let last_beat = last_beat.unwrap_or(-1);
+    let is_free = event_log::leader.is_null().or(event_log::leader.eq(me)).or(event_log::beat.eq(last_beat));
+    on_backend!(connection, |connection| {
+        diesel::update(event_log::table.filter(is_free.assume_not_null()))
+            .set((event_log::leader.eq(me), event_log::beat.eq(event_log::beat + 1)))
+            .execute(connection)
+    })
+    .map(drop)
+}
+
+fn set_sent(connection: &mut Connection, me: &str, Position(sent_to): Position) -> QueryResult<bool> {
+    let changed = on_backend!(connection, |connection| {
+        diesel::update(event_log::table.filter(event_log::leader.eq(me)))
+            .set((event_log::sent_to.eq(sent_to), event_log::beat.eq(event_log::beat + 1)))
+            .execute(connection)
+    })?;
+    Ok(changed > 0)
+}
+
+fn backlog(connection: &mut Connection) -> QueryResult<Backlog> {
+    let sent_to = State::read(connection)?.sent_to().0;
+    let (last, next, held, parked) = on_backend!(connection, |connection| {
+        let last = events::table.order(events::id.desc()).select(events::id).first::<i64>(connection).optional()?;
+        let waits = held_events::table.filter(held_events::parked_at.is_null());
+        let first_held = waits.order(held_events::event_id).select(held_events::event_id);
+        let first_held = first_held.first::<i64>(connection).optional()?;
+        let first = events::table.filter(events::id.gt(sent_to)).order(events::id).select(events::id);
+        let first = first.first::<i64>(connection).optional()?;
+        let held = waits.count().get_result::<i64>(connection)?;
+        let parked = held_events::table.filter(held_events::parked_at.is_not_null());
+        let parked = parked.count().get_result::<i64>(connection)?;
+        (last, first_held.or(first), held, parked)
+    });
+    let oldest = next.map(|id| occurred_at(connection, id)).transpose()?.flatten();
+    Ok(Backlog { pending: last.map_or(0, |last| (last - sent_to).max(0)), oldest, held, parked })
+}
+
+fn occurred_at(connection: &mut Connection, id: i64) -> QueryResult<Option<Timestamp>> {
+    use crate::storage::row::Moment;
+    let at: Option<Moment> = on_backend!(connection, |connection| {
+        events::table.find(id).select(events::occurred_at).first(connection).optional()
+    })?;
+    Ok(at.map(|Moment(at)| at))
+}
