@@ -3,6 +3,7 @@
 //! Series of a fixed set exist, at zero, from the start: what never happened is a number too.
 
 mod auth;
+mod events;
 mod lanes;
 mod pool;
 mod requests;
@@ -14,6 +15,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
 pub use auth::{AuthFailures, JwksRefreshes};
+pub use events::EventMetrics;
 pub use lanes::{BatchFailure, LaneMetrics};
 pub use pool::PoolMetrics;
 pub use requests::{InFlight, RouteMetrics, method_label};
@@ -42,6 +44,7 @@ pub struct Metrics {
     changes: Changes,
     auth_failures: AuthFailures,
     jwks_refreshes: JwksRefreshes,
+    events: EventMetrics,
 }
 
 impl Metrics {
@@ -58,10 +61,11 @@ impl Metrics {
         let changes = Changes::new(&registry)?;
         let auth_failures = AuthFailures::new(&registry)?;
         let jwks_refreshes = JwksRefreshes::new(&registry)?;
+        let events = EventMetrics::new(&registry)?;
         let build = gauges(&registry, "user_service_build_info", BUILD_INFO, &["version", "commit", "database"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("USER_SERVICE_COMMIT"), database]).set(1);
         registry.register(Box::new(ProcessCollector::for_self()))?;
-        Ok(Self { registry, requests, lanes, pool, database_up, changes, auth_failures, jwks_refreshes })
+        Ok(Self { registry, requests, lanes, pool, database_up, changes, auth_failures, jwks_refreshes, events })
     }
 
     /// All metrics in Prometheus' text format.
@@ -88,6 +92,12 @@ impl Metrics {
     #[must_use]
     pub fn auth_failures(&self) -> &AuthFailures {
         &self.auth_failures
+    }
+
+    /// What happens to events.
+    #[must_use]
+    pub fn events(&self) -> &EventMetrics {
+        &self.events
     }
 
     /// Attempts to fetch an issuer's keys.
