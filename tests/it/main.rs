@@ -1,6 +1,7 @@
 //! Black-box tests: the real program over HTTP and the command line, each test on a database of its own.
 //!
-//! `TEST_POSTGRES_URL` names a PostgreSQL superuser's connection; `scripts/test` provides one.
+//! `TEST_POSTGRES_URL` names a PostgreSQL superuser's connection, `TEST_AMQP_URL` a RabbitMQ and `TEST_RABBITMQ_DIR` the
+//! folder that `scripts/rabbitmq` runs it in; `scripts/test` provides them.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::expect_used,
@@ -47,6 +48,7 @@ mod paging_filters;
 mod paging_token;
 mod postgres_tls;
 mod problem;
+mod rabbitmq_ground;
 mod rate_limit;
 mod replicas;
 mod request_id;

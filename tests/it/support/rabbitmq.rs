@@ -1,0 +1,152 @@
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use lapin::{Connection, ConnectionProperties};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use url::Url;
+use uuid::Uuid;
+
+use super::{file_of, signal, until};
+
+/// One test's own part of the broker that all tests share, gone when the test is.
+pub struct Vhost {
+    name: String,
+    dir: PathBuf,
+    url: Url,
+}
+
+impl Vhost {
+    pub fn fresh() -> Self {
+        let variable = |name| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run scripts/test"));
+        let (url, dir) = (variable("TEST_AMQP_URL"), PathBuf::from(variable("TEST_RABBITMQ_DIR")));
+        let name = format!("user_service_test_{}", Uuid::new_v4().simple());
+        let mut url = Url::parse(&url).expect("TEST_AMQP_URL is a URL");
+        url.set_path(&name);
+        eval(
+            &dir,
+            &format!(
+                "ok = rabbit_vhost:add(<<\"{name}\">>, <<\"test\">>),
+                 rabbit_auth_backend_internal:set_permissions(
+                     <<\"guest\">>, <<\"{name}\">>, <<\".*\">>, <<\".*\">>, <<\".*\">>, <<\"test\">>)"
+            ),
+        )
+        .unwrap_or_else(|error| panic!("a vhost for the test: {error}"));
+        Self { name, dir, url }
+    }
+
+    pub fn url(&self) -> &str {
+        self.url.as_str()
+    }
+}
+
+impl Drop for Vhost {
+    fn drop(&mut self) {
+        // The broker itself may be gone by now.
+        let _ = eval(&self.dir, &format!("rabbit_vhost:delete(<<\"{}\">>, <<\"test\">>)", self.name));
+    }
+}
+
+/// A RabbitMQ that a test may stop, freeze and start again.
+pub struct RabbitMq {
+    dir: TempDir,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl RabbitMq {
+    /// Where it will be; nothing runs there yet.
+    pub fn planned() -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = free.local_addr().expect("its number").port();
+        Self { dir: TempDir::new().expect("a temporary folder"), port, process: None }
+    }
+
+    pub async fn started() -> Self {
+        let mut rabbitmq = Self::planned();
+        rabbitmq.start().await;
+        rabbitmq
+    }
+
+    pub fn url(&self) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
+    }
+
+    /// Durable queues and persistent messages of an earlier run are there again.
+    pub async fn start(&mut self) {
+        let (url, log) = (self.url(), self.dir.path().join("output"));
+        let mut command = Command::new(file_of("scripts/rabbitmq"));
+        command.arg(self.dir.path()).arg(self.port.to_string()).stdin(Stdio::null());
+        let output = File::create(&log).expect("a log");
+        command.stderr(output.try_clone().expect("the log again")).stdout(output);
+        let process = self.process.insert(command.spawn().expect("scripts/rabbitmq starts"));
+        until("RabbitMQ accepts connections", Duration::from_mins(1), async || {
+            let has_ended = process.try_wait().expect("the status of RabbitMQ").is_some();
+            assert!(!has_ended, "RabbitMQ does not start: {}", fs::read_to_string(&log).unwrap_or_default());
+            TcpStream::connect(("127.0.0.1", self.port)).await.is_ok()
+                && Connection::connect(&url, ConnectionProperties::default()).await.is_ok()
+        })
+        .await;
+    }
+
+    /// In order: clients are told.
+    pub fn stop(&mut self) {
+        self.end("TERM");
+    }
+
+    /// Takes it away at once, as a crash does.
+    pub fn crash(&mut self) {
+        self.end("KILL");
+    }
+
+    fn end(&mut self, name: &str) {
+        if let Some(mut process) = self.process.take() {
+            signal::send(name, process.id());
+            process.wait().expect("RabbitMQ ends");
+        }
+    }
+
+    /// Its sockets stay open and nothing answers on them.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        signal::send(name, self.process.as_ref().expect("RabbitMQ runs").id());
+    }
+
+    /// Raises the memory alarm: whoever publishes from now on is told `connection.blocked`, and not read from.
+    pub fn block_publishers(&self) {
+        self.limit_memory("0.0");
+    }
+
+    pub fn unblock_publishers(&self) {
+        self.limit_memory("0.4");
+    }
+
+    fn limit_memory(&self, fraction: &str) {
+        let set = format!("vm_memory_monitor:set_vm_memory_high_watermark({fraction})");
+        eval(self.dir.path(), &set).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+impl Drop for RabbitMq {
+    fn drop(&mut self) {
+        self.crash();
+    }
+}
+
+/// Has the broker in this folder evaluate Erlang, in some 20 ms. Its own tool, rabbitmqctl, takes seconds.
+fn eval(dir: &Path, expression: &str) -> Result<String, String> {
+    let output = Command::new(file_of("scripts/rabbitmq")).arg("--eval").arg(dir).arg(expression).output();
+    let output = output.expect("scripts/rabbitmq starts");
+    let text = |bytes| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
