@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::auth::{KeyError, KeySource, Verifier};
 use crate::config::{Config, ShutdownSettings};
+use crate::events::Relay;
 use crate::http::{self, BodyLimits, Draining, Gate, ListenError, Observe, RateLimit, Tls};
 use crate::metrics::Metrics;
 use crate::storage::{self, Storage};
@@ -52,6 +53,9 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let draining = Draining::default();
     let verifier = Verifier::new(&config.auth, metrics.jwks_refreshes())?;
     let (storage, running) = Storage::start(&config.storage, &metrics)?;
+    let relay = config.events.relay.clone();
+    let relay =
+        relay.map(|relay| Relay::start(relay, storage.events().clone(), metrics.events().clone())).transpose()?;
     let observe = Observe::new(&metrics, traces.clone(), draining.clone(), &config.http);
     let server = listen(&config, &verifier, &storage, &metrics, &draining, observe)?;
     let handle = server.handle();
@@ -69,7 +73,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         tokio::time::sleep(LAST_LINE).await;
         std::process::exit(1);
     });
-    drain(config.shutdown, &handle, serving, running, traces).await
+    drain(config.shutdown, &handle, serving, Behind { running, relay, traces }).await
 }
 
 fn listen(
@@ -139,27 +143,38 @@ fn how_to_call(key: &KeySource, url: &str) -> String {
     format!(r#"try: curl -i {url}/api/v2/users -H "Authorization: Bearer {token}""#)
 }
 
-/// Ends what runs, in order: new requests, requests in flight, the writes that they left in the mailboxes, and the last
-/// spans.
+/// What works behind the requests.
+struct Behind {
+    running: storage::Running,
+    relay: Option<Relay>,
+    traces: Traces,
+}
+
+impl Behind {
+    /// Ends all of it in order; false when something had not ended by then. Blocks.
+    fn stop(self, end: Instant) -> bool {
+        let left = || end.saturating_duration_since(Instant::now());
+        let actors = self.running.stop(left());
+        let relay = self.relay.is_none_or(|relay| relay.stop(left()));
+        self.traces.shutdown(LAST_SPANS.min(left()));
+        actors && relay
+    }
+}
+
+/// Ends what runs, in order: new requests, requests in flight, the writes that they left in the mailboxes, the relay of
+/// their events, and the last spans.
 async fn drain(
     settings: ShutdownSettings,
     handle: &ServerHandle,
     serving: JoinHandle<io::Result<()>>,
-    running: storage::Running,
-    traces: Traces,
+    behind: Behind,
 ) -> Result<(), ServeError> {
     let end = Instant::now() + settings.grace;
     tokio::time::sleep(settings.delay).await;
     let in_time = tokio::time::timeout_at(end.into(), handle.stop(true)).await.is_ok();
     // What has not ended by now ends with the process.
     serving.abort();
-    let left = move || end.saturating_duration_since(Instant::now());
-    let stop = move || {
-        let stopped = running.stop(left());
-        traces.shutdown(LAST_SPANS.min(left()));
-        stopped
-    };
-    let stopped = web::block(stop).await.unwrap_or(false);
+    let stopped = web::block(move || behind.stop(end)).await.unwrap_or(false);
     if in_time && stopped { Ok(()) } else { Err(ServeError::Grace) }
 }
 

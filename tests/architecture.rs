@@ -65,15 +65,16 @@ const RULES: &[Rule] = &[
     ),
     // It only reads the log; no HTTP here, and the broker in one place.
     rule("events/", &["metrics", "storage", "telemetry", "users"], &[]),
+    rule("events/relay/", &["events", "metrics", "storage", "telemetry", "users"], &["lapin"]),
     // No HTTP here: a token is text, whichever protocol brought it.
     rule("auth/", &["metrics"], &["jsonwebtoken", "ureq"]),
     // Everybody may count, so it names nobody.
     rule("metrics/", &[], &["prometheus"]),
     rule("metrics/requests.rs", &[], &["actix", "prometheus"]),
-    // It silences a part of actix, by its name.
+    // It silences parts of others, by their names.
     // Everybody may log, so it names nobody; and nobody else makes spans.
     rule("telemetry/", &[], &["governor", "opentelemetry", "tracing", "ureq"]),
-    rule("telemetry/logs.rs", &["users::Timestamp"], &["actix", "tracing"]),
+    rule("telemetry/logs.rs", &["users::Timestamp"], &["actix", "lapin", "tracing"]),
     rule("healthcheck.rs", &["http::Settings"], &["ureq"]),
     rule("seed.rs", &["storage", "users"], &[]),
     rule("config/", &["auth", "events", "http", "storage", "telemetry"], &[]),

@@ -104,6 +104,7 @@ impl fmt::Display for Config {
     }
 }
 
+const AMQP_URL: &str = "AMQP_URL";
 const JWT_SECRET: &str = "JWT_SECRET";
 const JWT_PUBLIC_KEY: &str = "JWT_PUBLIC_KEY";
 const JWKS_URL: &str = "JWKS_URL";
@@ -297,11 +298,26 @@ impl Reader<'_> {
         let parked = self.value("EVENTS_PARKED_RETENTION", "30d", takes, retention);
         let max_parked = self.count("EVENTS_MAX_PARKED", "10000", 1 << 20);
         let max_readers = self.count("EVENTS_MAX_READERS", "2000", 1 << 20);
+        let max_tries = self.count("EVENTS_MAX_TRIES", "20", 1000);
+        let relay = match self.text(AMQP_URL) {
+            Some(text) => Some(self.relay(&text, source.clone()?, i64::try_from(max_tries?).ok()?)?),
+            None => None,
+        };
         Some(events::Settings {
             source: source?,
+            relay,
             retention: Retention { events: events?, parked: parked?, max_parked: i64::try_from(max_parked?).ok()? },
             max_readers: max_readers?,
         })
+    }
+
+    fn relay(&mut self, text: &str, source: String, max_tries: i64) -> Option<events::RelaySettings> {
+        let Some(url) = events::AmqpUrl::parse(text) else {
+            // It may hold a password.
+            return self.mistake(AMQP_URL, "***", events::AmqpUrl::TAKES);
+        };
+        self.effective.push((AMQP_URL, url.to_string()));
+        Some(events::RelaySettings { url, source, max_tries })
     }
 
     fn shutdown(&mut self) -> Option<ShutdownSettings> {

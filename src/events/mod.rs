@@ -5,8 +5,10 @@
 //! reads it.
 
 mod cloud_event;
+mod relay;
 
 pub use cloud_event::{EventType, to_json};
+pub use relay::{AmqpUrl, Relay, Settings as RelaySettings};
 
 use crate::storage::Retention;
 
@@ -18,4 +20,6 @@ pub struct Settings {
     pub retention: Retention,
     /// How many may read the live stream at once.
     pub max_readers: usize,
+    /// Where they are sent, if they are.
+    pub relay: Option<RelaySettings>,
 }

@@ -40,6 +40,8 @@ pub(super) fn start(level: &str, format: LogFormat) -> WorkerGuard {
     let mut builder = env_logger::Builder::new();
     // It tells of each malformed request: a stranger could fill the log.
     builder.filter_module("actix_http::h1::dispatcher", LevelFilter::Off);
+    // It tells of each event that no queue is bound for, with all of its data; the rest the relay tells, once.
+    builder.filter_module("lapin", LevelFilter::Off);
     builder.parse_filters(level).target(Target::Pipe(Box::new(writer))).write_style(style).format(match format {
         LogFormat::Text => write_text,
         LogFormat::Json => write_json,

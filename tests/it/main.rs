@@ -50,6 +50,7 @@ mod postgres_tls;
 mod problem;
 mod rabbitmq_ground;
 mod rate_limit;
+mod relay;
 mod replicas;
 mod request_id;
 mod schema;

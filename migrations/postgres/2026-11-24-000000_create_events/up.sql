@@ -37,3 +37,4 @@ CREATE TABLE held_events (
     -- When it was given up.
     parked_at TIMESTAMP
 );
+CREATE INDEX held_events_user_id ON held_events (user_id, event_id);

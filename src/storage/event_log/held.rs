@@ -31,21 +31,35 @@ pub enum Fate {
 
 #[expect(clippy::missing_errors_doc, reason = "what all methods share is said at the type")]
 impl EventLog {
-    /// The events that wait, in order, from the one after this on, and no more than `limit`.
-    pub async fn held(&self, Position(after): Position, limit: i64) -> Result<Vec<Held>, Error> {
-        self.run(move |connection| {
-            let rows: Vec<(i64, EventRow)> = on_backend!(connection, |connection| {
-                held_events::table
-                    .inner_join(events::table.on(events::id.eq(held_events::event_id)))
-                    .filter(held_events::parked_at.is_null().and(held_events::event_id.gt(after)))
-                    .order(held_events::event_id)
-                    .limit(limit)
-                    .select((held_events::tries, EventRow::as_select()))
-                    .load(connection)
-            })?;
-            Ok(rows.into_iter().map(|(tries, row)| Held { event: row.into(), tries }).collect())
-        })
-        .await
+    /// Users with events that wait, no more than `limit`.
+    pub async fn held_users(&self, limit: i64) -> Result<Vec<UserId>, Error> {
+        let ids: Vec<i64> = self
+            .run(move |connection| {
+                on_backend!(connection, |connection| {
+                    let waits = held_events::table.filter(held_events::parked_at.is_null());
+                    waits.select(held_events::user_id).distinct().limit(limit).load(connection)
+                })
+            })
+            .await?;
+        Ok(ids.into_iter().map(UserId::stored).collect())
+    }
+
+    /// The first event of a user that waits.
+    pub async fn next_held(&self, user: UserId) -> Result<Option<Held>, Error> {
+        let found: Option<(i64, EventRow)> = self
+            .run(move |connection| {
+                on_backend!(connection, |connection| {
+                    held_events::table
+                        .inner_join(events::table.on(events::id.eq(held_events::event_id)))
+                        .filter(held_events::parked_at.is_null().and(held_events::user_id.eq(user.get())))
+                        .order(held_events::event_id)
+                        .select((held_events::tries, EventRow::as_select()))
+                        .first(connection)
+                        .optional()
+                })
+            })
+            .await?;
+        Ok(found.map(|(tries, row)| Held { event: row.into(), tries }))
     }
 }
 

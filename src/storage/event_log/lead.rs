@@ -50,6 +50,18 @@ impl EventLog {
         .await
     }
 
+    /// While nobody leads, lets others see that there is a relay: what it has yet to send must not be forgotten.
+    pub async fn sign_of_life(&self) -> Result<(), Error> {
+        self.run(|connection| {
+            on_backend!(connection, |connection| {
+                let free = event_log::table.filter(event_log::leader.is_null());
+                diesel::update(free).set(event_log::beat.eq(event_log::beat + 1)).execute(connection)
+            })
+            .map(drop)
+        })
+        .await
+    }
+
     /// Leaves the lead to whoever asks next.
     pub async fn step_down(&self, me: Uuid) -> Result<(), Error> {
         self.run(move |connection| {

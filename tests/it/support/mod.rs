@@ -25,7 +25,7 @@ pub use answer::{Answer, Answered};
 pub use app::App;
 pub use at_once::{CLIENTS, at_once, count};
 pub use certificates::{Authority, Signed};
-pub use consumer::{Consumer, EXCHANGE, Queue};
+pub use consumer::{Consumer, Delivery, EXCHANGE, Queue};
 pub use database::{Connection, Database, Db};
 pub use issuer::Issuer;
 pub use json_schema::Spec;

@@ -1,0 +1,332 @@
+//! One replica's time as the leader, on one connection to the broker.
+
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch;
+use tokio::time::sleep_until;
+use uuid::Uuid;
+
+use super::Settings;
+use super::broker::{Broker, BrokerError, Receipt};
+use super::held_users::HeldUsers;
+use super::window::Window;
+use crate::metrics::EventMetrics;
+use crate::storage::{EventLog, Fate, Follower};
+use crate::users::{Event, Position, Timestamp};
+
+/// Events read from the log at once.
+const PAGE: i64 = 500;
+/// Events that may be between the log and the broker.
+const WINDOW: usize = 2000;
+/// Events that the broker may have yet to confirm.
+const ON_THEIR_WAY: usize = 1000;
+/// How often the log is read, when there was nothing more in it.
+const POLL: Duration = Duration::from_millis(100);
+/// How often it is written down how far events are sent, if they are.
+const PROGRESS: Duration = Duration::from_millis(100);
+/// How often the leader shows that it lives, if it has nothing else to write down.
+const BEAT: Duration = Duration::from_secs(1);
+/// How soon the database is asked again, after it did not answer.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often the users with held events are looked up: somebody may have released some.
+const LOOK_AT_HELD: Duration = Duration::from_secs(30);
+/// With as many of them, no more events are read: for all others it must be known that they are not held.
+const MAX_HELD_USERS: usize = 10_000;
+/// How many held events are tried again at once.
+const RETRIES: usize = 50;
+
+/// Why a session is over.
+pub(super) enum Ended {
+    /// The service shuts down.
+    Stopped,
+    /// Another replica leads.
+    Overtaken,
+    Lost(BrokerError),
+    /// The broker has closed the channel because of this event.
+    Refused(BrokerError, Refusal),
+}
+
+/// An event that the broker closed the channel over. Those that were sent with it are suspects too, so there is an event only
+/// if it was sent alone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal {
+    event: Option<Position>,
+}
+
+/// An event on its way to the broker, and back with its receipt.
+struct Journey {
+    event: Event,
+    /// How often it was refused before, if it is one that is held.
+    held: Option<i64>,
+    began: Instant,
+}
+
+type Arrival = (Journey, Result<Receipt, BrokerError>);
+
+pub(super) struct Session<'a> {
+    me: Uuid,
+    log: &'a EventLog,
+    broker: &'a Broker,
+    metrics: &'a EventMetrics,
+    max_tries: i64,
+    follower: Follower,
+    window: Window,
+    on_their_way: FuturesUnordered<BoxFuture<'static, Arrival>>,
+    held: HeldUsers,
+    /// What is not written down yet.
+    fates: Vec<Fate>,
+    sent_to: Position,
+    written: Instant,
+    next_read: Instant,
+    next_look: Instant,
+    /// So many are to be sent alone, to find out which of them the broker closes the channel over.
+    alone: usize,
+    /// This one has been found.
+    refused: Option<Position>,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(
+        me: Uuid,
+        log: &'a EventLog,
+        broker: &'a Broker,
+        settings: &Settings,
+        metrics: &'a EventMetrics,
+        sent_to: Position,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            me,
+            log,
+            broker,
+            metrics,
+            max_tries: settings.max_tries,
+            follower: Follower::after(sent_to),
+            window: Window::default(),
+            on_their_way: FuturesUnordered::new(),
+            held: HeldUsers::default(),
+            fates: Vec::new(),
+            sent_to,
+            written: now,
+            next_read: now,
+            next_look: now,
+            alone: 0,
+            refused: None,
+        }
+    }
+
+    /// Relays until something ends it.
+    pub(super) async fn run(
+        mut self,
+        refusal: Option<Refusal>,
+        stopped: &mut watch::Receiver<bool>,
+        mut lost: Pin<&mut impl Future<Output = BrokerError>>,
+    ) -> Ended {
+        self.alone = if refusal.is_some() { WINDOW } else { 0 };
+        self.refused = refusal.and_then(|refusal| refusal.event);
+        loop {
+            self.read().await;
+            self.retry_held().await;
+            self.send_ready();
+            let wake = self.next_wake().into();
+            tokio::select! {
+                biased;
+                _ = stopped.changed() => return self.stop().await,
+                Some(arrival) = self.on_their_way.next() => {
+                    if let Err(ended) = self.arrived(arrival) {
+                        // What is known is worth writing down.
+                        let _ = self.write_down().await;
+                        return ended;
+                    }
+                }
+                error = lost.as_mut() => return Ended::Lost(error),
+                () = sleep_until(wake) => {}
+            }
+            if self.is_time_to_write() && self.write_down().await == Ok(false) {
+                return Ended::Overtaken;
+            }
+        }
+    }
+
+    /// Reads on in the log, if it is time and there is room.
+    async fn read(&mut self) {
+        self.look_at_held().await;
+        if Instant::now() < self.next_read || !self.has_room() {
+            return;
+        }
+        let Ok((follower, events)) = self.log.follow(self.follower.clone(), PAGE).await else {
+            self.next_read = Instant::now() + PAUSE;
+            return;
+        };
+        let is_page_full = i64::try_from(events.len()).is_ok_and(|read| read == PAGE);
+        self.next_read = Instant::now() + if is_page_full { Duration::ZERO } else { POLL };
+        self.follower = follower;
+        for event in events {
+            if self.held.contains(event.user_id) {
+                self.fates.push(Fate::Waits { event: event.position, user: event.user_id, tries: 0 });
+            } else {
+                self.window.add(event);
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.window.len() < WINDOW && self.held.len() < MAX_HELD_USERS
+    }
+
+    async fn look_at_held(&mut self) {
+        if Instant::now() < self.next_look {
+            return;
+        }
+        let limit = i64::try_from(MAX_HELD_USERS).unwrap_or(i64::MAX);
+        let Ok(users) = self.log.held_users(limit).await else {
+            // Without knowing them, nothing may be read.
+            self.next_look = Instant::now() + PAUSE;
+            self.next_read = self.next_read.max(self.next_look);
+            return;
+        };
+        self.next_look = Instant::now() + LOOK_AT_HELD;
+        for user in users {
+            self.held.add(user);
+        }
+    }
+
+    /// Tries events again that were refused, when their time has come.
+    async fn retry_held(&mut self) {
+        for user in self.held.due(RETRIES) {
+            if self.on_their_way.len() >= self.most_on_their_way() {
+                return;
+            }
+            // What is found must not be older than what is known here.
+            if !self.fates.is_empty() && self.write_down().await != Ok(true) {
+                return;
+            }
+            match self.log.next_held(user).await {
+                Ok(Some(held)) => {
+                    self.held.sending(user);
+                    self.send(held.event, Some(held.tries));
+                }
+                Ok(None) => self.held.remove(user),
+                Err(_) => return self.held.retry(user, 1),
+            }
+        }
+    }
+
+    fn send_ready(&mut self) {
+        while self.on_their_way.len() < self.most_on_their_way() {
+            let Some(event) = self.window.next() else { return };
+            self.send(event, None);
+        }
+    }
+
+    fn most_on_their_way(&self) -> usize {
+        if self.alone > 0 { 1 } else { ON_THEIR_WAY }
+    }
+
+    fn send(&mut self, event: Event, held: Option<i64>) {
+        self.alone = self.alone.saturating_sub(1);
+        if self.refused == Some(event.position) {
+            self.refused = None;
+            self.refuse(&event, held);
+            return;
+        }
+        let receipt = self.broker.publish(&event);
+        let journey = Journey { event, held, began: Instant::now() };
+        self.on_their_way.push(async move { (journey, receipt.await) }.boxed());
+    }
+
+    /// Notes what the broker says of events: of this one, and of those that it has told about by now.
+    fn arrived(&mut self, arrival: Arrival) -> Result<(), Ended> {
+        let mut next = Some(arrival);
+        while let Some((journey, receipt)) = next {
+            match receipt {
+                Ok(Receipt::Refused) => self.refuse(&journey.event, journey.held),
+                Ok(receipt) => self.sent(&journey, receipt),
+                Err(error) if error.is_refusal() => {
+                    let is_alone = self.on_their_way.is_empty();
+                    return Err(Ended::Refused(error, Refusal { event: is_alone.then_some(journey.event.position) }));
+                }
+                Err(error) => return Err(Ended::Lost(error)),
+            }
+            next = self.on_their_way.next().now_or_never().flatten();
+        }
+        Ok(())
+    }
+
+    fn sent(&mut self, Journey { event, held, began }: &Journey, receipt: Receipt) {
+        self.metrics.published(began.elapsed(), receipt == Receipt::Routed);
+        if held.is_some() {
+            self.fates.push(Fate::Sent { event: event.position });
+            self.held.retry(event.user_id, 0);
+        } else {
+            self.window.finish(event);
+        }
+    }
+
+    /// Holds an event back, and with it what its user has waiting; or gives it up.
+    fn refuse(&mut self, event: &Event, held: Option<i64>) {
+        self.metrics.refused();
+        let tries = held.unwrap_or_default() + 1;
+        let (position, user) = (event.position, event.user_id);
+        if tries < self.max_tries {
+            log::warn!("the broker refuses event {} at {position}, for the {tries}. time", event.id);
+            self.fates.push(Fate::Waits { event: position, user, tries });
+            self.held.retry(user, tries);
+        } else {
+            log::error!("the broker refuses event {} at {position}: given up", event.id);
+            self.metrics.gave_up();
+            self.fates.push(Fate::Parked { event: position, user, tries, at: Timestamp::now() });
+            self.held.retry(user, 0);
+        }
+        if held.is_none() {
+            let behind = self.window.give_up(event).into_iter();
+            self.fates.extend(behind.map(|event| Fate::Waits { event: event.position, user, tries: 0 }));
+        }
+    }
+
+    fn is_time_to_write(&self) -> bool {
+        let since = self.written.elapsed();
+        let has_news = !self.fates.is_empty() || self.finished_to() > self.sent_to;
+        since > if has_news { PROGRESS } else { BEAT }
+    }
+
+    fn finished_to(&self) -> Position {
+        self.window.finished_to(self.follower.position())
+    }
+
+    /// Writes down how far events are sent. False when another replica leads.
+    async fn write_down(&mut self) -> Result<bool, crate::users::Error> {
+        let finished_to = self.finished_to();
+        self.written = Instant::now();
+        let leads = self.log.advance(self.me, finished_to, self.fates.clone()).await?;
+        self.fates.clear();
+        self.sent_to = finished_to;
+        Ok(leads)
+    }
+
+    /// Waits a little for what is on its way, and writes it down.
+    async fn stop(mut self) -> Ended {
+        let patience = tokio::time::Instant::now() + PAUSE;
+        while let Ok(Some(arrival)) = tokio::time::timeout_at(patience, self.on_their_way.next()).await {
+            if self.arrived(arrival).is_err() {
+                break;
+            }
+        }
+        let _ = self.write_down().await;
+        Ended::Stopped
+    }
+
+    fn next_wake(&self) -> Instant {
+        let has_news = !self.fates.is_empty() || self.finished_to() > self.sent_to;
+        let write = self.written + if has_news { PROGRESS } else { BEAT };
+        let read = if self.has_room() { self.next_read } else { write };
+        // What is held waits for room too.
+        let retry = self.held.next_due().map(|due| due.max(Instant::now() + POLL));
+        [write, read, self.next_look].into_iter().chain(retry).min().unwrap_or(write)
+    }
+}
