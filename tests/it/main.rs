@@ -51,6 +51,7 @@ mod problem;
 mod rabbitmq_ground;
 mod rate_limit;
 mod relay;
+mod relay_failing;
 mod replicas;
 mod request_id;
 mod schema;

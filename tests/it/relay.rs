@@ -46,10 +46,8 @@ async fn what_no_queue_is_bound_for_counts_as_sent(#[values(Db::Sqlite, Db::Post
     let vhost = Vhost::fresh();
     let app = App::start_with(db, &[("AMQP_URL", vhost.url())]).await;
     app.create("John", "john@example.com").await;
-    until("it is sent", Duration::from_secs(20), async || {
-        app.metrics().await.value("events_unroutable_total") == 1.0
-    })
-    .await;
+    until("it is sent", Duration::from_secs(20), async || app.metrics().await.value("events_unroutable_total") == 1.0)
+        .await;
     assert_eq!(app.metrics().await.value("events_published_total"), 1.0);
     let consumer = Consumer::of(&["user.*"], vhost.url()).await;
     app.create("Jane", "jane@example.com").await;
@@ -73,10 +71,8 @@ async fn one_that_is_refused_holds_up_its_user_and_nobody_else(#[values(Db::Sqli
     app.patch("/api/v2/users/1", &json!({ "name": "Jack" })).answer().await.body(200);
     consumer.until("it fits in", |deliveries| deliveries.len() >= 4).await;
     app.patch("/api/v2/users/2", &json!({ "name": "Jack" })).answer().await.body(200);
-    until("it is refused", Duration::from_secs(20), async || {
-        app.metrics().await.value("events_refused_total") >= 1.0
-    })
-    .await;
+    until("it is refused", Duration::from_secs(20), async || app.metrics().await.value("events_refused_total") >= 1.0)
+        .await;
     app.delete("/api/v2/users/2").answer().await.empty(204);
     app.delete("/api/v2/users/3").answer().await.empty(204);
     let of = |subject: &str, bodies: &[Value]| {

@@ -41,9 +41,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A connection that held for so long was a good one.
 const GOOD: Duration = Duration::from_mins(1);
 /// How often a replica looks whether it leads.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(500);
 /// A leader that gave no sign of life for so long is dead; it gives one a second.
-const DEAD: Duration = Duration::from_secs(10);
+const DEAD: Duration = Duration::from_secs(3);
 
 /// The relay's thread.
 pub struct Relay {

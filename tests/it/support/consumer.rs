@@ -128,13 +128,8 @@ impl Consumer {
 
     /// All that have arrived, once these are enough.
     pub async fn until(&self, what: &str, are_enough: impl Fn(&[Delivery]) -> bool) -> Vec<Delivery> {
-        let mut deliveries = Vec::new();
-        until(what, Duration::from_secs(30), async || {
-            deliveries = self.deliveries();
-            are_enough(&deliveries)
-        })
-        .await;
-        deliveries
+        until(what, Duration::from_mins(1), async || are_enough(&self.deliveries.lock().unwrap())).await;
+        self.deliveries()
     }
 }
 

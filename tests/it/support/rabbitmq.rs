@@ -131,6 +131,12 @@ impl RabbitMq {
         self.limit_memory("0.4");
     }
 
+    /// Closes the channel of whoever publishes a larger message; on connections made from now on.
+    pub fn limit_messages(&self, bytes: usize) {
+        let set = format!("application:set_env(rabbit, max_message_size, {bytes})");
+        eval(self.dir.path(), &set).unwrap_or_else(|error| panic!("{error}"));
+    }
+
     fn limit_memory(&self, fraction: &str) {
         let set = format!("vm_memory_monitor:set_vm_memory_high_watermark({fraction})");
         eval(self.dir.path(), &set).unwrap_or_else(|error| panic!("{error}"));
