@@ -34,6 +34,8 @@ enum Command {
         #[arg(long)]
         count: NonZeroU64,
     },
+    /// Have the relay send again the events that it had given up because the broker refused them.
+    RetryParked,
     /// Print a token that the service takes, signed with its secret.
     Token {
         /// Who the token is for.
@@ -77,6 +79,7 @@ pub fn run() -> ExitCode {
         Command::Serve => exit_code(actix_web::rt::System::new().block_on(server::serve(config))),
         Command::Migrate => exit_code(migrate(&config)),
         Command::Seed { count } => exit_code(seed::seed(&config.storage, count)),
+        Command::RetryParked => exit_code(retry_parked(&config)),
         Command::Token { subject, scope, ttl } => exit_code(token(&config, &subject, &scope, ttl)),
         Command::Healthcheck => exit_code(healthcheck::healthcheck(&config.http)),
         Command::CheckConfig => {
@@ -93,6 +96,12 @@ fn migrate(config: &Config) -> Result<(), storage::MigrateError> {
         println!("applied {name}");
     }
     println!("the schema is up to date");
+    Ok(())
+}
+
+fn retry_parked(config: &Config) -> Result<(), storage::RetryError> {
+    let retried = storage::retry_parked(&config.storage)?;
+    println!("events to be tried again: {retried}");
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use diesel::prelude::*;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-pub use held::{Fate, Held};
+pub use held::{Fate, Held, RetryError, retry_parked};
 pub use lead::{Backlog, Leading};
 pub use prune::Retention;
 

@@ -167,6 +167,10 @@ async fn one_that_is_refused_too_often_is_given_up(#[values(Db::Sqlite, Db::Post
     .await;
     let parked = database.facts("SELECT 'parked' AS fact FROM held_events WHERE parked_at IS NOT NULL");
     assert_eq!(parked, ["parked"]);
+    let retried = app.database.program().args(["retry-parked"]).run().succeeded();
+    assert_eq!(retried.stdout, "events to be tried again: 1\n");
+    let waiting = database.facts("SELECT event_id || ' ' || tries AS fact FROM held_events WHERE parked_at IS NULL");
+    assert_eq!(waiting, ["4 0"]);
 }
 
 /// The broker closes the channel over an event that is too large for it, and with it all that is on its way.

@@ -8,6 +8,7 @@ mod backoff;
 mod broker;
 mod held_users;
 mod line;
+mod progress;
 mod session;
 mod window;
 

@@ -14,10 +14,11 @@ use uuid::Uuid;
 use super::Settings;
 use super::broker::{Broker, BrokerError, Receipt};
 use super::held_users::HeldUsers;
+use super::progress::Progress;
 use super::window::Window;
 use crate::metrics::EventMetrics;
 use crate::storage::{EventLog, Fate, Follower};
-use crate::users::{Event, Position, Timestamp};
+use crate::users::{Error, Event, Position, Timestamp};
 
 /// Events read from the log at once.
 const PAGE: i64 = 500;
@@ -27,10 +28,6 @@ const WINDOW: usize = 2000;
 const ON_THEIR_WAY: usize = 1000;
 /// How often the log is read, when there was nothing more in it.
 const POLL: Duration = Duration::from_millis(100);
-/// How often it is written down how far events are sent, if they are.
-const PROGRESS: Duration = Duration::from_millis(100);
-/// How often the leader shows that it lives, if it has nothing else to write down.
-const BEAT: Duration = Duration::from_secs(1);
 /// How soon the database is asked again, after it did not answer.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often the users with held events are looked up: somebody may have released some.
@@ -69,7 +66,6 @@ struct Journey {
 type Arrival = (Journey, Result<Receipt, BrokerError>);
 
 pub(super) struct Session<'a> {
-    me: Uuid,
     log: &'a EventLog,
     broker: &'a Broker,
     metrics: &'a EventMetrics,
@@ -78,10 +74,7 @@ pub(super) struct Session<'a> {
     window: Window,
     on_their_way: FuturesUnordered<BoxFuture<'static, Arrival>>,
     held: HeldUsers,
-    /// What is not written down yet.
-    fates: Vec<Fate>,
-    sent_to: Position,
-    written: Instant,
+    progress: Progress<'a>,
     next_read: Instant,
     next_look: Instant,
     /// So many are to be sent alone, to find out which of them the broker closes the channel over.
@@ -101,7 +94,6 @@ impl<'a> Session<'a> {
     ) -> Self {
         let now = Instant::now();
         Self {
-            me,
             log,
             broker,
             metrics,
@@ -110,9 +102,7 @@ impl<'a> Session<'a> {
             window: Window::default(),
             on_their_way: FuturesUnordered::new(),
             held: HeldUsers::default(),
-            fates: Vec::new(),
-            sent_to,
-            written: now,
+            progress: Progress::new(me, log, sent_to),
             next_read: now,
             next_look: now,
             alone: 0,
@@ -147,7 +137,7 @@ impl<'a> Session<'a> {
                 error = lost.as_mut() => return Ended::Lost(error),
                 () = sleep_until(wake) => {}
             }
-            if self.is_time_to_write() && self.write_down().await == Ok(false) {
+            if self.progress.due(self.finished_to()) <= Instant::now() && self.write_down().await == Ok(false) {
                 return Ended::Overtaken;
             }
         }
@@ -168,7 +158,7 @@ impl<'a> Session<'a> {
         self.follower = follower;
         for event in events {
             if self.held.contains(event.user_id) {
-                self.fates.push(Fate::Waits { event: event.position, user: event.user_id, tries: 0 });
+                self.progress.note([Fate::Waits { event: event.position, user: event.user_id, tries: 0 }]);
             } else {
                 self.window.add(event);
             }
@@ -176,7 +166,7 @@ impl<'a> Session<'a> {
     }
 
     fn has_room(&self) -> bool {
-        self.window.len() < WINDOW && self.held.len() < MAX_HELD_USERS
+        self.window.len() + self.progress.fates() < WINDOW && self.held.len() < MAX_HELD_USERS
     }
 
     async fn look_at_held(&mut self) {
@@ -203,7 +193,7 @@ impl<'a> Session<'a> {
                 return;
             }
             // What is found must not be older than what is known here.
-            if !self.fates.is_empty() && self.write_down().await != Ok(true) {
+            if self.progress.fates() > 0 && self.write_down().await != Ok(true) {
                 return;
             }
             match self.log.next_held(user).await {
@@ -261,7 +251,7 @@ impl<'a> Session<'a> {
     fn sent(&mut self, Journey { event, held, began }: &Journey, receipt: Receipt) {
         self.metrics.published(began.elapsed(), receipt == Receipt::Routed);
         if held.is_some() {
-            self.fates.push(Fate::Sent { event: event.position });
+            self.progress.note([Fate::Sent { event: event.position }]);
             self.held.retry(event.user_id, 0);
         } else {
             self.window.finish(event);
@@ -275,38 +265,27 @@ impl<'a> Session<'a> {
         let (position, user) = (event.position, event.user_id);
         if tries < self.max_tries {
             log::warn!("the broker refuses event {} at {position}, for the {tries}. time", event.id);
-            self.fates.push(Fate::Waits { event: position, user, tries });
+            self.progress.note([Fate::Waits { event: position, user, tries }]);
             self.held.retry(user, tries);
         } else {
             log::error!("the broker refuses event {} at {position}: given up", event.id);
             self.metrics.gave_up();
-            self.fates.push(Fate::Parked { event: position, user, tries, at: Timestamp::now() });
+            self.progress.note([Fate::Parked { event: position, user, tries, at: Timestamp::now() }]);
             self.held.retry(user, 0);
         }
         if held.is_none() {
             let behind = self.window.give_up(event).into_iter();
-            self.fates.extend(behind.map(|event| Fate::Waits { event: event.position, user, tries: 0 }));
+            self.progress.note(behind.map(|event| Fate::Waits { event: event.position, user, tries: 0 }));
         }
-    }
-
-    fn is_time_to_write(&self) -> bool {
-        let since = self.written.elapsed();
-        let has_news = !self.fates.is_empty() || self.finished_to() > self.sent_to;
-        since > if has_news { PROGRESS } else { BEAT }
     }
 
     fn finished_to(&self) -> Position {
         self.window.finished_to(self.follower.position())
     }
 
-    /// Writes down how far events are sent. False when another replica leads.
-    async fn write_down(&mut self) -> Result<bool, crate::users::Error> {
-        let finished_to = self.finished_to();
-        self.written = Instant::now();
-        let leads = self.log.advance(self.me, finished_to, self.fates.clone()).await?;
-        self.fates.clear();
-        self.sent_to = finished_to;
-        Ok(leads)
+    /// False when another replica leads.
+    async fn write_down(&mut self) -> Result<bool, Error> {
+        self.progress.write(self.finished_to()).await
     }
 
     /// Waits a little for what is on its way, and writes it down.
@@ -322,8 +301,7 @@ impl<'a> Session<'a> {
     }
 
     fn next_wake(&self) -> Instant {
-        let has_news = !self.fates.is_empty() || self.finished_to() > self.sent_to;
-        let write = self.written + if has_news { PROGRESS } else { BEAT };
+        let write = self.progress.due(self.finished_to());
         let read = if self.has_room() { self.next_read } else { write };
         // What is held waits for room too.
         let retry = self.held.next_due().map(|due| due.max(Instant::now() + POLL));

@@ -73,7 +73,9 @@ mod tests {
 
     fn window(events: &[(i64, i64)]) -> Window {
         let mut window = Window::default();
-        events.iter().for_each(|(position, user)| window.add(event(*position, *user)));
+        for (position, user) in events {
+            window.add(event(*position, *user));
+        }
         window
     }
 

@@ -4,6 +4,7 @@
 use diesel::prelude::*;
 
 use super::EventLog;
+use crate::storage::Settings;
 use crate::storage::connection::{Connection, on_backend};
 use crate::storage::event_row::EventRow;
 use crate::storage::row::Moment;
@@ -61,6 +62,30 @@ impl EventLog {
             .await?;
         Ok(found.map(|(tries, row)| Held { event: row.into(), tries }))
     }
+}
+
+/// Has the relay try again what it had given up, and returns how many events that are.
+///
+/// # Errors
+/// When the database cannot be reached or refuses.
+pub fn retry_parked(settings: &Settings) -> Result<usize, RetryError> {
+    let mut connection = Connection::open(&settings.url, settings.deadline)?;
+    let parked = held_events::parked_at.is_not_null();
+    let retried = on_backend!(&mut connection, |connection| {
+        diesel::update(held_events::table.filter(parked))
+            .set((held_events::tries.eq(0), held_events::parked_at.eq(None::<Moment>)))
+            .execute(connection)
+    })?;
+    Ok(retried)
+}
+
+/// Why nothing is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum RetryError {
+    #[error("cannot connect: {0}")]
+    Connect(#[from] diesel::ConnectionError),
+    #[error("the database refused: {0}")]
+    Refused(#[from] diesel::result::Error),
 }
 
 /// Writes down what has become of events.
