@@ -13,6 +13,7 @@ use diesel::r2d2::R2D2Connection as _;
 use diesel::result::{DatabaseErrorKind as Kind, Error as DieselError};
 use diesel::sqlite::SqliteConnection;
 use diesel::{Connection as _, ConnectionError, ConnectionResult, QueryResult};
+use parking_lot::{FairMutex, FairMutexGuard};
 
 use super::batch_error::BatchError;
 use super::database_url::DatabaseUrl;
@@ -55,6 +56,7 @@ impl Connection {
 
     /// Writes within one transaction. After an error it may be open still.
     pub(super) fn write<T>(&mut self, write: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
+        let _turn = matches!(self, Self::Sqlite(_)).then(turn);
         match self {
             // See `write_transaction`.
             Self::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"),
@@ -100,6 +102,7 @@ pub(super) fn write_transaction<T>(
     sqlite: &mut SqliteConnection,
     write: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
 ) -> Result<T, BatchError> {
+    let _turn = turn();
     AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE")?;
     let result = write(sqlite)?;
     AnsiTransactionManager::commit_transaction(sqlite).map_err(|error| match &error {
@@ -110,6 +113,19 @@ pub(super) fn write_transaction<T>(
         _ => BatchError::OutcomeUnknown(error),
     })?;
     Ok(result)
+}
+
+/// Whose turn it is, of this process's threads that write to SQLite. A process has one database.
+static TURNS: FairMutex<()> = FairMutex::new(());
+
+/// Waits until those are done who came before. SQLite's own lock goes to whoever asks at the right moment: a thread that
+/// writes batch after batch hardly ever leaves it to one that sleeps and asks again, as SQLite's busy handler does.
+///
+/// It is a matter of manners, not of safety: whoever has waited for long goes on without a turn, and has to wait for SQLite's
+/// lock. It may be another process that holds it.
+fn turn() -> Option<FairMutexGuard<'static, ()>> {
+    const PATIENCE: Duration = Duration::from_millis(100);
+    TURNS.try_lock_for(PATIENCE)
 }
 
 fn open_sqlite(path: &std::path::Path, patience: Duration) -> ConnectionResult<SqliteConnection> {
