@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::auth::{KeyError, KeySource, Verifier};
 use crate::config::{Config, ShutdownSettings};
-use crate::events::Relay;
+use crate::events::{self, Relay};
 use crate::http::{self, BodyLimits, Draining, Gate, ListenError, Observe, RateLimit, Tls};
 use crate::metrics::Metrics;
 use crate::storage::{self, Storage};
@@ -56,6 +56,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let relay = config.events.relay.clone();
     let relay =
         relay.map(|relay| Relay::start(relay, storage.events().clone(), metrics.events().clone())).transpose()?;
+    events::start(storage.events(), metrics.events(), &config.events);
     let observe = Observe::new(&metrics, traces.clone(), draining.clone(), &config.http);
     let server = listen(&config, &verifier, &storage, &metrics, &draining, observe)?;
     let handle = server.handle();

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
+use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
 
 use super::{DURATION_BUCKETS, register};
 
 const PENDING: &str = "Events that were never sent to the broker yet, about; 0 without a relay.";
-const OLDEST: &str =
-    "Age of the oldest event that waits to be sent to the broker, held ones included; 0 when none does.";
+const OLDEST_PENDING: &str = "Age of the oldest event that was never sent to the broker yet; 0 when there is none.";
 const HELD: &str = "Events that wait because the broker refused them, or an earlier one of the same user.";
+const OLDEST_HELD: &str = "Age of the oldest of those that wait because the broker refused them; 0 when there is none.";
 const PARKED: &str = "Events that were given up, and are still kept.";
+const ENABLED: &str = "Whether this replica would relay, because it has an AMQP_URL: 1 or 0.";
 const LEADER: &str = "Whether this replica is the one that relays: 1 or 0.";
-const CONNECTED: &str = "Whether this replica, which relays, is connected to the broker: 1 or 0.";
+const CONNECTED: &str = "Whether this replica is connected to the broker, as each is that would relay: 1 or 0.";
 const PUBLISHED: &str = "Events that the broker confirmed, those that no queue was bound for included.";
 const UNROUTABLE: &str = "Confirmed events that no queue was bound for.";
 const REFUSED: &str = "Times that the broker refused an event, which is tried again unless it is given up.";
@@ -21,15 +22,17 @@ const CONFIRM: &str = "Time from when an event was handed to the broker until it
 const READERS: &str = "Readers of the live stream.";
 const TURNED_AWAY: &str = "Readers of the live stream that were turned away because there were too many.";
 const STREAMED: &str = "Events written to readers of the live stream, once for each reader.";
-const PRUNED: &str = "Places in the log whose events were forgotten because they were old.";
+const PRUNED: &str = "Events that this replica has removed from the log, because they were old or had been given up.";
 
 /// What happens to events. Clones share the numbers.
 #[derive(Clone)]
 pub struct EventMetrics {
     pending: IntGauge,
-    oldest: prometheus::Gauge,
+    oldest_pending: Gauge,
     held: IntGauge,
+    oldest_held: Gauge,
     parked: IntGauge,
+    enabled: IntGauge,
     leader: IntGauge,
     connected: IntGauge,
     published: IntCounter,
@@ -46,13 +49,16 @@ pub struct EventMetrics {
 impl EventMetrics {
     pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
         let gauge = |name, help| register(registry, IntGauge::new(name, help)?);
+        let age = |name, help| register(registry, Gauge::new(name, help)?);
         let counter = |name, help| register(registry, IntCounter::new(name, help)?);
         let confirm = HistogramOpts::new("events_confirm_duration_seconds", CONFIRM).buckets(DURATION_BUCKETS.to_vec());
         Ok(Self {
             pending: gauge("events_pending", PENDING)?,
-            oldest: register(registry, prometheus::Gauge::new("events_oldest_pending_age_seconds", OLDEST)?)?,
+            oldest_pending: age("events_oldest_pending_age_seconds", OLDEST_PENDING)?,
             held: gauge("events_held", HELD)?,
+            oldest_held: age("events_oldest_held_age_seconds", OLDEST_HELD)?,
             parked: gauge("events_parked", PARKED)?,
+            enabled: gauge("events_relay_enabled", ENABLED)?,
             leader: gauge("events_relay_leader", LEADER)?,
             connected: gauge("events_relay_connected", CONNECTED)?,
             published: counter("events_published_total", PUBLISHED)?,
@@ -67,12 +73,26 @@ impl EventMetrics {
         })
     }
 
-    /// What waits to be sent, and what was given up.
-    pub fn backlog(&self, pending: i64, oldest: Duration, held: i64, parked: i64) {
+    /// How many were never sent, and how old the oldest of them is.
+    pub fn pending(&self, pending: i64, oldest: Duration) {
         self.pending.set(pending);
-        self.oldest.set(oldest.as_secs_f64());
+        self.oldest_pending.set(oldest.as_secs_f64());
+    }
+
+    /// How many are held, and how old the oldest of them is.
+    pub fn held(&self, held: i64, oldest: Duration) {
         self.held.set(held);
+        self.oldest_held.set(oldest.as_secs_f64());
+    }
+
+    /// How many are kept of those that were given up.
+    pub fn parked(&self, parked: i64) {
         self.parked.set(parked);
+    }
+
+    /// This replica has a broker to relay to, or has not.
+    pub fn enabled(&self, enabled: bool) {
+        self.enabled.set(enabled.into());
     }
 
     /// This replica is the one that relays, or is not.
@@ -122,8 +142,8 @@ impl EventMetrics {
         self.streamed.inc_by(events);
     }
 
-    /// So many places of the log were forgotten.
-    pub fn pruned(&self, places: u64) {
-        self.pruned.inc_by(places);
+    /// So many events were removed from the log.
+    pub fn pruned(&self, events: u64) {
+        self.pruned.inc_by(events);
     }
 }

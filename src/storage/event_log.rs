@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 pub use held::{Fate, Held, RetryError, retry_parked};
 pub use lead::{Backlog, Leading};
-pub use prune::Retention;
+pub use prune::{Pruned, Retention};
 
 use super::connection::{Connection, on_backend};
 use super::follow::Follower;
@@ -133,6 +133,17 @@ impl State {
         on_backend!(connection, |connection| {
             event_log::table.find(Self::ID).select(Self::as_select()).first(connection)
         })
+    }
+
+    /// Reads it, and keeps others from changing it until the transaction ends.
+    fn lock(connection: &mut Connection) -> QueryResult<Self> {
+        match connection {
+            // A transaction that writes is the only one.
+            Connection::Sqlite(_) => Self::read(connection),
+            Connection::Postgres(postgres) => {
+                event_log::table.find(Self::ID).select(Self::as_select()).for_update().first(postgres)
+            }
+        }
     }
 
     /// Before which nothing is left to be sent: nobody sends what was pruned.

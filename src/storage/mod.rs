@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use database_url::DatabaseUrl;
-pub use event_log::{Backlog, EventLog, Fate, Held, Leading, Retention, RetryError, retry_parked};
+pub use event_log::{Backlog, EventLog, Fate, Held, Leading, Pruned, Retention, RetryError, retry_parked};
 pub use follow::Follower;
 pub use keeper::{Check, Readiness};
 pub use migrations::{MigrateError, migrate};

@@ -28,6 +28,8 @@ mod conditional;
 mod config;
 mod crash;
 mod dashboard;
+mod event_log;
+mod event_retention;
 mod health;
 mod jwks;
 mod limits;

@@ -3,7 +3,8 @@
 
 use diesel::prelude::*;
 
-use super::EventLog;
+use super::prune::release;
+use super::{EventLog, State};
 use crate::storage::Settings;
 use crate::storage::connection::{Connection, on_backend};
 use crate::storage::event_row::EventRow;
@@ -88,16 +89,15 @@ pub enum RetryError {
     Refused(#[from] diesel::result::Error),
 }
 
-/// Writes down what has become of events.
+/// Writes down what has become of events. In a transaction that holds the lock on the log's state.
 pub(super) fn write_down(connection: &mut Connection, fates: &[Fate]) -> QueryResult<()> {
+    let pruned_to = State::read(connection)?.pruned_to;
     for fate in fates {
         match *fate {
             Fate::Waits { event, user, tries } => put(connection, event, user, tries, None)?,
             Fate::Parked { event, user, tries, at } => put(connection, event, user, tries, Some(Moment(at)))?,
-            Fate::Sent { event } => on_backend!(connection, |connection| {
-                diesel::delete(held_events::table.find(event.0)).execute(connection)
-            })
-            .map(drop)?,
+            // It may have become old in the meantime.
+            Fate::Sent { event } => release(connection, &[event.0], pruned_to).map(drop)?,
         }
     }
     Ok(())

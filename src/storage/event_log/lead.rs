@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::held::{self, Fate};
 use super::{EventLog, State};
 use crate::storage::connection::{Connection, on_backend};
+use crate::storage::row::Moment;
 use crate::storage::schema::{event_log, events, held_events};
 use crate::users::{Error, Position, Timestamp};
 
@@ -28,10 +29,12 @@ pub enum Leading {
 pub struct Backlog {
     /// About how many events wait to be sent for the first time: places of the log that stayed empty count too.
     pub pending: i64,
-    /// When the oldest of them happened, or of those that are held.
-    pub oldest: Option<Timestamp>,
+    /// When the oldest of them happened.
+    pub oldest_pending: Option<Timestamp>,
     /// How many events are held.
     pub held: i64,
+    /// When the oldest of them happened.
+    pub oldest_held: Option<Timestamp>,
     /// How many were given up.
     pub parked: i64,
 }
@@ -80,13 +83,18 @@ impl EventLog {
         self.run(move |connection| {
             connection.write(|connection| {
                 let leads = set_sent(connection, &me.to_string(), sent_to)?;
-                if leads {
+                if leads && !fates.is_empty() {
                     held::write_down(connection, &fates)?;
                 }
                 Ok(leads)
             })
         })
         .await
+    }
+
+    /// The last sign of life of whoever relays, or did; 0 when nobody ever has.
+    pub async fn beat(&self) -> Result<i64, Error> {
+        self.run(|connection| State::read(connection).map(|state| state.beat)).await
     }
 
     /// How much there is to do.
@@ -117,27 +125,23 @@ fn set_sent(connection: &mut Connection, me: &str, Position(sent_to): Position) 
 }
 
 fn backlog(connection: &mut Connection) -> QueryResult<Backlog> {
-    let sent_to = State::read(connection)?.sent_to().0;
-    let (last, next, held, parked) = on_backend!(connection, |connection| {
+    let Position(sent_to) = State::read(connection)?.sent_to();
+    on_backend!(connection, |connection| {
         let last = events::table.order(events::id.desc()).select(events::id).first::<i64>(connection).optional()?;
+        let unsent = events::table.filter(events::id.gt(sent_to)).order(events::id);
+        let oldest_pending = unsent.select(events::occurred_at).first(connection).optional()?;
         let waits = held_events::table.filter(held_events::parked_at.is_null());
-        let first_held = waits.order(held_events::event_id).select(held_events::event_id);
-        let first_held = first_held.first::<i64>(connection).optional()?;
-        let first = events::table.filter(events::id.gt(sent_to)).order(events::id).select(events::id);
-        let first = first.first::<i64>(connection).optional()?;
-        let held = waits.count().get_result::<i64>(connection)?;
+        let held = waits.count().get_result(connection)?;
+        let events_held = waits.inner_join(events::table.on(events::id.eq(held_events::event_id)));
+        let first_held = events_held.order(held_events::event_id).select(events::occurred_at);
+        let oldest_held = first_held.first(connection).optional()?;
         let parked = held_events::table.filter(held_events::parked_at.is_not_null());
-        let parked = parked.count().get_result::<i64>(connection)?;
-        (last, first_held.or(first), held, parked)
-    });
-    let oldest = next.map(|id| occurred_at(connection, id)).transpose()?.flatten();
-    Ok(Backlog { pending: last.map_or(0, |last| (last - sent_to).max(0)), oldest, held, parked })
-}
-
-fn occurred_at(connection: &mut Connection, id: i64) -> QueryResult<Option<Timestamp>> {
-    use crate::storage::row::Moment;
-    let at: Option<Moment> = on_backend!(connection, |connection| {
-        events::table.find(id).select(events::occurred_at).first(connection).optional()
-    })?;
-    Ok(at.map(|Moment(at)| at))
+        Ok(Backlog {
+            pending: last.map_or(0, |last| (last - sent_to).max(0)),
+            oldest_pending: oldest_pending.map(|Moment(at)| at),
+            held,
+            oldest_held: oldest_held.map(|Moment(at)| at),
+            parked: parked.count().get_result(connection)?,
+        })
+    })
 }

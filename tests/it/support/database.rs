@@ -55,6 +55,10 @@ impl Database {
         self.dir.path()
     }
 
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     pub fn program(&self) -> Program {
         Program::new(self.dir()).env("DATABASE_URL", &self.url)
     }

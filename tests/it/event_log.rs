@@ -1,0 +1,73 @@
+//! The log of events, as a relay uses it: by the library, because no request does this.
+
+use std::time::Duration;
+
+use rstest::rstest;
+use user_service::storage::{EventLog, Fate, Follower, Leading, Pruned, Running};
+use user_service::users::{Error, Position, Timestamp};
+use uuid::Uuid;
+
+use crate::support::{Database, Db, library, until};
+
+const LIMIT: i64 = 100;
+
+/// A log with three events of one user.
+async fn log(db: Db) -> (Database, Running, EventLog) {
+    let database = db.fresh();
+    let (storage, running) = library(&database);
+    let log = storage.events().clone();
+    until("the database is migrated", Duration::from_secs(20), async || log.beat().await.is_ok()).await;
+    for version in 1..=3 {
+        database.connect().run(&format!(
+            "INSERT INTO events (kind, user_id, version, occurred_at, salt)
+            VALUES (3, 1, {version}, '2020-01-01 00:00:00.000000', 1)"
+        ));
+    }
+    (database, running, log)
+}
+
+fn left(database: &Database) -> Vec<String> {
+    database.connect().facts("SELECT CAST(id AS TEXT) AS fact FROM events ORDER BY id")
+}
+
+async fn leader(log: &EventLog) -> Uuid {
+    let me = Uuid::new_v4();
+    assert!(matches!(log.lead(me, None).await, Ok(Leading::Me { .. })));
+    me
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_event_that_was_held_and_is_sent_goes_too(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (database, _running, log) = log(db).await;
+    let me = leader(&log).await;
+    let [first, second, third] = [1, 2, 3].map(Position);
+    let held = log.follow(Follower::default(), LIMIT).await.unwrap().1;
+    let user = held[0].user_id;
+    let waits = |event| Fate::Waits { event, user, tries: 1 };
+    assert!(log.advance(me, second, vec![waits(first), waits(second)]).await.unwrap());
+    assert_eq!(log.prune(Timestamp::now(), true, LIMIT).await, Ok(Pruned::Events(0)));
+    assert_eq!(left(&database), ["1", "2", "3"]);
+    assert!(log.advance(me, third, vec![Fate::Sent { event: first }, waits(third)]).await.unwrap());
+    assert_eq!(left(&database), ["2", "3"]);
+    // The third is sent before its turn comes.
+    assert!(log.advance(me, third, vec![Fate::Sent { event: third }]).await.unwrap());
+    assert_eq!(left(&database), ["2", "3"]);
+    assert_eq!(log.prune(Timestamp::now(), true, LIMIT).await, Ok(Pruned::Events(1)));
+    assert_eq!(left(&database), ["2"]);
+    assert_eq!(log.next_held(user).await.unwrap().map(|held| held.event.position), Some(second));
+}
+
+#[rstest]
+#[tokio::test]
+async fn whoever_is_late_is_told_what_is_gone(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (database, _running, log) = log(db).await;
+    assert_eq!(log.prune(Timestamp::now(), true, LIMIT).await, Ok(Pruned::Nothing), "none is sent");
+    assert_eq!(log.prune(Timestamp::now(), false, 2).await, Ok(Pruned::Events(2)));
+    assert_eq!(left(&database), ["3"]);
+    assert_eq!(log.history(Position(1), Position(3), LIMIT).await, Err(Error::EventsGone));
+    assert_eq!(log.history(Position(2), Position(3), LIMIT).await.unwrap().len(), 1);
+    // Nobody sends what is gone.
+    assert_eq!(log.lead(Uuid::new_v4(), None).await, Ok(Leading::Me { sent_to: Position(2) }));
+    assert_eq!(log.backlog().await.unwrap().pending, 1);
+}
