@@ -30,6 +30,7 @@ mod crash;
 mod dashboard;
 mod event_log;
 mod event_retention;
+mod event_schemas;
 mod health;
 mod jwks;
 mod limits;

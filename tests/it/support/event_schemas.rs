@@ -1,0 +1,35 @@
+use boon::{Compiler, Draft, SchemaIndex, Schemas};
+use serde_json::Value;
+
+use super::file_of;
+
+const TYPES: [&str; 3] = ["user.created", "user.updated", "user.deleted"];
+
+/// The schemas of events, as `docs/events/` has them.
+pub struct EventSchemas {
+    schemas: Schemas,
+    types: Vec<(&'static str, SchemaIndex)>,
+}
+
+impl EventSchemas {
+    pub fn read() -> Self {
+        let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+        compiler.set_default_draft(Draft::V2020_12);
+        compiler.enable_format_assertions();
+        let mut compile = |kind| {
+            let path = file_of(&format!("docs/events/{kind}.schema.json"));
+            let index = compiler.compile(path.to_str().expect("a path"), &mut schemas);
+            (kind, index.unwrap_or_else(|error| panic!("{kind}: {error:#}")))
+        };
+        let types = TYPES.map(&mut compile).to_vec();
+        Self { schemas, types }
+    }
+
+    /// What is wrong with an event, by the schema of its type.
+    pub fn fault(&self, event: &Value) -> Option<String> {
+        let Some((_, index)) = self.types.iter().find(|(kind, _)| event["type"] == *kind) else {
+            return Some(format!("no such type: {}", event["type"]));
+        };
+        self.schemas.validate(event, *index).err().map(|error| format!("{event}: {error:#}"))
+    }
+}
