@@ -2,14 +2,19 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::io::{Cursor, Read as _};
+use std::iter;
 use std::sync::{Arc, LazyLock};
 
 use actix_web::body::{MessageBody, SizedStream};
-use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType, LOCATION};
+use actix_web::http::header::{
+    ACCEPT_ENCODING, AcceptEncoding, CONTENT_SECURITY_POLICY, ContentEncoding, ContentType, Encoding, LOCATION, VARY,
+};
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
+use flate2::bufread::GzDecoder;
 use futures_util::stream;
-use utoipa_swagger_ui::Config;
+use utoipa_swagger_ui::{Config, SwaggerFile};
 
 use super::failure::Failure;
 use super::openapi::openapi;
@@ -48,13 +53,8 @@ pub(super) async fn to_swagger_ui() -> HttpResponse {
 pub(super) async fn swagger_ui(request: HttpRequest) -> Result<HttpResponse, Failure> {
     let name = request.match_info().get("file").unwrap_or_default();
     match utoipa_swagger_ui::serve(name, Arc::clone(&CONFIG)) {
-        // Those that are empty were left out, see .cargo/config.toml.
-        Ok(Some(file)) if !file.bytes.is_empty() => {
-            let mut response = HttpResponse::Ok();
-            response.content_type(file.content_type).insert_header((CONTENT_SECURITY_POLICY, PAGE));
-            Ok(response.body(in_pieces(file.bytes, &request)))
-        }
-        Ok(_) => Err(Failure::RouteNotFound),
+        Ok(Some(file)) => respond(file, &request),
+        Ok(None) => Err(Failure::RouteNotFound),
         Err(error) => {
             log::error!("cannot serve the API's page: {error}");
             Err(crate::users::Error::Internal.into())
@@ -62,15 +62,56 @@ pub(super) async fn swagger_ui(request: HttpRequest) -> Result<HttpResponse, Fai
     }
 }
 
+/// The file as it lies in the binary, which is compressed, or for a client that would not understand that, unpacked.
+fn respond(file: SwaggerFile<'static>, request: &HttpRequest) -> Result<HttpResponse, Failure> {
+    let unpacked_length = if file.gzpipped { unpacked_length(&file.bytes) } else { file.bytes.len() as u64 };
+    // Those that are empty were left out, see .cargo/config.toml.
+    if unpacked_length == 0 {
+        return Err(Failure::RouteNotFound);
+    }
+    let mut response = HttpResponse::Ok();
+    response.content_type(file.content_type).insert_header((CONTENT_SECURITY_POLICY, PAGE));
+    if !file.gzpipped {
+        return Ok(response.body(in_pieces(file.bytes, request)));
+    }
+    response.insert_header((VARY, ACCEPT_ENCODING.as_str()));
+    if takes_gzip(request) {
+        response.insert_header(ContentEncoding::Gzip);
+        return Ok(response.body(in_pieces(file.bytes, request)));
+    }
+    Ok(response.body(unpacked(bytes(file.bytes), unpacked_length, request)))
+}
+
+fn takes_gzip(request: &HttpRequest) -> bool {
+    let supported = [Encoding::gzip(), Encoding::identity()];
+    let accepted = request.get_header::<AcceptEncoding>();
+    accepted.and_then(|accepted| accepted.negotiate(supported.iter())) == Some(Encoding::gzip())
+}
+
+/// A gzip file ends with it.
+fn unpacked_length(gzip: &[u8]) -> u64 {
+    gzip.last_chunk().map_or(0, |length| u32::from_le_bytes(*length).into())
+}
+
+/// What a gzip file holds, unpacked while it is sent.
+fn unpacked(gzip: Bytes, length: u64, request: &HttpRequest) -> impl MessageBody + use<> {
+    let streaming = request.conn_data::<Turns>().map(Turns::stream);
+    let mut reader = GzDecoder::new(Cursor::new(gzip));
+    let pieces = iter::from_fn(move || {
+        let _until_the_last = &streaming;
+        let mut piece = Vec::with_capacity(PIECE);
+        let read = reader.by_ref().take(PIECE as u64).read_to_end(&mut piece);
+        read.map(|length| (length > 0).then(|| piece.into())).transpose()
+    });
+    SizedStream::new(length, stream::iter(pieces))
+}
+
 /// How much of a document is copied into a connection's buffer at once, in bytes.
 const PIECE: usize = 8 << 10;
 
 /// A body that a connection has no copy of: else each client that does not read its answer would keep a megabyte and a half.
 pub(super) fn in_pieces(document: Cow<'static, [u8]>, request: &HttpRequest) -> impl MessageBody + use<> {
-    let document = match document {
-        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
-        Cow::Owned(bytes) => bytes.into(),
-    };
+    let document = bytes(document);
     let length = document.len();
     let streaming = request.conn_data::<Turns>().map(Turns::stream);
     let pieces = (0..length).step_by(PIECE).map(move |at| {
@@ -78,4 +119,11 @@ pub(super) fn in_pieces(document: Cow<'static, [u8]>, request: &HttpRequest) -> 
         document.slice(at..length.min(at + PIECE))
     });
     SizedStream::new(length as u64, stream::iter(pieces.map(Ok::<_, Infallible>)))
+}
+
+fn bytes(document: Cow<'static, [u8]>) -> Bytes {
+    match document {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    }
 }

@@ -1,8 +1,12 @@
 //! `/docs/`: Swagger UI without the internet.
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
 
+use flate2::read::GzDecoder;
 use reqwest::Method;
+use reqwest::header::ACCEPT_ENCODING;
+use rstest::rstest;
 use url::Url;
 
 use crate::support::{Answered, App, Db};
@@ -26,6 +30,38 @@ async fn the_page_and_its_assets_come_from_here() {
         let path = format!("/docs/{}", asset.trim_start_matches("./"));
         let answer = app.get(&path).answer().await;
         assert!(!answer.expect(200).text.is_empty(), "{path}");
+    }
+}
+
+#[rstest]
+#[case("gzip", true)]
+#[case("deflate, gzip;q=0.8, br", true)]
+#[case("br", false)]
+#[case("gzip;q=0", false)]
+#[case("identity", false)]
+#[tokio::test]
+async fn assets_are_compressed_for_those_who_take_that(#[case] accepted: &str, #[case] compressed: bool) {
+    let app = App::start(Db::Sqlite).await;
+    for path in ["/docs/", "/docs/swagger-ui-bundle.js", "/docs/favicon-16x16.png"] {
+        let plain = app.get(path).send().await.unwrap().bytes().await.unwrap();
+        let response = app.get(path).header(ACCEPT_ENCODING, accepted).send().await.unwrap();
+        assert_eq!(response.headers()["vary"], "accept-encoding", "{path}");
+        let encoding = response.headers().get("content-encoding").map(|encoding| encoding.to_str().unwrap().to_owned());
+        assert_eq!(encoding.as_deref(), compressed.then_some("gzip"), "{path}");
+        let mut bytes = response.bytes().await.unwrap().to_vec();
+        if compressed {
+            let packed = std::mem::take(&mut bytes);
+            GzDecoder::new(packed.as_slice()).read_to_end(&mut bytes).unwrap();
+        }
+        assert!(bytes == plain, "{path} differs");
+    }
+}
+
+#[tokio::test]
+async fn what_was_left_out_is_not_there() {
+    let app = App::start(Db::Sqlite).await;
+    for path in ["/docs/swagger-ui.js", "/docs/swagger-ui-es-bundle.js"] {
+        assert_eq!(app.get(path).answer().await.status, 404, "{path}");
     }
 }
 
