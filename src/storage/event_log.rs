@@ -23,7 +23,7 @@ pub use prune::{Pruned, Retention};
 
 use super::connection::{Connection, on_backend};
 use super::follow::Follower;
-use super::keeper::Keeper;
+use super::keeper::{Keeper, Readiness};
 use super::pool::{Pool, Pooled};
 use super::schema::event_log;
 use crate::telemetry::Throttle;
@@ -66,7 +66,8 @@ impl EventLog {
         &self,
         work: impl FnOnce(&mut Connection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, Error> {
-        if !self.keeper.is_migrated() {
+        // The keeper has told why.
+        if !self.keeper.is_migrated() || self.keeper.readiness() != Readiness::Ready {
             return Err(Error::Unavailable);
         }
         let turn = timeout(self.deadline, Arc::clone(&self.turns).acquire_owned()).await;
