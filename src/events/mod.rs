@@ -6,12 +6,20 @@
 
 mod backlog;
 mod cloud_event;
+mod feed;
+mod keep_up;
+mod reader;
 mod relay;
 mod retention;
+mod ring;
 mod signs_of_life;
+mod told;
 
 pub use cloud_event::{EventType, to_json};
+pub use feed::Feed;
+pub use reader::Reader;
 pub use relay::{AmqpUrl, Relay, Settings as RelaySettings};
+pub use told::Told;
 
 use crate::metrics::EventMetrics;
 use crate::storage::{EventLog, Retention};

@@ -45,6 +45,12 @@ impl Follower {
         self.after
     }
 
+    /// Whether it waits until it is certain which event is the next.
+    #[must_use]
+    pub const fn is_in_doubt(&self) -> bool {
+        self.doubt.is_some()
+    }
+
     /// The next events, in order, and no more than `limit`. None if there are none yet, or if it is not certain yet which
     /// one is the next.
     pub(super) fn next(&mut self, connection: &mut Connection, limit: i64) -> QueryResult<Vec<Event>> {

@@ -12,7 +12,9 @@ pub enum Error {
     VersionMismatch,
     #[error("the page token is damaged or belongs to other filters")]
     InvalidPageToken,
-    #[error("some of the events after this one are gone; read all users anew, then follow from now on")]
+    #[error(
+        "events after this one are gone; follow from now on, then list all users, and keep what has the higher version"
+    )]
     EventsGone,
     /// Not executed: more is waiting than can be answered in time.
     #[error("the service is overloaded; nothing was changed")]

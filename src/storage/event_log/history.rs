@@ -23,8 +23,23 @@ impl EventLog {
         .await
     }
 
+    /// Fails with [`Error::EventsGone`] unless whoever has seen all events up to there can be told all that followed: some of
+    /// those may be pruned, or the log may never have got so far, so that it was another one that got there.
+    pub async fn reaches(&self, after: Position) -> Result<(), Error> {
+        let reaches = self
+            .run(move |connection| {
+                let last: Option<i64> = on_backend!(connection, |connection| {
+                    events::table.order(events::id.desc()).select(events::id).first(connection).optional()
+                })?;
+                let pruned_to = State::read(connection)?.pruned_to;
+                Ok((pruned_to..=pruned_to.max(last.unwrap_or_default())).contains(&after.0))
+            })
+            .await?;
+        if reaches { Ok(()) } else { Err(Error::EventsGone) }
+    }
+
     /// The events from the one after this on, up to `last`, and no more than `limit`. [`Error::EventsGone`] when some of them
-    /// are pruned, or when the log never had an event there.
+    /// are pruned.
     ///
     /// Whoever has not been told by a [`Follower`] that the log is complete up to `last` may miss some.
     pub async fn history(&self, after: Position, last: Position, limit: i64) -> Result<Vec<Event>, Error> {

@@ -1,0 +1,63 @@
+//! Follows the log as long as somebody reads the feed. While nobody does, it costs nothing.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::feed::{Feed, RING};
+use crate::storage::Follower;
+use crate::users::Error;
+
+/// How long after one look at the log comes the next.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// The same when the database did not answer.
+const RETRY: Duration = Duration::from_secs(1);
+/// How many events are read at once.
+const PAGE: u16 = 1024;
+
+/// Follows the log for ever. When the database is away it goes on trying; the log of events tells what is wrong.
+pub(super) async fn keep_up(feed: Feed) {
+    let mut follower = Follower::default();
+    let (mut has_slept, mut pause) = (true, INTERVAL);
+    loop {
+        if feed.has_readers() {
+            let _ = timeout(pause, feed.wanted()).await;
+        } else {
+            feed.wanted().await;
+            has_slept = true;
+        }
+        let number = feed.begin_look();
+        let result = look(&feed, &mut follower, &mut has_slept).await;
+        pause = if result.is_ok() { INTERVAL } else { RETRY };
+        feed.end_look(number, result);
+    }
+}
+
+/// Tells everything that is there, as far as it is certain what is next.
+async fn look(feed: &Feed, follower: &mut Follower, has_slept: &mut bool) -> Result<(), Error> {
+    if *has_slept {
+        skip(feed, follower).await?;
+        *has_slept = false;
+    }
+    let mut settles = true;
+    loop {
+        let (next, events) = feed.log().follow(follower.clone(), PAGE.into()).await?;
+        *follower = next;
+        feed.tell(&events);
+        let is_last = events.len() < usize::from(PAGE);
+        // A doubt is often settled at once: when nobody is writing now.
+        if is_last && !(follower.is_in_doubt() && std::mem::take(&mut settles)) {
+            return Ok(());
+        }
+    }
+}
+
+/// Leaves out what nobody was there to read, but for the last events: somebody may have seen some of those elsewhere.
+async fn skip(feed: &Feed, follower: &mut Follower) -> Result<(), Error> {
+    let near_end = feed.log().follow_from_end(RING.into()).await?;
+    if near_end.position() > follower.position() {
+        feed.restart(near_end.position());
+        *follower = near_end;
+    }
+    Ok(())
+}

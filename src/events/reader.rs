@@ -1,0 +1,103 @@
+//! A reader of the feed. It pulls: one that is slow falls behind, and nothing is kept for it.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::cloud_event::EventType;
+use super::feed::{Feed, Place};
+use super::ring::Piece;
+use super::told::Told;
+use crate::users::{Error, Position};
+
+/// Over how long the readers' work is spread, so that a thousand of them do not hold up everything else at once.
+const SPREAD: Duration = Duration::from_millis(100);
+/// How long it waits for a database that is away.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Reads events of some types, one after the other.
+pub struct Reader {
+    feed: Feed,
+    seen: Position,
+    types: Vec<EventType>,
+    head: watch::Receiver<Position>,
+    /// Whether it has just taken all that there was.
+    is_at_head: bool,
+    random: RandomState,
+    _place: Place,
+}
+
+impl Reader {
+    pub(super) fn new(
+        feed: Feed,
+        seen: Position,
+        types: Vec<EventType>,
+        head: watch::Receiver<Position>,
+        place: Place,
+    ) -> Self {
+        Self { feed, seen, types, head, is_at_head: false, random: RandomState::new(), _place: place }
+    }
+
+    /// It has told all events up to here that it was to tell. Whoever reads on from here misses none.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        self.seen
+    }
+
+    /// The next events, at least one; waits for it. It may be given up and called again.
+    ///
+    /// # Errors
+    /// [`Error::EventsGone`] when it was so slow that what comes next is forgotten.
+    pub async fn next(&mut self) -> Result<Vec<Arc<Told>>, Error> {
+        loop {
+            self.wait().await?;
+            let piece = match self.take().await {
+                Err(Error::Overloaded | Error::Unavailable) => {
+                    sleep(RETRY + self.some(SPREAD)).await;
+                    continue;
+                }
+                piece => piece?,
+            };
+            self.seen = piece.to;
+            self.is_at_head = self.seen >= *self.head.borrow();
+            if !piece.events.is_empty() {
+                self.feed.count(&piece);
+                return Ok(piece.events);
+            }
+        }
+    }
+
+    /// Waits until there is something that it has not seen.
+    async fn wait(&mut self) -> Result<(), Error> {
+        if self.is_at_head {
+            // While there is always something new, readers come whenever this is over, and not all together when something is.
+            sleep(SPREAD + self.some(SPREAD)).await;
+            self.is_at_head = false;
+        }
+        if *self.head.borrow() > self.seen {
+            return Ok(());
+        }
+        let seen = self.seen;
+        self.head.wait_for(|head| *head > seen).await.map_err(|_| Error::Unavailable)?;
+        sleep(self.some(SPREAD)).await;
+        Ok(())
+    }
+
+    async fn take(&self) -> Result<Piece, Error> {
+        // Asked first: when the memory goes back so far, it may be further by then; when it does not, this is complete.
+        let head = *self.head.borrow();
+        match self.feed.recent(self.seen, &self.types) {
+            Some(piece) => Ok(piece),
+            None => self.feed.past(self.seen, head, &self.types).await,
+        }
+    }
+
+    /// A part of this time, by chance.
+    fn some(&self, time: Duration) -> Duration {
+        let share = self.random.hash_one(self.seen) >> 48;
+        time.mul_f64(f64::from(u16::try_from(share).unwrap_or_default()) / f64::from(u16::MAX))
+    }
+}

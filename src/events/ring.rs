@@ -1,0 +1,145 @@
+//! The last events, for all readers.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::cloud_event::EventType;
+use super::told::Told;
+use crate::users::Position;
+
+/// How many events a reader takes at once. It holds no more of them than that, some 50 KiB, however slow it is.
+pub(super) const PIECE: u8 = 64;
+
+/// The last events, in order. Those that are added push out the oldest.
+pub(super) struct Ring {
+    room: usize,
+    /// Where the log goes on with the events that are here.
+    after: Position,
+    events: VecDeque<Arc<Told>>,
+}
+
+/// What a reader takes at once.
+pub(super) struct Piece {
+    /// Those it wants, in order.
+    pub(super) events: Vec<Arc<Told>>,
+    /// It has seen all events up to here.
+    pub(super) to: Position,
+}
+
+impl Ring {
+    /// One that has room for so many.
+    pub(super) fn new(room: usize) -> Self {
+        Self { room, after: Position::default(), events: VecDeque::new() }
+    }
+
+    /// Begins anew, with the events after this one.
+    pub(super) fn restart(&mut self, after: Position) {
+        self.after = after;
+        self.events.clear();
+    }
+
+    /// Adds the next events of the log.
+    pub(super) fn extend(&mut self, told: impl IntoIterator<Item = Told>) {
+        for told in told {
+            self.push(told);
+        }
+    }
+
+    fn push(&mut self, told: Told) {
+        if self.events.len() >= self.room
+            && let Some(oldest) = self.events.pop_front()
+        {
+            self.after = oldest.position;
+        }
+        self.events.push_back(Arc::new(told));
+    }
+
+    /// How far the log was followed.
+    pub(super) fn head(&self) -> Position {
+        self.events.back().map_or(self.after, |last| last.position)
+    }
+
+    /// What comes next for whoever has seen all events up to there. `None` if a part of that is here no more.
+    pub(super) fn next(&self, seen: Position, types: &[EventType]) -> Option<Piece> {
+        if seen < self.after {
+            return None;
+        }
+        let first = self.events.partition_point(|told| told.position <= seen);
+        let mut piece = Piece { events: Vec::new(), to: seen };
+        for told in self.events.iter().skip(first) {
+            piece.to = told.position;
+            if types.contains(&told.r#type) {
+                piece.events.push(Arc::clone(told));
+            }
+            if piece.events.len() >= usize::from(PIECE) {
+                break;
+            }
+        }
+        Some(piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &[EventType] = &EventType::ALL;
+
+    fn told(position: i64) -> Told {
+        let r#type = if position % 10 == 0 { EventType::Deleted } else { EventType::Created };
+        Told { position: Position(position), r#type, json: String::new() }
+    }
+
+    fn ring(room: usize, positions: impl IntoIterator<Item = i64>) -> Ring {
+        let mut ring = Ring::new(room);
+        ring.extend(positions.into_iter().map(told));
+        ring
+    }
+
+    fn next(ring: &Ring, seen: i64, types: &[EventType]) -> Option<(Vec<i64>, i64)> {
+        let piece = ring.next(Position(seen), types)?;
+        Some((piece.events.iter().map(|told| told.position.0).collect(), piece.to.0))
+    }
+
+    #[test]
+    fn a_reader_gets_what_it_has_not_seen() {
+        let ring = ring(10, [1, 2, 4, 7]);
+        assert_eq!(next(&ring, 0, ALL), Some((vec![1, 2, 4, 7], 7)));
+        assert_eq!(next(&ring, 2, ALL), Some((vec![4, 7], 7)));
+        assert_eq!(next(&ring, 3, ALL), Some((vec![4, 7], 7)));
+        assert_eq!(next(&ring, 7, ALL), Some((vec![], 7)));
+        assert_eq!(next(&ring, 9, ALL), Some((vec![], 9)), "it has been further elsewhere");
+    }
+
+    #[test]
+    fn what_was_pushed_out_is_not_there() {
+        let ring = ring(3, [1, 2, 4, 7, 8]);
+        assert_eq!(next(&ring, 1, ALL), None);
+        assert_eq!(next(&ring, 2, ALL), Some((vec![4, 7, 8], 8)));
+    }
+
+    #[test]
+    fn a_piece_is_bounded() {
+        let ring = ring(1000, 1..=1000);
+        let (events, to) = next(&ring, 0, ALL).unwrap();
+        assert_eq!((events.len(), to), (64, 64));
+        let (events, to) = next(&ring, to, ALL).unwrap();
+        assert_eq!((events.len(), events.first(), to), (64, Some(&65), 128));
+    }
+
+    #[test]
+    fn whoever_wants_few_gets_on_all_the_same() {
+        let ring = ring(1000, 1..=25);
+        assert_eq!(next(&ring, 3, &[EventType::Deleted]), Some((vec![10, 20], 25)));
+        assert_eq!(next(&ring, 3, &[EventType::Updated]), Some((vec![], 25)));
+    }
+
+    #[test]
+    fn it_begins_anew_further_on() {
+        let mut ring = ring(10, [1, 2]);
+        ring.restart(Position(50));
+        assert_eq!((ring.head(), next(&ring, 2, ALL)), (Position(50), None));
+        ring.extend([told(53)]);
+        assert_eq!((ring.head(), next(&ring, 50, ALL)), (Position(53), Some((vec![53], 53))));
+    }
+}
