@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::auth::{KeyError, KeySource, Verifier};
 use crate::config::{Config, ShutdownSettings};
-use crate::events::{self, Relay};
+use crate::events::{self, Feed, Relay};
 use crate::http::{self, BodyLimits, Draining, Gate, ListenError, Observe, RateLimit, Tls};
 use crate::metrics::Metrics;
 use crate::storage::{self, Storage};
@@ -58,7 +58,8 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         relay.map(|relay| Relay::start(relay, storage.events().clone(), metrics.events().clone())).transpose()?;
     events::start(storage.events(), metrics.events(), &config.events);
     let observe = Observe::new(&metrics, traces.clone(), draining.clone(), &config.http);
-    let server = listen(&config, &verifier, &storage, &metrics, &draining, observe)?;
+    let feed = Feed::start(&config.events, storage.events(), metrics.events());
+    let server = listen(&config, &verifier, &storage, &metrics, (&feed, &draining), observe)?;
     let handle = server.handle();
     let mut serving = actix_web::rt::spawn(server);
 
@@ -82,12 +83,12 @@ fn listen(
     verifier: &Verifier,
     storage: &Storage,
     metrics: &Metrics,
-    draining: &Draining,
+    (feed, draining): (&Feed, &Draining),
     observe: Observe,
 ) -> Result<Server, ServeError> {
     let limits = BodyLimits { max_bytes: settings.max_body_bytes, timeout: settings.body_timeout };
     let gate = Gate::new(verifier.clone(), rate_limit(settings), metrics);
-    let (storage, metrics, draining) = (storage.clone(), metrics.clone(), draining.clone());
+    let (storage, metrics, feed, draining) = (storage.clone(), metrics.clone(), feed.clone(), draining.clone());
     let origins = settings.origins.clone();
     let application = move || {
         App::new()
@@ -95,6 +96,7 @@ fn listen(
             .wrap(observe.clone())
             .app_data(web::Data::new(storage.clone()))
             .app_data(web::Data::new(metrics.clone()))
+            .app_data(web::Data::new(feed.clone()))
             .app_data(web::Data::new(draining.clone()))
             .app_data(web::PayloadConfig::new(limits.max_bytes))
             .app_data(limits)

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation};
@@ -58,6 +58,8 @@ pub struct Caller(u64);
 pub struct Bearer {
     pub caller: Caller,
     scopes: Scopes,
+    /// From when on the token does not do any more, whatever clocks are forgiven. Seconds since 1970.
+    good_until: u64,
 }
 
 impl Bearer {
@@ -67,6 +69,13 @@ impl Bearer {
     /// When it lacks the scope.
     pub fn authorize(&self, scope: Scope) -> Result<(), Denied> {
         if self.scopes.contain(scope) { Ok(()) } else { Err(Denied::Scope(scope)) }
+    }
+
+    /// How long the token will do yet.
+    #[must_use]
+    pub fn time_left(&self) -> Duration {
+        let end = UNIX_EPOCH.checked_add(Duration::from_secs(self.good_until));
+        end.map_or(Duration::MAX, |end| end.duration_since(SystemTime::now()).unwrap_or_default())
     }
 }
 
@@ -145,12 +154,13 @@ impl Verifier {
             return Err(Denied::Audience);
         }
         let caller = Caller(self.0.callers.hash_one(&claims.sub));
-        let bearer = Bearer { caller, scopes: Scopes::parse(&claims.scope) };
         let expires = whole(claims.exp);
+        let good_until = expires.saturating_add(self.0.validation.leeway);
         // The library takes it up to two seconds longer; on or after its time is too late (RFC 7519, 4.1.4).
-        if now() >= expires.saturating_add(self.0.validation.leeway) {
+        if now() >= good_until {
             return Err(Denied::Expired);
         }
+        let bearer = Bearer { caller, scopes: Scopes::parse(&claims.scope), good_until };
         let verified = Verified { bearer, generation, expires };
         self.0.verified.insert(token.into(), verified);
         Ok(verified)
@@ -236,8 +246,6 @@ const fn whole(seconds: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use jsonwebtoken::{EncodingKey, Header};
     use serde_json::{Value, json};
 
@@ -293,7 +301,7 @@ mod tests {
     #[test]
     fn what_is_remembered_is_believed_until_it_expires() {
         let verifier = verifier();
-        let bearer = Bearer { caller: Caller(0), scopes: Scopes::parse("users:read") };
+        let bearer = Bearer { caller: Caller(0), scopes: Scopes::parse("users:read"), good_until: 0 };
         verifier.0.verified.insert("good".into(), Verified { bearer, generation: FIXED, expires: now() + 60 });
         verifier.0.verified.insert("late".into(), Verified { bearer, generation: FIXED, expires: now() });
         assert_eq!(verifier.authenticate("good"), Ok(bearer));
@@ -309,5 +317,17 @@ mod tests {
         }
         // The cache rounds up, for each of its parts.
         assert!(verifier.0.verified.len() <= REMEMBERED * 5 / 4, "{}", verifier.0.verified.len());
+    }
+
+    #[test]
+    fn a_token_has_time_left_until_clocks_are_forgiven_no_more() {
+        let leeway = Duration::from_secs(30);
+        let settings = Settings { leeway, ..settings() };
+        let verifier = Verifier::new(&settings, Metrics::new("sqlite").unwrap().jwks_refreshes()).unwrap();
+        let left = verifier.authenticate(token("ann").expose_secret()).unwrap().time_left();
+        assert!(left > Duration::from_secs(85) && left <= Duration::from_secs(91), "{left:?}");
+        let spent = Bearer { caller: Caller(0), scopes: Scopes::parse(""), good_until: now() };
+        assert_eq!(spent.time_left(), Duration::ZERO);
+        assert_eq!(Bearer { good_until: u64::MAX, ..spent }.time_left(), Duration::MAX);
     }
 }

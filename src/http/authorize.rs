@@ -7,7 +7,7 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::http::Method;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::{Error, HttpRequest};
+use actix_web::{Error, HttpMessage as _, HttpRequest};
 use futures_util::future::{Either, LocalBoxFuture};
 
 use super::failure::Failure;
@@ -22,14 +22,23 @@ pub(super) enum Access {
     Open,
     /// Whoever has a token with the scope `users:read`, or, for all methods that do more than read, `users:write`.
     Users,
+    /// The same, for as long as the token does: the [`Bearer`] is put into the request's extensions, to be asked how long.
+    UsersWhileAuthorized,
 }
 
 impl Access {
     fn scope(self, method: &Method) -> Option<Scope> {
         match self {
             Self::Open => None,
-            Self::Users if matches!(*method, Method::GET | Method::HEAD) => Some(Scope::UsersRead),
-            Self::Users => Some(Scope::UsersWrite),
+            _ if matches!(*method, Method::GET | Method::HEAD) => Some(Scope::UsersRead),
+            _ => Some(Scope::UsersWrite),
+        }
+    }
+
+    /// Leaves what the handler wants to know of whoever was let in.
+    fn introduce(self, bearer: Bearer, request: &HttpRequest) {
+        if matches!(self, Self::UsersWhileAuthorized) {
+            request.extensions_mut().insert(bearer);
         }
     }
 }
@@ -60,7 +69,7 @@ impl Gate {
     }
 
     /// Lets somebody in, or tells why not.
-    fn admit(&self, bearer: Result<Bearer, Failure>, scope: Scope, request: &HttpRequest) -> Result<(), Failure> {
+    fn admit(&self, bearer: Result<Bearer, Failure>, scope: Scope, request: &HttpRequest) -> Result<Bearer, Failure> {
         self.check(bearer, scope, request).inspect_err(|failure| self.count(failure))
     }
 
@@ -72,14 +81,16 @@ impl Gate {
         }
     }
 
-    fn check(&self, bearer: Result<Bearer, Failure>, scope: Scope, request: &HttpRequest) -> Result<(), Failure> {
+    fn check(&self, bearer: Result<Bearer, Failure>, scope: Scope, request: &HttpRequest) -> Result<Bearer, Failure> {
         if let Some(rate_limit) = &self.rate_limit {
             rate_limit.check(match &bearer {
                 Ok(bearer) => Client::Caller(bearer.caller),
                 Err(_) => Client::of_address(request),
             })?;
         }
-        Ok(bearer?.authorize(scope)?)
+        let bearer = bearer?;
+        bearer.authorize(scope)?;
+        Ok(bearer)
     }
 }
 
@@ -136,6 +147,7 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let Authorize { access, gate } = &self.authorize;
+        let access = *access;
         let Some(scope) = access.scope(request.method()) else { return Either::Left(self.service.call(request)) };
         let bearer = gate.authenticate(request.request());
         if let Err(Failure::Denied(Denied::UnknownKey | Denied::NoKeys)) = bearer
@@ -145,13 +157,19 @@ where
             return Either::Right(Either::Right(Box::pin(async move {
                 refreshed.await;
                 match gate.admit(gate.authenticate(request.request()), scope, request.request()) {
-                    Ok(()) => service.call(request).await,
+                    Ok(bearer) => {
+                        access.introduce(bearer, request.request());
+                        service.call(request).await
+                    }
                     Err(failure) => Ok(request.error_response(failure)),
                 }
             })));
         }
         match gate.admit(bearer, scope, request.request()) {
-            Ok(()) => Either::Left(self.service.call(request)),
+            Ok(bearer) => {
+                access.introduce(bearer, request.request());
+                Either::Left(self.service.call(request))
+            }
             Err(failure) => Either::Right(Either::Left(ready(Ok(request.error_response(failure))))),
         }
     }

@@ -6,6 +6,7 @@ use actix_web::http::{Method, Uri};
 use actix_web::middleware::{Compat, Condition};
 
 use super::request_id::X_REQUEST_ID;
+use super::v2::LAST_EVENT_ID;
 
 /// Whose scripts may call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,7 @@ pub fn cors(origins: &Origins) -> Compat<Condition<Cors>> {
             header::CONTENT_TYPE,
             header::IF_MATCH,
             header::IF_NONE_MATCH,
+            LAST_EVENT_ID,
             HeaderName::from_static("traceparent"),
             X_REQUEST_ID,
         ])

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
+use tokio::sync::Notify;
 use utoipa::ToSchema;
 
 use crate::metrics::{CONTENT_TYPE, Metrics};
@@ -14,16 +15,32 @@ use crate::users::Timestamp;
 
 /// Whether the service is on its way out. Clones share one state.
 #[derive(Clone, Debug, Default)]
-pub struct Draining(Arc<AtomicBool>);
+pub struct Draining(Arc<Drain>);
+
+#[derive(Debug, Default)]
+struct Drain {
+    has_begun: AtomicBool,
+    begins: Notify,
+}
 
 impl Draining {
     /// From now on the service is on its way out.
     pub fn begin(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.has_begun.store(true, Ordering::Release);
+        self.0.begins.notify_waiters();
     }
 
     pub(super) fn is_draining(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.has_begun.load(Ordering::Acquire)
+    }
+
+    /// Waits until it is.
+    pub(super) async fn has_begun(&self) {
+        // Whoever has this before the flag is looked at is not forgotten.
+        let begins = self.0.begins.notified();
+        if !self.is_draining() {
+            begins.await;
+        }
     }
 }
 

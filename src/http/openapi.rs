@@ -14,6 +14,7 @@ use super::{docs, health, live, v1, v2};
     paths(
         v1::list_users, v1::create_user, v1::get_user, v1::update_user, v1::delete_user,
         v2::list_users, v2::create_user, v2::get_user, v2::update_user, v2::patch_user, v2::delete_user,
+        v2::stream_events,
         health::health, health::ready, health::metrics, docs::openapi_json, docs::to_swagger_ui, docs::swagger_ui,
         live::page, live::page_asset,
     ),

@@ -24,6 +24,7 @@ pub fn routes(config: &mut ServiceConfig, metrics: &Metrics, gate: &Gate) {
             Access::Users,
             [get(v2::get_user), put(v2::update_user), patch(v2::patch_user), delete(v2::delete_user)],
         ),
+        resource("/api/v2/events", Access::UsersWhileAuthorized, [get(v2::stream_events)]),
         resource("/health", Access::Open, [get(health::health)]),
         resource("/livez", Access::Open, [get(health::health)]),
         resource("/ready", Access::Open, [get(health::ready)]),

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::{Answer, Answered, App, Db, claims, token, user};
 
 /// Every route that needs a scope, and which one.
-const ROUTES: [(&str, &str, &str); 15] = [
+const ROUTES: [(&str, &str, &str); 17] = [
     ("GET", "/api/v1/users", "users:read"),
     ("HEAD", "/api/v1/users", "users:read"),
     ("POST", "/api/v1/users", "users:write"),
@@ -23,6 +23,8 @@ const ROUTES: [(&str, &str, &str); 15] = [
     ("PUT", "/api/v2/users/1", "users:write"),
     ("PATCH", "/api/v2/users/1", "users:write"),
     ("DELETE", "/api/v2/users/1", "users:write"),
+    ("GET", "/api/v2/events", "users:read"),
+    ("HEAD", "/api/v2/events", "users:read"),
 ];
 
 const OPEN: [&str; 9] =

@@ -71,6 +71,8 @@ async fn every_operation_is_described() {
 #[case("PUT", "/api/v2/users/{id}", "header", &["If-Match", "If-None-Match"])]
 #[case("PATCH", "/api/v2/users/{id}", "header", &["If-Match", "If-None-Match"])]
 #[case("DELETE", "/api/v2/users/{id}", "header", &["If-Match", "If-None-Match"])]
+#[case("GET", "/api/v2/events", "query", &["type"])]
+#[case("GET", "/api/v2/events", "header", &["Last-Event-ID"])]
 #[tokio::test]
 async fn every_parameter_is_documented(
     #[case] method: &str,

@@ -111,6 +111,8 @@ pub fn calls() -> Vec<Call> {
     }
     calls
         .extend([call("GET", v2).query("page_token=damaged"), call("GET", v2).query("page_size=1&include_total=true")]);
+    let events = call("GET", "/api/v2/events");
+    calls.extend([events.query("type=user.created"), events.query("unknown=1"), events.header("Last-Event-ID", "999")]);
     calls.extend(item("GET", v1_item, ""));
     calls.extend(item("PUT", v1_item, JOHN));
     calls.extend(item("GET", v2_item, ""));

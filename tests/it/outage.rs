@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use crate::support::{Answer, Answered, CLIENTS, Postgres, Program, Server, at_once, email, until, user};
+use crate::support::{Answer, Answered, CLIENTS, LiveStream, Postgres, Program, Server, at_once, email, until, user};
 
 /// The default deadline of 2 s, and time for a busy machine to tell the caller.
 const BY: Duration = Duration::from_secs(4);
@@ -45,6 +45,29 @@ async fn it_may_come_after_the_server() {
     until("it serves", RETURN, async || server.get("/api/v2/users").answer().await.status == 200).await;
     server.ready().await;
     server.create("John", "john@example.com").await;
+}
+
+/// Streams outlive it, and tell afterwards what there is to tell.
+#[tokio::test]
+async fn live_streams_wait_for_it() {
+    let (dir, mut postgres) = (TempDir::new().unwrap(), Postgres::started().await);
+    let server = serve(&dir, &postgres);
+    server.ready().await;
+    let mut stream = LiveStream::open(&server).await;
+    server.create("John", "john@example.com").await;
+    assert_eq!(stream.take(1).await[0].user_id(), 1);
+    postgres.crash();
+    in_time(server.get("/api/v2/events")).await.problem(503, "unavailable");
+    postgres.start().await;
+    until("it serves", RETURN, async || server.get("/api/v2/users").answer().await.status == 200).await;
+    let mut resumed = LiveStream::resume(&server, 0).await;
+    postgres.freeze();
+    in_time(server.get("/api/v2/events")).await.problem(503, "unavailable");
+    postgres.thaw();
+    until("it serves", RETURN, async || server.get("/api/v2/users").answer().await.status == 200).await;
+    let jane = server.create("Jane", "jane@example.com").await;
+    assert_eq!(stream.take(1).await[0].data["data"], jane);
+    assert_eq!(resumed.take(2).await[1].data["data"], jane);
 }
 
 #[derive(Default)]

@@ -51,6 +51,14 @@ pub(super) enum ConditionFailures {
     VersionMismatch(#[to_schema] Problem),
 }
 
+/// What a route that goes on where a client was may answer.
+#[derive(IntoResponses)]
+pub(super) enum ResumeFailures {
+    /// Events after the last one that the client has seen are forgotten, or it has seen those of another database.
+    #[response(status = GONE, content_type = "application/problem+json")]
+    EventsGone(#[to_schema] Problem),
+}
+
 /// What a route that writes may answer.
 #[derive(IntoResponses)]
 pub(super) enum WriteFailures {

@@ -7,6 +7,8 @@ mod failures;
 mod get_user;
 mod list_users;
 mod patch_user;
+mod sse;
+mod stream_events;
 mod update_user;
 
 use actix_web::HttpResponse;
@@ -19,6 +21,7 @@ pub(super) use delete_user::*;
 pub(super) use get_user::*;
 pub(super) use list_users::*;
 pub(super) use patch_user::*;
+pub(super) use stream_events::*;
 pub(super) use update_user::*;
 
 use crate::users;

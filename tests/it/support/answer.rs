@@ -46,7 +46,7 @@ impl Answered for RequestBuilder {
 impl Answer {
     async fn read(response: Response) -> reqwest::Result<Self> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let answer = Self { status, headers, text: response.text().await? };
+        let answer = Self { status, headers, text: read_text(response).await? };
         assert!(answer.headers.contains_key("x-request-id"), "X-Request-Id is missing: {answer:?}");
         if status >= 400 {
             answer.hides_internals();
@@ -153,6 +153,15 @@ impl Answer {
             assert!(seconds.is_ok_and(|seconds| seconds > 0), "Retry-After in seconds: {self:#?}");
         }
     }
+}
+
+/// All of it, or of a stream that does not end the first piece.
+async fn read_text(mut response: Response) -> reqwest::Result<String> {
+    if response.headers().get(CONTENT_TYPE).is_none_or(|media| media != "text/event-stream") {
+        return response.text().await;
+    }
+    let piece = response.chunk().await?.unwrap_or_default();
+    Ok(String::from_utf8(piece.to_vec()).expect("a stream is UTF-8"))
 }
 
 fn text(value: &Value) -> String {

@@ -1,0 +1,164 @@
+use std::convert::Infallible;
+use std::time::Duration;
+
+use actix_web::http::Method;
+use actix_web::http::header::{HeaderMap, HeaderName};
+use actix_web::web::Bytes;
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
+use futures_util::stream;
+use tokio::time::{Instant, timeout_at};
+
+use super::failures::{Failures, ResumeFailures};
+use super::sse;
+use crate::auth::Bearer;
+use crate::events::{EventType, Feed, Reader};
+use crate::http::failure::Failure;
+use crate::http::health::Draining;
+use crate::http::query::{Parameters, invalid};
+use crate::http::timed::{Streaming, Turns};
+use crate::users::Position;
+
+pub(in crate::http) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// nginx would keep what it is sent until it has enough of it.
+const UNBUFFERED: (&str, &str) = ("x-accel-buffering", "no");
+const TYPE: &str = "type";
+
+/// After how long without an event there is a sign of life.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Streams changes of users as they happen, as server-sent events (WHATWG HTML): each is a `CloudEvents` 1.0 JSON, with the
+/// type as its name. Begins with those committed from now on, or after the one that `Last-Event-ID` names. Ends when the token
+/// expires and when the service shuts down; a client then comes back with the last id that it got, and misses nothing.
+#[utoipa::path(get, path = "/api/v2/events", tag = "version 2", operation_id = "v2_stream_events",
+    params(
+        ("type" = Option<String>, Query, example = "user.created,user.deleted",
+            description = "Only events of these types: `user.created`, `user.updated` and `user.deleted`, between commas."),
+        ("Last-Event-ID" = Option<i64>, Header, minimum = 0, description = "The last `id` that the client got.")),
+    responses(
+        (status = OK, description = "The events.", content_type = "text/event-stream", body = String),
+        ResumeFailures, Failures))]
+pub(in crate::http) async fn stream_events(
+    feed: web::Data<Feed>,
+    draining: web::Data<Draining>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Failure> {
+    let types = types(request.query_string())?;
+    let seen = last_event_id(request.headers())?;
+    let mut response = HttpResponse::Ok();
+    response.content_type(sse::CONTENT).insert_header(UNBUFFERED);
+    if *request.method() == Method::HEAD {
+        // Its body is not sent, but it would be waited for.
+        return Ok(response.streaming(stream::empty::<Result<Bytes, Infallible>>()));
+    }
+    let time_left = request.extensions().get::<Bearer>().map(Bearer::time_left).unwrap_or_default();
+    let reader = feed.read(seen, types).await?;
+    let live = LiveStream {
+        reader,
+        draining: Draining::clone(&draining),
+        // Beyond what a clock can tell there is no end.
+        end: Instant::now().checked_add(time_left),
+        has_begun: false,
+        _streaming: request.conn_data::<Turns>().map(Turns::stream),
+    };
+    Ok(response.streaming(stream::unfold(live, LiveStream::next)))
+}
+
+fn types(query: &str) -> Result<Vec<EventType>, Failure> {
+    let query = Parameters::parse(query, &[TYPE])?;
+    let Some(text) = query.text(TYPE) else { return Ok(EventType::ALL.to_vec()) };
+    let named = text.split(',').map(EventType::parse).collect::<Option<Vec<_>>>();
+    let named = named.ok_or_else(|| {
+        invalid(TYPE, "must be user.created, user.updated or user.deleted, or several, between commas")
+    })?;
+    // However often each of them was named.
+    Ok(EventType::ALL.into_iter().filter(|known| named.contains(known)).collect())
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Failure> {
+    let mut given = headers.get_all(LAST_EVENT_ID);
+    let position = match (given.next(), given.next()) {
+        (None, _) => return Ok(None),
+        (Some(value), None) => value.to_str().ok().and_then(Position::parse),
+        (Some(_), Some(_)) => None,
+    };
+    let invalid =
+        Failure::InvalidHeader { name: "last-event-id", detail: "must be one id of an event, as it was sent" };
+    position.map(Some).ok_or(invalid)
+}
+
+/// The body of an answer.
+struct LiveStream {
+    reader: Reader,
+    draining: Draining,
+    /// When the token expires.
+    end: Option<Instant>,
+    has_begun: bool,
+    _streaming: Option<Streaming>,
+}
+
+impl LiveStream {
+    /// The next piece of the body. `None` at its end.
+    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
+        let piece = if self.has_begun { self.piece().await? } else { sse::beginning(self.reader.position()) };
+        self.has_begun = true;
+        Some((Ok(piece.into()), self))
+    }
+
+    async fn piece(&mut self) -> Option<String> {
+        let now = Instant::now();
+        // Also when there is always something to send.
+        if self.end.is_some_and(|end| end <= now) {
+            return None;
+        }
+        let heartbeat = now + HEARTBEAT;
+        let wake = self.end.map_or(heartbeat, |end| end.min(heartbeat));
+        tokio::select! {
+            biased;
+            () = self.draining.has_begun() => None,
+            next = timeout_at(wake, self.reader.next()) => match next {
+                Ok(Ok(events)) => Some(sse::blocks(&events)),
+                // Too slow, or our own fault. The client comes back, and is told then if nothing can be done.
+                Ok(Err(_)) => None,
+                Err(_) if wake < heartbeat => None,
+                Err(_) => Some(sse::heartbeat(self.reader.position())),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_known_ones() {
+        assert_eq!(types("").unwrap(), EventType::ALL);
+        assert_eq!(types("type=user.deleted").unwrap(), [EventType::Deleted]);
+        assert_eq!(
+            types("type=user.deleted,user.created,user.deleted").unwrap(),
+            [EventType::Created, EventType::Deleted]
+        );
+        for query in
+            ["type=", "type=user", "type=user.created,", "type=user.created&type=user.updated", "types=user.created"]
+        {
+            assert!(types(query).is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_given_once_and_in_digits() {
+        let id = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(LAST_EVENT_ID, actix_web::http::header::HeaderValue::from_static(value));
+            }
+            last_event_id(&headers)
+        };
+        assert_eq!(id(&[]).unwrap(), None);
+        assert_eq!(id(&["0"]).unwrap(), Some(Position(0)));
+        assert_eq!(id(&["17"]).unwrap(), Some(Position(17)));
+        for values in [&[""][..], &["-1"], &["x"], &["1.0"], &["99999999999999999999"], &["1", "1"]] {
+            assert!(id(values).is_err(), "{values:?}");
+        }
+    }
+}

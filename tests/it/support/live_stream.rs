@@ -1,0 +1,144 @@
+use std::time::Duration;
+
+use reqwest::{RequestBuilder, Response};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::database::Connection;
+use super::server::Server;
+
+const PATH: &str = "/api/v2/events";
+/// Longer than a stream needs to tell what has happened, also on a busy machine.
+const SOON: Duration = Duration::from_secs(15);
+
+/// A client of the live stream: reads server-sent events, and remembers where it is.
+pub struct LiveStream {
+    response: Response,
+    unread: String,
+    /// The last id that it got, which is what it would come back with.
+    pub last_id: i64,
+    /// How often it got blocks without an event, the first one of a stream among them.
+    pub signs_of_life: usize,
+}
+
+/// An event as it came.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Told {
+    pub id: i64,
+    /// What it is called in the stream.
+    pub name: String,
+    pub data: Value,
+}
+
+impl LiveStream {
+    /// Of what happens from now on.
+    pub async fn open(server: &Server) -> Self {
+        Self::on(server.get(PATH)).await
+    }
+
+    /// Of what has happened since then.
+    pub async fn resume(server: &Server, last_id: i64) -> Self {
+        Self::on(server.get(PATH).header("last-event-id", last_id.to_string())).await
+    }
+
+    /// Of certain types of events.
+    pub async fn of_types(server: &Server, types: &str) -> Self {
+        Self::on(server.get(&format!("{PATH}?type={types}"))).await
+    }
+
+    pub async fn on(request: RequestBuilder) -> Self {
+        let response = request.timeout(Duration::from_mins(5)).send().await.expect("an answer");
+        assert_eq!(response.status(), 200, "{response:?}");
+        let mut stream = Self { response, unread: String::new(), last_id: -1, signs_of_life: 0 };
+        let first = timeout(SOON, stream.block()).await.expect("a beginning in time").expect("a beginning");
+        assert!(first.starts_with("retry: ") && first.contains("\nid: "), "{first:?}");
+        assert_eq!(stream.read(&first), None);
+        stream
+    }
+
+    /// The next event; `None` when the stream has ended, however it did.
+    pub async fn next(&mut self) -> Option<Told> {
+        timeout(SOON, self.event()).await.expect("an event or an end in time")
+    }
+
+    pub async fn take(&mut self, count: usize) -> Vec<Told> {
+        let mut all = Vec::with_capacity(count);
+        while all.len() < count {
+            all.push(self.next().await.unwrap_or_else(|| panic!("it ended after {} of {count}", all.len())));
+        }
+        all
+    }
+
+    /// All events until the stream ends.
+    pub async fn take_all(&mut self) -> Vec<Told> {
+        let mut all = Vec::new();
+        while let Some(told) = self.next().await {
+            all.push(told);
+        }
+        all
+    }
+
+    pub async fn is_silent_for(&mut self, time: Duration) -> bool {
+        timeout(time, self.event()).await.is_err()
+    }
+
+    async fn event(&mut self) -> Option<Told> {
+        while let Some(block) = self.block().await {
+            if let Some(told) = self.read(&block) {
+                return Some(told);
+            }
+        }
+        None
+    }
+
+    /// The next lines up to an empty one. It may be given up and called again.
+    async fn block(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.unread.find("\n\n") {
+                let block = self.unread.drain(..end + 2).collect::<String>();
+                return Some(block.trim_end().to_owned());
+            }
+            // What is cut off in the middle is no event.
+            let piece = self.response.chunk().await.ok()??;
+            self.unread.push_str(std::str::from_utf8(&piece).expect("pieces end between events"));
+        }
+    }
+
+    fn read(&mut self, block: &str) -> Option<Told> {
+        let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let id = field("id").unwrap_or_else(|| panic!("no id: {block}")).parse().expect("a number");
+        assert!(id >= self.last_id, "{id} after {}", self.last_id);
+        let Some(name) = field("event") else {
+            assert_eq!(field("data"), None, "{block}");
+            self.last_id = id;
+            self.signs_of_life += 1;
+            return None;
+        };
+        assert!(id > self.last_id, "{id} after {}", self.last_id);
+        self.last_id = id;
+        let data: Value = serde_json::from_str(field("data").expect("data")).expect("JSON");
+        assert_eq!(data["type"], name, "{block}");
+        Some(Told { id, name: name.to_owned(), data })
+    }
+}
+
+impl Told {
+    pub fn user_id(&self) -> i64 {
+        self.data["data"]["id"].as_i64().expect("a user's id")
+    }
+
+    pub fn version(&self) -> i64 {
+        self.data["data"]["version"].as_i64().expect("a version")
+    }
+}
+
+/// Writes so many events of a user that was never there, each with its number as the version, and new enough to be kept.
+pub fn insert_events(connection: &mut Connection, count: u32) {
+    let name = "x".repeat(100);
+    let email = format!("{}@example.com", "x".repeat(200));
+    connection.run(&format!(
+        "INSERT INTO events (kind, user_id, version, name, email, created_at, occurred_at, salt)
+        WITH RECURSIVE versions (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM versions WHERE n < {count})
+        SELECT 2, 1000000, n, '{name}', '{email}', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, 1 FROM versions ORDER BY n"
+    ));
+}
