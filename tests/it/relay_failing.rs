@@ -39,7 +39,10 @@ async fn a_killed_service_loses_no_event(#[values(Db::Sqlite, Db::Postgres)] db:
     for life in 0..20 {
         let killed = async {
             let before = changes.acknowledged();
-            until("it relays", LIMIT, async || published(&app).await > 50.0).await;
+            // Every other one dies before it leads.
+            if life % 2 == 0 {
+                until("it relays", LIMIT, async || published(&app).await > 50.0).await;
+            }
             until("it is at work", LIMIT, async || changes.acknowledged() > before + 100).await;
             app.signal("KILL");
         };
@@ -97,13 +100,13 @@ async fn of_two_replicas_one_relays_and_the_other_takes_over(#[values(Db::Sqlite
     let consumer = Consumer::of(&["user.*"], vhost.url()).await;
     let variables = [("AMQP_URL", vhost.url())];
     let app = App::start_with(db, &variables).await;
+    let leads = async |server: &Server| server.metrics().await.value("events_relay_leader") == 1.0;
+    until("the first one leads", LIMIT, async || leads(&app).await).await;
     let mut leader = Server::listening(app.database.program().envs(&variables));
     leader.ready().await;
     let changes = Changes::default();
-    let leads = async |server: &Server| server.metrics().await.value("events_relay_leader") == 1.0;
-    until("one leads", LIMIT, async || leads(&app).await).await;
     assert!(!leads(&leader).await);
-    // The first one steps down in order, by losing its connection to the database's log: it is stopped for a while.
+    // For those that look at its signs of life it is as good as dead.
     app.signal("STOP");
     until("the other takes over", LIMIT, async || leads(&leader).await).await;
     app.signal("CONT");
