@@ -54,8 +54,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let verifier = Verifier::new(&config.auth, metrics.jwks_refreshes())?;
     let (storage, running) = Storage::start(&config.storage, &metrics)?;
     let relay = config.events.relay.clone();
-    let relay =
-        relay.map(|relay| Relay::start(relay, storage.events().clone(), metrics.events().clone())).transpose()?;
+    let relay = relay.map(|relay| Relay::start(relay, storage.events(), metrics.events().clone())).transpose()?;
     events::start(storage.events(), metrics.events(), &config.events);
     let observe = Observe::new(&metrics, traces.clone(), draining.clone(), &config.http);
     let feed = Feed::start(&config.events, storage.events(), metrics.events());

@@ -74,7 +74,8 @@ impl Config {
     pub fn read(lookup: impl Fn(&str) -> Option<String>, needs_keys: bool) -> Result<Self, Vec<Mistake>> {
         let mut reader = Reader { lookup: &lookup, mistakes: Vec::new(), effective: Vec::new() };
         let (http, storage, shutdown) = (reader.http(needs_keys), reader.storage(), reader.shutdown());
-        let (events, telemetry) = (reader.events(), reader.telemetry(storage.as_ref()));
+        let max_connections = http.as_ref().map_or(usize::MAX, |http| http.max_connections);
+        let (events, telemetry) = (reader.events(max_connections), reader.telemetry(storage.as_ref()));
         let auth = reader.auth(storage.as_ref().map(|storage| &storage.url), needs_keys);
         match (http, storage, auth, events, shutdown, telemetry) {
             (Some(http), Some(storage), Some(auth), Some(events), Some(shutdown), Some(telemetry))
@@ -122,7 +123,7 @@ impl Reader<'_> {
         let max_body_bytes = self.count("MAX_BODY_BYTES", "65536", 16 << 20);
         let head_timeout = self.duration("HEAD_TIMEOUT", "5s");
         let body_timeout = self.duration("BODY_TIMEOUT", "10s");
-        let response_timeout = self.duration("RESPONSE_TIMEOUT", "30s");
+        let response_timeout = self.duration("RESPONSE_TIMEOUT", "15s");
         let keep_alive = self.duration("KEEP_ALIVE", "60s");
         let rate_limit = self.rate_limit();
         let origins = self.origins();
@@ -290,14 +291,18 @@ impl Reader<'_> {
         Some(KeySource::PublicKey(key))
     }
 
-    fn events(&mut self) -> Option<events::Settings> {
+    fn events(&mut self, max_connections: usize) -> Option<events::Settings> {
         let takes = "a URI reference, such as /users or https://users.example.com";
         let source = self.value("EVENTS_SOURCE", "/user-service", takes, uri_reference);
         let takes = "a duration from 1m to 10y, such as 12h or 7d";
         let events = self.value("EVENTS_RETENTION", "7d", takes, retention);
         let parked = self.value("EVENTS_PARKED_RETENTION", "30d", takes, retention);
         let max_parked = self.count("EVENTS_MAX_PARKED", "10000", 1 << 20);
-        let max_readers = self.count("EVENTS_MAX_READERS", "2000", 1 << 20);
+        // Others are to be served too.
+        let readers = (max_connections / 5).clamp(1, 2000);
+        let max_readers = self.count("EVENTS_MAX_READERS", &readers.to_string(), 1 << 20);
+        let takes = "less than MAX_CONNECTIONS, or one";
+        self.require(max_readers.is_none_or(|it| it < max_connections.max(2)), "EVENTS_MAX_READERS", takes)?;
         let max_tries = self.count("EVENTS_MAX_TRIES", "20", 1000);
         let relay = match self.text(AMQP_URL) {
             Some(text) => Some(self.relay(&text, source.clone()?, i64::try_from(max_tries?).ok()?)?),
@@ -407,7 +412,7 @@ mod tests {
         let config = read(&[("SERVER_PORT", "")]).unwrap();
         assert_eq!((config.http.host.as_str(), config.http.port), ("127.0.0.1", 3000));
         assert_eq!(config.storage.url, DatabaseUrl::Sqlite("data/users.db".into()));
-        assert_eq!(config.storage.pool_size, 7);
+        assert_eq!(config.storage.pool_size, 8);
     }
 
     #[test]

@@ -23,8 +23,8 @@ pub(super) async fn watch(log: EventLog, metrics: EventMetrics, mut signs: Signs
 
 /// Nothing waits where nobody relays.
 async fn look(log: &EventLog, signs: &mut SignsOfLife) -> Result<Backlog, Error> {
-    let beat = log.beat().await?;
-    if signs.is_relayed(beat, Instant::now()) { log.backlog().await } else { Ok(Backlog::default()) }
+    let sign = log.sign_of_life().await?;
+    if signs.is_relayed(sign, Instant::now()) { log.backlog().await } else { Ok(Backlog::default()) }
 }
 
 fn tell(metrics: &EventMetrics, backlog: &Backlog, now: Timestamp) {

@@ -41,6 +41,8 @@ struct Shared {
     wanted: Notify,
     places: Arc<Semaphore>,
     max_readers: usize,
+    /// Of those who are behind, one may read the log: what all others wait for must not wait for them.
+    behind: Semaphore,
 }
 
 /// A look at the log, by its number, and how far it went.
@@ -82,6 +84,7 @@ impl Feed {
             wanted: Notify::new(),
             places: Arc::new(Semaphore::new(settings.max_readers)),
             max_readers: settings.max_readers,
+            behind: Semaphore::new(1),
         }))
     }
 
@@ -139,7 +142,9 @@ impl Feed {
 
     /// The same from the log, where it was followed already.
     pub(super) async fn past(&self, seen: Position, head: Position, types: &[EventType]) -> Result<Piece, Error> {
+        let turn = self.0.behind.acquire().await;
         let events = self.log().history(seen, head, PIECE.into()).await?;
+        drop(turn);
         let to = match events.last() {
             Some(last) if events.len() >= usize::from(PIECE) => last.position,
             _ => head,

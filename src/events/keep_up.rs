@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::feed::{Feed, RING};
 use crate::storage::Follower;
@@ -12,6 +12,9 @@ use crate::users::Error;
 const INTERVAL: Duration = Duration::from_millis(100);
 /// The same when the database did not answer.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long those may take who write events while somebody begins to read, and how often they are looked for.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(20);
 /// How many events are read at once.
 const PAGE: u16 = 1024;
 
@@ -52,10 +55,21 @@ async fn look(feed: &Feed, follower: &mut Follower, has_slept: &mut bool) -> Res
     }
 }
 
-/// Leaves out what nobody was there to read, but for the last events: somebody may have seen some of those elsewhere.
+/// Leaves out what nobody was there to read, but for the last events: somebody may have seen some of those elsewhere. Waits
+/// until it is certain that nothing will yet be committed among what it leaves out.
 async fn skip(feed: &Feed, follower: &mut Follower) -> Result<(), Error> {
-    let near_end = feed.log().follow_from_end(RING.into()).await?;
+    let mut near_end = feed.log().follow_from_end(RING.into()).await?;
     if near_end.position() > follower.position() {
+        let deadline = Instant::now() + PATIENCE;
+        while near_end.is_in_doubt() {
+            near_end = feed.log().look(near_end).await?;
+            if near_end.is_in_doubt() {
+                if Instant::now() > deadline {
+                    return Err(Error::Unavailable);
+                }
+                sleep(PAUSE).await;
+            }
+        }
         feed.restart(near_end.position());
         *follower = near_end;
     }

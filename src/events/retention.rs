@@ -42,8 +42,8 @@ impl Pruning {
 
     /// Forgets what is old by now.
     async fn look(&mut self) -> Result<(), Error> {
-        let beat = self.log.beat().await?;
-        let sent_only = self.signs.is_relayed(beat, Instant::now());
+        let sign = self.log.sign_of_life().await?;
+        let sent_only = self.signs.is_relayed(sign, Instant::now());
         let now = Timestamp::now();
         let before = ago(now, self.retention.events);
         self.batches(|| self.log.prune(before, sent_only, BATCH)).await?;

@@ -21,7 +21,7 @@ const GIVEN_UP: &str = "Events given up after the broker had refused them too of
 const CONFIRM: &str = "Time from when an event was handed to the broker until it confirmed it.";
 const READERS: &str = "Readers of the live stream.";
 const TURNED_AWAY: &str = "Readers of the live stream that were turned away because there were too many.";
-const STREAMED: &str = "Events written to readers of the live stream, once for each reader.";
+const STREAMED: &str = "Events taken by readers of the live stream, once for each reader.";
 const PRUNED: &str = "Events that this replica has removed from the log, because they were old or had been given up.";
 
 /// What happens to events. Clones share the numbers.
@@ -137,7 +137,7 @@ impl EventMetrics {
         self.turned_away.inc();
     }
 
-    /// So many events were written to a reader.
+    /// A reader has taken so many events.
     pub fn streamed(&self, events: u64) {
         self.streamed.inc_by(events);
     }

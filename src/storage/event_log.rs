@@ -44,12 +44,19 @@ pub struct EventLog {
 
 #[expect(clippy::missing_errors_doc, reason = "what all methods share is said once, above; each says the rest")]
 impl EventLog {
-    /// How many may use the database at once, each on a connection of its own.
-    pub const CONNECTIONS: usize = 2;
+    /// How many may use the database at once, each on a connection of its own; and whoever goes apart.
+    pub const CONNECTIONS: usize = Self::TURNS + 1;
+    const TURNS: usize = 2;
 
     pub(super) fn new(pool: Pool, keeper: Arc<Keeper>, deadline: Duration) -> Self {
-        let turns = Arc::new(Semaphore::new(Self::CONNECTIONS));
+        let turns = Arc::new(Semaphore::new(Self::TURNS));
         Self { pool, keeper, turns, deadline, failures: Throttle::default() }
+    }
+
+    /// A handle that does not have to wait for all others, for one who must not.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { turns: Arc::new(Semaphore::new(1)), ..self.clone() }
     }
 
     /// The next events that a follower has not seen, and no more than `limit`; and the follower that has seen them.
@@ -123,6 +130,7 @@ fn failed(pool: &Pool, pooled: Pooled, error: diesel::result::Error) -> Trouble 
 struct State {
     leader: Option<String>,
     beat: i64,
+    standby: i64,
     sent_to: i64,
     pruned_to: i64,
 }
@@ -147,8 +155,8 @@ impl State {
         }
     }
 
-    /// Before which nothing is left to be sent: nobody sends what was pruned.
-    fn sent_to(&self) -> Position {
+    /// Up to where nothing is left to be sent: what was pruned is not sent any more.
+    fn settled_to(&self) -> Position {
         Position(self.sent_to.max(self.pruned_to))
     }
 }

@@ -39,27 +39,32 @@ pub(super) struct EventRow {
     trace_parent: Option<String>,
 }
 
-impl From<EventRow> for Event {
-    fn from(row: EventRow) -> Self {
-        let (position, occurred_at) = (Position(row.id), row.occurred_at.0);
-        let (user_id, version) = (UserId::stored(row.user_id), Version(row.version));
-        let user = match (row.name, row.email, row.created_at) {
-            (Some(name), Some(email), Some(Moment(created_at))) => Some(User {
-                id: user_id,
-                name: UserName::stored(name),
-                email: Email::stored(email),
-                version,
-                created_at,
-                updated_at: occurred_at,
-            }),
-            _ => None,
-        };
-        let change = match user {
-            Some(user) if row.kind == Kind::Created.code() => Change::Created(user),
-            Some(user) => Change::Updated(user),
-            None => Change::Deleted,
-        };
-        let id = Self::uuid(occurred_at, row.salt, position);
-        Self { position, id, occurred_at, user_id, version, change, trace_parent: row.trace_parent }
+impl EventRow {
+    /// Whether this release knows what it says: a newer one may have written it.
+    pub(super) fn is_known(&self) -> bool {
+        [Kind::Created, Kind::Updated, Kind::Deleted].into_iter().any(|kind| kind.code() == self.kind)
     }
+
+    /// What is told. `None` if it says no more of a user who was not deleted: somebody has blanked it.
+    pub(super) fn told(self) -> Option<Event> {
+        let (position, occurred_at) = (Position(self.id), self.occurred_at.0);
+        let (user_id, version) = (UserId::stored(self.user_id), Version(self.version));
+        let change = if self.kind == Kind::Deleted.code() {
+            Change::Deleted
+        } else {
+            let (name, email, Moment(created_at)) = (self.name?, self.email?, self.created_at?);
+            let (name, email) = (UserName::stored(name), Email::stored(email));
+            let user = User { id: user_id, name, email, version, created_at, updated_at: occurred_at };
+            if self.kind == Kind::Created.code() { Change::Created(user) } else { Change::Updated(user) }
+        };
+        let id = Event::uuid(occurred_at, self.salt, position);
+        Some(Event { position, id, occurred_at, user_id, version, change, trace_parent: self.trace_parent })
+    }
+}
+
+/// Picks those that have something to tell.
+#[diesel::dsl::auto_type(no_type_alias)]
+pub(super) fn is_whole() -> _ {
+    let deleted: i16 = Kind::Deleted.code();
+    events::kind.eq(deleted).or(events::name.is_not_null())
 }

@@ -51,6 +51,20 @@ impl Follower {
         self.doubt.is_some()
     }
 
+    /// One that skips what is before, once it is certain that nothing is to come there.
+    pub(super) fn skipping_to(after: Position, writers: Vec<String>) -> Self {
+        Self { after, doubt: Some(Doubt { before: after, writers }) }
+    }
+
+    /// Looks whether what it waits for has come true.
+    pub(super) fn look(&mut self, connection: &mut Connection) -> QueryResult<()> {
+        match connection {
+            Connection::Sqlite(_) => self.doubt = None,
+            Connection::Postgres(postgres) => drop(self.settle(postgres)?),
+        }
+        Ok(())
+    }
+
     /// The next events, in order, and no more than `limit`. None if there are none yet, or if it is not certain yet which
     /// one is the next.
     pub(super) fn next(&mut self, connection: &mut Connection, limit: i64) -> QueryResult<Vec<Event>> {
@@ -59,10 +73,10 @@ impl Follower {
             Connection::Postgres(postgres) => self.settle(postgres)?,
         };
         let rows = read(connection, self.after, limit)?;
-        let (found, last) = (rows.len(), rows.last().map_or(self.after, |row| Position(row.id)));
+        let last = rows.last().map_or(self.after, |row| Position(row.id));
         let taken = self.take(rows, certain);
         if let Connection::Postgres(postgres) = connection
-            && taken.len() < found
+            && self.after < last
             && self.doubt.is_none()
         {
             self.doubt = Some(Doubt { before: last, writers: writers(postgres)? });
@@ -86,14 +100,15 @@ impl Follower {
     /// Takes events up to the first empty place that may yet be filled.
     fn take(&mut self, rows: Vec<EventRow>, certain: Position) -> Vec<Event> {
         let follows = |row: &EventRow| {
-            let follows = row.id == self.after.0 + 1 || row.id <= certain.0;
+            // What this release does not know is for a newer one to tell, which is about to take over.
+            let follows = row.is_known() && (row.id == self.after.0 + 1 || row.id <= certain.0);
             if follows {
                 self.after = Position(row.id);
             }
             follows
         };
         let mut taken = Vec::with_capacity(rows.len());
-        taken.extend(rows.into_iter().take_while(follows).map(Event::from));
+        taken.extend(rows.into_iter().take_while(follows).filter_map(EventRow::told));
         taken
     }
 }
@@ -105,9 +120,9 @@ fn read(connection: &mut Connection, Position(after): Position, limit: i64) -> Q
     })
 }
 
-/// The transactions that write events now. A transaction holds its lock on the table from before it gives an event its place
+/// The transactions that write events now; prepared ones (two-phase commit) are not known by the same name before and after. A transaction holds its lock on the table from before it gives an event its place
 /// until it is seen to have ended.
-fn writers(postgres: &mut PgConnection) -> QueryResult<Vec<String>> {
+pub(super) fn writers(postgres: &mut PgConnection) -> QueryResult<Vec<String>> {
     let rows: Vec<Writer> = diesel::sql_query(
         "SELECT virtualtransaction AS id FROM pg_locks
         WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted AND relation = 'events'::regclass

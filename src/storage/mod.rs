@@ -175,7 +175,9 @@ impl Running {
     /// Returns whether all of them ended.
     #[must_use]
     pub fn stop(self, patience: Duration) -> bool {
+        let stopped = self.actors.stop(patience);
+        // What comes after them needs to know that the database is there.
         self.keeper.stop();
-        self.actors.stop(patience)
+        stopped
     }
 }

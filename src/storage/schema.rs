@@ -5,6 +5,7 @@ diesel::table! {
         id -> BigInt,
         leader -> Nullable<Text>,
         beat -> BigInt,
+        standby -> BigInt,
         sent_to -> BigInt,
         pruned_to -> BigInt,
     }

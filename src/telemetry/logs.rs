@@ -42,6 +42,8 @@ pub(super) fn start(level: &str, format: LogFormat) -> WorkerGuard {
     builder.filter_module("actix_http::h1::dispatcher", LevelFilter::Off);
     // It tells of each event that no queue is bound for, with all of its data; the rest the relay tells, once.
     builder.filter_module("lapin", LevelFilter::Off);
+    // So do those who fetch keys and relay events, whose connections it checks at every try.
+    builder.filter_module("rustls_platform_verifier", LevelFilter::Off);
     // The names of spans, which are not ours: those are traced.
     builder.filter_module("tracing::span", LevelFilter::Off);
     builder.parse_filters(level).target(Target::Pipe(Box::new(writer))).write_style(style).format(match format {

@@ -13,7 +13,7 @@ pub enum Error {
     #[error("the page token is damaged or belongs to other filters")]
     InvalidPageToken,
     #[error(
-        "events after this one are gone; follow from now on, then list all users, and keep what has the higher version"
+        "events after this one are gone; follow from now on, then list all users: keep what has the higher version, and drop who is not listed"
     )]
     EventsGone,
     /// Not executed: more is waiting than can be answered in time.

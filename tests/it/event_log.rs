@@ -16,7 +16,7 @@ async fn log(db: Db) -> (Database, Running, EventLog) {
     let database = db.fresh();
     let (storage, running) = library(&database);
     let log = storage.events().clone();
-    until("the database is migrated", Duration::from_secs(20), async || log.beat().await.is_ok()).await;
+    until("the database is migrated", Duration::from_secs(20), async || log.sign_of_life().await.is_ok()).await;
     for version in 1..=3 {
         database.connect().run(&format!(
             "INSERT INTO events (kind, user_id, version, occurred_at, salt)
@@ -45,13 +45,13 @@ async fn an_event_that_was_held_and_is_sent_goes_too(#[values(Db::Sqlite, Db::Po
     let held = log.follow(Follower::default(), LIMIT).await.unwrap().1;
     let user = held[0].user_id;
     let waits = |event| Fate::Waits { event, user, tries: 1 };
-    assert!(log.advance(me, second, vec![waits(first), waits(second)]).await.unwrap());
+    assert!(log.advance(me, Position(0), second, vec![waits(first), waits(second)]).await.unwrap());
     assert_eq!(log.prune(Timestamp::now(), true, LIMIT).await, Ok(Pruned::Events(0)));
     assert_eq!(left(&database), ["1", "2", "3"]);
-    assert!(log.advance(me, third, vec![Fate::Sent { event: first }, waits(third)]).await.unwrap());
+    assert!(log.advance(me, second, third, vec![Fate::Sent { event: first }, waits(third)]).await.unwrap());
     assert_eq!(left(&database), ["2", "3"]);
     // The third is sent before its turn comes.
-    assert!(log.advance(me, third, vec![Fate::Sent { event: third }]).await.unwrap());
+    assert!(log.advance(me, third, third, vec![Fate::Sent { event: third }]).await.unwrap());
     assert_eq!(left(&database), ["2", "3"]);
     assert_eq!(log.prune(Timestamp::now(), true, LIMIT).await, Ok(Pruned::Events(1)));
     assert_eq!(left(&database), ["2"]);

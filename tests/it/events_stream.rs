@@ -165,7 +165,7 @@ async fn its_head_is_for_streams(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     assert_eq!(answer.header("content-type"), "text/event-stream");
     assert_eq!(answer.header("cache-control"), "no-store");
     assert_eq!(answer.header("x-accel-buffering"), "no");
-    assert_eq!(answer.text, "retry: 1000\nid: 0\n\n");
+    assert!(answer.text.starts_with("retry: ") && answer.text.ends_with("\nid: 0\n\n"), "{answer:?}");
     let head = app.head("/api/v2/events").answer().await;
     head.empty(200);
     assert_eq!(head.header("content-type"), "text/event-stream");

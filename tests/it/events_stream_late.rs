@@ -63,6 +63,25 @@ async fn whoever_begins_meanwhile_misses_nothing() {
     assert_eq!(user_ids(&again.take(2).await), [999, 1]);
 }
 
+/// Also when it begins far behind that place, where the last events are.
+#[tokio::test]
+async fn whoever_skips_the_past_misses_nothing() {
+    let app = App::start(Db::Postgres).await;
+    let mut late = begin_late(&app);
+    app.database.connect().run(
+        "INSERT INTO events (kind, user_id, version, occurred_at, salt)
+        SELECT 3, 500, version, CURRENT_TIMESTAMP, 1 FROM generate_series(1, 6000) AS version",
+    );
+    let resume = async { LiveStream::resume(&app, 0).await };
+    let commit = async {
+        tokio::time::sleep(A_WHILE).await;
+        late.run("COMMIT");
+    };
+    let (mut stream, ()) = futures::join!(resume, commit);
+    let told = stream.take(6001).await;
+    assert_eq!(told[0].user_id(), 999);
+}
+
 #[tokio::test]
 async fn nobody_waits_for_a_transaction_that_writes_something_else() {
     let app = App::start(Db::Postgres).await;

@@ -22,12 +22,14 @@ CREATE TABLE event_log (
     -- The replica that relays, and its signs of life.
     leader    TEXT,
     beat      BIGINT NOT NULL,
+    -- Signs of life of replicas that would relay, and cannot reach the broker.
+    standby   BIGINT NOT NULL,
     -- The broker has all events up to here, but for those that are held.
     sent_to   BIGINT NOT NULL,
     -- All events up to here are gone, but for those that are held.
     pruned_to BIGINT NOT NULL
 );
-INSERT INTO event_log (id, beat, sent_to, pruned_to) VALUES (1, 0, 0, 0);
+INSERT INTO event_log (id, beat, standby, sent_to, pruned_to) VALUES (1, 0, 0, 0, 0);
 -- Events that the broker refused, and later ones of the same users, which wait behind them.
 CREATE TABLE held_events (
     event_id  INTEGER PRIMARY KEY NOT NULL,
@@ -36,4 +38,4 @@ CREATE TABLE held_events (
     -- When it was given up.
     parked_at TIMESTAMP
 );
-CREATE INDEX held_events_user_id ON held_events (user_id, event_id);
+CREATE INDEX held_events_user_id ON held_events (user_id, event_id) WHERE parked_at IS NULL;

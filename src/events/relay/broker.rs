@@ -34,6 +34,8 @@ pub(super) enum BrokerError {
     Silent,
     #[error("the connection was closed")]
     Closed,
+    #[error("the relay panicked")]
+    Panic,
     #[error(transparent)]
     Amqp(#[from] lapin::Error),
 }

@@ -17,9 +17,12 @@ struct Retry {
 }
 
 impl HeldUsers {
-    /// A user's events are held; if that is news, the first is to be tried at once.
-    pub(super) fn add(&mut self, user: UserId) {
-        self.0.entry(user).or_insert_with(|| Retry { due: Instant::now(), on_its_way: false });
+    /// A user's events are held, and the first was refused so many times. If that is news, it is to be tried when its time
+    /// comes.
+    pub(super) fn add(&mut self, user: UserId, tries: i64) {
+        if !self.contains(user) {
+            self.retry(user, tries);
+        }
     }
 
     /// The first of a user's events is on its way again.
@@ -47,11 +50,11 @@ impl HeldUsers {
         self.0.len()
     }
 
-    /// Some of those whose time has come.
-    pub(super) fn due(&self, most: usize) -> Vec<UserId> {
+    /// Some of those whose time has come, and who may be tried.
+    pub(super) fn due(&self, most: usize, may: impl Fn(UserId) -> bool) -> Vec<UserId> {
         let now = Instant::now();
         let due = self.0.iter().filter(|(_, retry)| !retry.on_its_way && retry.due <= now);
-        due.map(|(user, _)| *user).take(most).collect()
+        due.map(|(user, _)| *user).filter(|user| may(*user)).take(most).collect()
     }
 
     /// When the next one's time comes.

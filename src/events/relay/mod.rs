@@ -12,9 +12,11 @@ mod progress;
 mod session;
 mod window;
 
+use std::panic::AssertUnwindSafe;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -57,9 +59,10 @@ impl Relay {
     ///
     /// # Errors
     /// When the system gives no thread, or it cannot run anything.
-    pub fn start(settings: Settings, log: EventLog, metrics: EventMetrics) -> std::io::Result<Self> {
+    pub fn start(settings: Settings, log: &EventLog, metrics: EventMetrics) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
+        let log = log.apart();
         let supervisor = Supervisor { me: Uuid::new_v4(), settings, log, metrics, stopped, refusal: None };
         let work = move || runtime.block_on(supervisor.run());
         let thread = std::thread::Builder::new().name("relay".to_owned()).spawn(work)?;
@@ -95,14 +98,17 @@ impl Supervisor {
         let mut trouble = Trouble::default();
         while !*self.stopped.borrow() {
             let began = Instant::now();
-            let ended = self.connect_and_relay(&mut trouble).await;
-            if began.elapsed() > GOOD {
+            let ended = AssertUnwindSafe(self.connect_and_relay(&mut trouble)).catch_unwind().await;
+            self.metrics.connected(false);
+            self.metrics.leads(false);
+            // An event that the broker closes the channel over is no trouble of the broker's.
+            if began.elapsed() > GOOD || self.refusal.is_some() {
                 trouble.failures = 0;
             }
-            if let Err(error) = ended {
+            if let Err(error) = ended.unwrap_or(Err(BrokerError::Panic)) {
                 trouble.tell(&error);
                 // If this fails, the database has other troubles, and tells.
-                let _ = self.log.sign_of_life().await;
+                let _ = self.log.stand_by().await;
                 let _ = tokio::time::timeout(backoff(trouble.failures, LONGEST_PAUSE), self.stopped.changed()).await;
             }
         }
@@ -118,8 +124,6 @@ impl Supervisor {
         trouble.told = None;
         self.metrics.connected(true);
         let ended = self.lead_and_relay(&broker).await;
-        self.metrics.connected(false);
-        self.metrics.leads(false);
         // If this fails, others will notice by themselves.
         let _ = self.log.step_down(self.me).await;
         broker.close().await;
@@ -130,24 +134,26 @@ impl Supervisor {
         let (mut others, mut stopped) = (Others::default(), self.stopped.clone());
         let mut lost = std::pin::pin!(broker.lost());
         loop {
-            if let Ok(leading) = self.log.lead(self.me, others.last_beat()).await {
-                self.metrics.leads(matches!(leading, Leading::Me { .. }));
-                match leading {
-                    Leading::Other { beat } => others.see(beat),
-                    Leading::Me { sent_to } => {
-                        log::info!("relaying events, from the one after {sent_to} on");
-                        let session = Session::new(self.me, &self.log, broker, &self.settings, &self.metrics, sent_to);
-                        match session.run(self.refusal.take(), &mut stopped, lost.as_mut()).await {
-                            Ended::Stopped => return Ok(()),
-                            Ended::Lost(error) => return Err(error),
-                            Ended::Refused(error, refusal) => {
-                                self.refusal = Some(refusal);
-                                return Err(error);
-                            }
-                            Ended::Overtaken => log::warn!("another replica relays by now"),
+            match self.log.lead(self.me, others.last_beat()).await {
+                Ok(Leading::Me { sent_to }) => {
+                    self.metrics.leads(true);
+                    log::info!("relaying events, from the one after {sent_to} on");
+                    let session = Session::new(self.me, &self.log, broker, &self.settings, &self.metrics, sent_to);
+                    match session.run(self.refusal.take(), &mut stopped, lost.as_mut()).await {
+                        Ended::Stopped => return Ok(()),
+                        Ended::Lost(error) => return Err(error),
+                        Ended::Refused(error, refusal) => {
+                            self.refusal = Some(refusal);
+                            return Err(error);
                         }
+                        Ended::Overtaken => log::warn!("another replica relays by now"),
+                        Ended::NoDatabase => log::warn!("no events are relayed until the database answers"),
                     }
+                    self.metrics.leads(false);
                 }
+                Ok(Leading::Other { beat }) => others.see(beat),
+                // As long as the database is away, nobody can show a sign of life in it.
+                Err(_) => others = Others::default(),
             }
             tokio::select! {
                 error = lost.as_mut() => return Err(error),

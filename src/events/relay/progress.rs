@@ -46,9 +46,11 @@ impl<'a> Progress<'a> {
     /// When the database does not do it: then it stays to be written down.
     pub(super) async fn write(&mut self, sent_to: Position) -> Result<bool, Error> {
         self.written = Instant::now();
-        let leads = self.log.advance(self.me, sent_to, self.fates.clone()).await?;
-        self.fates.clear();
-        self.sent_to = sent_to;
+        let leads = self.log.advance(self.me, self.sent_to, sent_to, self.fates.clone()).await?;
+        if leads {
+            self.fates.clear();
+            self.sent_to = sent_to;
+        }
         Ok(leads)
     }
 }

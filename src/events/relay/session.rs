@@ -18,7 +18,8 @@ use super::progress::Progress;
 use super::window::Window;
 use crate::metrics::EventMetrics;
 use crate::storage::{EventLog, Fate, Follower};
-use crate::users::{Error, Event, Position, Timestamp};
+use crate::telemetry::Throttle;
+use crate::users::{Event, Position, Timestamp};
 
 /// Events read from the log at once.
 const PAGE: i64 = 500;
@@ -28,11 +29,13 @@ const WINDOW: usize = 2000;
 const ON_THEIR_WAY: usize = 1000;
 /// How often the log is read, when there was nothing more in it.
 const POLL: Duration = Duration::from_millis(100);
-/// How soon the database is asked again, after it did not answer.
-const PAUSE: Duration = Duration::from_secs(1);
+/// How long the last ones may take to arrive.
+const LAST: Duration = Duration::from_secs(1);
 /// How often the users with held events are looked up: somebody may have released some.
 const LOOK_AT_HELD: Duration = Duration::from_secs(30);
-/// With as many of them, no more events are read: for all others it must be known that they are not held.
+/// The same when there were too many to know all of them.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// With as many of them, no more events are read: of all others it must be known that they are not held.
 const MAX_HELD_USERS: usize = 10_000;
 /// How many held events are tried again at once.
 const RETRIES: usize = 50;
@@ -41,21 +44,22 @@ const RETRIES: usize = 50;
 pub(super) enum Ended {
     /// The service shuts down.
     Stopped,
-    /// Another replica leads.
+    /// Another replica leads, or the log is not what it was.
     Overtaken,
+    /// The database does not answer. It may come back older than it went: what is known here is worth nothing then.
+    NoDatabase,
     Lost(BrokerError),
     /// The broker has closed the channel because of this event.
     Refused(BrokerError, Refusal),
 }
 
-/// An event that the broker closed the channel over. Those that were sent with it are suspects too, so there is an event only
-/// if it was sent alone.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Refusal {
-    event: Option<Position>,
-}
+/// That the broker closed the channel over an event. Those that were sent with it are suspects too, so it is known which one
+/// only if it was sent alone.
+#[derive(Debug)]
+pub(super) struct Refusal(Option<Box<Journey>>);
 
 /// An event on its way to the broker, and back with its receipt.
+#[derive(Debug)]
 struct Journey {
     event: Event,
     /// How often it was refused before, if it is one that is held.
@@ -77,10 +81,13 @@ pub(super) struct Session<'a> {
     progress: Progress<'a>,
     next_read: Instant,
     next_look: Instant,
+    /// Whether all users with held events are known. Only then others may be read.
+    knows_all_held: bool,
     /// So many are to be sent alone, to find out which of them the broker closes the channel over.
     alone: usize,
     /// This one has been found.
     refused: Option<Position>,
+    refusals: Throttle,
 }
 
 impl<'a> Session<'a> {
@@ -105,8 +112,10 @@ impl<'a> Session<'a> {
             progress: Progress::new(me, log, sent_to),
             next_read: now,
             next_look: now,
+            knows_all_held: false,
             alone: 0,
             refused: None,
+            refusals: Throttle::default(),
         }
     }
 
@@ -117,42 +126,77 @@ impl<'a> Session<'a> {
         stopped: &mut watch::Receiver<bool>,
         mut lost: Pin<&mut impl Future<Output = BrokerError>>,
     ) -> Ended {
-        self.alone = if refusal.is_some() { WINDOW } else { 0 };
-        self.refused = refusal.and_then(|refusal| refusal.event);
+        self.recall(refusal);
         loop {
-            self.read().await;
-            self.retry_held().await;
-            self.send_ready();
-            let wake = self.next_wake().into();
-            tokio::select! {
-                biased;
-                _ = stopped.changed() => return self.stop().await,
-                Some(arrival) = self.on_their_way.next() => {
-                    if let Err(ended) = self.arrived(arrival) {
-                        // What is known is worth writing down.
-                        let _ = self.write_down().await;
-                        return ended;
-                    }
-                }
-                error = lost.as_mut() => return Ended::Lost(error),
-                () = sleep_until(wake) => {}
-            }
-            if self.progress.due(self.finished_to()) <= Instant::now() && self.write_down().await == Ok(false) {
-                return Ended::Overtaken;
+            if let Err(ended) = self.turn(stopped, lost.as_mut()).await {
+                return ended;
             }
         }
     }
 
-    /// Reads on in the log, if it is time and there is room.
-    async fn read(&mut self) {
-        self.look_at_held().await;
-        if Instant::now() < self.next_read || !self.has_room() {
-            return;
+    /// Takes up what the session before ended with.
+    fn recall(&mut self, refusal: Option<Refusal>) {
+        let Some(Refusal(suspect)) = refusal else { return };
+        self.alone = WINDOW;
+        let Some(Journey { event, held, .. }) = suspect.as_deref() else { return };
+        if held.is_some() {
+            self.refuse(event, *held);
+        } else {
+            // It is in the log, and will be read.
+            self.refused = Some(event.position);
         }
-        let Ok((follower, events)) = self.log.follow(self.follower.clone(), PAGE).await else {
-            self.next_read = Instant::now() + PAUSE;
-            return;
-        };
+    }
+
+    /// Does what there is to do, and waits until there is more.
+    async fn turn(
+        &mut self,
+        stopped: &mut watch::Receiver<bool>,
+        lost: Pin<&mut impl Future<Output = BrokerError>>,
+    ) -> Result<(), Ended> {
+        self.look_at_held().await?;
+        self.read().await?;
+        self.retry_held().await?;
+        self.send_ready();
+        let wake = self.next_wake().into();
+        tokio::select! {
+            biased;
+            _ = stopped.changed() => return Err(self.stop().await),
+            Some(arrival) = self.on_their_way.next() => {
+                if let Err(ended) = self.arrived(arrival) {
+                    // What is known is worth writing down.
+                    self.write_down().await?;
+                    return Err(ended);
+                }
+            }
+            error = lost => return Err(Ended::Lost(error)),
+            () = sleep_until(wake) => {}
+        }
+        if self.progress.due(self.finished_to()) <= Instant::now() { self.write_down().await } else { Ok(()) }
+    }
+
+    /// Looks, now and then, whose events are held: a session before this one may have held some, and somebody may have
+    /// released some.
+    async fn look_at_held(&mut self) -> Result<(), Ended> {
+        if Instant::now() < self.next_look {
+            return Ok(());
+        }
+        let limit = i64::try_from(MAX_HELD_USERS).unwrap_or(i64::MAX);
+        let users = self.log.held_users(limit).await.map_err(|_| Ended::NoDatabase)?;
+        self.knows_all_held = users.len() < MAX_HELD_USERS;
+        self.next_look = Instant::now() + if self.knows_all_held { LOOK_AT_HELD } else { LOOK_AGAIN };
+        for (user, tries) in users {
+            self.held.add(user, tries);
+        }
+        Ok(())
+    }
+
+    /// Reads on in the log, if it is time and there is room.
+    async fn read(&mut self) -> Result<(), Ended> {
+        if Instant::now() < self.next_read || !self.has_room() {
+            return Ok(());
+        }
+        let read = self.log.follow(self.follower.clone(), PAGE).await;
+        let (follower, events) = read.map_err(|_| Ended::NoDatabase)?;
         let is_page_full = i64::try_from(events.len()).is_ok_and(|read| read == PAGE);
         self.next_read = Instant::now() + if is_page_full { Duration::ZERO } else { POLL };
         self.follower = follower;
@@ -163,48 +207,34 @@ impl<'a> Session<'a> {
                 self.window.add(event);
             }
         }
+        Ok(())
     }
 
     fn has_room(&self) -> bool {
-        self.window.len() + self.progress.fates() < WINDOW && self.held.len() < MAX_HELD_USERS
+        let is_known = self.knows_all_held && self.held.len() < MAX_HELD_USERS;
+        is_known && self.window.len() + self.progress.fates() < WINDOW
     }
 
-    async fn look_at_held(&mut self) {
-        if Instant::now() < self.next_look {
-            return;
-        }
-        let limit = i64::try_from(MAX_HELD_USERS).unwrap_or(i64::MAX);
-        let Ok(users) = self.log.held_users(limit).await else {
-            // Without knowing them, nothing may be read.
-            self.next_look = Instant::now() + PAUSE;
-            self.next_read = self.next_read.max(self.next_look);
-            return;
-        };
-        self.next_look = Instant::now() + LOOK_AT_HELD;
-        for user in users {
-            self.held.add(user);
-        }
-    }
-
-    /// Tries events again that were refused, when their time has come.
-    async fn retry_held(&mut self) {
-        for user in self.held.due(RETRIES) {
+    /// Tries events again that were refused, when their time has come. Not while there are others of the same user on their
+    /// way: those of an event that was released may be.
+    async fn retry_held(&mut self) -> Result<(), Ended> {
+        for user in self.held.due(RETRIES, |user| !self.window.has(user)) {
             if self.on_their_way.len() >= self.most_on_their_way() {
-                return;
+                break;
             }
             // What is found must not be older than what is known here.
-            if self.progress.fates() > 0 && self.write_down().await != Ok(true) {
-                return;
+            if self.progress.fates() > 0 {
+                self.write_down().await?;
             }
-            match self.log.next_held(user).await {
-                Ok(Some(held)) => {
+            match self.log.next_held(user).await.map_err(|_| Ended::NoDatabase)? {
+                Some(held) => {
                     self.held.sending(user);
                     self.send(held.event, Some(held.tries));
                 }
-                Ok(None) => self.held.remove(user),
-                Err(_) => return self.held.retry(user, 1),
+                None => self.held.remove(user),
             }
         }
+        Ok(())
     }
 
     fn send_ready(&mut self) {
@@ -238,8 +268,8 @@ impl<'a> Session<'a> {
                 Ok(Receipt::Refused) => self.refuse(&journey.event, journey.held),
                 Ok(receipt) => self.sent(&journey, receipt),
                 Err(error) if error.is_refusal() => {
-                    let is_alone = self.on_their_way.is_empty();
-                    return Err(Ended::Refused(error, Refusal { event: is_alone.then_some(journey.event.position) }));
+                    let suspect = self.on_their_way.is_empty().then(|| Box::new(journey));
+                    return Err(Ended::Refused(error, Refusal(suspect)));
                 }
                 Err(error) => return Err(Ended::Lost(error)),
             }
@@ -264,7 +294,9 @@ impl<'a> Session<'a> {
         let tries = held.unwrap_or_default() + 1;
         let (position, user) = (event.position, event.user_id);
         if tries < self.max_tries {
-            log::warn!("the broker refuses event {} at {position}, for the {tries}. time", event.id);
+            if let Some(more) = self.refusals.admit() {
+                log::warn!("the broker refuses event {} at {position}: refused {tries} times{more}", event.id);
+            }
             self.progress.note([Fate::Waits { event: position, user, tries }]);
             self.held.retry(user, tries);
         } else {
@@ -283,14 +315,17 @@ impl<'a> Session<'a> {
         self.window.finished_to(self.follower.position())
     }
 
-    /// False when another replica leads.
-    async fn write_down(&mut self) -> Result<bool, Error> {
-        self.progress.write(self.finished_to()).await
+    async fn write_down(&mut self) -> Result<(), Ended> {
+        match self.progress.write(self.finished_to()).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Ended::Overtaken),
+            Err(_) => Err(Ended::NoDatabase),
+        }
     }
 
     /// Waits a little for what is on its way, and writes it down.
-    async fn stop(mut self) -> Ended {
-        let patience = tokio::time::Instant::now() + PAUSE;
+    async fn stop(&mut self) -> Ended {
+        let patience = tokio::time::Instant::now() + LAST;
         while let Ok(Some(arrival)) = tokio::time::timeout_at(patience, self.on_their_way.next()).await {
             if self.arrived(arrival).is_err() {
                 break;

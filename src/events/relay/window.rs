@@ -48,6 +48,11 @@ impl Window {
         behind
     }
 
+    /// Whether an event of this user is here.
+    pub(super) fn has(&self, user: UserId) -> bool {
+        self.behind.contains_key(&user)
+    }
+
     /// How many events are not finished.
     pub(super) fn len(&self) -> usize {
         self.unfinished.len()

@@ -8,13 +8,14 @@ use crate::users::Position;
 
 pub(super) const CONTENT: &str = "text/event-stream";
 
-/// How soon a client that lost its connection should come back, in milliseconds.
-const RETRY: u32 = 1000;
+/// How soon a client that lost its connection should come back, in milliseconds: not all of them at once.
+const RETRY: std::ops::Range<u32> = 1000..3000;
 
 /// What comes first. A block with no more than an id is no event, but the client keeps the id: it can come back although it
 /// has seen no event yet.
 pub(super) fn beginning(seen: Position) -> String {
-    format!("retry: {RETRY}\nid: {seen}\n\n")
+    let chance = getrandom::u32().unwrap_or_default() % (RETRY.end - RETRY.start);
+    format!("retry: {}\nid: {seen}\n\n", RETRY.start + chance)
 }
 
 /// Shows that there is somebody, and how far they are.
@@ -41,7 +42,9 @@ mod tests {
 
     #[test]
     fn blocks_end_with_an_empty_line() {
-        assert_eq!(beginning(Position(7)), "retry: 1000\nid: 7\n\n");
+        let beginning = beginning(Position(7));
+        let retry = beginning.strip_prefix("retry: ").and_then(|rest| rest.strip_suffix("\nid: 7\n\n")).unwrap();
+        assert!(RETRY.contains(&retry.parse().unwrap()), "{beginning}");
         assert_eq!(heartbeat(Position(7)), ": nothing new\nid: 7\n\n");
         let told = |position, r#type| {
             Arc::new(Told { position: Position(position), r#type, json: format!("{{\"n\":{position}}}") })

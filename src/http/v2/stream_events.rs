@@ -1,8 +1,8 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName};
+use actix_web::http::{ConnectionType, Method, Version};
 use actix_web::web::Bytes;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use futures_util::stream;
@@ -60,7 +60,13 @@ pub(in crate::http) async fn stream_events(
         has_begun: false,
         _streaming: request.conn_data::<Turns>().map(Turns::stream),
     };
-    Ok(response.streaming(stream::unfold(live, LiveStream::next)))
+    let mut response = response.streaming(stream::unfold(live, LiveStream::next));
+    if request.version() < Version::HTTP_11 {
+        // It knows no chunks (RFC 9112, 6.1): the end of the connection is the end of the stream.
+        response.head_mut().no_chunking(true);
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(response)
 }
 
 fn types(query: &str) -> Result<Vec<EventType>, Failure> {

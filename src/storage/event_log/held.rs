@@ -7,7 +7,7 @@ use super::prune::release;
 use super::{EventLog, State};
 use crate::storage::Settings;
 use crate::storage::connection::{Connection, on_backend};
-use crate::storage::event_row::EventRow;
+use crate::storage::event_row::{EventRow, is_whole};
 use crate::storage::row::Moment;
 use crate::storage::schema::{events, held_events};
 use crate::users::{Error, Event, Position, Timestamp, UserId};
@@ -33,17 +33,20 @@ pub enum Fate {
 
 #[expect(clippy::missing_errors_doc, reason = "what all methods share is said at the type")]
 impl EventLog {
-    /// Users with events that wait, no more than `limit`.
-    pub async fn held_users(&self, limit: i64) -> Result<Vec<UserId>, Error> {
-        let ids: Vec<i64> = self
+    /// Users with events that wait, no more than `limit`, and how often the first event of each was refused.
+    pub async fn held_users(&self, limit: i64) -> Result<Vec<(UserId, i64)>, Error> {
+        let users: Vec<(i64, Option<i64>)> = self
             .run(move |connection| {
                 on_backend!(connection, |connection| {
+                    // Only the first was ever sent.
+                    let tries = diesel::dsl::max(held_events::tries);
                     let waits = held_events::table.filter(held_events::parked_at.is_null());
-                    waits.select(held_events::user_id).distinct().limit(limit).load(connection)
+                    let users = waits.group_by(held_events::user_id).select((held_events::user_id, tries));
+                    users.limit(limit).load(connection)
                 })
             })
             .await?;
-        Ok(ids.into_iter().map(UserId::stored).collect())
+        Ok(users.into_iter().map(|(id, tries)| (UserId::stored(id), tries.unwrap_or_default())).collect())
     }
 
     /// The first event of a user that waits.
@@ -54,6 +57,7 @@ impl EventLog {
                     held_events::table
                         .inner_join(events::table.on(events::id.eq(held_events::event_id)))
                         .filter(held_events::parked_at.is_null().and(held_events::user_id.eq(user.get())))
+                        .filter(is_whole())
                         .order(held_events::event_id)
                         .select((held_events::tries, EventRow::as_select()))
                         .first(connection)
@@ -61,7 +65,7 @@ impl EventLog {
                 })
             })
             .await?;
-        Ok(found.map(|(tries, row)| Held { event: row.into(), tries }))
+        Ok(found.and_then(|(tries, row)| Some(Held { event: row.told()?, tries })))
     }
 }
 
@@ -71,11 +75,14 @@ impl EventLog {
 /// When the database cannot be reached or refuses.
 pub fn retry_parked(settings: &Settings) -> Result<usize, RetryError> {
     let mut connection = Connection::open(&settings.url, settings.deadline)?;
-    let parked = held_events::parked_at.is_not_null();
-    let retried = on_backend!(&mut connection, |connection| {
-        diesel::update(held_events::table.filter(parked))
-            .set((held_events::tries.eq(0), held_events::parked_at.eq(None::<Moment>)))
-            .execute(connection)
+    let retried = connection.write(|connection| {
+        // Whoever forgets parked events does that too.
+        State::lock(connection)?;
+        on_backend!(connection, |connection| {
+            diesel::update(held_events::table.filter(held_events::parked_at.is_not_null()))
+                .set((held_events::tries.eq(0), held_events::parked_at.eq(None::<Moment>)))
+                .execute(connection)
+        })
     })?;
     Ok(retried)
 }

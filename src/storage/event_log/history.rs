@@ -5,20 +5,38 @@ use diesel::prelude::*;
 use super::{EventLog, State};
 use crate::storage::connection::{Connection, on_backend};
 use crate::storage::event_row::EventRow;
-use crate::storage::follow::Follower;
+use crate::storage::follow::{Follower, writers};
 use crate::storage::schema::events;
 use crate::users::{Error, Event, Position};
 
 #[expect(clippy::missing_errors_doc, reason = "what all methods share is said at the type")]
 impl EventLog {
-    /// A follower that will see about the last `count` events, and whatever comes.
+    /// A follower that will see about the last `count` events, and whatever comes. It is in doubt at first: events before those
+    /// may be yet to come, and would be missed.
     pub async fn follow_from_end(&self, count: i64) -> Result<Follower, Error> {
         self.run(move |connection| {
+            // Before the end is looked for: who ended in between is before it.
+            let writers = match connection {
+                Connection::Sqlite(_) => Vec::new(),
+                Connection::Postgres(postgres) => writers(postgres)?,
+            };
             let pruned_to = State::read(connection)?.pruned_to;
             let before: Option<i64> = on_backend!(connection, |connection| {
                 events::table.order(events::id.desc()).offset(count).select(events::id).first(connection).optional()
             })?;
-            Ok(Follower::after(Position(before.map_or(pruned_to, |before| before.max(pruned_to)))))
+            // What is pruned is past, for sure.
+            let is_near = before.is_none_or(|before| before <= pruned_to);
+            let after = Position(before.map_or(pruned_to, |before| before.max(pruned_to)));
+            Ok(if is_near { Follower::after(after) } else { Follower::skipping_to(after, writers) })
+        })
+        .await
+    }
+
+    /// Has a follower look whether what it is in doubt of has come true.
+    pub async fn look(&self, mut follower: Follower) -> Result<Follower, Error> {
+        self.run(move |connection| {
+            follower.look(connection)?;
+            Ok(follower)
         })
         .await
     }
@@ -51,7 +69,7 @@ impl EventLog {
                 Ok((after.0 >= pruned_to).then_some(rows))
             })
             .await?;
-        Ok(found.ok_or(Error::EventsGone)?.into_iter().map(Event::from).collect())
+        Ok(found.ok_or(Error::EventsGone)?.into_iter().filter_map(EventRow::told).collect())
     }
 }
 

@@ -45,22 +45,31 @@ impl EventLog {
     pub async fn lead(&self, me: Uuid, last_beat: Option<i64>) -> Result<Leading, Error> {
         self.run(move |connection| {
             let me = me.to_string();
-            take_lead(connection, &me, last_beat)?;
-            let state = State::read(connection)?;
-            let leads = state.leader.as_ref() == Some(&me);
-            Ok(if leads { Leading::Me { sent_to: state.sent_to() } } else { Leading::Other { beat: state.beat } })
+            connection.write(|connection| {
+                take_lead(connection, &me, last_beat)?;
+                let state = State::read(connection)?;
+                if state.leader.as_ref() != Some(&me) {
+                    return Ok(Leading::Other { beat: state.beat });
+                }
+                let sent_to = state.settled_to();
+                set_sent(connection, &me, Position(state.sent_to), sent_to)?;
+                Ok(Leading::Me { sent_to })
+            })
         })
         .await
     }
 
-    /// While nobody leads, lets others see that there is a relay: what it has yet to send must not be forgotten.
-    pub async fn sign_of_life(&self) -> Result<(), Error> {
+    /// Lets others see that there is a relay, although it cannot lead: what it has yet to send must not be forgotten.
+    pub async fn stand_by(&self) -> Result<(), Error> {
         self.run(|connection| {
-            on_backend!(connection, |connection| {
-                let free = event_log::table.filter(event_log::leader.is_null());
-                diesel::update(free).set(event_log::beat.eq(event_log::beat + 1)).execute(connection)
+            connection.write(|connection| {
+                on_backend!(connection, |connection| {
+                    diesel::update(event_log::table)
+                        .set(event_log::standby.eq(event_log::standby + 1))
+                        .execute(connection)
+                })
+                .map(drop)
             })
-            .map(drop)
         })
         .await
     }
@@ -68,21 +77,24 @@ impl EventLog {
     /// Leaves the lead to whoever asks next.
     pub async fn step_down(&self, me: Uuid) -> Result<(), Error> {
         self.run(move |connection| {
-            on_backend!(connection, |connection| {
-                let mine = event_log::table.filter(event_log::leader.eq(me.to_string()));
-                diesel::update(mine).set(event_log::leader.eq(None::<String>)).execute(connection)
+            connection.write(|connection| {
+                on_backend!(connection, |connection| {
+                    let mine = event_log::table.filter(event_log::leader.eq(me.to_string()));
+                    diesel::update(mine).set(event_log::leader.eq(None::<String>)).execute(connection)
+                })
+                .map(drop)
             })
-            .map(drop)
         })
         .await
     }
 
-    /// Writes down that all events up to there are sent, but for those that are held, and what has become of these. False,
-    /// and nothing is written, when another one leads by now.
-    pub async fn advance(&self, me: Uuid, sent_to: Position, fates: Vec<Fate>) -> Result<bool, Error> {
+    /// Writes down that all events from one place up to another are sent, but for those that are held, and what has become of
+    /// these. False, and nothing is written, when another one leads by now, or when it was last written down that they are
+    /// sent up to elsewhere: then it is an older state of the database, which somebody has restored.
+    pub async fn advance(&self, me: Uuid, from: Position, to: Position, fates: Vec<Fate>) -> Result<bool, Error> {
         self.run(move |connection| {
             connection.write(|connection| {
-                let leads = set_sent(connection, &me.to_string(), sent_to)?;
+                let leads = set_sent(connection, &me.to_string(), from, to)?;
                 if leads && !fates.is_empty() {
                     held::write_down(connection, &fates)?;
                 }
@@ -92,9 +104,9 @@ impl EventLog {
         .await
     }
 
-    /// The last sign of life of whoever relays, or did; 0 when nobody ever has.
-    pub async fn beat(&self) -> Result<i64, Error> {
-        self.run(|connection| State::read(connection).map(|state| state.beat)).await
+    /// The last sign of life of whoever relays, or would; 0 when nobody ever has.
+    pub async fn sign_of_life(&self) -> Result<i64, Error> {
+        self.run(|connection| State::read(connection).map(|state| state.beat + state.standby)).await
     }
 
     /// How much there is to do.
@@ -115,17 +127,17 @@ fn take_lead(connection: &mut Connection, me: &str, last_beat: Option<i64>) -> Q
     .map(drop)
 }
 
-fn set_sent(connection: &mut Connection, me: &str, Position(sent_to): Position) -> QueryResult<bool> {
+fn set_sent(connection: &mut Connection, me: &str, from: Position, to: Position) -> QueryResult<bool> {
     let changed = on_backend!(connection, |connection| {
-        diesel::update(event_log::table.filter(event_log::leader.eq(me)))
-            .set((event_log::sent_to.eq(sent_to), event_log::beat.eq(event_log::beat + 1)))
+        diesel::update(event_log::table.filter(event_log::leader.eq(me).and(event_log::sent_to.eq(from.0))))
+            .set((event_log::sent_to.eq(to.0), event_log::beat.eq(event_log::beat + 1)))
             .execute(connection)
     })?;
     Ok(changed > 0)
 }
 
 fn backlog(connection: &mut Connection) -> QueryResult<Backlog> {
-    let Position(sent_to) = State::read(connection)?.sent_to();
+    let Position(sent_to) = State::read(connection)?.settled_to();
     on_backend!(connection, |connection| {
         let last = events::table.order(events::id.desc()).select(events::id).first::<i64>(connection).optional()?;
         let unsent = events::table.filter(events::id.gt(sent_to)).order(events::id);

@@ -44,7 +44,7 @@ impl EventLog {
     pub async fn prune(&self, before: Timestamp, sent_only: bool, limit: i64) -> Result<Pruned, Error> {
         self.run(move |connection| {
             let state = State::read(connection)?;
-            let last = if sent_only { state.sent_to() } else { Position(i64::MAX) };
+            let last = if sent_only { state.settled_to() } else { Position(i64::MAX) };
             let Some(to) = oldest_to(connection, &state, last, before, limit)? else { return Ok(Pruned::Nothing) };
             connection.write(|connection| {
                 if set_pruned(connection, state.pruned_to, to)? {
