@@ -74,7 +74,7 @@ const RULES: &[Rule] = &[
     // It silences parts of others, by their names.
     // Everybody may log, so it names nobody; and nobody else makes spans.
     rule("telemetry/", &[], &["governor", "opentelemetry", "tracing", "ureq"]),
-    rule("telemetry/logs.rs", &["users::Timestamp"], &["actix", "lapin", "tracing"]),
+    rule("telemetry/logs.rs", &["users::Timestamp"], &["actix", "lapin", "rustls", "tracing"]),
     rule("healthcheck.rs", &["http::Settings"], &["ureq"]),
     rule("seed.rs", &["storage", "users"], &[]),
     rule("config/", &["auth", "events", "http", "storage", "telemetry"], &[]),
