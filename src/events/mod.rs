@@ -5,6 +5,7 @@
 //! reads it.
 
 mod backlog;
+mod chance;
 mod cloud_event;
 mod feed;
 mod keep_up;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
+use super::chance::chance;
 use super::signs_of_life::SignsOfLife;
 use crate::metrics::EventMetrics;
 use crate::storage::{EventLog, Pruned, Retention};
@@ -73,8 +74,7 @@ fn ago(now: Timestamp, age: Duration) -> Timestamp {
 
 /// Half as long up to one and a half times.
 fn jittered(pause: Duration) -> Duration {
-    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-    pause.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX))
+    pause.mul_f64(0.5 + chance())
 }
 
 #[cfg(test)]

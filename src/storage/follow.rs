@@ -120,8 +120,9 @@ fn read(connection: &mut Connection, Position(after): Position, limit: i64) -> Q
     })
 }
 
-/// The transactions that write events now; prepared ones (two-phase commit) are not known by the same name before and after. A transaction holds its lock on the table from before it gives an event its place
-/// until it is seen to have ended.
+/// The transactions that write events now. A transaction holds its lock on the table from before it gives an event its place
+/// until it is seen to have ended. One that is prepared (two-phase commit) goes on under another name, and would be taken for
+/// ended: nobody here prepares any.
 pub(super) fn writers(postgres: &mut PgConnection) -> QueryResult<Vec<String>> {
     let rows: Vec<Writer> = diesel::sql_query(
         "SELECT virtualtransaction AS id FROM pg_locks

@@ -216,7 +216,7 @@ async fn one_that_the_broker_closes_the_channel_over_is_found_out() {
     consumer.until("later ones go on", |deliveries| deliveries.iter().any(|it| it.body["subject"] == "21")).await;
 }
 
-/// A row by which a database tells that it is an older state of itself, restored from a backup.
+/// As by a backup that is restored while the relay runs, or a failover that loses the last transactions.
 #[rstest]
 #[tokio::test]
 async fn a_database_that_was_set_back_is_followed_from_there(#[values(Db::Sqlite, Db::Postgres)] db: Db) {

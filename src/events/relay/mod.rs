@@ -101,11 +101,12 @@ impl Supervisor {
             let ended = AssertUnwindSafe(self.connect_and_relay(&mut trouble)).catch_unwind().await;
             self.metrics.connected(false);
             self.metrics.leads(false);
-            // An event that the broker closes the channel over is no trouble of the broker's.
-            if began.elapsed() > GOOD || self.refusal.is_some() {
-                trouble.failures = 0;
-            }
             if let Err(error) = ended.unwrap_or(Err(BrokerError::Panic)) {
+                // An event that the broker closes the channel over is no trouble of the broker's.
+                let is_the_events = self.refusal.is_some() && error.is_refusal();
+                if began.elapsed() > GOOD || is_the_events {
+                    trouble.failures = 0;
+                }
                 trouble.tell(&error);
                 // If this fails, the database has other troubles, and tells.
                 let _ = self.log.stand_by().await;
