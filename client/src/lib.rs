@@ -1,0 +1,3 @@
+//! A client for user-service.
+
+mod grpc;
