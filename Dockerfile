@@ -23,7 +23,7 @@ USER 10001:10001
 ENV DATABASE_URL=sqlite:///data/users.db \
     SERVER_HOST=0.0.0.0
 VOLUME /data
-EXPOSE 3000
+EXPOSE 3000 50051
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["user-service", "healthcheck"]
 ENTRYPOINT ["user-service"]

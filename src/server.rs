@@ -9,11 +9,13 @@ use actix_web::{App, web};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::auth::{KeyError, KeySource, Verifier};
+use crate::auth::{self, Gate, KeyError, KeySource, RateLimit, Verifier};
 use crate::config::{Config, ShutdownSettings};
 use crate::events::{self, Feed, Relay};
-use crate::http::{self, BodyLimits, Draining, Gate, ListenError, Observe, RateLimit, Tls};
+use crate::grpc::{self, Calls, Users};
+use crate::http::{self, BodyLimits, Observe};
 use crate::metrics::Metrics;
+use crate::net::{self, Draining, ListenError, Tls};
 use crate::storage::{self, Storage};
 use crate::telemetry::{Traces, TracesError};
 
@@ -52,13 +54,14 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let metrics = Metrics::new(config.storage.url.kind())?;
     let draining = Draining::default();
     let verifier = Verifier::new(&config.auth, metrics.jwks_refreshes())?;
+    let gate = Gate::new(verifier, rate_limit(&config.auth), &metrics);
     let (storage, running) = Storage::start(&config.storage, &metrics)?;
     let relay = config.events.relay.clone();
     let relay = relay.map(|relay| Relay::start(relay, storage.events(), metrics.events().clone())).transpose()?;
     events::start(storage.events(), metrics.events(), &config.events);
-    let observe = Observe::new(&metrics, traces.clone(), draining.clone(), &config.http);
     let feed = Feed::start(&config.events, storage.events(), metrics.events());
-    let server = listen(&config, &verifier, &storage, &metrics, (&feed, &draining), observe)?;
+    let parts = Parts { storage, feed, gate, metrics, traces: traces.clone(), draining: draining.clone() };
+    let server = listen(&config, &parts)?;
     let handle = server.handle();
     let mut serving = actix_web::rt::spawn(server);
 
@@ -77,17 +80,36 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     drain(config.shutdown, &handle, serving, Behind { running, relay, traces }).await
 }
 
-fn listen(
-    Config { http: settings, auth, shutdown, .. }: &Config,
-    verifier: &Verifier,
-    storage: &Storage,
-    metrics: &Metrics,
-    (feed, draining): (&Feed, &Draining),
-    observe: Observe,
-) -> Result<Server, ServeError> {
+/// What both protocols answer with. Clones share all of it.
+#[derive(Clone)]
+struct Parts {
+    storage: Storage,
+    feed: Feed,
+    gate: Gate,
+    metrics: Metrics,
+    traces: Traces,
+    draining: Draining,
+}
+
+/// One server for both protocols: its workers serve whatever connects.
+fn listen(config: &Config, parts: &Parts) -> Result<Server, ServeError> {
+    let settings = &config.http;
+    let server = ServerBuilder::new()
+        .workers(settings.workers)
+        .max_concurrent_connections(settings.max_connections.div_ceil(settings.workers))
+        // The drain has a bound of its own, counted from its beginning.
+        .shutdown_timeout(config.shutdown.grace.as_secs() + 1)
+        .disable_signals();
+    let server = listen_grpc(server, &config.grpc, parts.clone())?;
+    let server = listen_http(server, config, parts.clone())?;
+    Ok(server.run())
+}
+
+fn listen_http(server: ServerBuilder, config: &Config, parts: Parts) -> Result<ServerBuilder, ServeError> {
+    let settings = &config.http;
+    let Parts { storage, feed, gate, metrics, traces, draining } = parts;
     let limits = BodyLimits { max_bytes: settings.max_body_bytes, timeout: settings.body_timeout };
-    let gate = Gate::new(verifier.clone(), rate_limit(settings), metrics);
-    let (storage, metrics, feed, draining) = (storage.clone(), metrics.clone(), feed.clone(), draining.clone());
+    let observe = Observe::new(&metrics, traces, draining.clone(), settings);
     let origins = settings.origins.clone();
     let application = move || {
         App::new()
@@ -101,22 +123,27 @@ fn listen(
             .app_data(limits)
             .configure(|config| http::routes(config, &metrics, &gate))
     };
-    let server = ServerBuilder::new()
-        .workers(settings.workers)
-        .max_concurrent_connections(settings.max_connections.div_ceil(settings.workers))
-        // The drain has a bound of its own, counted from its beginning.
-        .shutdown_timeout(shutdown.grace.as_secs() + 1)
-        .disable_signals();
-    let sockets = http::bind(settings)?;
+    let sockets = net::bind(&settings.host, settings.port)?;
     let scheme = if settings.over_tls { "https" } else { "http" };
     for address in sockets.iter().map(TcpListener::local_addr) {
         let url = format!("{scheme}://{}", address?);
-        log::info!("listening on {url}; {}", how_to_call(&auth.key, &url));
+        log::info!("listening on {url}; {}", how_to_call(&config.auth.key, &url));
     }
-    Ok(http::listen(server, sockets, settings, application)?.run())
+    Ok(http::listen(server, sockets, settings, application)?)
 }
 
-fn rate_limit(settings: &http::Settings) -> Option<RateLimit> {
+fn listen_grpc(server: ServerBuilder, settings: &grpc::Settings, parts: Parts) -> Result<ServerBuilder, ServeError> {
+    let Parts { storage, feed, gate, metrics, traces, draining } = parts;
+    let users = Users { storage, feed, draining, max_age: settings.max_connection_age };
+    let calls = Calls::new(settings, users, gate, &metrics, traces)?;
+    let sockets = net::bind(&settings.host, settings.port)?;
+    for address in sockets.iter().map(TcpListener::local_addr) {
+        log::info!("gRPC on {}", address?);
+    }
+    Ok(grpc::listen(server, sockets, settings, &calls)?)
+}
+
+fn rate_limit(settings: &auth::Settings) -> Option<RateLimit> {
     let (per_second, burst) = settings.rate_limit?;
     let rate_limit = RateLimit::new(per_second, burst);
     actix_web::rt::spawn(rate_limit.clone().forget_strangers());

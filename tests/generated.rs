@@ -10,25 +10,29 @@ use std::path::{Path, PathBuf};
 use protox::Compiler;
 use tonic_prost_build::Builder;
 
-const PROTO: &str = "users/v1/users.proto";
+const USERS: &str = "users/v1/users.proto";
+const HEALTH: &str = "grpc/health/v1/health.proto";
 
 #[test]
 fn what_is_made_of_the_proto_is_up_to_date() {
     let mut compiler = Compiler::new([root().join("proto")]).unwrap();
-    compiler.include_imports(true).open_file(PROTO).unwrap();
+    compiler.include_imports(true).open_files([USERS, HEALTH]).unwrap();
     let for_reflection = compiler.encode_file_descriptor_set();
     // With the comments, which become docs.
     compiler.include_source_info(true);
-    let generate = |builder: Builder| {
+    let generate = |package: &str, builder: Builder| {
         let folder = tempfile::tempdir().unwrap();
-        builder.out_dir(folder.path()).compile_fds(compiler.file_descriptor_set()).unwrap();
-        fs::read(folder.path().join("users.v1.rs")).unwrap()
+        let builder = builder.build_transport(false).out_dir(folder.path());
+        builder.compile_fds(compiler.file_descriptor_set()).unwrap();
+        fs::read(folder.path().join(package).with_added_extension("rs")).unwrap()
     };
-    let builder = || tonic_prost_build::configure().build_transport(false);
+    let server = || tonic_prost_build::configure().build_client(false);
+    let client = || tonic_prost_build::configure().build_server(false);
     let files = [
-        ("src/grpc/generated/users.v1.rs", generate(builder().build_client(false))),
+        ("src/grpc/generated/users.v1.rs", generate("users.v1", server())),
+        ("src/grpc/generated/grpc.health.v1.rs", generate("grpc.health.v1", server())),
         ("src/grpc/generated/descriptors.bin", for_reflection),
-        ("client/src/grpc/generated/users.v1.rs", generate(builder().build_server(false))),
+        ("client/src/grpc/generated/users.v1.rs", generate("users.v1", client())),
     ];
     let stale = Vec::from_iter(files.iter().filter(|(path, content)| is_stale(path, content)).map(|(path, _)| path));
     assert!(stale.is_empty(), "{stale:?}: UPDATE_GENERATED=1 cargo test --test generated");

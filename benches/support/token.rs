@@ -13,8 +13,13 @@ pub(crate) fn headers() -> &'static str {
 }
 
 static HEADERS: LazyLock<String> = LazyLock::new(|| {
-    let settings =
-        Settings { key: KeySource::Secret(SECRET.into()), issuer: None, audience: None, leeway: Duration::ZERO };
+    let settings = Settings {
+        key: KeySource::Secret(SECRET.into()),
+        issuer: None,
+        audience: None,
+        leeway: Duration::ZERO,
+        rate_limit: None,
+    };
     let token = issue(&settings, "benches", "users:read users:write", Duration::from_hours(24)).expect("a token");
     format!("Host: localhost\r\nAuthorization: Bearer {}\r\n", token.expose_secret())
 });

@@ -2,14 +2,17 @@
 //! but that by which an issuer's keys are fetched.
 
 mod denied;
+mod gate;
 mod issue;
 mod jwks;
 mod local_secret;
 mod public_key;
+mod rate_limit;
 mod scope;
 mod verifier;
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,8 +20,10 @@ use secrecy::SecretString;
 use url::{Position, Url};
 
 pub use denied::Denied;
+pub use gate::{Gate, Refused};
 pub use issue::{IssueError, issue};
 pub use public_key::PublicKey;
+pub use rate_limit::RateLimit;
 pub use scope::Scope;
 pub use verifier::{Bearer, Caller, KeyError, Verifier};
 
@@ -32,6 +37,8 @@ pub struct Settings {
     pub audience: Option<String>,
     /// By how much the clocks of issuer and service may differ. Whole seconds.
     pub leeway: Duration,
+    /// Requests a second and at once for each client, if there is a limit.
+    pub rate_limit: Option<(NonZeroU32, NonZeroU32)>,
 }
 
 /// Where the key is that tokens are checked with. It also decides the algorithm; a token has no say in that.

@@ -257,7 +257,7 @@ mod tests {
 
     fn settings() -> Settings {
         let key = KeySource::Secret(SECRET.into());
-        Settings { key, issuer: None, audience: None, leeway: Duration::ZERO }
+        Settings { key, issuer: None, audience: None, leeway: Duration::ZERO, rate_limit: None }
     }
 
     fn verifier() -> Verifier {

@@ -14,10 +14,11 @@ use url::Url;
 use reader::{Reader, delay};
 
 use crate::auth::{JwksSettings, KeySource, PublicKey};
-use crate::http::{AccessLog, Origins, Tls};
+use crate::http::Origins;
+use crate::net::Tls;
 use crate::storage::{DatabaseUrl, EventLog, Retention};
-use crate::telemetry::{self, LogFormat};
-use crate::{auth, events, http, storage};
+use crate::telemetry::{self, AccessLog, LogFormat};
+use crate::{auth, events, grpc, http, storage};
 
 pub use reader::Mistake;
 
@@ -25,6 +26,7 @@ pub use reader::Mistake;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub http: http::Settings,
+    pub grpc: grpc::Settings,
     pub storage: storage::Settings,
     pub auth: auth::Settings,
     pub events: events::Settings,
@@ -74,14 +76,15 @@ impl Config {
     pub fn read(lookup: impl Fn(&str) -> Option<String>, needs_keys: bool) -> Result<Self, Vec<Mistake>> {
         let mut reader = Reader { lookup: &lookup, mistakes: Vec::new(), effective: Vec::new() };
         let (http, storage, shutdown) = (reader.http(needs_keys), reader.storage(), reader.shutdown());
+        let grpc = reader.grpc(http.as_ref(), storage.as_ref());
         let max_connections = http.as_ref().map_or(usize::MAX, |http| http.max_connections);
         let (events, telemetry) = (reader.events(max_connections), reader.telemetry(storage.as_ref()));
         let auth = reader.auth(storage.as_ref().map(|storage| &storage.url), needs_keys);
-        match (http, storage, auth, events, shutdown, telemetry) {
-            (Some(http), Some(storage), Some(auth), Some(events), Some(shutdown), Some(telemetry))
+        match (http, grpc, storage, auth, events, shutdown, telemetry) {
+            (Some(http), Some(grpc), Some(storage), Some(auth), Some(events), Some(shutdown), Some(telemetry))
                 if reader.mistakes.is_empty() =>
             {
-                Ok(Self { http, storage, auth, events, shutdown, telemetry, effective: reader.effective })
+                Ok(Self { http, grpc, storage, auth, events, shutdown, telemetry, effective: reader.effective })
             }
             _ => Err(reader.mistakes),
         }
@@ -125,7 +128,6 @@ impl Reader<'_> {
         let body_timeout = self.duration("BODY_TIMEOUT", "10s");
         let response_timeout = self.duration("RESPONSE_TIMEOUT", "15s");
         let keep_alive = self.duration("KEEP_ALIVE", "60s");
-        let rate_limit = self.rate_limit();
         let origins = self.origins();
         let access_log = self.value("ACCESS_LOG", "problems", "all, problems or off", AccessLog::parse);
         let slow_request = self.duration("SLOW_REQUEST", "1s");
@@ -143,12 +145,39 @@ impl Reader<'_> {
             body_timeout: body_timeout?,
             response_timeout: response_timeout?,
             keep_alive: keep_alive?,
-            rate_limit,
             origins: origins?,
             access_log: access_log?,
             slow_request: slow_request?,
             over_tls,
             tls,
+        })
+    }
+
+    /// What is not said here is as for HTTP.
+    fn grpc(&mut self, http: Option<&http::Settings>, storage: Option<&storage::Settings>) -> Option<grpc::Settings> {
+        const GRPC_PORT: &str = "GRPC_PORT";
+        let port = self.value(GRPC_PORT, "50051", "a port, 0 to 65535 (0 picks a free one)", |text| text.parse().ok());
+        let max_streams = self.count("GRPC_MAX_STREAMS", "128", 10_000);
+        let ping_interval = self.duration("GRPC_PING_INTERVAL", "30s");
+        let max_connection_age = self.duration("GRPC_MAX_CONNECTION_AGE", "30m");
+        let http = http?;
+        let is_free = port.is_none_or(|port| port == 0 || port != http.port);
+        self.require(is_free, GRPC_PORT, "another port than SERVER_PORT")?;
+        Some(grpc::Settings {
+            host: http.host.clone(),
+            port: port?,
+            max_streams: u32::try_from(max_streams?).ok()?,
+            max_head_bytes: u32::try_from(http.max_head_bytes).ok()?,
+            max_message_bytes: http.max_body_bytes,
+            head_timeout: http.head_timeout,
+            response_timeout: http.response_timeout,
+            // For the message to arrive, and for the database to answer.
+            call_timeout: http.body_timeout + storage?.deadline,
+            ping_interval: ping_interval?,
+            max_connection_age: max_connection_age?,
+            access_log: http.access_log,
+            slow_request: http.slow_request,
+            tls: http.tls.clone(),
         })
     }
 
@@ -233,7 +262,8 @@ impl Reader<'_> {
         let leeway = self.value("JWT_LEEWAY", "10s", "a duration of whole seconds, from 0s to 1h", |text| {
             delay(text).filter(|it| it.subsec_nanos() == 0)
         });
-        Some(auth::Settings { key: key?, issuer, audience, leeway: leeway? })
+        let rate_limit = self.rate_limit();
+        Some(auth::Settings { key: key?, issuer, audience, leeway: leeway?, rate_limit })
     }
 
     fn key(&mut self, database: Option<&DatabaseUrl>, needs_keys: bool) -> Option<KeySource> {

@@ -149,7 +149,7 @@ impl Feed {
             Some(last) if events.len() >= usize::from(PIECE) => last.position,
             _ => head,
         };
-        let wanted = events.iter().filter(|event| types.contains(&EventType::of(event)));
+        let wanted = events.into_iter().filter(|event| types.contains(&EventType::of(event)));
         Ok(Piece { events: wanted.map(|event| Arc::new(Told::new(event, &self.0.source))).collect(), to })
     }
 
@@ -186,8 +186,8 @@ impl Feed {
     }
 
     /// Tells the next events of the log.
-    pub(super) fn tell(&self, events: &[Event]) {
-        let told = Vec::from_iter(events.iter().map(|event| Told::new(event, &self.0.source)));
+    pub(super) fn tell(&self, events: Vec<Event>) {
+        let told = Vec::from_iter(events.into_iter().map(|event| Told::new(event, &self.0.source)));
         let mut ring = self.0.ring.write().unwrap_or_else(PoisonError::into_inner);
         ring.extend(told);
         let head = ring.head();

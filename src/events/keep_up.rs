@@ -46,8 +46,8 @@ async fn look(feed: &Feed, follower: &mut Follower, has_slept: &mut bool) -> Res
     loop {
         let (next, events) = feed.log().follow(follower.clone(), PAGE.into()).await?;
         *follower = next;
-        feed.tell(&events);
         let is_last = events.len() < usize::from(PAGE);
+        feed.tell(events);
         // A doubt is often settled at once: when nobody is writing now.
         if is_last && !(follower.is_in_doubt() && std::mem::take(&mut settles)) {
             return Ok(());

@@ -9,6 +9,7 @@ mod chance;
 mod cloud_event;
 mod feed;
 mod keep_up;
+mod live_stream;
 mod reader;
 mod relay;
 mod retention;
@@ -18,6 +19,7 @@ mod told;
 
 pub use cloud_event::{EventType, to_json};
 pub use feed::Feed;
+pub use live_stream::{End, LiveStream, Next};
 pub use reader::Reader;
 pub use relay::{AmqpUrl, Relay, Settings as RelaySettings};
 pub use told::Told;

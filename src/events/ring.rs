@@ -49,14 +49,14 @@ impl Ring {
         if self.events.len() >= self.room
             && let Some(oldest) = self.events.pop_front()
         {
-            self.after = oldest.position;
+            self.after = oldest.position();
         }
         self.events.push_back(Arc::new(told));
     }
 
     /// How far the log was followed.
     pub(super) fn head(&self) -> Position {
-        self.events.back().map_or(self.after, |last| last.position)
+        self.events.back().map_or(self.after, |last| last.position())
     }
 
     /// What comes next for whoever has seen all events up to there. `None` if a part of that is here no more.
@@ -64,10 +64,10 @@ impl Ring {
         if seen < self.after {
             return None;
         }
-        let first = self.events.partition_point(|told| told.position <= seen);
+        let first = self.events.partition_point(|told| told.position() <= seen);
         let mut piece = Piece { events: Vec::new(), to: seen };
         for told in self.events.iter().skip(first) {
-            piece.to = told.position;
+            piece.to = told.position();
             if types.contains(&told.r#type) {
                 piece.events.push(Arc::clone(told));
             }
@@ -87,7 +87,7 @@ mod tests {
 
     fn told(position: i64) -> Told {
         let r#type = if position % 10 == 0 { EventType::Deleted } else { EventType::Created };
-        Told { position: Position(position), r#type, json: String::new() }
+        Told::example(position, r#type, String::new())
     }
 
     fn ring(room: usize, positions: impl IntoIterator<Item = i64>) -> Ring {
@@ -98,7 +98,7 @@ mod tests {
 
     fn next(ring: &Ring, seen: i64, types: &[EventType]) -> Option<(Vec<i64>, i64)> {
         let piece = ring.next(Position(seen), types)?;
-        Some((piece.events.iter().map(|told| told.position.0).collect(), piece.to.0))
+        Some((piece.events.iter().map(|told| told.position().0).collect(), piece.to.0))
     }
 
     #[test]

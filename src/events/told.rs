@@ -4,7 +4,7 @@ use crate::users::{Event, Position};
 /// An event as readers are told it.
 #[derive(Debug)]
 pub struct Told {
-    pub position: Position,
+    pub event: Event,
     pub r#type: EventType,
     /// A `CloudEvent`.
     pub json: String,
@@ -12,7 +12,29 @@ pub struct Told {
 
 impl Told {
     /// Renders an event. `source` is the service that it comes from, as a URI reference.
-    pub(super) fn new(event: &Event, source: &str) -> Self {
-        Self { position: event.position, r#type: EventType::of(event), json: to_json(event, source) }
+    pub(super) fn new(event: Event, source: &str) -> Self {
+        Self { r#type: EventType::of(&event), json: to_json(&event, source), event }
+    }
+
+    /// Where the event stands in the log.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        self.event.position
+    }
+
+    /// For tests: what is not given is made up.
+    #[cfg(test)]
+    pub(crate) fn example(position: i64, r#type: EventType, json: String) -> Self {
+        let (position, occurred_at) = (Position(position), crate::users::Timestamp::from_unix_micros(0));
+        let event = Event {
+            position,
+            id: Event::uuid(occurred_at, 0, position),
+            occurred_at,
+            user_id: crate::users::UserId::stored(1),
+            version: crate::users::Version::FIRST,
+            change: crate::users::Change::Deleted,
+            trace_parent: None,
+        };
+        Self { event, r#type, json }
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use actix_web::ResponseError;
 use actix_web::http::StatusCode;
 
-use crate::auth::Denied;
+use crate::auth::{Denied, Refused};
 use crate::users;
 
 /// Why a request failed. The texts are for the client.
@@ -21,12 +21,8 @@ pub(crate) enum Failure {
     InvalidQuery { parameter: String, detail: &'static str },
     #[error("header {name}: {detail}")]
     InvalidHeader { name: &'static str, detail: &'static str },
-    #[error("this needs exactly one header Authorization: Bearer, with a token")]
-    NoToken,
     #[error(transparent)]
-    Denied(#[from] Denied),
-    #[error("too many requests from this client; try again in {retry_after} s")]
-    TooManyRequests { retry_after: u64 },
+    Refused(#[from] Refused),
     #[error("the head has more than {limit} bytes")]
     HeadTooLarge { limit: usize },
     #[error("there is nothing at this path")]
@@ -51,11 +47,7 @@ impl Failure {
             Self::InvalidId(_) => (StatusCode::BAD_REQUEST, "invalid_id"),
             Self::InvalidQuery { .. } => (StatusCode::BAD_REQUEST, "invalid_query"),
             Self::InvalidHeader { .. } => (StatusCode::BAD_REQUEST, "invalid_header"),
-            Self::NoToken => (StatusCode::UNAUTHORIZED, "unauthorized"),
-            Self::Denied(Denied::Scope(_)) => (StatusCode::FORBIDDEN, "insufficient_scope"),
-            Self::Denied(Denied::NoKeys) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-            Self::Denied(_) => (StatusCode::UNAUTHORIZED, "invalid_token"),
-            Self::TooManyRequests { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
+            Self::Refused(refused) => (refusal(*refused), refused.code()),
             Self::HeadTooLarge { .. } => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large"),
             Self::RouteNotFound => (StatusCode::NOT_FOUND, "route_not_found"),
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
@@ -64,31 +56,21 @@ impl Failure {
             Self::EncodedBody | Self::UnsupportedMediaType { .. } => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
             }
-            Self::User(error) => match error {
-                users::Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_user"),
-                users::Error::NotFound => (StatusCode::NOT_FOUND, "user_not_found"),
-                users::Error::EmailTaken => (StatusCode::CONFLICT, "email_taken"),
-                users::Error::VersionMismatch => (StatusCode::PRECONDITION_FAILED, "version_mismatch"),
-                users::Error::InvalidPageToken => (StatusCode::BAD_REQUEST, "invalid_page_token"),
-                users::Error::EventsGone => (StatusCode::GONE, "events_gone"),
-                users::Error::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
-                users::Error::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-                users::Error::OutcomeUnknown => (StatusCode::GATEWAY_TIMEOUT, "outcome_unknown"),
-                users::Error::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
-            },
+            Self::User(error) => (user_status(error), error.code()),
         }
     }
 
     /// The header that this failure's status owes the client.
     pub(super) fn header(&self) -> Option<(&'static str, Cow<'_, str>)> {
         match self {
-            Self::NoToken => Some(("www-authenticate", REALM.into())),
-            Self::TooManyRequests { retry_after } => Some(("retry-after", retry_after.to_string().into())),
-            // Seconds: a batch takes milliseconds, so that there is room again at once; this keeps a crowd from pressing.
-            Self::User(users::Error::Overloaded | users::Error::Unavailable) | Self::Denied(Denied::NoKeys) => {
-                Some(("retry-after", "1".into()))
+            Self::Refused(Refused::NoToken) => Some(("www-authenticate", REALM.into())),
+            Self::Refused(Refused::TooManyRequests { retry_after }) => {
+                Some(("retry-after", retry_after.to_string().into()))
             }
-            Self::Denied(denied) => Some(("www-authenticate", challenge(*denied).into())),
+            // Seconds: a batch takes milliseconds, so that there is room again at once; this keeps a crowd from pressing.
+            Self::User(users::Error::Overloaded | users::Error::Unavailable)
+            | Self::Refused(Refused::Denied(Denied::NoKeys)) => Some(("retry-after", "1".into())),
+            Self::Refused(Refused::Denied(denied)) => Some(("www-authenticate", challenge(*denied).into())),
             Self::MethodNotAllowed { allow } => Some(("allow", allow.into())),
             Self::EncodedBody => Some(("accept-encoding", "identity".into())),
             Self::UnsupportedMediaType { accepted, header } => Some((header, (*accepted).into())),
@@ -99,6 +81,29 @@ impl Failure {
     /// The fields that are wrong.
     pub(crate) fn fields(&self) -> &[users::FieldError] {
         if let Self::User(users::Error::Invalid(fields)) = self { fields } else { &[] }
+    }
+}
+
+const fn refusal(refused: Refused) -> StatusCode {
+    match refused {
+        Refused::Denied(Denied::Scope(_)) => StatusCode::FORBIDDEN,
+        Refused::Denied(Denied::NoKeys) => StatusCode::SERVICE_UNAVAILABLE,
+        Refused::NoToken | Refused::Denied(_) => StatusCode::UNAUTHORIZED,
+        Refused::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+    }
+}
+
+const fn user_status(error: &users::Error) -> StatusCode {
+    match error {
+        users::Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        users::Error::NotFound => StatusCode::NOT_FOUND,
+        users::Error::EmailTaken => StatusCode::CONFLICT,
+        users::Error::VersionMismatch => StatusCode::PRECONDITION_FAILED,
+        users::Error::InvalidPageToken => StatusCode::BAD_REQUEST,
+        users::Error::EventsGone => StatusCode::GONE,
+        users::Error::Overloaded | users::Error::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        users::Error::OutcomeUnknown => StatusCode::GATEWAY_TIMEOUT,
+        users::Error::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

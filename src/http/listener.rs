@@ -1,9 +1,8 @@
-//! Listening sockets, and what becomes of a connection: TLS, bounds on waiting, HTTP/1.1.
+//! What becomes of a connection: TLS, bounds on waiting, HTTP/1.1.
 //!
 //! What `actix_web::HttpServer` does, but that the connection itself is ours, and so can have those bounds.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,6 @@ use actix_server::{GracefulShutdownSignal, ServerBuilder};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, Service, ServiceResponse};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -21,69 +19,19 @@ use tokio_util::either::Either;
 
 use super::Settings;
 use super::timed::{Patience, Timed, Turns};
-use super::tls::TlsError;
+use crate::net::{ListenError, TlsError, prepare};
 
-/// How many connections may wait to be accepted.
-const BACKLOG: i32 = 2048;
 /// How long a client that is still sending may take to see that it was answered and disconnected.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How much of an answer a connection holds before it waits for the client, in bytes; besides one piece of it.
 const WRITE_BUFFER: usize = 16 << 10;
-/// How much of them the kernel may hold for a client that does not read, in bytes: left to itself, megabytes.
-const SEND_BUFFER: usize = 64 << 10;
 /// Where actix bounds a wait too, it goes first: it can say why.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// What is spoken over TLS (RFC 7301).
+const HTTP_1: &str = "http/1.1";
+
 type Stream = Either<Timed, Box<TlsStream<Timed>>>;
-
-/// Why the service cannot listen.
-#[derive(Debug, thiserror::Error)]
-pub enum ListenError {
-    #[error("cannot listen on {address}: {cause}")]
-    Bind { address: String, cause: io::Error },
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-}
-
-/// Binds a socket to each address of the configured host that this machine has.
-///
-/// # Errors
-/// When one of them cannot be bound, or there are none.
-pub fn bind(settings: &Settings) -> Result<Vec<TcpListener>, ListenError> {
-    let address = format!("{}:{}", settings.host, settings.port);
-    let sockets = address.to_socket_addrs().and_then(bind_all);
-    sockets.map_err(|cause| ListenError::Bind { address, cause })
-}
-
-/// A name may stand for an address that the machine lacks, as `localhost` does for `::1` where there is no IPv6.
-fn bind_all(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<Vec<TcpListener>> {
-    let (mut sockets, mut lacking) = (Vec::new(), io::ErrorKind::AddrNotAvailable.into());
-    for address in addresses {
-        match bind_one(address) {
-            Ok(socket) => sockets.push(socket),
-            Err(error) if is_lacking(&error) => lacking = error,
-            Err(error) => return Err(error),
-        }
-    }
-    if sockets.is_empty() { Err(lacking) } else { Ok(sockets) }
-}
-
-fn is_lacking(error: &io::Error) -> bool {
-    /// EAFNOSUPPORT: the kernel does not know this kind of address at all. It has no name in [`io::ErrorKind`].
-    const NO_SUCH_FAMILY: i32 = 97;
-    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(NO_SUCH_FAMILY)
-}
-
-fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restart need not wait for the connections of the one before to be forgotten.
-    socket.set_reuse_address(true)?;
-    // The connections inherit it.
-    socket.set_send_buffer_size(SEND_BUFFER)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
 
 /// What `actix_web::App` becomes.
 pub trait Application:
@@ -146,7 +94,7 @@ struct Connections {
 
 impl Connections {
     fn new(settings: &Settings) -> Result<Self, TlsError> {
-        let tls = settings.tls.as_ref().map(super::Tls::server_config).transpose()?;
+        let tls = settings.tls.as_ref().map(|tls| tls.server_config(HTTP_1)).transpose()?;
         let patience = Patience {
             head: settings.head_timeout + GRACE,
             idle: settings.keep_alive + GRACE,
@@ -199,10 +147,7 @@ async fn accept(
     tls: Option<TlsAcceptor>,
 ) -> Result<(Stream, Option<SocketAddr>), DispatchError> {
     let peer = tcp.peer_addr().ok();
-    // If these fail, then because the client has gone already; the first read will say so.
-    let _ = tcp.set_nodelay(true);
-    // What was handed to the kernel has a bound too, even after the connection is closed.
-    let _ = SockRef::from(&tcp).set_tcp_user_timeout(Some(patience.answer));
+    prepare(&tcp, patience.answer);
     let timed = Timed::new(tcp, patience);
     let stream = match tls {
         None => Either::Left(timed),
@@ -215,31 +160,5 @@ fn turns(stream: &Stream) -> Turns {
     match stream {
         Either::Left(plain) => plain.turns(),
         Either::Right(tls) => tls.get_ref().0.turns(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// For documentation only (RFC 5737): no machine has it.
-    const ELSEWHERE: &str = "192.0.2.1:0";
-
-    fn bind(addresses: &[&str]) -> io::Result<usize> {
-        bind_all(addresses.iter().map(|address| address.parse().unwrap())).map(|sockets| sockets.len())
-    }
-
-    #[test]
-    fn an_address_that_the_machine_lacks_is_left_out() {
-        assert_eq!(bind(&[ELSEWHERE, "127.0.0.1:0"]).unwrap(), 1);
-        assert_eq!(bind(&[ELSEWHERE]).unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
-        assert!(bind(&[]).is_err());
-    }
-
-    #[test]
-    fn one_that_is_taken_is_not() {
-        let holder = TcpListener::bind("127.0.0.1:0").unwrap();
-        let taken = holder.local_addr().unwrap().to_string();
-        assert_eq!(bind(&["127.0.0.1:0", &taken]).unwrap_err().kind(), io::ErrorKind::AddrInUse);
     }
 }

@@ -3,7 +3,6 @@
 //! Handlers turn a request into the words of a use case in [`crate::users`], and its result into a response. Whatever goes
 //! wrong is a [`failure::Failure`], which knows no version; how it looks is decided in one place, [`observe`].
 
-mod access_log;
 mod authorize;
 pub(crate) mod body;
 mod cors;
@@ -17,30 +16,25 @@ mod openapi;
 mod path;
 mod problem;
 mod query;
-mod rate_limit;
 mod request_id;
 mod resource;
 mod routes;
 mod security_headers;
 mod timed;
-mod tls;
 mod v1;
 mod v2;
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
-pub use access_log::AccessLog;
-pub use authorize::Gate;
 pub use body::BodyLimits;
 pub use cors::{Origins, cors};
-pub use health::Draining;
-pub use listener::{ListenError, bind, listen};
+pub use listener::listen;
 pub use observe::Observe;
 pub use openapi::openapi;
-pub use rate_limit::RateLimit;
 pub use routes::routes;
-pub use tls::{Tls, TlsError};
+
+use crate::net::Tls;
+use crate::telemetry::AccessLog;
 
 /// How HTTP is served; every value is documented where it is configured.
 #[derive(Clone, Debug)]
@@ -55,8 +49,6 @@ pub struct Settings {
     pub body_timeout: Duration,
     pub response_timeout: Duration,
     pub keep_alive: Duration,
-    /// Requests a second and at once for each client, if there is a limit.
-    pub rate_limit: Option<(NonZeroU32, NonZeroU32)>,
     pub origins: Origins,
     pub access_log: AccessLog,
     /// How long a request may take and be no problem to log.

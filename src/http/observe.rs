@@ -12,15 +12,14 @@ use actix_web::http::{StatusCode, Version};
 use actix_web::{Error, HttpRequest, HttpResponse};
 use futures_util::future::{Either, LocalBoxFuture};
 
-use super::access_log::{AccessLogger, Answered};
 use super::failure::Failure;
-use super::health::Draining;
 use super::request_id::{X_REQUEST_ID, request_id};
 use super::security_headers::protect;
 use super::timed::Turns;
 use super::{Settings, problem, v1};
 use crate::metrics::{Metrics, RouteMetrics, method_label};
-use crate::telemetry::{Arrived, RequestTrace, Traces};
+use crate::net::Draining;
+use crate::telemetry::{AccessLogger, Answered, Arrived, RequestTrace, Traces};
 
 /// The middleware's factory.
 #[derive(Clone)]
@@ -117,7 +116,7 @@ impl Observe {
         let values = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
         let scheme = if self.over_tls { "https" } else { "http" };
         let version = if request.version() == Version::HTTP_10 { "1.0" } else { "1.1" };
-        let arrived = Arrived { method: method_label(request.method()), scheme, version };
+        let arrived = Arrived::Http { method: method_label(request.method()), scheme, version };
         // Of a head that is too large, nothing more is carried along.
         let states = (head_bytes <= self.max_head_bytes).then(|| values("tracestate"));
         self.traces.begin(values("traceparent"), states.into_iter().flatten(), &arrived)
@@ -137,7 +136,15 @@ impl Observe {
         let metrics = metrics.unwrap_or(&self.unmatched);
         metrics.observe(request.method(), status, took);
         trace.finish(route, status.as_u16());
-        self.access_log.note(&Answered { method: request.method(), route: metrics.route(), status, code, took });
+        self.access_log.note(&Answered {
+            method: method_label(request.method()),
+            route: metrics.route(),
+            status: status.as_u16().into(),
+            is_failure: status.is_server_error() && code.is_some(),
+            code,
+            took,
+            streams: false,
+        });
     }
 }
 

@@ -1,7 +1,6 @@
 //! The id that a request is known by to every service that it passes.
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use uuid::Uuid;
 
 use crate::telemetry::RequestId;
 
@@ -15,9 +14,8 @@ pub(super) fn request_id(headers: &HeaderMap) -> (RequestId, HeaderValue) {
 }
 
 fn new_id() -> (RequestId, HeaderValue) {
-    let mut buffer = Uuid::encode_buffer();
-    let text = Uuid::new_v4().simple().encode_lower(&mut buffer);
-    // Hexadecimal digits are always a valid id and a valid header.
-    let header = HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("none"));
-    (RequestId::parse(text.as_bytes()).unwrap_or_default(), header)
+    let id = RequestId::random();
+    // Hexadecimal digits are always a valid header.
+    let header = HeaderValue::from_str(id.as_str()).unwrap_or_else(|_| HeaderValue::from_static("none"));
+    (id, header)
 }

@@ -3,9 +3,10 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
 
-use super::authorize::{Access, Authorize, Gate};
+use super::authorize::{Access, Authorize};
 use super::resource::{delete, get, patch, post, put, resource};
 use super::{docs, failure::Failure, health, live, v1, v2};
+use crate::auth::Gate;
 use crate::metrics::Metrics;
 
 /// Adds the routes to an application, and their metrics, at zero, to the registry. What is not open to

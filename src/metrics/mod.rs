@@ -3,6 +3,7 @@
 //! Series of a fixed set exist, at zero, from the start: what never happened is a number too.
 
 mod auth;
+mod calls;
 mod events;
 mod lanes;
 mod pool;
@@ -15,12 +16,14 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
 pub use auth::{AuthFailures, JwksRefreshes};
+pub use calls::MethodMetrics;
 pub use events::EventMetrics;
 pub use lanes::{BatchFailure, LaneMetrics};
 pub use pool::PoolMetrics;
 pub use requests::{InFlight, RouteMetrics, method_label};
 pub use users::Change;
 
+use calls::Calls;
 use lanes::Lanes;
 use requests::Requests;
 use sampled::Sampled;
@@ -38,6 +41,7 @@ const DURATION_BUCKETS: [f64; 14] =
 pub struct Metrics {
     registry: Registry,
     requests: Requests,
+    calls: Calls,
     lanes: Lanes,
     pool: PoolMetrics,
     database_up: Sampled,
@@ -55,6 +59,7 @@ impl Metrics {
     pub fn new(database: &str) -> prometheus::Result<Self> {
         let registry = Registry::new();
         let requests = Requests::new(&registry)?;
+        let calls = Calls::new(&registry)?;
         let lanes = Lanes::new(&registry)?;
         let pool = PoolMetrics::new(&registry)?;
         let database_up = register(&registry, Sampled::new("db_up", DATABASE_UP, &[])?)?;
@@ -65,7 +70,7 @@ impl Metrics {
         let build = gauges(&registry, "user_service_build_info", BUILD_INFO, &["version", "commit", "database"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("USER_SERVICE_COMMIT"), database]).set(1);
         registry.register(Box::new(ProcessCollector::for_self()))?;
-        Ok(Self { registry, requests, lanes, pool, database_up, changes, auth_failures, jwks_refreshes, events })
+        Ok(Self { registry, requests, calls, lanes, pool, database_up, changes, auth_failures, jwks_refreshes, events })
     }
 
     /// All metrics in Prometheus' text format.

@@ -85,13 +85,19 @@ impl RouteMetrics {
     /// A request is in flight until what this returns is dropped.
     #[must_use]
     pub fn begin(&self) -> InFlight {
-        self.requests.in_flight.inc();
-        InFlight(self.requests.in_flight.clone())
+        InFlight::begin(&self.requests.in_flight)
     }
 }
 
 /// One request in flight; also when its client hangs up, it is so no longer.
 pub struct InFlight(IntGauge);
+
+impl InFlight {
+    pub(super) fn begin(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {

@@ -43,7 +43,7 @@ pub(super) type Outcome<R> = Result<<R as Request>::Answer, Error>;
 /// A request on its way.
 pub(super) struct Message<R: Request> {
     pub(super) request: R,
-    /// The HTTP or other request that it is sent for.
+    /// The request over HTTP or gRPC that it is sent for.
     pub(super) context: Option<Context>,
     pub(super) sent: Instant,
     pub(super) deadline: Instant,
@@ -85,7 +85,7 @@ pub(super) struct Lane<R: Request> {
     pub(super) mailbox: Sender<Mail<R>>,
     pub(super) pace: Arc<Pace>,
     pub(super) keeper: Arc<Keeper>,
-    /// How long a caller waits for its outcome.
+    /// How long a caller waits for its outcome, if it does not want to wait for less.
     pub(super) deadline: Duration,
     /// How long a message may be expected to wait for an actor.
     pub(super) max_wait: Duration,
@@ -103,8 +103,10 @@ impl<R: Request> Lane<R> {
     /// Sends a request and waits for its outcome, at most as long as the deadline allows.
     pub(super) async fn ask(&self, request: R) -> Outcome<R> {
         let sent = Instant::now();
-        let deadline = sent + self.deadline;
-        let mut answer = self.send(request, sent, deadline).inspect_err(|_| self.metrics.refused())?;
+        let context = Context::current();
+        let own = sent + self.deadline;
+        let deadline = context.and_then(|context| context.deadline).map_or(own, |callers| callers.min(own));
+        let mut answer = self.send(request, context, sent, deadline).inspect_err(|_| self.metrics.refused())?;
         match tokio::time::timeout_at(deadline.into(), &mut answer).await {
             // An actor that lets go of a message without an answer has died over it.
             Ok(outcome) => outcome.unwrap_or(Err(R::UNANSWERED)),
@@ -113,21 +115,22 @@ impl<R: Request> Lane<R> {
     }
 
     /// Puts a request into the mailbox, if there is room and a prospect.
-    fn send(&self, request: R, sent: Instant, deadline: Instant) -> Result<Answer<Outcome<R>>, Error> {
+    fn send(
+        &self,
+        request: R,
+        context: Option<Context>,
+        sent: Instant,
+        deadline: Instant,
+    ) -> Result<Answer<Outcome<R>>, Error> {
         if !self.keeper.is_migrated() {
             return Err(Error::Unavailable);
         }
-        if self.pace.expected_wait(self.mailbox.len(), sent) > self.max_wait {
+        let patience = self.max_wait.min(deadline.saturating_duration_since(sent));
+        if self.pace.expected_wait(self.mailbox.len(), sent) > patience {
             return Err(self.refusal());
         }
         let (reply, answer) = reply::pair();
-        match self.mailbox.try_send(Mail::Message(Message {
-            request,
-            context: Context::current(),
-            sent,
-            deadline,
-            reply,
-        })) {
+        match self.mailbox.try_send(Mail::Message(Message { request, context, sent, deadline, reply })) {
             Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => Err(self.refusal()),
             Err(TrySendError::Disconnected(_)) => Err(Error::Unavailable),

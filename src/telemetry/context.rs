@@ -2,8 +2,10 @@
 //! being passed along, and to the database actor that executes it.
 
 use std::fmt;
+use std::time::Instant;
 
 use opentelemetry::trace::{SpanId, TraceId};
+use uuid::Uuid;
 
 tokio::task_local! {
     static CURRENT: Context;
@@ -15,6 +17,8 @@ pub struct Context {
     pub request_id: RequestId,
     /// The trace that the request belongs to: it came with one, or is sampled here.
     pub trace: Option<TracePlace>,
+    /// When the caller stops waiting for its answer, if it said so.
+    pub deadline: Option<Instant>,
 }
 
 /// A span of a trace.
@@ -88,6 +92,15 @@ impl RequestId {
         Some(Self { bytes, length })
     }
 
+    /// A new one, which nobody else has: a random UUID (RFC 9562).
+    #[must_use]
+    pub fn random() -> Self {
+        let mut buffer = Uuid::encode_buffer();
+        let text = Uuid::new_v4().simple().encode_lower(&mut buffer);
+        // Hexadecimal digits are always a valid id.
+        Self::parse(text.as_bytes()).unwrap_or_default()
+    }
+
     /// The id as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -132,7 +145,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_known_where_the_request_is_served_and_nowhere_else() {
-        let context = Context { request_id: RequestId::parse(b"mine").unwrap(), trace: None };
+        let context = Context { request_id: RequestId::parse(b"mine").unwrap(), trace: None, deadline: None };
         let id = || Context::current().map(|context| context.request_id.to_string());
         assert_eq!(context.scope(async { id() }).await.as_deref(), Some("mine"));
         assert_eq!(context.run(id).as_deref(), Some("mine"));

@@ -60,7 +60,7 @@ fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let (timestamp, style) = (out.timestamp_millis(), out.default_level_style(record.level()));
     let (level, target) = (record.level(), record.target());
     write!(out, "[{timestamp} {style}{level:<5}{style:#} {target}] {}", record.args())?;
-    if let Some(Context { request_id, trace }) = Context::current() {
+    if let Some(Context { request_id, trace, .. }) = Context::current() {
         write!(out, " request_id={request_id}")?;
         if let Some(place) = trace {
             write!(out, " trace_id={}", place.trace_id)?;

@@ -1,5 +1,6 @@
 //! What the service tells of single events: logs and traces. Metrics, which tell of all of them together, are in [`crate::metrics`].
 
+mod access_log;
 mod context;
 mod logs;
 mod throttle;
@@ -7,6 +8,7 @@ mod traces;
 
 use tracing_appender::non_blocking::WorkerGuard;
 
+pub use access_log::{AccessLog, AccessLogger, Answered};
 pub use context::{Context, RequestId, TracePlace};
 pub use logs::{LogFormat, is_log_level};
 pub use throttle::Throttle;

@@ -30,6 +30,25 @@ pub enum Error {
     Internal,
 }
 
+impl Error {
+    /// A name for programs, the same in every protocol; it never changes.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid_user",
+            Self::NotFound => "user_not_found",
+            Self::EmailTaken => "email_taken",
+            Self::VersionMismatch => "version_mismatch",
+            Self::InvalidPageToken => "invalid_page_token",
+            Self::EventsGone => "events_gone",
+            Self::Overloaded => "overloaded",
+            Self::Unavailable => "unavailable",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Internal => "internal",
+        }
+    }
+}
+
 /// What is wrong with one field of a user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} {detail}", field.as_deref().unwrap_or("the user"))]

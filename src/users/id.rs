@@ -4,7 +4,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(i64);
 
-/// The text is not a whole number from 1 to 2^63 - 1.
+/// This is not a whole number from 1 to 2^63 - 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a user id is a whole number from 1 to 9223372036854775807")]
 pub struct InvalidUserId;
@@ -19,7 +19,15 @@ impl UserId {
         if !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(InvalidUserId);
         }
-        text.parse().ok().filter(|&id| id > 0).map(Self).ok_or(InvalidUserId)
+        text.parse().map_err(|_| InvalidUserId).and_then(Self::from_i64)
+    }
+
+    /// Parses a number.
+    ///
+    /// # Errors
+    /// [`InvalidUserId`] for what is less than 1.
+    pub const fn from_i64(id: i64) -> Result<Self, InvalidUserId> {
+        if id > 0 { Ok(Self(id)) } else { Err(InvalidUserId) }
     }
 
     /// An id that the database gave.

@@ -19,6 +19,19 @@ pub struct Version(pub i64);
 impl Version {
     /// The version of a user that was just created.
     pub const FIRST: Self = Self(1);
+
+    /// The strong entity tag of a user in this version (RFC 9110, 8.8.3), with its quotes.
+    #[must_use]
+    pub fn etag(self) -> String {
+        format!("\"{}\"", self.0)
+    }
+
+    /// The version that a tag names, given without its quotes. `None` for a tag that was never given: `01` is none.
+    #[must_use]
+    pub fn of_tag(opaque: &str) -> Option<Self> {
+        let number: i64 = opaque.parse().ok()?;
+        (number.to_string() == opaque).then_some(Self(number))
+    }
 }
 
 /// A user that is not stored yet.

@@ -10,11 +10,15 @@ use tempfile::TempDir;
 use crate::support::{Answered, Program, Server, until};
 
 /// Every variable with a value that it does not take.
-const MISTAKES: [(&str, &str); 31] = [
+const MISTAKES: [(&str, &str); 35] = [
     ("DATABASE_URL", "mysql://root@db/users"),
     ("SERVER_HOST", "no host"),
     ("SERVER_PORT", "70000"),
     ("SERVER_WORKERS", "none"),
+    ("GRPC_PORT", "-1"),
+    ("GRPC_MAX_STREAMS", "0"),
+    ("GRPC_PING_INTERVAL", "often"),
+    ("GRPC_MAX_CONNECTION_AGE", "for ever"),
     ("LOG_LEVEL", "user_service=loud"),
     ("LOG_FORMAT", "xml"),
     ("ACCESS_LOG", "some"),

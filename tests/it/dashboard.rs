@@ -10,6 +10,7 @@ use rstest::rstest;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+use crate::support::proto::ListUsersRequest;
 use crate::support::{Answered, App, Db, Prometheus, at_once, file_of, promtool, user};
 
 /// Long enough for a busy machine: some scrapes are all that it takes.
@@ -115,6 +116,7 @@ async fn live(app: &App, client: usize, turn: usize) {
     app.get(&path).answer().await.expect(404);
     app.get("/nowhere").answer().await.expect(404);
     app.anonymous(Method::GET, "/api/v2/users").answer().await.expect(401);
+    app.grpc().list_users(ListUsersRequest::default()).await.unwrap();
 }
 
 /// At a pace that leaves the processor to others.
@@ -224,14 +226,17 @@ async fn rules(prometheus: &Prometheus) -> Rules {
 }
 
 /// The selectors of a rule or a panel: one whose label is misspelt would be silent for ever, or show 0. Without a
-/// status, because there are none of our faults to be found here; and without what is made of others: recorded series,
+/// status or code, because there are none of our faults to be found here; and without what is made of others: recorded series,
 /// and alerts.
 fn selectors(query: &str) -> Vec<String> {
     let mut selectors = Vec::new();
     for (at, _) in query.match_indices('{') {
         let name = query[..at].rsplit(|c: char| !is_word(c)).next().unwrap_or_default();
         let inner = query[at + 1..].split('}').next().unwrap_or_default();
-        let matchers = inner.split(',').map(str::trim).filter(|matcher| !matcher.starts_with("status"));
+        let matchers = inner
+            .split(',')
+            .map(str::trim)
+            .filter(|matcher| !matcher.starts_with("status") && !matcher.starts_with("code"));
         let matchers: Vec<&str> = matchers.collect();
         if !name.contains(':') && name != "ALERTS" {
             selectors.push(format!("{name}{{{}}}", matchers.join(",")));

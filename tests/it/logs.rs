@@ -13,7 +13,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 fn access_lines(server: &Server) -> Vec<String> {
-    server.log().lines().filter(|line| line.contains("user_service::http::access_log")).map(str::to_owned).collect()
+    server.log().lines().filter(|line| line.contains("user_service::access_log")).map(str::to_owned).collect()
 }
 
 async fn line_about(server: &Server, what: &str) -> String {
@@ -59,9 +59,9 @@ async fn a_problem_is_told_with_what_it_belongs_to() {
     let request = server.get("/api/v2/users/1").header("x-request-id", "mine").header("traceparent", PARENT);
     let problem = request.answer().await.problem(503, "unavailable");
     assert_eq!(problem["trace_id"], TRACE);
-    let line: Value = serde_json::from_str(&line_about(&server, "user_service::http::access_log").await).unwrap();
+    let line: Value = serde_json::from_str(&line_about(&server, "user_service::access_log").await).unwrap();
     let expected = json!({
-        "level": "WARN", "target": "user_service::http::access_log", "request_id": "mine", "trace_id": TRACE,
+        "level": "WARN", "target": "user_service::access_log", "request_id": "mine", "trace_id": TRACE,
         "method": "GET", "route": "/api/v2/users/{id}", "status": 503, "code": "unavailable",
     });
     for (name, value) in expected.as_object().unwrap() {

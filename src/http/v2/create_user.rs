@@ -1,8 +1,8 @@
 use actix_web::http::header::{ETAG, LOCATION};
 use actix_web::{HttpResponse, web};
 
+use super::User;
 use super::failures::{BodyFailures, Failures, JsonFailures, WriteFailures};
-use super::{User, etag};
 use crate::http::body::{Body, UserBody};
 use crate::http::failure::Failure;
 use crate::storage::Storage;
@@ -23,6 +23,6 @@ pub(in crate::http) async fn create_user(
     let UserBody { name, email } = body.0;
     let user = users::create_user(&storage, name, email).await?;
     let location = (LOCATION, format!("/api/v2/users/{}", user.id));
-    let etag = (ETAG, etag::of(user.version));
+    let etag = (ETAG, user.version.etag());
     Ok(HttpResponse::Created().insert_header(location).insert_header(etag).json(User::from(user)))
 }

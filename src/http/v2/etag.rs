@@ -8,11 +8,6 @@ use crate::users::{Expected, Version};
 /// The most tags that one header may list. Each version listed in `If-Match` can cost a statement.
 const MAX_TAGS: usize = 8;
 
-/// The strong tag of a user in this version.
-pub(super) fn of(version: Version) -> String {
-    format!("\"{}\"", version.0)
-}
-
 /// What `If-Match` asks for. Weak tags never match here, and neither does a tag that is no version.
 pub(super) fn if_match(headers: &HeaderMap) -> Result<Expected, Failure> {
     Ok(match condition(headers, &IF_MATCH, "if-match")? {
@@ -93,19 +88,13 @@ fn parse_tags(text: &str) -> Option<Vec<Tag>> {
         }
         let (weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |quoted| (true, quoted));
         let (opaque, after) = quoted.strip_prefix('"')?.split_once('"')?;
-        tags.push(Tag { weak, version: version(opaque) });
+        tags.push(Tag { weak, version: Version::of_tag(opaque) });
         rest = after.trim_start();
         if !rest.is_empty() && !rest.starts_with(',') {
             return None;
         }
     }
     Some(tags)
-}
-
-/// A version in its one spelling: `"01"` was never given.
-fn version(opaque: &str) -> Option<Version> {
-    let number: i64 = opaque.parse().ok()?;
-    (number.to_string() == opaque).then_some(Version(number))
 }
 
 #[cfg(test)]

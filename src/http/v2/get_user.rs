@@ -31,7 +31,7 @@ pub(in crate::http) async fn get_user(
         return Err(users::Error::VersionMismatch.into());
     }
     if is_known(user.version) {
-        return Ok(HttpResponse::NotModified().insert_header((ETAG, etag::of(user.version))).finish());
+        return Ok(HttpResponse::NotModified().insert_header((ETAG, user.version.etag())).finish());
     }
     Ok(user_response(user))
 }

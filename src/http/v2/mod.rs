@@ -62,5 +62,5 @@ impl From<users::User> for User {
 
 /// The answer that holds one user, with its ETag.
 fn user_response(user: users::User) -> HttpResponse {
-    HttpResponse::Ok().insert_header((ETAG, etag::of(user.version))).json(User::from(user))
+    HttpResponse::Ok().insert_header((ETAG, user.version.etag())).json(User::from(user))
 }

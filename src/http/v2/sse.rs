@@ -28,9 +28,10 @@ pub(super) fn blocks(events: &[Arc<Told>]) -> String {
     /// What stands around the JSON of an event, about.
     const AROUND: usize = 64;
     let mut text = String::with_capacity(events.iter().map(|told| told.json.len() + AROUND).sum());
-    for Told { position, r#type, json } in events.iter().map(AsRef::as_ref) {
+    for told in events {
+        let (position, json) = (told.position(), &told.json);
         // To write to a string cannot fail; and JSON as we make it has no line ends.
-        let _ = write!(text, "id: {position}\nevent: {}\ndata: {json}\n\n", r#type.as_str());
+        let _ = write!(text, "id: {position}\nevent: {}\ndata: {json}\n\n", told.r#type.as_str());
     }
     text
 }
@@ -46,9 +47,7 @@ mod tests {
         let retry = beginning.strip_prefix("retry: ").and_then(|rest| rest.strip_suffix("\nid: 7\n\n")).unwrap();
         assert!(RETRY.contains(&retry.parse().unwrap()), "{beginning}");
         assert_eq!(heartbeat(Position(7)), ": nothing new\nid: 7\n\n");
-        let told = |position, r#type| {
-            Arc::new(Told { position: Position(position), r#type, json: format!("{{\"n\":{position}}}") })
-        };
+        let told = |position, r#type| Arc::new(Told::example(position, r#type, format!("{{\"n\":{position}}}")));
         assert_eq!(
             blocks(&[told(8, EventType::Created), told(9, EventType::Deleted)]),
             "id: 8\nevent: user.created\ndata: {\"n\":8}\n\nid: 9\nevent: user.deleted\ndata: {\"n\":9}\n\n"

@@ -1,30 +1,25 @@
 use std::convert::Infallible;
-use std::time::Duration;
 
 use actix_web::http::header::{HeaderMap, HeaderName};
 use actix_web::http::{ConnectionType, Method, Version};
 use actix_web::web::Bytes;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use futures_util::stream;
-use tokio::time::{Instant, timeout_at};
 
 use super::failures::{Failures, ResumeFailures};
 use super::sse;
 use crate::auth::Bearer;
-use crate::events::{EventType, Feed, Reader};
+use crate::events::{EventType, Feed, LiveStream, Next};
 use crate::http::failure::Failure;
-use crate::http::health::Draining;
 use crate::http::query::{Parameters, invalid};
 use crate::http::timed::{Streaming, Turns};
+use crate::net::Draining;
 use crate::users::Position;
 
 pub(in crate::http) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// nginx would keep what it is sent until it has enough of it.
 const UNBUFFERED: (&str, &str) = ("x-accel-buffering", "no");
 const TYPE: &str = "type";
-
-/// After how long without an event there is a sign of life.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Streams changes of users as they happen, as server-sent events (WHATWG HTML): each is a `CloudEvents` 1.0 JSON, with the
 /// type as its name. Begins with those committed from now on, or after the one that `Last-Event-ID` names. Ends when the token
@@ -52,15 +47,12 @@ pub(in crate::http) async fn stream_events(
     }
     let time_left = request.extensions().get::<Bearer>().map(Bearer::time_left).unwrap_or_default();
     let reader = feed.read(seen, types).await?;
-    let live = LiveStream {
-        reader,
-        draining: Draining::clone(&draining),
-        // Beyond what a clock can tell there is no end.
-        end: Instant::now().checked_add(time_left),
+    let body = Body {
+        stream: LiveStream::new(reader, Draining::clone(&draining), time_left),
         has_begun: false,
         _streaming: request.conn_data::<Turns>().map(Turns::stream),
     };
-    let mut response = response.streaming(stream::unfold(live, LiveStream::next));
+    let mut response = response.streaming(stream::unfold(body, Body::next));
     if request.version() < Version::HTTP_11 {
         // It knows no chunks (RFC 9112, 6.1): the end of the connection is the end of the stream.
         response.head_mut().no_chunking(true);
@@ -93,41 +85,26 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Failure> {
 }
 
 /// The body of an answer.
-struct LiveStream {
-    reader: Reader,
-    draining: Draining,
-    /// When the token expires.
-    end: Option<Instant>,
+struct Body {
+    stream: LiveStream,
     has_begun: bool,
     _streaming: Option<Streaming>,
 }
 
-impl LiveStream {
+impl Body {
     /// The next piece of the body. `None` at its end.
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
-        let piece = if self.has_begun { self.piece().await? } else { sse::beginning(self.reader.position()) };
+        let piece = if self.has_begun { self.piece().await? } else { sse::beginning(self.stream.position()) };
         self.has_begun = true;
         Some((Ok(piece.into()), self))
     }
 
     async fn piece(&mut self) -> Option<String> {
-        let now = Instant::now();
-        // Also when there is always something to send.
-        if self.end.is_some_and(|end| end <= now) {
-            return None;
-        }
-        let heartbeat = now + HEARTBEAT;
-        let wake = self.end.map_or(heartbeat, |end| end.min(heartbeat));
-        tokio::select! {
-            biased;
-            () = self.draining.has_begun() => None,
-            next = timeout_at(wake, self.reader.next()) => match next {
-                Ok(Ok(events)) => Some(sse::blocks(&events)),
-                // Too slow, or our own fault. The client comes back, and is told then if nothing can be done.
-                Ok(Err(_)) => None,
-                Err(_) if wake < heartbeat => None,
-                Err(_) => Some(sse::heartbeat(self.reader.position())),
-            },
+        match self.stream.next().await {
+            Next::Events(events) => Some(sse::blocks(&events)),
+            Next::Nothing => Some(sse::heartbeat(self.stream.position())),
+            // The client comes back, and is told then if nothing can be done.
+            Next::End(_) => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The span of a request, with the attributes of the semantic conventions for HTTP servers. None of them holds personal
+//! The span of a request, with the attributes of the semantic conventions for HTTP and RPC servers. None of them holds personal
 //! data: no query, no client's address, and of the path only its pattern.
 
 use opentelemetry::trace::{SpanRef, Status, TraceContextExt as _, TraceId};
@@ -14,12 +14,18 @@ use super::spans::TARGET;
 use crate::telemetry::{self, RequestId, TracePlace};
 
 /// What is known of a request before it is served.
-pub struct Arrived {
-    /// One of a known set; a client may invent methods, and each would be a name of its own.
-    pub method: &'static str,
-    pub scheme: &'static str,
-    /// As in `1.1`.
-    pub version: &'static str,
+pub enum Arrived {
+    Http {
+        /// One of a known set; a client may invent methods, and each would be a name of its own.
+        method: &'static str,
+        scheme: &'static str,
+        /// As in `1.1`.
+        version: &'static str,
+    },
+    Grpc {
+        /// With its service, as in `users.v1.UserService/GetUser`. `None` for what nobody knows.
+        method: Option<&'static str>,
+    },
 }
 
 /// The part of a request in its trace, if it has one.
@@ -35,7 +41,7 @@ impl RequestTrace {
     pub fn context(&self, request_id: RequestId) -> telemetry::Context {
         let callers = |Parent { trace_id, span_id, sampled }| TracePlace { trace_id, span_id, sampled, own: false };
         let trace = self.sampled.as_ref().map(Sampled::place).or(self.parent.map(callers));
-        telemetry::Context { request_id, trace }
+        telemetry::Context { request_id, trace, deadline: None }
     }
 
     /// Has the spans of what the future does be parts of this one.
@@ -43,10 +49,17 @@ impl RequestTrace {
         future.instrument(self.sampled.as_ref().map_or_else(Span::none, |sampled| sampled.span.clone()))
     }
 
-    /// Says how it went. `route` is the pattern of the path, such as `/api/v2/users/{id}`, if there is one.
+    /// Says how a request over HTTP went. `route` is the pattern of the path, such as `/api/v2/users/{id}`, if there is one.
     pub fn finish(self, route: Option<&str>, status: u16) {
         if let Some(sampled) = self.sampled {
             sampled.finish(route, status);
+        }
+    }
+
+    /// Says how a call over gRPC went: with this code, and whether the service is to blame.
+    pub fn finish_call(self, code: &'static str, is_failure: bool) {
+        if let Some(sampled) = self.sampled {
+            sampled.finish_call(code, is_failure);
         }
     }
 }
@@ -55,8 +68,16 @@ impl RequestTrace {
 pub(super) struct Sampled {
     span: Span,
     context: Context,
-    method: &'static str,
+    name: Name,
     is_finished: bool,
+}
+
+/// What a span is called by.
+enum Name {
+    /// This method, and the route that is known later.
+    Http(&'static str),
+    /// The call that it began with.
+    Grpc,
 }
 
 impl Sampled {
@@ -66,16 +87,7 @@ impl Sampled {
         trace_id: TraceId,
         arrived: &Arrived,
     ) -> Self {
-        let method = if arrived.method == "other" { OTHER } else { arrived.method };
-        let span = trace_span!(
-            target: TARGET,
-            parent: None,
-            "request",
-            otel.kind = "server",
-            http.request.method = method,
-            url.scheme = arrived.scheme,
-            network.protocol.version = arrived.version,
-        );
+        let (span, name) = start(arrived);
         if let Some(parent) = parent {
             let context = parent.context(parent::state(tracestates));
             // Cannot fail: the span is new, and there is a subscriber.
@@ -83,7 +95,7 @@ impl Sampled {
         }
         // A span gets its ids when its context is asked for the first time.
         let context = Ids::with_trace_id(trace_id, || span.context());
-        Self { span, context, method, is_finished: false }
+        Self { span, context, name, is_finished: false }
     }
 
     fn place(&self) -> TracePlace {
@@ -98,14 +110,23 @@ impl Sampled {
         self.name(&span, route);
         span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
         if status >= 500 {
-            span.set_attribute(KeyValue::new("error.type", status.to_string()));
-            span.set_status(Status::error(""));
+            fail(&span, status.to_string());
+        }
+    }
+
+    fn finish_call(mut self, code: &'static str, is_failure: bool) {
+        self.is_finished = true;
+        let span = self.context.span();
+        span.set_attribute(KeyValue::new("rpc.response.status_code", code));
+        if is_failure {
+            fail(&span, code.to_owned());
         }
     }
 
     /// Through the context: what was started cannot be renamed through `tracing`.
     fn name(&self, span: &SpanRef<'_>, route: Option<&str>) {
-        let method = if self.method == OTHER { "HTTP" } else { self.method };
+        let Name::Http(method) = self.name else { return };
+        let method = if method == OTHER { "HTTP" } else { method };
         let Some(route) = route else {
             span.update_name(method);
             span.set_attribute(KeyValue::new("url.path", "REDACTED"));
@@ -115,6 +136,42 @@ impl Sampled {
         span.set_attribute(KeyValue::new("url.path", route.to_owned()));
         span.set_attribute(KeyValue::new("http.route", route.to_owned()));
     }
+}
+
+fn start(arrived: &Arrived) -> (Span, Name) {
+    match *arrived {
+        Arrived::Http { method, scheme, version } => {
+            let method = if method == "other" { OTHER } else { method };
+            let span = trace_span!(
+                target: TARGET,
+                parent: None,
+                "request",
+                otel.kind = "server",
+                http.request.method = method,
+                url.scheme = scheme,
+                network.protocol.version = version,
+            );
+            (span, Name::Http(method))
+        }
+        Arrived::Grpc { method } => {
+            let method = method.unwrap_or(OTHER);
+            let span = trace_span!(
+                target: TARGET,
+                parent: None,
+                "request",
+                otel.name = method,
+                otel.kind = "server",
+                rpc.system.name = "grpc",
+                rpc.method = method,
+            );
+            (span, Name::Grpc)
+        }
+    }
+}
+
+fn fail(span: &SpanRef<'_>, error: String) {
+    span.set_attribute(KeyValue::new("error.type", error));
+    span.set_status(Status::error(""));
 }
 
 /// Whoever hangs up is not answered.

@@ -23,6 +23,8 @@ const START: Duration = Duration::from_secs(20);
 pub struct Server {
     child: Child,
     address: String,
+    /// Of gRPC.
+    grpc_address: String,
     log: Arc<Mutex<Vec<String>>>,
     http: Client,
 }
@@ -30,18 +32,19 @@ pub struct Server {
 impl Server {
     /// Returns as soon as it listens, whether ready or not.
     pub fn listening(program: Program) -> Self {
-        let mut command = program.env("SERVER_PORT", "0").with_a_key().into_command();
+        let mut command = program.env("SERVER_PORT", "0").env("GRPC_PORT", "0").with_a_key().into_command();
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let log = Arc::new(Mutex::new(Vec::new()));
         let (found, address) = channel();
         let stderr = child.stderr.take().expect("stderr is piped");
         let kept = Arc::clone(&log);
         thread::spawn(move || keep(stderr, &kept, &found));
-        let Ok(address) = address.recv_timeout(START) else {
+        // They are told in this order.
+        let (Ok(grpc_address), Ok(address)) = (address.recv_timeout(START), address.recv_timeout(START)) else {
             let _ = child.kill();
             panic!("the server does not listen: {:#?}", log.lock().unwrap());
         };
-        Self { child, address, log, http: client() }
+        Self { child, address, grpc_address, log, http: client() }
     }
 
     pub async fn ready(&self) {
@@ -55,6 +58,11 @@ impl Server {
     /// Host and port.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Host and port of gRPC.
+    pub fn grpc_address(&self) -> &str {
+        &self.grpc_address
     }
 
     pub fn port(&self) -> &str {
@@ -179,7 +187,8 @@ fn client() -> Client {
 /// Drains stderr to its end, so that the server never waits for a reader.
 fn keep(stderr: ChildStderr, log: &Mutex<Vec<String>>, address: &Sender<String>) {
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-        if let Some((_, rest)) = line.split_once("listening on http").and_then(|(_, rest)| rest.split_once("://")) {
+        let http = line.split_once("listening on http").and_then(|(_, rest)| rest.split_once("://"));
+        if let Some((_, rest)) = line.split_once("gRPC on ").or(http) {
             let end = rest.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ':'))).unwrap_or(rest.len());
             let _ = address.send(rest[..end].to_owned());
         }

@@ -55,14 +55,17 @@ impl Tls {
         Ok(())
     }
 
-    /// What rustls needs to know: TLS 1.2 and 1.3, HTTP/1.1, clients without certificates.
-    pub(super) fn server_config(&self) -> Result<ServerConfig, TlsError> {
+    /// What rustls needs to know: TLS 1.2 and 1.3, the protocol over it (ALPN, RFC 7301), clients without certificates.
+    ///
+    /// # Errors
+    /// When the provider of cryptography knows no version of TLS.
+    pub fn server_config(&self, protocol: &str) -> Result<ServerConfig, TlsError> {
         let config = ServerConfig::builder_with_provider(Arc::clone(&self.0.provider));
         let mut config = config
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&self.0) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         Ok(config)
     }
 }

@@ -5,12 +5,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpRequest;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use super::failure::Failure;
-use crate::auth::Caller;
+use super::{Caller, Refused};
 
 /// Who is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,8 +21,8 @@ pub(super) enum Client {
 }
 
 impl Client {
-    pub(super) fn of_address(request: &HttpRequest) -> Self {
-        Self::Address(request.peer_addr().map(|peer| network(peer.ip())))
+    pub(super) fn of_address(address: Option<IpAddr>) -> Self {
+        Self::Address(address.map(network))
     }
 }
 
@@ -54,10 +52,10 @@ impl RateLimit {
     }
 
     /// Counts one request.
-    pub(super) fn check(&self, client: Client) -> Result<(), Failure> {
+    pub(super) fn check(&self, client: Client) -> Result<(), Refused> {
         self.limiter.check_key(&client).map_err(|not_until| {
             let wait = not_until.wait_time_from(self.clock.now());
-            Failure::TooManyRequests { retry_after: wait.as_secs() + 1 }
+            Refused::TooManyRequests { retry_after: wait.as_secs() + 1 }
         })
     }
 

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use actix_web::http::{Method, StatusCode};
 use log::Level;
+use log::kv::Value;
 
-use crate::metrics::method_label;
-use crate::telemetry::Throttle;
+use super::Throttle;
+
+/// What the lines are known by to `LOG_LEVEL`.
+const TARGET: &str = concat!(env!("CARGO_CRATE_NAME"), "::access_log");
 
 /// Of which requests there is a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,32 +34,40 @@ impl AccessLog {
 
 /// Writes the lines. Clones share what they may write.
 #[derive(Clone)]
-pub(super) struct AccessLogger {
+pub struct AccessLogger {
     which: AccessLog,
     slow: Duration,
     problems: Throttle,
 }
 
 /// What a request was answered.
-pub(super) struct Answered<'a> {
-    pub(super) method: &'a Method,
-    /// The pattern of the route, never the path: that may hold an address.
-    pub(super) route: &'static str,
-    pub(super) status: StatusCode,
+pub struct Answered<'a> {
+    /// HTTP's.
+    pub method: &'static str,
+    /// The pattern of the route, never the path: that may hold an address. Of gRPC the service and its method.
+    pub route: &'static str,
+    /// HTTP's number, or gRPC's name.
+    pub status: Value<'a>,
+    /// Whether the service is to blame.
+    pub is_failure: bool,
     /// Of the failure, if it was one.
-    pub(super) code: Option<&'static str>,
-    pub(super) took: Duration,
+    pub code: Option<&'static str>,
+    pub took: Duration,
+    /// Whether that says how long somebody wanted to listen, so that it cannot be too long.
+    pub streams: bool,
 }
 
 impl AccessLogger {
     /// Requests that take as long as `slow` or longer are problems.
-    pub(super) fn new(which: AccessLog, slow: Duration) -> Self {
+    #[must_use]
+    pub fn new(which: AccessLog, slow: Duration) -> Self {
         Self { which, slow, problems: Throttle::default() }
     }
 
-    pub(super) fn note(&self, answered: &Answered<'_>) {
-        let is_failure = answered.status.is_server_error() && answered.code.is_some();
-        let is_problem = is_failure || answered.took >= self.slow;
+    /// Writes a line, if this request is one of those that have one.
+    pub fn note(&self, answered: &Answered<'_>) {
+        let is_slow = !answered.streams && answered.took >= self.slow;
+        let is_problem = answered.is_failure || is_slow;
         match self.which {
             AccessLog::All => write(answered, if is_problem { Level::Warn } else { Level::Info }, ""),
             AccessLog::Problems if is_problem => {
@@ -71,10 +81,9 @@ impl AccessLogger {
 }
 
 fn write(answered: &Answered<'_>, level: Level, more: &str) {
-    let Answered { route, status, took, .. } = *answered;
-    let (method, status) = (method_label(answered.method), status.as_u16());
+    let Answered { method, route, ref status, took, .. } = *answered;
     let code = answered.code.unwrap_or("-");
     let duration_ms = took.as_secs_f64() * 1000.0;
-    log::log!(level, method, route, status, code, duration_ms;
+    log::log!(target: TARGET, level, method, route, status, code, duration_ms;
         "{method} {route} {status} {code} {duration_ms:.1} ms{more}");
 }

@@ -1,0 +1,49 @@
+//! Every method at a glance: who may call it, and whether it streams.
+
+use crate::auth::Scope;
+
+/// A method that is answered.
+pub(super) struct Endpoint {
+    /// The service and the method.
+    pub(super) method: &'static str,
+    pub(super) service: Service,
+    /// What the caller's token must be good for; none for what is open to everybody.
+    pub(super) scope: Option<Scope>,
+    /// Whether its answer may have no end.
+    pub(super) streams: bool,
+}
+
+/// Who answers it.
+#[derive(Clone, Copy)]
+pub(super) enum Service {
+    Users,
+    Health,
+    Reflection,
+    ReflectionAlpha,
+}
+
+pub(super) const ENDPOINTS: [Endpoint; 12] = [
+    users("users.v1.UserService/GetUser", Scope::UsersRead),
+    users("users.v1.UserService/BatchGetUsers", Scope::UsersRead),
+    users("users.v1.UserService/ListUsers", Scope::UsersRead),
+    users("users.v1.UserService/CreateUser", Scope::UsersWrite),
+    users("users.v1.UserService/UpdateUser", Scope::UsersWrite),
+    users("users.v1.UserService/DeleteUser", Scope::UsersWrite),
+    Endpoint { streams: true, ..users("users.v1.UserService/WatchUsers", Scope::UsersRead) },
+    open("grpc.health.v1.Health/Check", Service::Health),
+    open("grpc.health.v1.Health/List", Service::Health),
+    Endpoint { streams: true, ..open("grpc.health.v1.Health/Watch", Service::Health) },
+    Endpoint { streams: true, ..open("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Service::Reflection) },
+    Endpoint {
+        streams: true,
+        ..open("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Service::ReflectionAlpha)
+    },
+];
+
+const fn users(method: &'static str, scope: Scope) -> Endpoint {
+    Endpoint { method, service: Service::Users, scope: Some(scope), streams: false }
+}
+
+const fn open(method: &'static str, service: Service) -> Endpoint {
+    Endpoint { method, service, scope: None, streams: false }
+}

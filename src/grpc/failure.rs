@@ -1,0 +1,167 @@
+//! Everything that can go wrong with a call, and how it looks: a status with the details of google.rpc.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+use crate::auth::{Denied, Refused};
+use crate::telemetry::Context;
+use crate::users;
+
+/// Why a call failed. The texts are for the client.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    User(#[from] users::Error),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error("{field}: {detail}")]
+    InvalidField { field: &'static str, detail: &'static str },
+    #[error("metadata grpc-timeout is malformed")]
+    InvalidTimeout,
+    #[error("the message cannot be read")]
+    MalformedMessage,
+    #[error("the message has more than {limit} bytes")]
+    MessageTooLarge { limit: usize },
+    #[error("the deadline passed; nothing was changed")]
+    DeadlineExceeded,
+    #[error("the stream ends here; come back with the last position")]
+    StreamOver,
+    #[error("there is no such method")]
+    Unimplemented,
+}
+
+/// How soon to try again when the service said no, at the earliest: a batch takes milliseconds, so that there is room again at
+/// once; this keeps a crowd from pressing.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl Failure {
+    /// The failure of a call whose caller may not be waiting any more.
+    fn by_deadline(self) -> Self {
+        let deadline = Context::current().and_then(|context| context.deadline);
+        let is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
+        match self {
+            // Whoever has no time left is not to be told to come back.
+            Self::User(users::Error::Overloaded | users::Error::Unavailable) if is_over => Self::DeadlineExceeded,
+            other => other,
+        }
+    }
+
+    /// gRPC's code, and a name for programs that never changes: REST's.
+    const fn codes(&self) -> (Code, &'static str) {
+        match self {
+            Self::User(error) => (user_code(error), error.code()),
+            Self::Refused(refused) => (refusal(*refused), refused.code()),
+            Self::InvalidField { .. } => (Code::InvalidArgument, "invalid_argument"),
+            Self::InvalidTimeout => (Code::InvalidArgument, "invalid_timeout"),
+            Self::MalformedMessage => (Code::InvalidArgument, "malformed_message"),
+            Self::MessageTooLarge { .. } => (Code::ResourceExhausted, "message_too_large"),
+            Self::DeadlineExceeded => (Code::DeadlineExceeded, "deadline_exceeded"),
+            Self::StreamOver => (Code::Unavailable, "stream_over"),
+            Self::Unimplemented => (Code::Unimplemented, "unimplemented"),
+        }
+    }
+
+    fn violations(&self) -> Vec<FieldViolation> {
+        match self {
+            Self::User(users::Error::Invalid(fields)) => {
+                let violation = |error: &users::FieldError| {
+                    FieldViolation::new(error.field.clone().unwrap_or_default(), error.detail)
+                };
+                fields.iter().map(violation).collect()
+            }
+            Self::User(error @ users::Error::InvalidPageToken) => {
+                vec![FieldViolation::new("page_token", error.to_string())]
+            }
+            Self::InvalidField { field, detail } => vec![FieldViolation::new(*field, *detail)],
+            _ => Vec::new(),
+        }
+    }
+
+    const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::User(users::Error::Overloaded | users::Error::Unavailable)
+            | Self::Refused(Refused::Denied(Denied::NoKeys))
+            | Self::StreamOver => Some(RETRY),
+            Self::Refused(Refused::TooManyRequests { retry_after }) => Some(Duration::from_secs(*retry_after)),
+            _ => None,
+        }
+    }
+}
+
+/// The details are those of <https://google.aip.dev/193>.
+impl From<Failure> for Status {
+    fn from(failure: Failure) -> Self {
+        let failure = failure.by_deadline();
+        let (code, name) = failure.codes();
+        let context = Context::current();
+        let trace = context.and_then(|context| context.trace);
+        let metadata = trace.map(|place| ("trace_id".to_owned(), place.trace_id.to_string()));
+        let reason = name.to_ascii_uppercase();
+        let metadata = HashMap::from_iter(metadata);
+        let mut details = ErrorDetails::with_error_info(reason, env!("CARGO_PKG_NAME"), metadata);
+        let violations = failure.violations();
+        if !violations.is_empty() {
+            details.set_bad_request(violations);
+        }
+        if let Some(delay) = failure.retry_after() {
+            details.set_retry_info(Some(delay));
+        }
+        if let Some(context) = context {
+            details.set_request_info(context.request_id.as_str(), "");
+        }
+        Self::with_error_details(code, failure.to_string(), details)
+    }
+}
+
+const fn user_code(error: &users::Error) -> Code {
+    match error {
+        users::Error::Invalid(_) | users::Error::InvalidPageToken => Code::InvalidArgument,
+        users::Error::NotFound => Code::NotFound,
+        users::Error::EmailTaken => Code::AlreadyExists,
+        users::Error::VersionMismatch => Code::Aborted,
+        users::Error::EventsGone => Code::OutOfRange,
+        users::Error::Overloaded | users::Error::Unavailable => Code::Unavailable,
+        users::Error::OutcomeUnknown => Code::DeadlineExceeded,
+        users::Error::Internal => Code::Internal,
+    }
+}
+
+const fn refusal(refused: Refused) -> Code {
+    match refused {
+        Refused::Denied(Denied::Scope(_)) => Code::PermissionDenied,
+        Refused::Denied(Denied::NoKeys) => Code::Unavailable,
+        Refused::NoToken | Refused::Denied(_) => Code::Unauthenticated,
+        Refused::TooManyRequests { .. } => Code::ResourceExhausted,
+    }
+}
+
+/// A code's name in the specification, as in `NOT_FOUND`.
+pub(super) const fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// Whether a code blames the service, and not its caller, as HTTP's 5xx do.
+pub(super) const fn is_failure(code: Code) -> bool {
+    matches!(code, Code::Unknown | Code::DeadlineExceeded | Code::Internal | Code::Unavailable | Code::DataLoss)
+}

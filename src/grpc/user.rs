@@ -1,0 +1,46 @@
+use prost_types::Timestamp;
+
+use super::failure::Failure;
+use super::generated::users::User;
+use crate::users::{self, UserId};
+
+impl From<&users::User> for User {
+    fn from(user: &users::User) -> Self {
+        Self {
+            id: user.id.get(),
+            name: user.name.as_str().to_owned(),
+            email: user.email.as_str().to_owned(),
+            version: user.version.0,
+            created_at: Some(timestamp(user.created_at)),
+            updated_at: Some(timestamp(user.updated_at)),
+            etag: user.version.etag(),
+        }
+    }
+}
+
+impl From<users::User> for User {
+    fn from(user: users::User) -> Self {
+        let (created_at, updated_at) = (Some(timestamp(user.created_at)), Some(timestamp(user.updated_at)));
+        let (id, version, etag) = (user.id.get(), user.version.0, user.version.etag());
+        Self {
+            id,
+            name: user.name.into_string(),
+            email: user.email.into_string(),
+            version,
+            created_at,
+            updated_at,
+            etag,
+        }
+    }
+}
+
+pub(super) fn timestamp(at: users::Timestamp) -> Timestamp {
+    const MICROS: i64 = 1_000_000;
+    let nanos = i32::try_from(at.unix_micros().rem_euclid(MICROS) * 1000).unwrap_or_default();
+    Timestamp { seconds: at.unix_micros().div_euclid(MICROS), nanos }
+}
+
+/// The id of a request.
+pub(super) fn user_id(field: &'static str, id: i64) -> Result<UserId, Failure> {
+    UserId::from_i64(id).map_err(|_| Failure::InvalidField { field, detail: "must be 1 or more" })
+}

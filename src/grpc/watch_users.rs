@@ -1,0 +1,130 @@
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use futures_util::{Stream, StreamExt as _, stream};
+use tonic::Status;
+
+use super::failure::Failure;
+use super::generated::users::{self as proto, UserEvent, WatchUsersRequest, WatchUsersResponse};
+use super::user::timestamp;
+use crate::auth::{Bearer, Denied, Refused};
+use crate::events::{End, EventType, Feed, LiveStream, Next, Told};
+use crate::net::Draining;
+use crate::telemetry::Context;
+use crate::users::{Change, Position};
+
+/// The messages of an answer.
+pub(super) type Messages = Pin<Box<dyn Stream<Item = Result<WatchUsersResponse, Status>> + Send>>;
+
+/// Streams changes of users for as long as the bearer's token does and the connection may live.
+pub(super) async fn watch_users(
+    feed: &Feed,
+    draining: Draining,
+    (bearer, max_age): (Bearer, Duration),
+    request: WatchUsersRequest,
+) -> Result<Messages, Failure> {
+    let types = types(&request.types)?;
+    let after = request.after.map(position).transpose()?;
+    let reader = feed.read(after, types).await?;
+    let (time_left, end) = end(bearer, max_age);
+    let watch = Watch {
+        stream: LiveStream::new(reader, draining, time_left),
+        end: Some(end),
+        context: Context::current(),
+        has_begun: false,
+    };
+    Ok(stream::unfold(watch, Watch::next).flat_map(stream::iter).boxed())
+}
+
+fn types(asked: &[i32]) -> Result<Vec<EventType>, Failure> {
+    if asked.is_empty() {
+        return Ok(EventType::ALL.to_vec());
+    }
+    let known = |number: &i32| match proto::EventType::try_from(*number) {
+        Ok(proto::EventType::UserCreated) => Some(EventType::Created),
+        Ok(proto::EventType::UserUpdated) => Some(EventType::Updated),
+        Ok(proto::EventType::UserDeleted) => Some(EventType::Deleted),
+        Ok(proto::EventType::Unspecified) | Err(_) => None,
+    };
+    let asked = asked.iter().map(known).collect::<Option<Vec<_>>>();
+    let asked = asked.ok_or(Failure::InvalidField { field: "types", detail: "must be types of events" })?;
+    // However often each of them was named.
+    Ok(EventType::ALL.into_iter().filter(|known| asked.contains(known)).collect())
+}
+
+fn position(after: i64) -> Result<Position, Failure> {
+    if after < 0 {
+        return Err(Failure::InvalidField { field: "after", detail: "must be a position, as it was sent" });
+    }
+    Ok(Position(after))
+}
+
+/// How long the stream may last at most, and what it ends with then.
+fn end(bearer: Bearer, max_age: Duration) -> (Duration, Failure) {
+    let token = (bearer.time_left(), Failure::Refused(Refused::Denied(Denied::Expired)));
+    let age = (max_age, Failure::StreamOver);
+    let deadline = Context::current().and_then(|context| context.deadline);
+    let deadline = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let ends = [token, age].into_iter().chain(deadline.map(|left| (left, Failure::DeadlineExceeded)));
+    ends.min_by_key(|(left, _)| *left).unwrap_or((Duration::ZERO, Failure::StreamOver))
+}
+
+struct Watch {
+    stream: LiveStream,
+    /// What it ends with when its time is up; none when it has ended.
+    end: Option<Failure>,
+    /// Of the call.
+    context: Option<Context>,
+    has_begun: bool,
+}
+
+impl Watch {
+    /// The next messages. `None` after the end.
+    async fn next(mut self) -> Option<(Vec<Result<WatchUsersResponse, Status>>, Self)> {
+        let end = self.end.take()?;
+        let next = if self.has_begun { self.stream.next().await } else { Next::Nothing };
+        self.has_begun = true;
+        let failure = match next {
+            Next::Events(events) => {
+                self.end = Some(end);
+                return Some((events.iter().map(|told| Ok(message(told))).collect(), self));
+            }
+            Next::Nothing => {
+                self.end = Some(end);
+                let position = self.stream.position().0;
+                return Some((vec![Ok(WatchUsersResponse { position, event: None })], self));
+            }
+            Next::End(End::TimeIsUp) => end,
+            Next::End(End::Draining) => Failure::StreamOver,
+            Next::End(End::Failed(error)) => Failure::User(error),
+        };
+        let status = match self.context {
+            Some(context) => context.run(|| Status::from(failure)),
+            None => failure.into(),
+        };
+        Some((vec![Err(status)], self))
+    }
+}
+
+fn message(told: &Told) -> WatchUsersResponse {
+    let event = &told.event;
+    let r#type = match event.change {
+        Change::Created(_) => proto::EventType::UserCreated,
+        Change::Updated(_) => proto::EventType::UserUpdated,
+        Change::Deleted => proto::EventType::UserDeleted,
+    };
+    let user = match &event.change {
+        Change::Created(user) | Change::Updated(user) => Some(user.into()),
+        Change::Deleted => None,
+    };
+    let event = UserEvent {
+        id: event.id.to_string(),
+        r#type: r#type.into(),
+        time: Some(timestamp(event.occurred_at)),
+        user_id: event.user_id.get(),
+        version: event.version.0,
+        user,
+        traceparent: event.trace_parent.clone().unwrap_or_default(),
+    };
+    WatchUsersResponse { position: told.position().0, event: Some(event) }
+}

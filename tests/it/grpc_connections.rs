@@ -1,0 +1,154 @@
+//! gRPC: connections that say nothing, deadlines, and the end of the service.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use rstest::rstest;
+use tempfile::TempDir;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+use tonic::{Code, Request};
+
+use crate::support::proto::user_service_client::UserServiceClient;
+use crate::support::proto::{CreateUserRequest, GetUserRequest, ListUsersRequest};
+use crate::support::{
+    App, Authority, Authorized, CLIENTS, Db, Postgres, Program, Server, TOKEN, at_once, details, until,
+};
+
+const SOON: Duration = Duration::from_secs(15);
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Whether the server has hung up.
+fn is_over(stream: &mut TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    match stream.read(&mut [0; 1024]) {
+        Ok(0) => true,
+        Ok(_) => false,
+        Err(error) => !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
+    }
+}
+
+#[rstest]
+#[case::that_says_nothing(b"")]
+#[case::that_begins_and_stops(&PREFACE[..10])]
+#[tokio::test]
+async fn a_connection_does_not_last(#[case] says: &[u8]) {
+    let app = App::start_with(Db::Sqlite, &[("HEAD_TIMEOUT", "300ms")]).await;
+    let mut stream = TcpStream::connect(app.grpc_address()).unwrap();
+    stream.write_all(says).unwrap();
+    until("it is closed", SOON, async || is_over(&mut stream)).await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_answer_is_not_waited_for() {
+    let app = App::start_with(Db::Sqlite, &[("GRPC_PING_INTERVAL", "200ms")]).await;
+    let mut stream = TcpStream::connect(app.grpc_address()).unwrap();
+    // With an empty frame of settings; what the server asks then stays unanswered.
+    stream.write_all(&[PREFACE, &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat()).unwrap();
+    until("it is closed", Duration::from_secs(20), async || is_over(&mut stream)).await;
+}
+
+#[tokio::test]
+async fn another_protocol_is_not_answered() {
+    let app = App::start(Db::Sqlite).await;
+    let mut stream = TcpStream::connect(app.grpc_address()).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    until("it is closed", SOON, async || is_over(&mut stream)).await;
+}
+
+#[tokio::test]
+async fn an_old_connection_is_replaced_without_a_call_that_fails() {
+    let app = App::start_with(Db::Sqlite, &[("GRPC_MAX_CONNECTION_AGE", "200ms")]).await;
+    let mut grpc = app.grpc();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) {
+        grpc.list_users(ListUsersRequest::default()).await.unwrap();
+    }
+}
+
+#[rstest]
+#[case::that_says_nothing(b"")]
+#[case::that_has_begun(PREFACE)]
+#[tokio::test]
+async fn a_connection_does_not_hold_up_the_end(#[case] says: &[u8]) {
+    let mut app = App::start_with(Db::Sqlite, &[("HEAD_TIMEOUT", "1m")]).await;
+    let mut stream = TcpStream::connect(app.grpc_address()).unwrap();
+    stream.write_all(says).unwrap();
+    let mut used = app.grpc();
+    used.list_users(ListUsersRequest::default()).await.unwrap();
+    app.signal("TERM");
+    assert_eq!(app.exit(SOON).await.code(), Some(0));
+    until("it is closed", SOON, async || is_over(&mut stream)).await;
+}
+
+/// Whoever was promised an answer gets it.
+#[rstest]
+#[tokio::test]
+async fn calls_in_flight_are_answered_at_the_end(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let mut app = App::start(db).await;
+    let acknowledged = std::cell::RefCell::new(0);
+    let signalled = std::cell::Cell::new(false);
+    at_once(CLIENTS, |client| {
+        let (mut grpc, acknowledged, signalled, app) = (app.grpc(), &acknowledged, &signalled, &app);
+        async move {
+            for turn in 0.. {
+                let (name, email) = (format!("{client}"), format!("{client}.{turn}@example.com"));
+                match grpc.create_user(CreateUserRequest { name, email }).await {
+                    Ok(_) => *acknowledged.borrow_mut() += 1,
+                    // It was not taken any more, of which clients make this or that: the count below tells.
+                    Err(_) => return,
+                }
+                if turn == 20 && !signalled.replace(true) {
+                    app.signal("TERM");
+                }
+            }
+        }
+    })
+    .await;
+    assert_eq!(app.exit(SOON).await.code(), Some(0));
+    app.restart().await;
+    assert_eq!(app.everyone().await.len(), *acknowledged.borrow());
+}
+
+#[tokio::test]
+async fn a_deadline_holds_whatever_the_database_does() {
+    let (dir, postgres) = (TempDir::new().unwrap(), Postgres::started().await);
+    let server = Server::listening(Program::new(dir.path()).env("DATABASE_URL", postgres.url()));
+    server.ready().await;
+    let mut grpc = server.grpc();
+    grpc.list_users(ListUsersRequest::default()).await.unwrap();
+    postgres.freeze();
+    let begun = Instant::now();
+    let mut create = Request::new(CreateUserRequest { name: "John".to_owned(), email: "john@example.com".to_owned() });
+    create.metadata_mut().insert("grpc-timeout", "300m".parse().unwrap());
+    let status = grpc.create_user(create).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    details(&status, "OUTCOME_UNKNOWN");
+    let mut get = Request::new(GetUserRequest { id: 1 });
+    get.metadata_mut().insert("grpc-timeout", "300m".parse().unwrap());
+    let status = grpc.get_user(get).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    details(&status, "DEADLINE_EXCEEDED");
+    assert!(begun.elapsed() < Duration::from_millis(1900), "sooner than the service's own: {:?}", begun.elapsed());
+    let status = grpc.get_user(GetUserRequest { id: 1 }).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert!(details(&status, "UNAVAILABLE").retry_info().is_some());
+    postgres.thaw();
+}
+
+#[tokio::test]
+async fn it_speaks_tls_with_the_same_certificate() {
+    let (dir, authority) = (TempDir::new().unwrap(), Authority::new());
+    authority.sign("localhost").write(dir.path());
+    let server = Server::listening(Program::new(dir.path()).env("TLS_CERT", "cert.pem").env("TLS_KEY", "key.pem"));
+    let connect = async |authority: &Authority| {
+        let tls =
+            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority.pem())).domain_name("localhost");
+        let endpoint = Endpoint::from_shared(format!("https://{}", server.grpc_address())).unwrap();
+        endpoint.tls_config(tls).unwrap().connect().await
+    };
+    let channel = connect(&authority).await.unwrap();
+    let mut grpc = UserServiceClient::with_interceptor(channel, Authorized(TOKEN.clone()));
+    until("it serves", SOON, async || grpc.list_users(ListUsersRequest::default()).await.is_ok()).await;
+    assert!(connect(&Authority::new()).await.is_err(), "another authority");
+}
