@@ -47,3 +47,36 @@ const fn users(method: &'static str, scope: Scope) -> Endpoint {
 const fn open(method: &'static str, service: Service) -> Endpoint {
     Endpoint { method, service, scope: None, streams: false }
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+    use crate::grpc::generated::DESCRIPTORS;
+
+    /// Every method of a service that is described, and whether its answers stream.
+    fn described() -> Vec<(String, bool)> {
+        let files = FileDescriptorSet::decode(DESCRIPTORS).unwrap().file;
+        let mut described = Vec::new();
+        for file in &files {
+            for service in &file.service {
+                let name = |method: &str| format!("{}.{}/{method}", file.package(), service.name());
+                described.extend(service.method.iter().map(|it| (name(it.name()), it.server_streaming())));
+            }
+        }
+        described
+    }
+
+    #[test]
+    fn every_method_that_is_described_is_here() {
+        let is_reflection = |endpoint: &&Endpoint| endpoint.method.starts_with("grpc.reflection.");
+        let here = ENDPOINTS.iter().filter(|endpoint| !is_reflection(endpoint));
+        let mut here = Vec::from_iter(here.map(|endpoint| (endpoint.method.to_owned(), endpoint.streams)));
+        let mut described = described();
+        here.sort();
+        described.sort();
+        assert_eq!(here, described);
+    }
+}

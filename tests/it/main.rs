@@ -39,6 +39,7 @@ mod grpc;
 mod grpc_connections;
 mod grpc_errors;
 mod grpc_health;
+mod grpc_observed;
 mod grpc_watch;
 mod health;
 mod jwks;
