@@ -23,7 +23,7 @@ impl Service {
     /// Returns when it is ready.
     pub(super) fn start(database: &Database, variables: &[(&str, &str)]) -> Self {
         let mut program = database.program();
-        program.env("SERVER_PORT", "0").envs(variables.iter().copied()).stderr(Stdio::piped());
+        program.env("SERVER_PORT", "0").env("GRPC_PORT", "0").envs(variables.iter().copied()).stderr(Stdio::piped());
         let mut process = Process(program.spawn().expect("the program starts"));
         let log = process.0.stderr.take().expect("stderr is piped");
         let (found, address) = channel();

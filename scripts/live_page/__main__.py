@@ -71,7 +71,7 @@ class Proof:
         browser.close()
 
     def _serve(self) -> Service:
-        return Service(self._children, self._program, self._folder, self._url, {**LIMITS, "SERVER_PORT": str(self._port)})
+        return Service(self._children, self._program, self._folder, self._url, {**LIMITS, "SERVER_PORT": str(self._port), "GRPC_PORT": "0"})
 
     def _idle(self, browser: Browser) -> None:
         self._report.heading("idle", "nobody asks for anything")

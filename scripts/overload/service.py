@@ -17,7 +17,7 @@ START_TIMEOUT = 30.0
 
 def environment(url: str, variables: dict[str, str]) -> dict[str, str]:
     """Nothing but this configures the service, whatever is set where the run was started."""
-    return {"PATH": os.environ.get("PATH", ""), "DATABASE_URL": url, "SERVER_PORT": "0", "JWT_SECRET": SECRET, **variables}
+    return {"PATH": os.environ.get("PATH", ""), "DATABASE_URL": url, "SERVER_PORT": "0", "GRPC_PORT": "0", "JWT_SECRET": SECRET, **variables}
 
 
 def seed(program: str, folder: Path, url: str, count: int) -> None:
