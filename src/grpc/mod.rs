@@ -1,7 +1,7 @@
 //! gRPC: the same use cases as over REST, for other services. proto/users/v1/users.proto is what they see.
 //!
 //! A call enters in [`observe`], which gives it its id, its deadline and its place in the metrics, and the gate lets it in;
-//! [`service`] is the list of methods, each in a file of its own. Whatever goes wrong is a [`failure::Failure`]. Connections
+//! [`methods`] is the list of them, each in a file of its own. Whatever goes wrong is a [`failure::Failure`]. Connections
 //! are served by hyper on the workers that serve HTTP too, so that calls and requests share their batches' wake-ups.
 
 mod batch_get_users;
@@ -18,8 +18,8 @@ mod get_user;
 mod health;
 mod list_users;
 mod listener;
+mod methods;
 mod observe;
-mod service;
 mod services;
 mod update_user;
 mod user;
@@ -28,8 +28,8 @@ mod watch_users;
 use std::time::Duration;
 
 pub use listener::listen;
+pub use methods::Users;
 pub use observe::Calls;
-pub use service::Users;
 
 use crate::net::Tls;
 use crate::telemetry::AccessLog;

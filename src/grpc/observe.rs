@@ -17,7 +17,7 @@ use super::body::{CallBody, Ending};
 use super::call_deadline;
 use super::endpoint::{ENDPOINTS, Endpoint};
 use super::failure::{Failure, is_failure, name};
-use super::service::Users;
+use super::methods::Users;
 use super::services::{Answer, Services};
 use crate::auth::{Bearer, Gate, Scope};
 use crate::metrics::{MethodMetrics, Metrics};

@@ -15,7 +15,7 @@ use super::generated::DESCRIPTORS;
 use super::generated::health::health_server::HealthServer;
 use super::generated::users::user_service_server::UserServiceServer;
 use super::health::Health;
-use super::service::Users;
+use super::methods::Users;
 
 /// Answers the calls of one service.
 pub(super) type Answer = Arc<dyn Fn(Request<Incoming>) -> BoxFuture<Response<Body>, Infallible> + Send + Sync>;
