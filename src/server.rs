@@ -134,7 +134,7 @@ fn listen_http(server: ServerBuilder, config: &Config, parts: Parts) -> Result<S
 
 fn listen_grpc(server: ServerBuilder, settings: &grpc::Settings, parts: Parts) -> Result<ServerBuilder, ServeError> {
     let Parts { storage, feed, gate, metrics, traces, draining } = parts;
-    let users = Users { storage, feed, draining, max_age: settings.max_connection_age };
+    let users = Users { storage, feed, draining };
     let calls = Calls::new(settings, users, gate, &metrics, traces)?;
     let sockets = net::bind(&settings.host, settings.port)?;
     for address in sockets.iter().map(TcpListener::local_addr) {

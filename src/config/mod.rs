@@ -173,6 +173,7 @@ impl Reader<'_> {
             response_timeout: http.response_timeout,
             // For the message to arrive, and for the database to answer.
             call_timeout: http.body_timeout + storage?.deadline,
+            keep_alive: http.keep_alive,
             ping_interval: ping_interval?,
             max_connection_age: max_connection_age?,
             access_log: http.access_log,

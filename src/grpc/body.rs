@@ -2,45 +2,40 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
+use tonic::Status;
 use tonic::body::Body;
-use tonic::{Code, Status};
+
+use super::connection::CallUnderWay;
+use super::ending::Ending;
+use super::stuck::Waiting;
 
 /// The messages of an answer.
 pub(super) struct CallBody {
     body: Body,
+    /// Tells how it ended, or as cancelled when nobody wants the rest. None for what has been told of.
     ending: Option<Ending>,
-}
-
-/// What is to be done when an answer has ended: with what it ended, or as cancelled when nobody wants the rest.
-pub(super) struct Ending(Option<Box<dyn FnOnce(Code)>>);
-
-impl Ending {
-    pub(super) fn new(end: impl FnOnce(Code) + 'static) -> Self {
-        Self(Some(Box::new(end)))
-    }
-
-    fn end(&mut self, code: Code) {
-        if let Some(end) = self.0.take() {
-            end(code);
-        }
-    }
-}
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.end(Code::Cancelled);
-    }
+    waiting: Waiting,
+    /// The call is under way for as long as there is the body.
+    _call: Option<CallUnderWay>,
 }
 
 impl CallBody {
     /// One whose end is known.
-    pub(super) const fn whole(body: Body) -> Self {
-        Self { body, ending: None }
+    pub(super) fn whole(body: Body) -> Self {
+        Self { body, ending: None, waiting: Waiting::of_this_call(), _call: None }
     }
 
     /// One that says in its trailers how it ended.
-    pub(super) const fn stream(body: Body, ending: Ending) -> Self {
-        Self { body, ending: Some(ending) }
+    pub(super) fn stream(body: Body, ending: Ending) -> Self {
+        Self { body, ending: Some(ending), waiting: Waiting::of_this_call(), _call: None }
+    }
+
+    /// One that this call is for.
+    pub(super) fn holding(self, mut call: CallUnderWay) -> Self {
+        if self.ending.is_some() {
+            call.streams();
+        }
+        Self { _call: Some(call), ..self }
     }
 }
 
@@ -50,10 +45,12 @@ impl HttpBody for CallBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if let (Some(ending), Poll::Ready(Some(Ok(frame)))) = (&mut self.ending, &polled)
+        self.waiting.for_client(polled.is_ready());
+        if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(trailers) = frame.trailers_ref()
+            && let Some(ending) = self.ending.take()
         {
-            ending.end(Status::from_header_map(trailers).map_or(Code::Unknown, |status| status.code()));
+            ending.end(&Status::from_header_map(trailers).unwrap_or_else(|| Status::unknown("")));
         }
         polled
     }

@@ -17,17 +17,18 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use tonic::codegen::http::Request;
 
 use super::Settings;
 use super::observe::Calls;
+use super::stuck;
 
 /// What an HTTP/2 connection begins with (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long a client may take to show that it is still there.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection without calls may take to end.
+/// How long a client may take to notice that its connection ends.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// How much a client may send before it is read, in bytes: of one call, and of all calls of a connection.
 const WINDOWS: (u32, u32) = (64 << 10, 256 << 10);
@@ -41,7 +42,7 @@ pub(super) async fn begin<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<Beg
     if preface == PREFACE { Ok(Begun { unread: PREFACE, stream }) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
-/// Serves a connection until its client is done, it is too old, or the service shuts down.
+/// Serves a connection until its client is done, it is too old or idle, or the service shuts down.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     begun: Begun<S>,
     settings: &Settings,
@@ -50,31 +51,27 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     shutdown: impl Future<Output = ()>,
 ) {
     let busy = Rc::new(Busy::default());
+    let end = Instant::now() + some_less(settings.max_connection_age);
     let answer = |request: Request<Incoming>| {
         let (calls, call) = (calls.clone(), busy.begin());
         async move {
-            let response = calls.answer(request, peer).await;
-            drop(call);
+            let response = match call {
+                Some(call) => calls.answer(request, peer, end.into()).await.map(|body| body.holding(call)),
+                None => Calls::turn_away(),
+            };
             Ok::<_, Infallible>(response)
         }
     };
     let connection = builder(settings).serve_connection(TokioIo::new(begun), service_fn(answer));
-    let (mut connection, mut shutdown) = (pin!(connection), pin!(shutdown));
+    let mut connection = pin!(connection);
     // What went wrong, its client did: it hung up, or broke the protocol.
-    let ends = tokio::select! {
+    tokio::select! {
         _ = connection.as_mut() => return,
-        () = &mut shutdown => true,
-        () = sleep(some_less(settings.max_connection_age)) => false,
-    };
-    connection.as_mut().graceful_shutdown();
-    if !ends {
-        // No stream lasts longer than this.
-        tokio::select! {
-            _ = connection.as_mut() => return,
-            () = &mut shutdown => {}
-            () = sleep(settings.max_connection_age) => {}
-        }
+        () = shutdown => {}
+        () = sleep_until(end) => {}
+        () = busy.has_been_idle_for(settings.keep_alive) => {}
     }
+    connection.as_mut().graceful_shutdown();
     // What has no end is not waited for, nor is a client that does not say goodbye.
     tokio::select! {
         _ = connection => {}
@@ -83,7 +80,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 fn builder(settings: &Settings) -> Builder<OnThisThread> {
-    let mut builder = Builder::new(OnThisThread);
+    let mut builder = Builder::new(OnThisThread { patience: settings.response_timeout });
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(settings.max_streams)
@@ -104,50 +101,109 @@ fn some_less(age: Duration) -> Duration {
 
 /// Has calls run on the thread of their connection, which is that of their callers' wake-ups too.
 #[derive(Clone, Copy)]
-struct OnThisThread;
+struct OnThisThread {
+    /// With clients that make no room for their answers.
+    patience: Duration,
+}
 
-impl<F: Future<Output: 'static> + 'static> Executor<F> for OnThisThread {
-    fn execute(&self, future: F) {
-        spawn_local(future);
+impl<F: Future<Output = ()> + 'static> Executor<F> for OnThisThread {
+    fn execute(&self, call: F) {
+        spawn_local(stuck::Call::new(call, self.patience));
     }
 }
 
-/// How many calls of a connection are not answered yet.
-#[derive(Default)]
+/// The calls of a connection that are not over yet, their answers not sent.
 struct Busy {
     calls: Cell<usize>,
-    idle: Notify,
+    /// How many of them stream.
+    streams: Cell<usize>,
+    /// Since when there are none.
+    idle_since: Cell<Instant>,
+    changes: Notify,
+    /// Whether no more of them are taken.
+    is_closed: Cell<bool>,
 }
 
-impl Busy {
-    fn begin(self: &Rc<Self>) -> CallUnderWay {
-        self.calls.set(self.calls.get() + 1);
-        CallUnderWay(Rc::clone(self))
-    }
-
-    /// Waits until all are answered, and their answers had time to be sent.
-    async fn over(&self) {
-        loop {
-            let idle = self.idle.notified();
-            if self.calls.get() == 0 {
-                sleep(GOODBYE).await;
-                if self.calls.get() == 0 {
-                    return;
-                }
-            } else {
-                idle.await;
-            }
+impl Default for Busy {
+    fn default() -> Self {
+        Self {
+            calls: Cell::default(),
+            streams: Cell::default(),
+            idle_since: Cell::new(Instant::now()),
+            changes: Notify::new(),
+            is_closed: Cell::default(),
         }
     }
 }
 
-struct CallUnderWay(Rc<Busy>);
+impl Busy {
+    /// None when no more are taken.
+    fn begin(self: &Rc<Self>) -> Option<CallUnderWay> {
+        if self.is_closed.get() {
+            return None;
+        }
+        self.calls.set(self.calls.get() + 1);
+        Some(CallUnderWay { busy: Rc::clone(self), streams: false })
+    }
+
+    /// Waits until there has been none for so long.
+    async fn has_been_idle_for(&self, time: Duration) {
+        loop {
+            let changes = self.changes.notified();
+            if self.calls.get() > 0 {
+                changes.await;
+                continue;
+            }
+            let due = self.idle_since.get() + time;
+            if due <= Instant::now() {
+                return;
+            }
+            sleep_until(due).await;
+        }
+    }
+
+    /// Waits until all are over that do not stream; takes no more of them, after clients had time to notice.
+    async fn over(&self) {
+        sleep(GOODBYE).await;
+        self.is_closed.set(true);
+        loop {
+            let changes = self.changes.notified();
+            if self.calls.get() <= self.streams.get() {
+                break;
+            }
+            changes.await;
+        }
+        // For what is yet to be written.
+        sleep(GOODBYE).await;
+    }
+}
+
+/// A call that is not over until this is dropped.
+pub(super) struct CallUnderWay {
+    busy: Rc<Busy>,
+    streams: bool,
+}
+
+impl CallUnderWay {
+    /// Its answer may have no end.
+    pub(super) fn streams(&mut self) {
+        self.streams = true;
+        self.busy.streams.set(self.busy.streams.get() + 1);
+        self.busy.changes.notify_waiters();
+    }
+}
 
 impl Drop for CallUnderWay {
     fn drop(&mut self) {
-        let Self(busy) = self;
+        let Self { busy, streams } = self;
         busy.calls.set(busy.calls.get().saturating_sub(1));
-        busy.idle.notify_waiters();
+        if *streams {
+            busy.streams.set(busy.streams.get().saturating_sub(1));
+        }
+        if busy.calls.get() == 0 {
+            busy.idle_since.set(Instant::now());
+        }
+        busy.changes.notify_waiters();
     }
 }
 

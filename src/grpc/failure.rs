@@ -29,6 +29,8 @@ pub(super) enum Failure {
     DeadlineExceeded,
     #[error("the stream ends here; come back with the last position")]
     StreamOver,
+    #[error("this connection ends; go on with another one. Nothing was changed")]
+    ConnectionOver,
     #[error("there is no such method")]
     Unimplemented,
 }
@@ -60,6 +62,7 @@ impl Failure {
             Self::MessageTooLarge { .. } => (Code::ResourceExhausted, "message_too_large"),
             Self::DeadlineExceeded => (Code::DeadlineExceeded, "deadline_exceeded"),
             Self::StreamOver => (Code::Unavailable, "stream_over"),
+            Self::ConnectionOver => (Code::Unavailable, "connection_over"),
             Self::Unimplemented => (Code::Unimplemented, "unimplemented"),
         }
     }
@@ -84,7 +87,8 @@ impl Failure {
         match self {
             Self::User(users::Error::Overloaded | users::Error::Unavailable)
             | Self::Refused(Refused::Denied(Denied::NoKeys))
-            | Self::StreamOver => Some(RETRY),
+            | Self::StreamOver
+            | Self::ConnectionOver => Some(RETRY),
             Self::Refused(Refused::TooManyRequests { retry_after }) => Some(Duration::from_secs(*retry_after)),
             _ => None,
         }
@@ -161,7 +165,18 @@ pub(super) const fn name(code: Code) -> &'static str {
     }
 }
 
-/// Whether a code blames the service, and not its caller, as HTTP's 5xx do.
-pub(super) const fn is_failure(code: Code) -> bool {
-    matches!(code, Code::Unknown | Code::DeadlineExceeded | Code::Internal | Code::Unavailable | Code::DataLoss)
+/// Whether it is the service's fault, as HTTP's 5xx are. A deadline is the caller's choice, unless nobody knows what came of the
+/// call; and that a stream ends is no fault.
+pub(super) fn is_failure(status: &Status, streams: bool) -> bool {
+    match status.code() {
+        Code::Unknown | Code::Internal | Code::DataLoss => true,
+        Code::Unavailable => !streams,
+        Code::DeadlineExceeded => is_outcome_unknown(status),
+        _ => false,
+    }
+}
+
+fn is_outcome_unknown(status: &Status) -> bool {
+    let reason = users::Error::OutcomeUnknown.code();
+    status.get_details_error_info().is_some_and(|info| info.reason.eq_ignore_ascii_case(reason))
 }

@@ -1,7 +1,5 @@
 //! The methods of `users.v1.UserService` at a glance.
 
-use std::time::Duration;
-
 use tonic::{Request, Response, Status};
 
 use super::batch_get_users::batch_get_users;
@@ -15,9 +13,10 @@ use super::generated::users::{
 };
 use super::get_user::get_user;
 use super::list_users::list_users;
+use super::observe::Admitted;
 use super::update_user::update_user;
 use super::watch_users::{Messages, watch_users};
-use crate::auth::{Bearer, Refused};
+use crate::auth::Refused;
 use crate::events::Feed;
 use crate::grpc::failure::Failure;
 use crate::net::Draining;
@@ -29,8 +28,6 @@ pub struct Users {
     pub storage: Storage,
     pub feed: Feed,
     pub draining: Draining,
-    /// How long a stream may last.
-    pub max_age: Duration,
 }
 
 #[tonic::async_trait]
@@ -66,9 +63,8 @@ impl UserService for Users {
 
     async fn watch_users(&self, request: Request<WatchUsersRequest>) -> Result<Response<Messages>, Status> {
         // The gate leaves it.
-        let bearer = request.extensions().get::<Bearer>().copied();
-        let bearer = bearer.ok_or(Failure::Refused(Refused::NoToken))?;
-        let lasts = (bearer, self.max_age);
-        Ok(Response::new(watch_users(&self.feed, self.draining.clone(), lasts, request.into_inner()).await?))
+        let admitted = request.extensions().get::<Admitted>().copied();
+        let admitted = admitted.ok_or(Failure::Refused(Refused::NoToken))?;
+        Ok(Response::new(watch_users(&self.feed, self.draining.clone(), admitted, request.into_inner()).await?))
     }
 }

@@ -10,6 +10,7 @@ mod call_deadline;
 mod connection;
 mod create_user;
 mod delete_user;
+mod ending;
 mod endpoint;
 mod etag;
 mod failure;
@@ -21,6 +22,7 @@ mod listener;
 mod methods;
 mod observe;
 mod services;
+mod stuck;
 mod update_user;
 mod user;
 mod watch_users;
@@ -49,6 +51,8 @@ pub struct Settings {
     pub response_timeout: Duration,
     /// How long a call may take that has no deadline.
     pub call_timeout: Duration,
+    /// How long a connection may have no calls.
+    pub keep_alive: Duration,
     /// How long a connection may be silent before it is asked whether it is still there.
     pub ping_interval: Duration,
     pub max_connection_age: Duration,

@@ -13,8 +13,9 @@ use tonic::codegen::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, 
 use tonic::{Code, Status};
 
 use super::Settings;
-use super::body::{CallBody, Ending};
+use super::body::CallBody;
 use super::call_deadline;
+use super::ending::Ending;
 use super::endpoint::{ENDPOINTS, Endpoint};
 use super::failure::{Failure, is_failure, name};
 use super::methods::Users;
@@ -74,35 +75,80 @@ impl Calls {
         })))
     }
 
-    /// Answers one call that comes from this address, if it is known.
-    pub(super) async fn answer(self, request: Request<Incoming>, peer: Option<IpAddr>) -> Response<CallBody> {
+    /// Answers one call that comes from this address, if it is known, over a connection that ends then.
+    pub(super) async fn answer(
+        self,
+        request: Request<Incoming>,
+        peer: Option<IpAddr>,
+        connection_ends: Instant,
+    ) -> Response<CallBody> {
         let start = Instant::now();
         let shared = &*self.0;
         let route = shared.route(request.uri().path());
-        let metrics = route.map_or(&shared.unmatched, |route| &route.metrics);
-        let in_flight = metrics.begin();
         let (request_id, header) = request_id(request.headers());
         let trace = shared.trace(request.headers(), route);
-        let timeout = call_deadline::timeout(request.headers());
-        let deadline = timeout.as_ref().ok().copied().flatten();
-        let deadline = deadline.and_then(|timeout| start.checked_add(call_deadline::in_time_for(timeout)));
+        let streams = route.is_some_and(|route| route.endpoint.streams);
+        let bounds = Bounds::of(request.headers(), streams, start, shared.timeout);
+        let deadline = bounds.as_ref().ok().and_then(|bounds| bounds.deadline);
         let context = Context { deadline, ..trace.context(request_id) };
-        let serve = trace.follow(shared.serve(route, request, peer, (start, timeout)));
+        let serve = trace.follow(shared.serve(route, request, (peer, connection_ends), bounds));
+        let ending = self.ending(route, context, trace, start);
         let mut response = context.scope(serve).await;
         response.headers_mut().insert(X_REQUEST_ID, header);
-        let code = response.extensions().get::<Status>().map_or(Code::Ok, Status::code);
-        let streams = code == Code::Ok && route.is_some_and(|route| route.endpoint.streams);
-        let call = Call { calls: self.clone(), metrics: metrics.clone(), context, trace, start, streams };
-        if streams {
-            let ending = Ending::new(move |code| {
-                call.note(code);
-                drop(in_flight);
-            });
-            return response.map(|body| CallBody::stream(body, ending));
+        match response.extensions().get::<Status>() {
+            Some(status) => ending.end(status),
+            None if streams => return response.map(|body| CallBody::stream(body, ending)),
+            None => ending.end(&Status::new(Code::Ok, "")),
         }
-        call.note(code);
         response.map(CallBody::whole)
     }
+
+    /// Answers a call that comes when its connection ends.
+    pub(super) fn turn_away() -> Response<CallBody> {
+        Status::from(Failure::ConnectionOver).into_http().map(CallBody::whole)
+    }
+
+    /// Tells of a call when it has ended: the metrics, its trace, and the log if that is wanted.
+    fn ending(&self, route: Option<&Route>, context: Context, trace: RequestTrace, start: Instant) -> Ending {
+        let metrics = route.map_or(&self.0.unmatched, |route| &route.metrics).clone();
+        let streams = route.is_some_and(|route| route.endpoint.streams);
+        let (access_log, in_flight) = (self.0.access_log.clone(), metrics.begin());
+        Ending::new(move |status| {
+            let (took, code, is_failure) = (start.elapsed(), name(status.code()), is_failure(status, streams));
+            metrics.observe(code, took);
+            trace.finish_call(code, is_failure);
+            let (method, route, status) = ("gRPC", metrics.method(), code.into());
+            let answered = Answered { method, route, status, is_failure, code: None, took, streams };
+            context.run(|| access_log.note(&answered));
+            drop(in_flight);
+        })
+    }
+}
+
+/// How long a call may take.
+struct Bounds {
+    /// When it is given up that its message arrives; what is asked of the database has ended before.
+    end: Instant,
+    /// For what is asked of the database, and for a stream. A stream without one has no such end.
+    deadline: Option<Instant>,
+}
+
+impl Bounds {
+    /// A call that brings no bound of its own, or a later one, has this.
+    fn of(headers: &HeaderMap, streams: bool, start: Instant, most: Duration) -> Result<Self, Failure> {
+        let asked = call_deadline::timeout(headers)?;
+        let bound = asked.unwrap_or(most).min(most);
+        let lasts = if streams { asked } else { Some(bound) };
+        let deadline = lasts.and_then(|lasts| start.checked_add(call_deadline::in_time_for(lasts)));
+        Ok(Self { end: start + bound, deadline })
+    }
+}
+
+/// Who was let in, for a stream: it lasts no longer than the token and the connection do.
+#[derive(Clone, Copy)]
+pub(super) struct Admitted {
+    pub(super) bearer: Bearer,
+    pub(super) connection_ends: Instant,
 }
 
 impl Shared {
@@ -121,21 +167,15 @@ impl Shared {
         &self,
         route: Option<&Route>,
         request: Request<Incoming>,
-        peer: Option<IpAddr>,
-        (start, timeout): (Instant, Result<Option<Duration>, Failure>),
+        from: (Option<IpAddr>, Instant),
+        bounds: Result<Bounds, Failure>,
     ) -> Response<Body> {
         if !is_grpc(&request) {
             let mut response = Status::from(Failure::Unimplemented).into_http();
             *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return response;
         }
-        let call = async {
-            let route = route.ok_or(Failure::Unimplemented)?;
-            let timeout = timeout?.map_or(self.timeout, |timeout| timeout.min(self.timeout));
-            // What is asked of the database ends by itself, and before this.
-            let call = timeout_at((start + timeout).into(), self.call(route, request, peer));
-            call.await.unwrap_or(Err(Failure::DeadlineExceeded))
-        };
+        let call = async { self.call(route.ok_or(Failure::Unimplemented)?, request, from, bounds?).await };
         call.await.unwrap_or_else(|failure| Status::from(failure).into_http())
     }
 
@@ -143,22 +183,25 @@ impl Shared {
         &self,
         route: &Route,
         mut request: Request<Incoming>,
-        peer: Option<IpAddr>,
+        (peer, connection_ends): (Option<IpAddr>, Instant),
+        bounds: Bounds,
     ) -> Result<Response<Body>, Failure> {
         if let Some(scope) = route.endpoint.scope {
+            // Bounded by itself. Whoever has no token that does is told that, however little time there was.
             let bearer = self.admit(request.headers(), scope, peer).await?;
             if route.endpoint.streams {
-                // It streams for no longer than the token does.
-                request.extensions_mut().insert(bearer);
+                request.extensions_mut().insert(Admitted { bearer, connection_ends });
             }
         }
-        let response = (route.answer)(request).await.unwrap_or_else(|never| match never {});
+        let answer = timeout_at(bounds.end.into(), (route.answer)(request)).await;
+        let response = answer.map_err(|_| Failure::DeadlineExceeded)?.unwrap_or_else(|never| match never {});
         match response.extensions().get::<Status>() {
-            // We say more: these come from tonic, about a message that it could not read.
+            // We say more. These come from tonic, about a message that it could not read: its caller's fault, also where tonic
+            // takes that for an internal error.
             Some(status) if status.details().is_empty() => match status.code() {
-                Code::Internal => Err(Failure::MalformedMessage),
                 Code::OutOfRange => Err(Failure::MessageTooLarge { limit: self.max_message_bytes }),
-                _ => Ok(response),
+                Code::NotFound | Code::Unimplemented => Ok(response),
+                _ => Err(Failure::MalformedMessage),
             },
             _ => Ok(response),
         }
@@ -176,28 +219,6 @@ impl Shared {
     }
 }
 
-/// What is told of a call when it has ended.
-struct Call {
-    calls: Calls,
-    metrics: MethodMetrics,
-    context: Context,
-    trace: RequestTrace,
-    start: Instant,
-    streams: bool,
-}
-
-impl Call {
-    fn note(self, code: Code) {
-        let Self { calls, metrics, context, trace, start, streams } = self;
-        let (took, status, is_failure) = (start.elapsed(), name(code), is_failure(code));
-        metrics.observe(status, took);
-        trace.finish_call(status, is_failure);
-        let (method, route, status) = ("gRPC", metrics.method(), status.into());
-        let answered = Answered { method, route, status, is_failure, code: None, took, streams };
-        context.run(|| calls.0.access_log.note(&answered));
-    }
-}
-
 /// The caller's id if it sent a sane one, else a new one.
 fn request_id(headers: &HeaderMap) -> (RequestId, HeaderValue) {
     let given = headers.get(&X_REQUEST_ID);
@@ -212,7 +233,7 @@ fn request_id(headers: &HeaderMap) -> (RequestId, HeaderValue) {
 
 /// Whether it is a call at all (gRPC over HTTP/2, "Requests").
 fn is_grpc(request: &Request<Incoming>) -> bool {
-    let content_type = request.headers().get(CONTENT_TYPE);
-    let is_grpc = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
-    is_grpc && *request.method() == Method::POST
+    let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let rest = content_type.strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';'))) && *request.method() == Method::POST
 }

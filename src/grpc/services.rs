@@ -20,6 +20,9 @@ use super::methods::Users;
 /// Answers the calls of one service.
 pub(super) type Answer = Arc<dyn Fn(Request<Incoming>) -> BoxFuture<Response<Body>, Infallible> + Send + Sync>;
 
+/// The most that a message may have that holds a name, in bytes: strangers may send it.
+const NAME: usize = 4 << 10;
+
 pub(super) struct Services {
     users: Answer,
     health: Answer,
@@ -30,13 +33,18 @@ pub(super) struct Services {
 impl Services {
     /// `max_bytes` is the most that a message to the service of users may have.
     pub(super) fn new(users: Users, max_bytes: usize) -> io::Result<Self> {
-        let reflection = || Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
+        // With the details of statuses, for tools that show them.
+        let known = [DESCRIPTORS, tonic_types::pb::FILE_DESCRIPTOR_SET];
+        let reflection =
+            || known.iter().fold(Builder::configure(), |it, set| it.register_encoded_file_descriptor_set(set));
         let health = Health { storage: users.storage.clone(), draining: users.draining.clone() };
         Ok(Self {
             users: answer(UserServiceServer::new(users).max_decoding_message_size(max_bytes)),
-            health: answer(HealthServer::new(health).max_decoding_message_size(max_bytes)),
-            reflection: answer(reflection().build_v1().map_err(io::Error::other)?),
-            reflection_alpha: answer(reflection().build_v1alpha().map_err(io::Error::other)?),
+            health: answer(HealthServer::new(health).max_decoding_message_size(NAME)),
+            reflection: answer(reflection().build_v1().map_err(io::Error::other)?.max_decoding_message_size(NAME)),
+            reflection_alpha: answer(
+                reflection().build_v1alpha().map_err(io::Error::other)?.max_decoding_message_size(NAME),
+            ),
         })
     }
 

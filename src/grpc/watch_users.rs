@@ -6,8 +6,9 @@ use tonic::Status;
 
 use super::failure::Failure;
 use super::generated::users::{self as proto, UserEvent, WatchUsersRequest, WatchUsersResponse};
+use super::observe::Admitted;
 use super::user::timestamp;
-use crate::auth::{Bearer, Denied, Refused};
+use crate::auth::{Denied, Refused};
 use crate::events::{End, EventType, Feed, LiveStream, Next, Told};
 use crate::net::Draining;
 use crate::telemetry::Context;
@@ -20,13 +21,13 @@ pub(super) type Messages = Pin<Box<dyn Stream<Item = Result<WatchUsersResponse, 
 pub(super) async fn watch_users(
     feed: &Feed,
     draining: Draining,
-    (bearer, max_age): (Bearer, Duration),
+    admitted: Admitted,
     request: WatchUsersRequest,
 ) -> Result<Messages, Failure> {
     let types = types(&request.types)?;
     let after = request.after.map(position).transpose()?;
     let reader = feed.read(after, types).await?;
-    let (time_left, end) = end(bearer, max_age);
+    let (time_left, end) = end(admitted);
     let watch = Watch {
         stream: LiveStream::new(reader, draining, time_left),
         end: Some(end),
@@ -60,12 +61,13 @@ fn position(after: i64) -> Result<Position, Failure> {
 }
 
 /// How long the stream may last at most, and what it ends with then.
-fn end(bearer: Bearer, max_age: Duration) -> (Duration, Failure) {
+fn end(Admitted { bearer, connection_ends }: Admitted) -> (Duration, Failure) {
+    let until = |moment: Instant| moment.saturating_duration_since(Instant::now());
     let token = (bearer.time_left(), Failure::Refused(Refused::Denied(Denied::Expired)));
-    let age = (max_age, Failure::StreamOver);
+    let connection = (until(connection_ends), Failure::StreamOver);
     let deadline = Context::current().and_then(|context| context.deadline);
-    let deadline = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-    let ends = [token, age].into_iter().chain(deadline.map(|left| (left, Failure::DeadlineExceeded)));
+    let deadline = deadline.map(|deadline| (until(deadline), Failure::DeadlineExceeded));
+    let ends = [token, connection].into_iter().chain(deadline);
     ends.min_by_key(|(left, _)| *left).unwrap_or((Duration::ZERO, Failure::StreamOver))
 }
 

@@ -50,6 +50,13 @@ pub(super) struct Message<R: Request> {
     pub(super) reply: Reply<Outcome<R>>,
 }
 
+impl<R: Request> Message<R> {
+    /// Whether its caller did not want to wait for as long as it might have.
+    fn is_callers_deadline(&self) -> bool {
+        self.context.and_then(|context| context.deadline) == Some(self.deadline)
+    }
+}
+
 /// Messages that an actor has taken, and when it did.
 pub(super) struct Claimed<R: Request> {
     pub(super) messages: Vec<Message<R>>,
@@ -61,7 +68,11 @@ pub(super) fn claim<R: Request>(messages: Vec<Message<R>>, metrics: &LaneMetrics
     let now = Instant::now();
     let claim = |message: Message<R>| {
         if message.deadline <= now {
-            metrics.expired();
+            if message.is_callers_deadline() {
+                metrics.abandoned()
+            } else {
+                metrics.expired()
+            }
             message.reply.send(Err(Error::Overloaded));
             return None;
         }
@@ -125,8 +136,7 @@ impl<R: Request> Lane<R> {
         if !self.keeper.is_migrated() {
             return Err(Error::Unavailable);
         }
-        let patience = self.max_wait.min(deadline.saturating_duration_since(sent));
-        if self.pace.expected_wait(self.mailbox.len(), sent) > patience {
+        if self.pace.expected_wait(self.mailbox.len(), sent) > self.max_wait {
             return Err(self.refusal());
         }
         let (reply, answer) = reply::pair();

@@ -1,8 +1,11 @@
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{Error, User, UserId};
 use crate::storage::Storage;
 use crate::telemetry::use_case;
+
+/// How many look-ups wait at once: with all of them in the mailbox, a few callers would leave no room for others.
+const AT_ONCE: usize = 10;
 
 /// Gets several users, in the order of these ids. Those that do not exist are left out.
 ///
@@ -10,7 +13,7 @@ use crate::telemetry::use_case;
 ///
 /// # Errors
 /// The storage's own errors.
-pub async fn get_users(storage: &Storage, ids: &[UserId]) -> Result<Vec<User>, Error> {
-    let users = async { try_join_all(ids.iter().map(|&id| storage.get_user(id))).await };
-    Ok(use_case("get_users", users).await?.into_iter().flatten().collect())
+pub async fn get_users(storage: &Storage, ids: Vec<UserId>) -> Result<Vec<User>, Error> {
+    let lookups = stream::iter(ids.into_iter().map(|id| storage.get_user(id))).buffered(AT_ONCE);
+    use_case("get_users", lookups.try_filter_map(async |user| Ok(user)).try_collect()).await
 }

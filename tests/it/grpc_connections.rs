@@ -6,16 +6,21 @@ use std::time::{Duration, Instant};
 
 use rstest::rstest;
 use tempfile::TempDir;
+use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
+use tonic_prost::ProstCodec;
 
 use crate::support::proto::user_service_client::UserServiceClient;
-use crate::support::proto::{CreateUserRequest, GetUserRequest, ListUsersRequest};
+use crate::support::proto::{
+    CreateUserRequest, CreateUserResponse, GetUserRequest, ListUsersRequest, WatchUsersRequest,
+};
 use crate::support::{
-    App, Authority, Authorized, CLIENTS, Db, Postgres, Program, Server, TOKEN, at_once, details, until,
+    App, Authority, Authorized, CLIENTS, Db, Postgres, Program, Server, TOKEN, at_once, bearer, channel, details, until,
 };
 
 const SOON: Duration = Duration::from_secs(15);
+const CREATE: &str = "users.v1.UserService/CreateUser";
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Whether the server has hung up.
@@ -110,6 +115,26 @@ async fn calls_in_flight_are_answered_at_the_end(#[values(Db::Sqlite, Db::Postgr
     assert_eq!(app.everyone().await.len(), *acknowledged.borrow());
 }
 
+fn timed<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("grpc-timeout", "300m".parse().unwrap());
+    request
+}
+
+/// The service's answer to a call whose client's own clock is often faster on a busy machine.
+async fn answered_in_time(call: impl AsyncFn() -> Status) -> Status {
+    loop {
+        let begun = Instant::now();
+        let status = call().await;
+        let took = begun.elapsed();
+        assert!(took < Duration::from_millis(1900), "sooner than the service's own deadline: {took:?}");
+        if status.code() != Code::Cancelled {
+            assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+            return status;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_deadline_holds_whatever_the_database_does() {
     let (dir, postgres) = (TempDir::new().unwrap(), Postgres::started().await);
@@ -118,18 +143,11 @@ async fn a_deadline_holds_whatever_the_database_does() {
     let mut grpc = server.grpc();
     grpc.list_users(ListUsersRequest::default()).await.unwrap();
     postgres.freeze();
-    let begun = Instant::now();
-    let mut create = Request::new(CreateUserRequest { name: "John".to_owned(), email: "john@example.com".to_owned() });
-    create.metadata_mut().insert("grpc-timeout", "300m".parse().unwrap());
-    let status = grpc.create_user(create).await.unwrap_err();
-    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    let status = answered_in_time(async || grpc.clone().create_user(timed(john())).await.unwrap_err()).await;
     details(&status, "OUTCOME_UNKNOWN");
-    let mut get = Request::new(GetUserRequest { id: 1 });
-    get.metadata_mut().insert("grpc-timeout", "300m".parse().unwrap());
-    let status = grpc.get_user(get).await.unwrap_err();
-    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    let status =
+        answered_in_time(async || grpc.clone().get_user(timed(GetUserRequest { id: 1 })).await.unwrap_err()).await;
     details(&status, "DEADLINE_EXCEEDED");
-    assert!(begun.elapsed() < Duration::from_millis(1900), "sooner than the service's own: {:?}", begun.elapsed());
     let status = grpc.get_user(GetUserRequest { id: 1 }).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     assert!(details(&status, "UNAVAILABLE").retry_info().is_some());
@@ -151,4 +169,101 @@ async fn it_speaks_tls_with_the_same_certificate() {
     let mut grpc = UserServiceClient::with_interceptor(channel, Authorized(TOKEN.clone()));
     until("it serves", SOON, async || grpc.list_users(ListUsersRequest::default()).await.is_ok()).await;
     assert!(connect(&Authority::new()).await.is_err(), "another authority");
+}
+
+/// A call whose message arrives when its client likes.
+async fn create_late(server: &Server, message: impl Future<Output = CreateUserRequest> + Send + 'static) -> Status {
+    let mut grpc = tonic::client::Grpc::new(channel(server.grpc_address()));
+    grpc.ready().await.unwrap();
+    let mut request = Request::new(futures::stream::once(message));
+    request.metadata_mut().insert("authorization", bearer(&TOKEN));
+    let path = PathAndQuery::from_static("/users.v1.UserService/CreateUser");
+    let codec = ProstCodec::<CreateUserRequest, CreateUserResponse>::default();
+    grpc.client_streaming(request, path, codec).await.unwrap_err()
+}
+
+fn john() -> CreateUserRequest {
+    CreateUserRequest { name: "John".to_owned(), email: "john@example.com".to_owned() }
+}
+
+/// However late its message came: it is not said that nothing was changed while the database is at it.
+#[tokio::test]
+async fn a_late_message_has_no_more_time_than_others() {
+    let (dir, postgres) = (TempDir::new().unwrap(), Postgres::started().await);
+    let program = Program::new(dir.path()).env("DATABASE_URL", postgres.url());
+    let server = Server::listening(program.env("BODY_TIMEOUT", "1s").env("DB_DEADLINE", "2s"));
+    server.ready().await;
+    server.grpc().list_users(ListUsersRequest::default()).await.unwrap();
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        john()
+    };
+    let freeze = async {
+        // Just before, so that it is not known yet.
+        tokio::time::sleep(Duration::from_millis(1400)).await;
+        postgres.freeze();
+    };
+    let (status, ()) = futures::join!(create_late(&server, late), freeze);
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    details(&status, "OUTCOME_UNKNOWN");
+    postgres.thaw();
+}
+
+#[tokio::test]
+async fn a_message_that_never_comes_is_not_waited_for() {
+    let mut app = App::start_with(Db::Sqlite, &[("BODY_TIMEOUT", "500ms"), ("DB_DEADLINE", "500ms")]).await;
+    let status = create_late(&app, std::future::pending()).await;
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    details(&status, "DEADLINE_EXCEEDED");
+    let hanging = create_late(&app, std::future::pending());
+    let end = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        app.signal("TERM");
+    };
+    futures::join!(hanging, end);
+    assert_eq!(app.exit(SOON).await.code(), Some(0));
+}
+
+/// Nor is that a fault of the service.
+#[tokio::test]
+async fn a_message_that_breaks_off_is_its_callers_affair() {
+    let app = App::start(Db::Sqlite).await;
+    let hanging = create_late(&app, std::future::pending());
+    assert!(tokio::time::timeout(Duration::from_millis(300), hanging).await.is_err());
+    until("it is counted", SOON, async || {
+        let metrics = app.metrics().await;
+        let counted = |code| metrics.sum("grpc_requests_total", &[("method", CREATE), ("code", code)]);
+        counted("INVALID_ARGUMENT") + counted("CANCELLED") == 1
+    })
+    .await;
+    assert_eq!(app.metrics().await.value("grpc_requests_in_flight"), 0.0);
+}
+
+#[tokio::test]
+async fn a_stream_whose_client_takes_nothing_is_given_up() {
+    let vars = [("RESPONSE_TIMEOUT", "500ms"), ("EVENTS_MAX_READERS", "1")];
+    let app = App::start_with(Db::Sqlite, &vars).await;
+    let endpoint = Endpoint::from_shared(format!("http://{}", app.grpc_address())).unwrap();
+    let narrow = endpoint.initial_stream_window_size(1).connect_lazy();
+    let mut grpc = UserServiceClient::with_interceptor(narrow, Authorized(TOKEN.clone()));
+    let stuck = grpc.watch_users(WatchUsersRequest::default()).await.unwrap();
+    app.create("John", "john@example.com").await;
+    let mut other = app.grpc();
+    until("its place is free", SOON, async || other.watch_users(WatchUsersRequest::default()).await.is_ok()).await;
+    // Its connection is as good as before.
+    grpc.list_users(ListUsersRequest::default()).await.unwrap();
+    drop(stuck);
+}
+
+#[tokio::test]
+async fn a_connection_without_calls_does_not_last() {
+    let app = App::start_with(Db::Sqlite, &[("KEEP_ALIVE", "300ms")]).await;
+    let mut stream = TcpStream::connect(app.grpc_address()).unwrap();
+    stream.write_all(&[PREFACE, &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat()).unwrap();
+    until("it is closed", SOON, async || is_over(&mut stream)).await;
+    let mut grpc = app.grpc();
+    for _ in 0..3 {
+        grpc.list_users(ListUsersRequest::default()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }

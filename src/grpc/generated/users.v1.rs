@@ -290,7 +290,8 @@ pub mod user_service_server {
     ///
     /// A status that is not OK carries details of google.rpc: `ErrorInfo`, whose reason is the code that REST answers, in
     /// capitals, of the domain `user-service`; `BadRequest` with the fields that are wrong; `RetryInfo` when it is safe and
-    /// sensible to try again; `RequestInfo` with the request's id.
+    /// sensible to try again; `RequestInfo` with the request's id. Without an `ErrorInfo` a status was made by somebody else: of a
+    /// change that ended so nobody knows whether it has happened.
     #[derive(Debug)]
     pub struct UserServiceServer<T> {
         inner: Arc<T>,
