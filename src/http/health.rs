@@ -34,8 +34,10 @@ pub(super) struct ReadyBody {
     ready: bool,
     /// What stands in the way: `database`, `migrations` or `shutdown`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     failing: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     detail: Option<&'static str>,
 }
 

@@ -37,6 +37,7 @@ pub(super) struct Problem {
     errors: Vec<FieldProblem>,
     /// The trace that the request belongs to, when there is one (W3C Trace Context).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     trace_id: Option<String>,
 }
 

@@ -31,25 +31,25 @@ pub(in crate::http) fn error_response(failure: &Failure) -> HttpResponse {
 pub(in crate::http) enum Failures {
     /// Something in the request is malformed or invalid.
     #[response(status = BAD_REQUEST)]
-    BadRequest(#[to_schema] ErrorBody),
+    BadRequest(ErrorBody),
     /// No token, or one that does not do.
     #[response(status = UNAUTHORIZED, headers(("WWW-Authenticate" = String, description = "What is needed (RFC 6750).")))]
-    Unauthorized(#[to_schema] ErrorBody),
+    Unauthorized(ErrorBody),
     /// The token lacks the scope for this.
     #[response(status = FORBIDDEN, headers(("WWW-Authenticate" = String, description = "What is needed (RFC 6750).")))]
-    Forbidden(#[to_schema] ErrorBody),
+    Forbidden(ErrorBody),
     /// More requests than one client is allowed.
     #[response(status = TOO_MANY_REQUESTS, headers(("Retry-After" = u32, description = "Seconds.")))]
-    TooManyRequests(#[to_schema] ErrorBody),
+    TooManyRequests(ErrorBody),
     /// The target and the headers are too large.
     #[response(status = REQUEST_HEADER_FIELDS_TOO_LARGE)]
-    HeadTooLarge(#[to_schema] ErrorBody),
+    HeadTooLarge(ErrorBody),
     /// A fault of the service; nothing was changed.
     #[response(status = INTERNAL_SERVER_ERROR)]
-    Internal(#[to_schema] ErrorBody),
+    Internal(ErrorBody),
     /// Not executed: the service is overloaded or has no database.
     #[response(status = SERVICE_UNAVAILABLE, headers(("Retry-After" = u32, description = "Seconds.")))]
-    Unavailable(#[to_schema] ErrorBody),
+    Unavailable(ErrorBody),
 }
 
 /// What a route that writes may answer.
@@ -58,7 +58,7 @@ pub(in crate::http) enum Failures {
 pub(in crate::http) enum WriteFailures {
     /// The answer of the database was lost: the change may or may not have happened.
     #[response(status = GATEWAY_TIMEOUT)]
-    OutcomeUnknown(#[to_schema] ErrorBody),
+    OutcomeUnknown(ErrorBody),
 }
 
 /// What a route that takes a body may answer.
@@ -67,14 +67,14 @@ pub(in crate::http) enum WriteFailures {
 pub(in crate::http) enum BodyFailures {
     /// The body did not arrive in time.
     #[response(status = REQUEST_TIMEOUT)]
-    Timeout(#[to_schema] ErrorBody),
+    Timeout(ErrorBody),
     /// Another user has this email.
     #[response(status = CONFLICT)]
-    EmailTaken(#[to_schema] ErrorBody),
+    EmailTaken(ErrorBody),
     /// The body is too large.
     #[response(status = PAYLOAD_TOO_LARGE)]
-    TooLarge(#[to_schema] ErrorBody),
+    TooLarge(ErrorBody),
     /// The body is not JSON.
     #[response(status = UNSUPPORTED_MEDIA_TYPE, headers(("Accept" = String, description = "What it must be.")))]
-    MediaType(#[to_schema] ErrorBody),
+    MediaType(ErrorBody),
 }

@@ -11,8 +11,10 @@ use crate::users;
 #[utoipa::path(delete, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_delete_user",
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "The ETag of the version to delete, or `*` for any."),
-        ("If-None-Match" = Option<String>, Header, description = "`*`: do nothing to a user that exists.")),
+        ("If-Match" = Option<String>, Header, nullable = false,
+            description = "The ETag of the version to delete, or `*` for any."),
+        ("If-None-Match" = Option<String>, Header, nullable = false,
+            description = "`*`: do nothing to a user that exists.")),
     responses(
         (status = NO_CONTENT, description = "Deleted."),
         UserFailures, ConditionFailures, WriteFailures, Failures))]

@@ -10,29 +10,29 @@ use crate::http::problem::Problem;
 pub(super) enum Failures {
     /// Something in the request is malformed.
     #[response(status = BAD_REQUEST, content_type = "application/problem+json")]
-    BadRequest(#[to_schema] Problem),
+    BadRequest(Problem),
     /// No token, or one that does not do.
     #[response(status = UNAUTHORIZED, content_type = "application/problem+json",
         headers(("WWW-Authenticate" = String, description = "What is needed (RFC 6750).")))]
-    Unauthorized(#[to_schema] Problem),
+    Unauthorized(Problem),
     /// The token lacks the scope for this.
     #[response(status = FORBIDDEN, content_type = "application/problem+json",
         headers(("WWW-Authenticate" = String, description = "What is needed (RFC 6750).")))]
-    Forbidden(#[to_schema] Problem),
+    Forbidden(Problem),
     /// More requests than one client is allowed.
     #[response(status = TOO_MANY_REQUESTS, content_type = "application/problem+json",
         headers(("Retry-After" = u32, description = "Seconds.")))]
-    TooManyRequests(#[to_schema] Problem),
+    TooManyRequests(Problem),
     /// The target and the headers are too large.
     #[response(status = REQUEST_HEADER_FIELDS_TOO_LARGE, content_type = "application/problem+json")]
-    HeadTooLarge(#[to_schema] Problem),
+    HeadTooLarge(Problem),
     /// A fault of the service; nothing was changed.
     #[response(status = INTERNAL_SERVER_ERROR, content_type = "application/problem+json")]
-    Internal(#[to_schema] Problem),
+    Internal(Problem),
     /// Not executed: the service is overloaded or has no database.
     #[response(status = SERVICE_UNAVAILABLE, content_type = "application/problem+json",
         headers(("Retry-After" = u32, description = "Seconds.")))]
-    Unavailable(#[to_schema] Problem),
+    Unavailable(Problem),
 }
 
 /// What a route that names a user may answer.
@@ -40,7 +40,7 @@ pub(super) enum Failures {
 pub(super) enum UserFailures {
     /// No user has this id.
     #[response(status = NOT_FOUND, content_type = "application/problem+json")]
-    NotFound(#[to_schema] Problem),
+    NotFound(Problem),
 }
 
 /// What a route that takes a condition may answer.
@@ -48,7 +48,7 @@ pub(super) enum UserFailures {
 pub(super) enum ConditionFailures {
     /// The user has changed since the version in `If-Match`.
     #[response(status = PRECONDITION_FAILED, content_type = "application/problem+json")]
-    VersionMismatch(#[to_schema] Problem),
+    VersionMismatch(Problem),
 }
 
 /// What a route that goes on where a client was may answer.
@@ -56,7 +56,7 @@ pub(super) enum ConditionFailures {
 pub(super) enum ResumeFailures {
     /// Events after the last one that the client has seen are forgotten, or it has seen those of another database.
     #[response(status = GONE, content_type = "application/problem+json")]
-    EventsGone(#[to_schema] Problem),
+    EventsGone(Problem),
 }
 
 /// What a route that writes may answer.
@@ -64,7 +64,7 @@ pub(super) enum ResumeFailures {
 pub(super) enum WriteFailures {
     /// The answer of the database was lost: the change may or may not have happened.
     #[response(status = GATEWAY_TIMEOUT, content_type = "application/problem+json")]
-    OutcomeUnknown(#[to_schema] Problem),
+    OutcomeUnknown(Problem),
 }
 
 /// What a route that takes a body may answer.
@@ -72,16 +72,16 @@ pub(super) enum WriteFailures {
 pub(super) enum BodyFailures {
     /// The body did not arrive in time.
     #[response(status = REQUEST_TIMEOUT, content_type = "application/problem+json")]
-    Timeout(#[to_schema] Problem),
+    Timeout(Problem),
     /// Another user has this email.
     #[response(status = CONFLICT, content_type = "application/problem+json")]
-    EmailTaken(#[to_schema] Problem),
+    EmailTaken(Problem),
     /// The body is too large.
     #[response(status = PAYLOAD_TOO_LARGE, content_type = "application/problem+json")]
-    TooLarge(#[to_schema] Problem),
+    TooLarge(Problem),
     /// The body is JSON, but no valid user.
     #[response(status = UNPROCESSABLE_ENTITY, content_type = "application/problem+json")]
-    Invalid(#[to_schema] Problem),
+    Invalid(Problem),
 }
 
 /// What a route that takes JSON may answer.
@@ -90,7 +90,7 @@ pub(super) enum JsonFailures {
     /// The body is of another media type.
     #[response(status = UNSUPPORTED_MEDIA_TYPE, content_type = "application/problem+json",
         headers(("Accept" = String, description = "What it must be.")))]
-    MediaType(#[to_schema] Problem),
+    MediaType(Problem),
 }
 
 /// What a route that takes a merge patch may answer.
@@ -99,5 +99,5 @@ pub(super) enum PatchFailures {
     /// The body is of another media type.
     #[response(status = UNSUPPORTED_MEDIA_TYPE, content_type = "application/problem+json",
         headers(("Accept-Patch" = String, description = "What it must be (RFC 5789).")))]
-    MediaType(#[to_schema] Problem),
+    MediaType(Problem),
 }

@@ -12,8 +12,10 @@ use crate::users;
 #[utoipa::path(get, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_get_user",
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "The ETags of the versions that will do, or `*`."),
-        ("If-None-Match" = Option<String>, Header, description = "The ETags of the versions that the caller has, or `*`.")),
+        ("If-Match" = Option<String>, Header, nullable = false,
+            description = "The ETags of the versions that will do, or `*`."),
+        ("If-None-Match" = Option<String>, Header, nullable = false,
+            description = "The ETags of the versions that the caller has, or `*`.")),
     responses(
         (status = OK, description = "The user.", body = User, headers(("ETag" = String, description = "Its version."))),
         (status = NOT_MODIFIED, description = "The caller has this version.",

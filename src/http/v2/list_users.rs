@@ -17,9 +17,11 @@ pub(in crate::http) struct UserPage {
     users: Vec<User>,
     /// Gets the next page; not there on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     next_page_token: Option<String>,
     /// How many users match the filters; only with `include_total=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     total: Option<i64>,
 }
 

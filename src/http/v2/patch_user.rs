@@ -12,8 +12,10 @@ use crate::users;
 #[utoipa::path(patch, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_patch_user",
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "The ETag of the version to change, or `*` for any."),
-        ("If-None-Match" = Option<String>, Header, description = "`*`: do nothing to a user that exists.")),
+        ("If-Match" = Option<String>, Header, nullable = false,
+            description = "The ETag of the version to change, or `*` for any."),
+        ("If-None-Match" = Option<String>, Header, nullable = false,
+            description = "`*`: do nothing to a user that exists.")),
     request_body(content = UserPatch, content_type = "application/merge-patch+json"),
     responses(
         (status = OK, description = "The user as it is now.", body = User,

@@ -28,7 +28,8 @@ const TYPE: &str = "type";
     params(
         ("type" = Option<String>, Query, example = "user.created,user.deleted",
             description = "Only events of these types: `user.created`, `user.updated` and `user.deleted`, between commas."),
-        ("Last-Event-ID" = Option<i64>, Header, minimum = 0, description = "The last `id` that the client got.")),
+        ("Last-Event-ID" = Option<i64>, Header, minimum = 0, nullable = false,
+            description = "The last `id` that the client got.")),
     responses(
         (status = OK, description = "The events.", content_type = "text/event-stream", body = String),
         ResumeFailures, Failures))]

@@ -12,8 +12,10 @@ use crate::users;
 #[utoipa::path(put, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_update_user",
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "The ETag of the version to update, or `*` for any."),
-        ("If-None-Match" = Option<String>, Header, description = "`*`: do nothing to a user that exists.")),
+        ("If-Match" = Option<String>, Header, nullable = false,
+            description = "The ETag of the version to update, or `*` for any."),
+        ("If-None-Match" = Option<String>, Header, nullable = false,
+            description = "`*`: do nothing to a user that exists.")),
     request_body = UserBody,
     responses(
         (status = OK, description = "The user as it is now.", body = User,
