@@ -1,7 +1,8 @@
 //! Black-box tests: the real program over HTTP and the command line, each test on a database of its own.
 //!
 //! `TEST_POSTGRES_URL` names a PostgreSQL superuser's connection, `TEST_AMQP_URL` a RabbitMQ and `TEST_RABBITMQ_DIR` the
-//! folder that `scripts/rabbitmq` runs it in; `scripts/test` provides them.
+//! folder that `scripts/rabbitmq` runs it in, `TEST_PYTHON` and `TEST_NODE_MODULES` what foreign clients are made with;
+//! `scripts/test` provides them.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::expect_used,
@@ -35,6 +36,8 @@ mod events_stream;
 mod events_stream_ends;
 mod events_stream_late;
 mod events_stream_resume;
+mod foreign_grpc;
+mod foreign_rest;
 mod grpc;
 mod grpc_connections;
 mod grpc_errors;
