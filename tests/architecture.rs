@@ -132,6 +132,17 @@ fn no_timer_fills_a_batch() {
     assert_eq!(timer, None);
 }
 
+/// Who uses the client builds neither the server nor what it stands on.
+#[test]
+fn the_client_depends_on_no_server() {
+    let manifest = std::fs::read_to_string(source_folder().with_file_name("client").join("Cargo.toml")).unwrap();
+    let named = manifest.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name);
+    let server =
+        named.filter(|name| *name == "user-service" || name.starts_with("actix") || name.starts_with("diesel"));
+    assert_eq!(Vec::from_iter(server), Vec::<&str>::new());
+    assert!(!manifest.contains("path = "), "it is a package that can be published");
+}
+
 #[test]
 fn a_breach_is_found() {
     let count = |file, text| breaches(file, text).len();

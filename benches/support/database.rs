@@ -11,14 +11,14 @@ use uuid::Uuid;
 use super::token;
 
 #[derive(Clone, Copy)]
-pub(super) enum Db {
+pub(crate) enum Db {
     Sqlite,
     Postgres,
 }
 
 impl Db {
     /// SQLite always; PostgreSQL when the environment says where one is.
-    pub(super) fn available() -> Vec<Self> {
+    pub(crate) fn available() -> Vec<Self> {
         if postgres_url().is_some() {
             return vec![Self::Sqlite, Self::Postgres];
         }
@@ -42,14 +42,14 @@ fn postgres_url() -> Option<String> {
 }
 
 /// A migrated database with some users, gone when dropped.
-pub(super) struct Database {
+pub(crate) struct Database {
     url: String,
     dir: TempDir,
     created: Option<Created>,
 }
 
 impl Database {
-    pub(super) fn new(db: Db, users: u64) -> Self {
+    pub(crate) fn new(db: Db, users: u64) -> Self {
         // Not the system's temporary folder: that may be in memory, where a write needs no disk.
         let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary folder");
         let created = match db {

@@ -16,5 +16,7 @@ pub(crate) use batch_size::vary_batch_size;
 pub(crate) use cases::settings;
 pub(crate) use client::get;
 pub(crate) use compare::compare;
-pub(crate) use token::headers;
+pub(crate) use database::{Database, Db};
+pub(crate) use service::Service;
+pub(crate) use token::{headers, token};
 pub(crate) use work::{Script, USERS, Work, alike, scatter};

@@ -13,24 +13,37 @@ const START: Duration = Duration::from_secs(20);
 
 /// The service as it ships: the real program, with its default configuration but for what a bench varies; killed when
 /// dropped.
-pub(super) struct Service {
+pub(crate) struct Service {
     // Before anything can fail: whatever happens later, it is killed.
     process: Process,
+    grpc_address: SocketAddr,
     address: SocketAddr,
 }
 
 impl Service {
     /// Returns when it is ready.
-    pub(super) fn start(database: &Database, variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(database: &Database, variables: &[(&str, &str)]) -> Self {
         let mut program = database.program();
         program.env("SERVER_PORT", "0").env("GRPC_PORT", "0").envs(variables.iter().copied()).stderr(Stdio::piped());
         let mut process = Process(program.spawn().expect("the program starts"));
         let log = process.0.stderr.take().expect("stderr is piped");
         let (found, address) = channel();
         thread::spawn(move || follow(log, &found));
-        let service = Self { process, address: address.recv_timeout(START).expect("the service listens") };
+        // They are told in this order.
+        let [grpc_address, address] = [(); 2].map(|()| address.recv_timeout(START).expect("the service listens"));
+        let service = Self { process, grpc_address, address };
         service.wait_until_ready();
         service
+    }
+
+    /// Where it speaks gRPC.
+    pub(crate) fn grpc_address(&self) -> SocketAddr {
+        self.grpc_address
+    }
+
+    /// Where it speaks HTTP.
+    pub(crate) fn http_address(&self) -> SocketAddr {
+        self.address
     }
 
     fn wait_until_ready(&self) {
@@ -61,7 +74,7 @@ impl Drop for Process {
 /// Reads the log to its end, so that the service never waits for a reader; shows what went wrong.
 fn follow(log: impl Read, address: &Sender<SocketAddr>) {
     for line in BufReader::new(log).lines().map_while(Result::ok) {
-        let listening = line.split_once("listening on http://");
+        let listening = line.split_once("listening on http://").or_else(|| line.split_once("gRPC on "));
         if let Some(found) = listening.and_then(|(_, rest)| rest.split(';').next()?.parse().ok()) {
             let _ = address.send(found);
         } else if line.contains("WARN") || line.contains("ERROR") {

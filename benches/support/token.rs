@@ -12,7 +12,11 @@ pub(crate) fn headers() -> &'static str {
     &HEADERS
 }
 
-static HEADERS: LazyLock<String> = LazyLock::new(|| {
+static HEADERS: LazyLock<String> =
+    LazyLock::new(|| format!("Host: localhost\r\nAuthorization: Bearer {}\r\n", token()));
+
+/// A token for everything, good for a day.
+pub(crate) fn token() -> String {
     let settings = Settings {
         key: KeySource::Secret(SECRET.into()),
         issuer: None,
@@ -21,5 +25,5 @@ static HEADERS: LazyLock<String> = LazyLock::new(|| {
         rate_limit: None,
     };
     let token = issue(&settings, "benches", "users:read users:write", Duration::from_hours(24)).expect("a token");
-    format!("Host: localhost\r\nAuthorization: Bearer {}\r\n", token.expose_secret())
-});
+    token.expose_secret().to_owned()
+}

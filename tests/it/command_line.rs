@@ -3,11 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use reqwest::Client;
 use rstest::rstest;
 use tempfile::TempDir;
 
-use crate::support::{Answered, App, Db, Program, Server, TOKEN, user};
+use crate::support::{Answered, App, Db, Program, Server, TOKEN, http, user};
 
 const COMMANDS: [&str; 5] = ["serve", "migrate", "seed", "check-config", "healthcheck"];
 
@@ -103,7 +102,7 @@ async fn every_interface_can_be_served() {
     let database = Db::Sqlite.fresh();
     let server = Server::listening(database.program().env("SERVER_HOST", "0.0.0.0"));
     server.ready().await;
-    let client = Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().expect("a client");
+    let client = http().timeout(Duration::from_secs(10)).build().expect("a client");
     let users = format!("http://127.0.0.1:{}/api/v1/users", server.port());
     let created = client
         .post(users)

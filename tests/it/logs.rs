@@ -6,7 +6,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Answered, App, Db, Program, Server, at_once, until, user};
+use crate::support::{Answered, App, Db, Program, Server, at_once, http, until, user};
 
 const SOON: Duration = Duration::from_secs(10);
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -146,8 +146,10 @@ async fn failing_statements_are_told_as_far_as_that_helps() {
 #[tokio::test]
 async fn a_full_pipe_stops_nobody() {
     let dir = TempDir::new().unwrap();
-    let mut command =
-        Program::new(dir.path()).envs(&[("ACCESS_LOG", "all"), ("SERVER_PORT", "0")]).with_a_key().into_command();
+    let mut command = Program::new(dir.path())
+        .envs(&[("ACCESS_LOG", "all"), ("SERVER_PORT", "0"), ("GRPC_PORT", "0")])
+        .with_a_key()
+        .into_command();
     let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
     let mut address = None;
     let mut log = std::io::BufReader::with_capacity(1, child.stderr.take().unwrap());
@@ -156,7 +158,7 @@ async fn a_full_pipe_stops_nobody() {
         assert_ne!(std::io::BufRead::read_line(&mut log, &mut line).unwrap(), 0, "it listens");
         address = line.split_once("listening on http://").map(|(_, rest)| rest.split_once(';').unwrap().0.to_owned());
     }
-    let client = reqwest::Client::builder().no_proxy().timeout(SOON).build().unwrap();
+    let client = http().timeout(SOON).build().unwrap();
     let url = format!("http://{}/health", address.unwrap());
     // More than a pipe holds, which is 64 KiB, several times.
     for _ in 0..20 {

@@ -77,7 +77,7 @@ impl Prometheus {
         command.arg(format!("--web.listen-address={own}")).stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(File::create(dir.path().join("log")).expect("a log"));
         let process = spawn(&mut command);
-        let http = Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("an HTTP client");
+        let http = super::http().timeout(Duration::from_secs(30)).build().expect("an HTTP client");
         Self { process, dir, url: format!("http://{own}"), http }
     }
 

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Method, RequestBuilder, redirect};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, redirect};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
@@ -180,8 +180,14 @@ pub fn query_string(pairs: &[(&str, &str)]) -> String {
 }
 
 fn client() -> Client {
-    let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(Duration::from_secs(30));
-    client.build().expect("an HTTP client")
+    http().redirect(redirect::Policy::none()).timeout(Duration::from_secs(30)).build().expect("an HTTP client")
+}
+
+/// Builds HTTP clients for tests. The package of the client has reqwest built without a cryptographic backend of its own: it
+/// must find one.
+pub fn http() -> ClientBuilder {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().no_proxy()
 }
 
 /// Drains stderr to its end, so that the server never waits for a reader.

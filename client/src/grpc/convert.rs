@@ -1,0 +1,100 @@
+//! Messages to this crate's own types. One that lacks something was not made by the service as it is.
+
+use chrono::{DateTime, Utc};
+use prost_types::Timestamp;
+
+use super::generated as pb;
+use crate::error::Failed;
+use crate::event::{Event, EventType, Notice};
+use crate::user::User;
+
+pub(super) fn user(user: Option<pb::User>) -> Result<User, Failed> {
+    let pb::User { id, name, email, version, created_at, updated_at, etag: _ } = user.ok_or_else(|| lacks("user"))?;
+    Ok(User { id, name, email, version, created_at: time(created_at)?, updated_at: time(updated_at)? })
+}
+
+pub(super) fn users(users: Vec<pb::User>) -> Result<Vec<User>, Failed> {
+    users.into_iter().map(|it| user(Some(it))).collect()
+}
+
+pub(super) const fn event_type(known: EventType) -> pb::EventType {
+    match known {
+        EventType::Created => pb::EventType::UserCreated,
+        EventType::Updated => pb::EventType::UserUpdated,
+        EventType::Deleted => pb::EventType::UserDeleted,
+    }
+}
+
+/// An event of a type that there was not yet says only how far the stream is.
+pub(super) fn notice(message: pb::WatchUsersResponse) -> Result<Notice, Failed> {
+    let event = message.event.map(event).transpose();
+    let event = event.map_err(|_| Failed::foreign(format!("event {} lacks something", message.position)))?;
+    Ok(Notice { position: message.position, event: event.flatten() })
+}
+
+fn event(event: pb::UserEvent) -> Result<Option<Event>, Failed> {
+    let r#type = match event.r#type() {
+        pb::EventType::Unspecified => return Ok(None),
+        pb::EventType::UserCreated => EventType::Created,
+        pb::EventType::UserUpdated => EventType::Updated,
+        pb::EventType::UserDeleted => EventType::Deleted,
+    };
+    let user = match r#type {
+        EventType::Created | EventType::Updated => Some(user(event.user)?),
+        EventType::Deleted => None,
+    };
+    let traceparent = Some(event.traceparent).filter(|text| !text.is_empty());
+    let (id, user_id, version) = (event.id, event.user_id, event.version);
+    Ok(Some(Event { id, r#type, time: time(event.time)?, user_id, version, user, traceparent }))
+}
+
+fn time(time: Option<Timestamp>) -> Result<DateTime<Utc>, Failed> {
+    let Timestamp { seconds, nanos } = time.ok_or_else(|| lacks("time"))?;
+    let nanos = u32::try_from(nanos).map_err(|_| lacks("time"))?;
+    DateTime::from_timestamp(seconds, nanos).ok_or_else(|| lacks("time"))
+}
+
+/// If it is the answer to a change, that may well have been made.
+fn lacks(what: &str) -> Failed {
+    Failed::NoAnswer(format!("the answer has no {what}").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn john() -> pb::User {
+        let at = Some(Timestamp { seconds: 1_700_000_000, nanos: 1000 });
+        let (name, email, etag) = ("John".to_owned(), "john@example.com".to_owned(), "\"2\"".to_owned());
+        pb::User { id: 7, name, email, version: 2, created_at: at, updated_at: at, etag }
+    }
+
+    fn told(event: pb::UserEvent) -> Result<Notice, Failed> {
+        notice(pb::WatchUsersResponse { position: 9, event: Some(event) })
+    }
+
+    #[test]
+    fn the_etag_is_made_as_the_service_makes_it() {
+        let user = user(Some(john())).unwrap();
+        assert_eq!(user.etag().as_str(), john().etag);
+        assert_eq!(user.created_at.to_rfc3339(), "2023-11-14T22:13:20.000001+00:00");
+    }
+
+    #[test]
+    fn an_answer_without_its_user_is_none() {
+        assert!(matches!(user(None), Err(Failed::NoAnswer(_))));
+        assert!(user(Some(pb::User { created_at: None, ..john() })).is_err());
+    }
+
+    #[test]
+    fn a_type_of_tomorrow_is_passed_over() {
+        let notice = told(pb::UserEvent { r#type: 99, ..pb::UserEvent::default() }).unwrap();
+        assert_eq!(notice, Notice { position: 9, event: None });
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_not_passed_over() {
+        let created = pb::UserEvent { r#type: pb::EventType::UserCreated.into(), ..pb::UserEvent::default() };
+        assert!(matches!(told(created), Err(Failed::Refused(_))));
+    }
+}

@@ -1,0 +1,127 @@
+//! Statuses with details of google.rpc, as the service makes them.
+
+use std::error::Error;
+use std::iter::successors;
+
+use tonic::{Code as GrpcCode, ConnectError, Status};
+use tonic_types::{BadRequest, ErrorDetails, FieldViolation, StatusExt as _};
+
+use crate::call::X_REQUEST_ID;
+use crate::error::Failed;
+use crate::problem::{Code, FieldError, Problem};
+
+/// Who made the details.
+const DOMAIN: &str = "user-service";
+
+pub(super) fn failed(status: Status) -> Failed {
+    if let Some(problem) = problem(&status) {
+        return Failed::Problem(Box::new(problem));
+    }
+    if causes(&status).any(<dyn Error>::is::<ConnectError>) {
+        return Failed::NotSent(status.into());
+    }
+    match status.code() {
+        // A proxy refuses before it passes anything on.
+        GrpcCode::ResourceExhausted if status.source().is_none() => Failed::HeldUp(status.into()),
+        GrpcCode::Unimplemented | GrpcCode::Unauthenticated | GrpcCode::PermissionDenied | GrpcCode::NotFound => {
+            Failed::foreign(status.to_string())
+        }
+        // The connection broke, the time is over, or a proxy failed: it may have been executed.
+        _ => Failed::NoAnswer(status.into()),
+    }
+}
+
+fn causes(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    successors(status.source(), |&cause| cause.source())
+}
+
+/// The problem that a status tells of. `None` when it was not made by the service.
+fn problem(status: &Status) -> Option<Problem> {
+    let details = status.get_error_details();
+    let info = details.error_info().filter(|info| info.domain == DOMAIN)?;
+    let fields = details.bad_request().map(fields).unwrap_or_default();
+    Some(Problem {
+        code: code(&info.reason, &fields),
+        detail: status.message().to_owned(),
+        fields,
+        trace_id: info.metadata.get("trace_id").cloned(),
+        request_id: request_id(status, &details),
+        retry_after: details.retry_info().and_then(|info| info.retry_delay),
+    })
+}
+
+/// The reason is REST's code in capitals; but where that says which part of a request is wrong, here the field does.
+fn code(reason: &str, fields: &[FieldError]) -> Code {
+    let names_an_id = || fields.iter().any(|wrong| matches!(wrong.field.as_str(), "id" | "ids"));
+    match reason {
+        "INVALID_ARGUMENT" if names_an_id() => Code::InvalidId,
+        "INVALID_ARGUMENT" => Code::InvalidQuery,
+        other => Code::parse(&other.to_ascii_lowercase()),
+    }
+}
+
+fn fields(request: &BadRequest) -> Vec<FieldError> {
+    let field = |violation: &FieldViolation| FieldError {
+        field: violation.field.clone(),
+        detail: violation.description.clone(),
+    };
+    request.field_violations.iter().map(field).collect()
+}
+
+fn request_id(status: &Status, details: &ErrorDetails) -> String {
+    let of_details = details.request_info().map(|info| info.request_id.clone());
+    let of_metadata = || Some(status.metadata().get(X_REQUEST_ID.as_str())?.to_str().ok()?.to_owned());
+    of_details.or_else(of_metadata).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::error::Kind;
+
+    fn made_by(domain: &str) -> Status {
+        let mut details = ErrorDetails::new();
+        let metadata = HashMap::from([("trace_id".to_owned(), "4bf92f3577b34da6a3ce929d0e0e4736".to_owned())]);
+        details
+            .set_error_info("OVERLOADED", domain, metadata)
+            .add_bad_request_violation("email", "must be a valid email address")
+            .set_retry_info(Some(Duration::from_secs(7)))
+            .set_request_info("abc", "");
+        Status::with_error_details(GrpcCode::Unavailable, "too much is waiting", details)
+    }
+
+    #[test]
+    fn everything_is_kept() {
+        let expected = Problem {
+            code: Code::Overloaded,
+            detail: "too much is waiting".into(),
+            fields: vec![FieldError { field: "email".into(), detail: "must be a valid email address".into() }],
+            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
+            request_id: "abc".into(),
+            retry_after: Some(Duration::from_secs(7)),
+        };
+        assert_eq!(problem(&made_by(DOMAIN)), Some(expected));
+    }
+
+    #[test]
+    fn codes_are_those_of_rest() {
+        let field = |name: &str| [FieldError { field: name.into(), detail: String::new() }];
+        assert_eq!(code("INVALID_ARGUMENT", &field("ids")), Code::InvalidId);
+        assert_eq!(code("INVALID_ARGUMENT", &field("email")), Code::InvalidQuery);
+        assert_eq!(code("EMAIL_TAKEN", &[]), Code::EmailTaken);
+    }
+
+    #[test]
+    fn nobody_else_can_say_that_nothing_was_executed() {
+        let proxys = || failed(Status::unavailable("no healthy upstream"));
+        for failed in [failed(made_by("gateway")), proxys()] {
+            assert!(matches!(failed, Failed::NoAnswer(_)), "{failed:?}");
+            assert!(failed.may_be_repeated(Kind::Read) && !failed.may_be_repeated(Kind::Write));
+        }
+        assert!(!failed(Status::unimplemented("")).may_be_repeated(Kind::Read));
+        assert!(failed(made_by(DOMAIN)).may_be_repeated(Kind::Write));
+    }
+}

@@ -1,0 +1,112 @@
+use http::{HeaderMap, StatusCode};
+use reqwest::{RequestBuilder, Response};
+use serde::de::DeserializeOwned;
+
+use super::problem;
+use crate::error::Failed;
+use crate::token::BoxError;
+
+/// An answer that came whole, and is no failure.
+pub(super) struct Answer {
+    status: StatusCode,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) async fn of(request: RequestBuilder) -> Result<Self, Failed> {
+        let response = begin(request).await?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(no_answer)?;
+        Ok(Self { status, body: body.into() })
+    }
+
+    /// The body of an answer with this status. Any other was not made by the service: it may have executed the request all the
+    /// same.
+    pub(super) fn json<T: DeserializeOwned>(&self, status: u16) -> Result<T, Failed> {
+        self.expect(status)?;
+        serde_json::from_slice(&self.body).map_err(|error| Failed::NoAnswer(error.into()))
+    }
+
+    pub(super) fn empty(&self, status: u16) -> Result<(), Failed> {
+        self.expect(status)
+    }
+
+    fn expect(&self, status: u16) -> Result<(), Failed> {
+        if self.status == status {
+            return Ok(());
+        }
+        Err(Failed::NoAnswer(format!("{} instead of {status}", self.status).into()))
+    }
+}
+
+/// An answer of which the body is still to come. If it is a failure, that is told instead.
+pub(super) async fn begin(request: RequestBuilder) -> Result<Response, Failed> {
+    let response = request.send().await.map_err(not_begun)?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let headers = response.headers().clone();
+    let body = response.bytes().await.map_err(no_answer)?;
+    Err(failure(status, &headers, &body))
+}
+
+fn failure(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failed {
+    match problem::read(headers, body) {
+        Some(problem) => Failed::Problem(Box::new(problem)),
+        // A gateway refuses before it passes anything on; but if it fails, it may have.
+        None if status == StatusCode::TOO_MANY_REQUESTS => Failed::HeldUp(of_a_gateway(status)),
+        None if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
+            Failed::NoAnswer(of_a_gateway(status))
+        }
+        None => Failed::foreign(status.to_string()),
+    }
+}
+
+fn of_a_gateway(status: StatusCode) -> BoxError {
+    format!("{status}, not by the service").into()
+}
+
+fn not_begun(error: reqwest::Error) -> Failed {
+    if error.is_builder() {
+        return Failed::foreign(error.to_string());
+    }
+    if error.is_connect() { Failed::NotSent(error.into()) } else { no_answer(error) }
+}
+
+fn no_answer(error: reqwest::Error) -> Failed {
+    Failed::NoAnswer(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::CONTENT_TYPE;
+
+    use super::*;
+    use crate::error::Kind;
+
+    /// Whether a read and a change are repeated after an answer that is not the service's; and whether a change may have been
+    /// made.
+    #[test]
+    fn nobody_else_can_say_that_nothing_was_executed() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, "application/json".parse().unwrap());
+        for (status, read, write, unknown) in [
+            (301, false, false, false),
+            (307, false, false, false),
+            (403, false, false, false),
+            (404, false, false, false),
+            (408, true, false, true),
+            (429, true, true, false),
+            (502, true, false, true),
+            (503, true, false, true),
+            (504, true, false, true),
+        ] {
+            let failed = failure(StatusCode::from_u16(status).unwrap(), &headers, br#"{"code":"overloaded"}"#);
+            assert_eq!(failed.may_be_repeated(Kind::Read), read, "{status}");
+            assert_eq!(failed.may_be_repeated(Kind::Write), write, "{status}");
+            let error = failed.into_error(Kind::Write, "1".parse().unwrap());
+            assert_eq!(matches!(error, crate::Error::OutcomeUnknown { .. }), unknown, "{status}");
+        }
+    }
+}

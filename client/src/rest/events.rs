@@ -1,0 +1,95 @@
+//! The live stream: server-sent events (WHATWG HTML), each a `CloudEvents` 1.0 JSON.
+
+use chrono::{DateTime, Utc};
+use futures_util::{StreamExt as _, TryStreamExt as _, future};
+use reqwest::RequestBuilder;
+use serde::Deserialize;
+use sse_stream::{Sse, SseByteStream};
+
+use super::answer;
+use crate::client::Notices;
+use crate::error::Failed;
+use crate::event::{Event, EventType, Notice};
+use crate::user::User;
+
+pub(super) async fn open(request: RequestBuilder) -> Result<Notices, Failed> {
+    let response = answer::begin(request).await?;
+    let content_type = response.headers().get(http::header::CONTENT_TYPE);
+    if !content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream")) {
+        return Err(Failed::foreign("no stream of events"));
+    }
+    let blocks = SseByteStream::new(response.bytes_stream()).map_err(|error| Failed::NoAnswer(error.into()));
+    Ok(blocks.and_then(|block| future::ready(read(block))).boxed())
+}
+
+/// A block without data says how far the stream is; so does an event of a type that there was not yet.
+fn read(block: Sse) -> Result<Notice, Failed> {
+    let position = block.id.as_deref().and_then(|id| id.parse().ok());
+    let position = position.ok_or_else(|| Failed::foreign("a block of the stream has no id"))?;
+    let event = block.data.map(|data| event(&data)).transpose();
+    let event = event.map_err(|error| Failed::foreign(format!("event {position}: {error}")))?;
+    Ok(Notice { position, event: event.flatten() })
+}
+
+fn event(json: &str) -> serde_json::Result<Option<Event>> {
+    let Head { r#type } = serde_json::from_str(json)?;
+    let Some(r#type) = EventType::parse(&r#type) else { return Ok(None) };
+    let cloud_event: CloudEvent = serde_json::from_str(json)?;
+    let Data { id: user_id, version } = Data::deserialize(&cloud_event.data)?;
+    let user = match r#type {
+        EventType::Created | EventType::Updated => Some(User::deserialize(&cloud_event.data)?),
+        EventType::Deleted => None,
+    };
+    let CloudEvent { id, time, traceparent, .. } = cloud_event;
+    Ok(Some(Event { id, r#type, time, user_id, version, user, traceparent }))
+}
+
+#[derive(Deserialize)]
+struct Head {
+    r#type: String,
+}
+
+/// What is read of an event.
+#[derive(Deserialize)]
+struct CloudEvent {
+    id: String,
+    time: DateTime<Utc>,
+    traceparent: Option<String>,
+    data: serde_json::Value,
+}
+
+/// What every event has of its user.
+#[derive(Deserialize)]
+struct Data {
+    id: i64,
+    version: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(data: Option<&str>) -> Sse {
+        let block = Sse::default().id("9");
+        if let Some(data) = data { block.data(data) } else { block }
+    }
+
+    #[test]
+    fn a_block_without_data_says_how_far_the_stream_is() {
+        assert_eq!(read(block(None)).unwrap(), Notice { position: 9, event: None });
+    }
+
+    #[test]
+    fn a_type_of_tomorrow_is_passed_over() {
+        let notice = read(block(Some(r#"{"type":"user.merged","data":7}"#))).unwrap();
+        assert_eq!(notice, Notice { position: 9, event: None });
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_not_passed_over() {
+        for data in ["", "{}", r#"{"type":"user.created","id":"1","time":"2023-11-14T22:13:20Z","data":{"id":7}}"#] {
+            assert!(matches!(read(block(Some(data))), Err(Failed::Refused(_))), "{data}");
+        }
+        assert!(read(Sse::default().data("{}")).is_err(), "no id");
+    }
+}

@@ -1,0 +1,187 @@
+//! The service over REST, version 2.
+
+mod answer;
+mod events;
+mod problem;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use http::header::{CONTENT_TYPE, IF_MATCH};
+use reqwest::{RequestBuilder, Url, redirect};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+use serde::{Deserialize, Serialize};
+
+use crate::builder::USER_AGENT;
+use crate::call::Attempt;
+use crate::client::Notices;
+use crate::error::Failed;
+use crate::event::WatchUsers;
+use crate::list::{ListUsers, Page};
+use crate::token::BoxError;
+use crate::user::{Etag, User, UserFields, UserPatch};
+use answer::Answer;
+
+const USERS: &str = "/api/v2/users";
+const JSON: &str = "application/json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
+/// The service closes a connection that was idle for a minute. A change that is sent just then would get no answer, so this side
+/// closes it earlier.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// A client of the service's HTTP.
+pub(crate) struct Rest {
+    http: reqwest::Client,
+    /// Without a slash at its end.
+    base: String,
+}
+
+impl Rest {
+    pub(crate) fn new(base_url: &str, connect_timeout: Duration) -> Result<Self, BoxError> {
+        let base = base(base_url)?;
+        let http = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .connect_timeout(connect_timeout)
+            // So a connection that breaks, or is dead, is that of one call.
+            .http1_only()
+            .pool_idle_timeout(IDLE)
+            // The service sends nobody elsewhere: to follow would be to send a change, and the token, to a stranger.
+            .redirect(redirect::Policy::none())
+            .tls_backend_preconfigured(tls(base.starts_with("https:"))?);
+        Ok(Self { http: http.build()?, base })
+    }
+
+    pub(crate) async fn create_user(&self, attempt: Attempt, fields: &UserFields) -> Result<User, Failed> {
+        let request = body(self.request(Method::POST, USERS, attempt), JSON, fields)?;
+        Answer::of(request).await?.json(201)
+    }
+
+    pub(crate) async fn get_user(&self, attempt: Attempt, id: i64) -> Result<User, Failed> {
+        Answer::of(self.request(Method::GET, &path(id), attempt)).await?.json(200)
+    }
+
+    pub(crate) async fn list_users(&self, attempt: Attempt, list: &ListUsers, token: &str) -> Result<Page, Failed> {
+        let mut query = vec![("page_size", list.page_size.to_string())];
+        query.extend(list.email.clone().map(|email| ("email", email)));
+        query.extend(list.name_prefix.clone().map(|name_prefix| ("name_prefix", name_prefix)));
+        query.extend((!token.is_empty()).then(|| ("page_token", token.to_owned())));
+        let page: UserPage = Answer::of(self.request(Method::GET, USERS, attempt).query(&query)).await?.json(200)?;
+        Ok(Page { users: page.users, next_page_token: page.next_page_token })
+    }
+
+    pub(crate) async fn update_user(
+        &self,
+        attempt: Attempt,
+        id: i64,
+        fields: &UserFields,
+        etag: Option<&Etag>,
+    ) -> Result<User, Failed> {
+        let request = if_match(self.request(Method::PUT, &path(id), attempt), etag);
+        Answer::of(body(request, JSON, fields)?).await?.json(200)
+    }
+
+    pub(crate) async fn patch_user(
+        &self,
+        attempt: Attempt,
+        id: i64,
+        patch: &UserPatch,
+        etag: Option<&Etag>,
+    ) -> Result<User, Failed> {
+        let request = if_match(self.request(Method::PATCH, &path(id), attempt), etag);
+        Answer::of(body(request, MERGE_PATCH, patch)?).await?.json(200)
+    }
+
+    pub(crate) async fn delete_user(&self, attempt: Attempt, id: i64, etag: Option<&Etag>) -> Result<(), Failed> {
+        let request = if_match(self.request(Method::DELETE, &path(id), attempt), etag);
+        Answer::of(request).await?.empty(204)
+    }
+
+    pub(crate) async fn watch_users(&self, attempt: Attempt, watch: &WatchUsers) -> Result<Notices, Failed> {
+        let mut request = self.request(Method::GET, "/api/v2/events", attempt);
+        if let Some(after) = watch.after {
+            request = request.header("last-event-id", after);
+        }
+        if !watch.types.is_empty() {
+            let types = Vec::from_iter(watch.types.iter().map(|known| known.as_str()));
+            request = request.query(&[("type", types.join(","))]);
+        }
+        events::open(request).await
+    }
+
+    fn request(&self, method: Method, path: &str, attempt: Attempt) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base)).headers(attempt.headers)
+    }
+}
+
+/// A page as JSON.
+#[derive(Deserialize)]
+struct UserPage {
+    users: Vec<User>,
+    #[serde(default)]
+    next_page_token: Option<String>,
+}
+
+fn path(id: i64) -> String {
+    format!("{USERS}/{id}")
+}
+
+fn if_match(request: RequestBuilder, etag: Option<&Etag>) -> RequestBuilder {
+    match etag {
+        Some(etag) => request.header(IF_MATCH, etag.as_str()),
+        None => request,
+    }
+}
+
+fn body(request: RequestBuilder, media_type: &str, body: &impl Serialize) -> Result<RequestBuilder, Failed> {
+    let json = serde_json::to_vec(body).map_err(|error| Failed::foreign(error.to_string()))?;
+    Ok(request.header(CONTENT_TYPE, media_type).body(json))
+}
+
+/// An address to put paths behind.
+fn base(url: &str) -> Result<String, BoxError> {
+    let parsed = Url::parse(url)?;
+    let is_http = matches!(parsed.scheme(), "http" | "https");
+    let is_bare = parsed.query().is_none() && parsed.fragment().is_none() && parsed.username().is_empty();
+    if is_http && is_bare {
+        Ok(parsed.as_str().trim_end_matches('/').to_owned())
+    } else {
+        Err("the address must be http:// or https://, a host, and at most a path".into())
+    }
+}
+
+/// TLS without a C library, and with the platform's certificates. To read those takes a while, and is left out where they are not
+/// used: then nobody is trusted.
+fn tls(is_used: bool) -> Result<ClientConfig, BoxError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let config =
+        if is_used { config.with_platform_verifier()? } else { config.with_root_certificates(RootCertStore::empty()) };
+    Ok(config.with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_finds_its_certificates() {
+        assert!(Rest::new("https://example.com", Duration::from_secs(1)).is_ok());
+    }
+
+    #[test]
+    fn an_address_may_have_a_path() {
+        for (url, expected) in [
+            ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
+            ("https://example.com/", "https://example.com"),
+            ("https://example.com/people/", "https://example.com/people"),
+        ] {
+            assert_eq!(base(url).unwrap(), expected);
+        }
+        for url in ["", "127.0.0.1:3000", "ftp://example.com", "http://a:b@example.com", "http://example.com?a=b"] {
+            assert!(base(url).is_err(), "{url}");
+        }
+    }
+}

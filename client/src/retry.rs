@@ -1,0 +1,235 @@
+//! When a call is tried again: only if that can do no harm, after a pause, within the caller's time, and not too often.
+
+use std::iter::Map;
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder, Retryable as _};
+use tokio::time::{Instant, timeout_at};
+
+use crate::budget::Budget;
+use crate::call::{Attempt, Call};
+use crate::error::{Error, Failed, Kind};
+use crate::problem::Code;
+use crate::token::{Ask, Token};
+
+/// With a tenth of all attempts failing, one call in 100,000 still fails after this many.
+const MOST_REPEATS: usize = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// How calls are made.
+pub(crate) struct Caller {
+    pub(crate) token: Option<Token>,
+    /// After which a read is tried again.
+    pub(crate) attempt_timeout: Duration,
+    pub(crate) budget: Budget,
+}
+
+impl Caller {
+    /// Calls until it goes well, or there is no use in going on.
+    pub(crate) async fn call<T, F>(&self, call: &Call, kind: Kind, send: impl Fn(Attempt) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Failed>>,
+    {
+        self.budget.earn();
+        let result = (|| self.attempt(call, kind, &send))
+            .retry(pauses(FIRST_PAUSE, LONGEST_PAUSE).take(MOST_REPEATS))
+            .when(|failed| failed.may_be_repeated(kind))
+            .adjust(|failed, pause| self.pause(failed, pause?, call.deadline))
+            .await;
+        result.map_err(|failed| failed.into_error(kind, call.request_id.clone()))
+    }
+
+    /// How long to wait before the next attempt. `None` when there is to be none.
+    fn pause(&self, failed: &Failed, pause: Duration, deadline: Instant) -> Option<Duration> {
+        // As long as the service asks for, and then not all at once.
+        let pause = failed.retry_after().saturating_add(pause);
+        let is_in_time = Instant::now().checked_add(pause).is_some_and(|next| next < deadline);
+        (is_in_time && self.budget.spend()).then_some(pause)
+    }
+
+    /// One attempt, or two if the token of the first one had to be replaced: nothing is executed for a token that does not do.
+    async fn attempt<T, F>(&self, call: &Call, kind: Kind, send: &impl Fn(Attempt) -> F) -> Result<T, Failed>
+    where
+        F: Future<Output = Result<T, Failed>>,
+    {
+        let result = self.send(call, kind, Ask::Usual, send).await;
+        let Err(Failed::Problem(problem)) = &result else { return result };
+        if problem.code == Code::InvalidToken && self.token.as_ref().is_some_and(Token::changes) {
+            return self.send(call, kind, Ask::Refused, send).await;
+        }
+        result
+    }
+
+    async fn send<T, F>(&self, call: &Call, kind: Kind, ask: Ask, send: &impl Fn(Attempt) -> F) -> Result<T, Failed>
+    where
+        F: Future<Output = Result<T, Failed>>,
+    {
+        let mut headers = call.headers();
+        if let Some(token) = &self.token {
+            let token = timeout_at(call.deadline, token.authorization(ask)).await;
+            let token = token.map_err(|_| Failed::TooLate { sent: false })?.map_err(Failed::Token)?;
+            headers.insert(http::header::AUTHORIZATION, token);
+        }
+        if Instant::now() >= call.deadline {
+            return Err(Failed::TooLate { sent: false });
+        }
+        let deadline = self.give_up_at(call, kind);
+        match timeout_at(deadline, send(Attempt { headers, deadline })).await {
+            Ok(result) => result,
+            Err(late) if deadline < call.deadline => Err(Failed::NoAnswer(late.into())),
+            Err(_) => Err(Failed::TooLate { sent: true }),
+        }
+    }
+
+    /// When an attempt is given up. That of a change is the last one: it gets all the time there is.
+    fn give_up_at(&self, call: &Call, kind: Kind) -> Instant {
+        let of_attempt = Instant::now().checked_add(self.attempt_timeout);
+        match (kind, of_attempt) {
+            (Kind::Read, Some(of_attempt)) => of_attempt.min(call.deadline),
+            _ => call.deadline,
+        }
+    }
+}
+
+pub(crate) type Pauses = Map<ExponentialBackoff, fn(Duration) -> Duration>;
+
+/// Pauses with full jitter: anything up to a bound that doubles, so that those who failed together do not come back together.
+/// backon's own jitter only adds to the bound.
+pub(crate) fn pauses(first: Duration, longest: Duration) -> Pauses {
+    let bounds = ExponentialBuilder::new().with_min_delay(first).with_max_delay(longest).without_max_times();
+    bounds.build().map(|bound| bound.mul_f64(fastrand::f64()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use super::*;
+    use crate::call::Options;
+    use crate::problem::Problem;
+    use crate::token::BoxError;
+
+    fn caller() -> Caller {
+        Caller { token: None, attempt_timeout: Duration::from_secs(3), budget: Budget::new() }
+    }
+
+    fn within(timeout: Duration) -> Call {
+        Call::begin(&Options { timeout, request_id: None, traceparent: None })
+    }
+
+    fn overloaded(retry_after: Option<Duration>) -> Failed {
+        Failed::Problem(Box::new(Problem { code: Code::Overloaded, retry_after, ..Problem::default() }))
+    }
+
+    /// How often something that always fails so is tried.
+    async fn attempts(caller: &Caller, call: &Call, kind: Kind, fail: impl Fn() -> Failed) -> u32 {
+        let attempts = AtomicU32::new(0);
+        let result = caller.call(call, kind, async |_| {
+            attempts.fetch_add(1, Relaxed);
+            Err::<(), _>(fail())
+        });
+        result.await.unwrap_err();
+        attempts.into_inner()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_be_repeated_is_tried_five_times() {
+        for kind in [Kind::Read, Kind::Write] {
+            let tried = attempts(&caller(), &within(Duration::MAX), kind, || overloaded(None)).await;
+            assert_eq!(tried, 5, "{kind:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_without_an_answer_is_tried_once() {
+        let tried = attempts(&caller(), &within(Duration::MAX), Kind::Write, || Failed::NoAnswer("cut".into())).await;
+        assert_eq!(tried, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_service_is_left_alone_for_as_long_as_it_asks() {
+        let begin = Instant::now();
+        let wait = Duration::from_secs(7);
+        attempts(&caller(), &within(Duration::MAX), Kind::Read, || overloaded(Some(wait))).await;
+        assert!(begin.elapsed() >= 4 * wait, "{:?}", begin.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_what_would_be_too_late() {
+        let begin = Instant::now();
+        let fail = || overloaded(Some(Duration::from_secs(7)));
+        assert_eq!(attempts(&caller(), &within(Duration::from_secs(7)), Kind::Read, fail).await, 1);
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_is_down_is_asked_a_fifth_more_often() {
+        let caller = caller();
+        let mut tried = 0;
+        for _ in 0..1000 {
+            tried += attempts(&caller, &within(Duration::MAX), Kind::Read, || Failed::NotSent("refused".into())).await;
+        }
+        assert!((1200..=1220).contains(&tried), "{tried}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_attempt_of_a_read_is_given_up_and_repeated() {
+        let attempts = AtomicU32::new(0);
+        let silent_at_first = async |_| {
+            if attempts.fetch_add(1, Relaxed) == 0 {
+                std::future::pending::<()>().await;
+            }
+            Ok(7)
+        };
+        let answer = caller().call(&within(Duration::from_secs(10)), Kind::Read, silent_at_first).await;
+        assert_eq!(answer.unwrap(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_call_takes_longer_than_it_may() {
+        for (kind, is_unknown) in [(Kind::Read, false), (Kind::Write, true)] {
+            let begin = Instant::now();
+            let silent = |_| std::future::pending::<Result<(), Failed>>();
+            let error = caller().call(&within(Duration::from_secs(2)), kind, silent).await.unwrap_err();
+            assert_eq!(begin.elapsed().as_secs(), 2);
+            assert_eq!(matches!(error, Error::OutcomeUnknown { .. }), is_unknown, "{error:?}");
+            assert_eq!(matches!(error, Error::DeadlineExceeded { .. }), !is_unknown, "{error:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_sent_when_it_is_too_late() {
+        let never = async |_| -> Result<(), Failed> { panic!("it was sent") };
+        let error = caller().call(&within(Duration::ZERO), Kind::Write, never).await.unwrap_err();
+        assert!(matches!(error, Error::DeadlineExceeded { .. }), "{error:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_token_is_replaced_once() {
+        let token = Token::provider(|ask| async move { Ok::<_, BoxError>(format!("{ask:?}")) });
+        let caller = Caller { token: Some(token), ..caller() };
+        let seen = std::sync::Mutex::new(Vec::new());
+        let refuse = async |attempt: Attempt| -> Result<(), Failed> {
+            seen.lock().unwrap().push(attempt.headers[http::header::AUTHORIZATION].to_str().unwrap().to_owned());
+            Err(Failed::Problem(Box::new(Problem { code: Code::InvalidToken, ..Problem::default() })))
+        };
+        let error = caller.call(&within(Duration::MAX), Kind::Write, refuse).await.unwrap_err();
+        assert_eq!(error.code(), Some(&Code::InvalidToken));
+        assert_eq!(*seen.lock().unwrap(), ["Bearer Usual", "Bearer Refused"]);
+    }
+
+    #[test]
+    fn pauses_are_anything_up_to_a_bound_that_doubles() {
+        let (first, longest) = (Duration::from_millis(50), Duration::from_millis(150));
+        let mut least = [Duration::MAX; 4];
+        for _ in 0..1000 {
+            let some: Vec<_> = pauses(first, longest).take(4).collect();
+            for ((pause, least), bound) in some.iter().zip(&mut least).zip([50, 100, 150, 150]) {
+                assert!(*pause <= Duration::from_millis(bound), "{pause:?} of {bound} ms");
+                *least = (*least).min(*pause);
+            }
+        }
+        assert!(least.iter().all(|least| *least < first / 2), "{least:?}: the jitter is full");
+    }
+}

@@ -1,0 +1,190 @@
+//! The client's half of the contract: it sends the requests of `contract/*.json`, and makes of the answers what is there to be
+//! made of them. The service's own tests hold it to the same files.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say so and stop"
+)]
+#![allow(unreachable_pub, reason = "nobody is outside of a test crate: `pub` says what a module offers the others")]
+
+mod fake;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use fake::{Fake, Seen, answer};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use user_service_client::{
+    Client, Error, Etag, Event, ListUsers, Notice, RequestId, TraceParent, User, UserFields, UserPatch, UserV1,
+    WatchUsers,
+};
+
+/// One file.
+#[derive(Deserialize)]
+struct Contract {
+    /// What the client is asked for; none when it is only about the answer.
+    call: Option<Value>,
+    exchanges: Vec<Exchange>,
+    /// What the call comes to, or the answer's body when there is none.
+    result: Outcome,
+}
+
+#[derive(Deserialize)]
+struct Exchange {
+    request: Request,
+    answer: Answer,
+}
+
+#[derive(Deserialize)]
+struct Request {
+    method: String,
+    path: String,
+    headers: serde_json::Map<String, Value>,
+    body: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    status: u16,
+    headers: serde_json::Map<String, Value>,
+    body: Option<Value>,
+    /// Blocks of server-sent events.
+    stream: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Ok(Value),
+    Error(Value),
+}
+
+#[tokio::test]
+async fn every_file_is_kept() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract");
+    let mut kept = 0;
+    for file in fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().display().to_string();
+        let contract = serde_json::from_str(&fs::read_to_string(&path).unwrap());
+        check(&name, contract.unwrap_or_else(|error| panic!("{name}: {error}"))).await;
+        kept += 1;
+    }
+    assert!(kept > 0);
+}
+
+async fn check(name: &str, Contract { call, exchanges, result }: Contract) {
+    let Some(call) = call else {
+        let body = exchanges[0].answer.body.clone().expect("a body");
+        let user: UserV1 = serde_json::from_value(body).unwrap_or_else(|error| panic!("{name}: {error}"));
+        return assert_eq!(Outcome::Ok(json!(user)), result, "{name}");
+    };
+    let exchanges = Arc::new(exchanges);
+    let answers = Arc::clone(&exchanges);
+    // Whoever asks for more than there is gets nothing.
+    let fake = Fake::start(move |turn, _| answers.get(turn).map(|it| text(&it.answer)).unwrap_or_default()).await;
+    let client = client(&fake.client(), &exchanges[0].request);
+    let outcome = match outcome(&client, &call).await {
+        Ok(value) => Outcome::Ok(value),
+        Err(error) => Outcome::Error(told(&error)),
+    };
+    assert_eq!(outcome, result, "{name}");
+    let seen = fake.seen();
+    assert!(seen.len() >= exchanges.len(), "{name}: {seen:#?}");
+    for (seen, exchange) in seen.iter().zip(exchanges.iter()) {
+        compare(name, seen, &exchange.request);
+    }
+}
+
+/// A client whose calls carry what the requests are to have.
+fn client(client: &Client, request: &Request) -> Client {
+    let header = |name| request.headers.get(name).and_then(Value::as_str);
+    let mut client = client.clone();
+    if let Some(text) = header("x-request-id") {
+        client = client.with_request_id(text.parse::<RequestId>().unwrap());
+    }
+    if let Some(text) = header("traceparent") {
+        client = client.with_traceparent(text.parse::<TraceParent>().unwrap());
+    }
+    client
+}
+
+fn compare(name: &str, seen: &Seen, request: &Request) {
+    assert_eq!((&seen.method, &seen.path), (&request.method, &request.path), "{name}");
+    assert_eq!(seen.headers.get("authorization").map(String::as_str), Some("Bearer token"), "{name}");
+    for (header, value) in &request.headers {
+        assert_eq!(seen.headers.get(header).map(String::as_str), value.as_str(), "{name}: {header}");
+    }
+    let conditions = ["if-match", "last-event-id", "traceparent", "content-type"];
+    for header in conditions.iter().filter(|name| !request.headers.contains_key(**name)) {
+        assert_eq!(seen.headers.get(*header), None, "{name}");
+    }
+    assert_eq!(serde_json::from_str(&seen.body).ok(), request.body, "{name}");
+}
+
+fn text(Answer { status, headers, body, stream }: &Answer) -> String {
+    let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap()));
+    match stream {
+        Some(blocks) => {
+            let head = answer(*status, pairs, "").replace("content-length: 0\r\n", "");
+            head + &String::from_iter(blocks.iter().map(|block| format!("{block}\n\n")))
+        }
+        None => answer(*status, pairs, &body.as_ref().map(Value::to_string).unwrap_or_default()),
+    }
+}
+
+/// What a call comes to.
+async fn outcome(client: &Client, call: &Value) -> Result<Value, Error> {
+    let (name, arguments) = call.as_object().unwrap().iter().next().expect("a call");
+    let text = |name: &str| arguments[name].as_str().unwrap_or_default();
+    let id = arguments["id"].as_i64().unwrap_or_default();
+    let fields = UserFields::new(text("name"), text("email"));
+    let etag = arguments["version"].as_i64().map(etag);
+    Ok(match name.as_str() {
+        "create_user" => json!(client.create_user(&fields).await?),
+        "get_user" => json!(client.get_user(id).await?),
+        "update_user" => json!(client.update_user(id, &fields, etag.as_ref()).await?),
+        "patch_user" => json!(client.patch_user(id, &UserPatch::default().name(text("name")), etag.as_ref()).await?),
+        "delete_user" => json!(client.delete_user(id, etag.as_ref()).await?),
+        "list_users" => {
+            let size = u8::try_from(arguments["page_size"].as_u64().unwrap()).unwrap();
+            let list = ListUsers::new().name_prefix(text("name_prefix")).page_size(size);
+            json!(client.list_users(list).try_collect::<Vec<User>>().await?)
+        }
+        "watch_users" => {
+            let watch = WatchUsers::new().after(arguments["after"].as_i64().unwrap());
+            let count = arguments["take"].as_u64().unwrap();
+            let notices = client.watch_users(watch).take(usize::try_from(count).unwrap());
+            json!(notices.map_ok(|notice| shown(&notice)).try_collect::<Vec<_>>().await?)
+        }
+        other => panic!("{other} is no call"),
+    })
+}
+
+/// The etag of a user in this version.
+fn etag(version: i64) -> Etag {
+    let user = json!({ "id": 1, "name": "", "email": "", "version": version,
+        "created_at": "2026-01-31T12:00:00Z", "updated_at": "2026-01-31T12:00:00Z" });
+    serde_json::from_value::<User>(user).unwrap().etag()
+}
+
+fn shown(Notice { position, event, .. }: &Notice) -> Value {
+    json!({ "position": position, "event": event.as_ref().map(shown_event) })
+}
+
+fn shown_event(event: &Event) -> Value {
+    json!({ "id": event.id, "type": event.r#type.as_str(), "time": event.time, "user_id": event.user_id,
+        "version": event.version, "user": event.user, "traceparent": event.traceparent })
+}
+
+fn told(error: &Error) -> Value {
+    let problem = error.problem().unwrap_or_else(|| panic!("{error:?}"));
+    let fields = problem.fields.iter().map(|field| json!({ "field": field.field, "detail": field.detail }));
+    json!({ "code": problem.code.as_str(), "detail": problem.detail, "fields": Vec::from_iter(fields),
+        "trace_id": problem.trace_id, "request_id": problem.request_id })
+}

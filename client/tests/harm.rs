@@ -1,0 +1,215 @@
+//! What is repeated, and what is not, when things go wrong on the way.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say so and stop"
+)]
+#![allow(unreachable_pub, reason = "nobody is outside of a test crate: `pub` says what a module offers the others")]
+
+mod fake;
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use fake::{Fake, Seen, answer};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use user_service_client::{Ask, Client, Code, Error, EventType, Token, UserFields, UserPatch, WatchUsers};
+
+const JOHN: &str = r#"{"id":1,"name":"John","email":"john@example.com","version":1,
+    "created_at":"2026-01-31T12:00:00.000001Z","updated_at":"2026-01-31T12:00:00.000001Z"}"#;
+
+fn john() -> UserFields {
+    UserFields::new("John", "john@example.com")
+}
+
+fn ok(body: &str) -> String {
+    answer(200, [("content-type", "application/json")], body)
+}
+
+fn created() -> String {
+    answer(201, [("content-type", "application/json")], JOHN)
+}
+
+fn problem(status: u16, code: &str) -> String {
+    let body = format!(r#"{{"type":"urn:user-service:problem:{code}","code":"{code}","detail":"not now"}}"#);
+    answer(status, [("content-type", "application/problem+json"), ("x-request-id", "1"), ("retry-after", "0")], &body)
+}
+
+/// What a proxy says when it finds nobody behind it.
+fn bad_gateway(status: u16) -> String {
+    answer(status, [("content-type", "text/html"), ("retry-after", "0")], "<html>")
+}
+
+fn cut(answer: &str) -> String {
+    answer[..answer.len() - 20].to_owned()
+}
+
+/// All changes that a client can make; none may go well.
+async fn changes(client: &Client) -> [Error; 4] {
+    let etag = serde_json::from_str::<user_service_client::User>(JOHN).unwrap().etag();
+    [
+        client.create_user(&john()).await.unwrap_err(),
+        client.update_user(1, &john(), Some(&etag)).await.unwrap_err(),
+        client.patch_user(1, &UserPatch::default(), Some(&etag)).await.unwrap_err(),
+        client.delete_user(1, Some(&etag)).await.unwrap_err(),
+    ]
+}
+
+#[tokio::test]
+async fn a_change_without_a_whole_answer_is_not_sent_again() {
+    for text in [String::new(), cut(&created()), cut(&ok(JOHN)), bad_gateway(502), bad_gateway(503), bad_gateway(504)] {
+        let fake = Fake::start({
+            let text = text.clone();
+            move |_, _| text.clone()
+        })
+        .await;
+        for error in changes(&fake.client()).await {
+            assert!(matches!(error, Error::OutcomeUnknown { .. }), "{text}: {error:?}");
+        }
+        let seen = fake.seen();
+        let methods = Vec::from_iter(seen.iter().map(|seen| seen.method.as_str()));
+        assert_eq!(methods, ["POST", "PUT", "PATCH", "DELETE"], "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_the_service_does_not_know_the_outcome_of_is_not_sent_again() {
+    let fake = Fake::start(|_, _| problem(504, "outcome_unknown")).await;
+    for error in changes(&fake.client()).await {
+        assert!(matches!(error, Error::OutcomeUnknown { .. }), "{error:?}");
+        assert_eq!(error.code(), Some(&Code::OutcomeUnknown));
+    }
+    assert_eq!(fake.seen().len(), 4);
+}
+
+#[tokio::test]
+async fn a_change_that_was_not_executed_is_sent_again() {
+    for (status, code) in [(503, "overloaded"), (503, "unavailable"), (429, "too_many_requests")] {
+        let fake = Fake::start(move |turn, _| if turn < 2 { problem(status, code) } else { created() }).await;
+        fake.client().create_user(&john()).await.unwrap();
+        let seen = fake.seen();
+        let first = (&seen[0].headers["x-request-id"], &seen[0].body);
+        let is_the_same = |seen: &Seen| (&seen.headers["x-request-id"], &seen.body) == first;
+        assert!(seen.len() == 3 && seen.iter().all(is_the_same), "{seen:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_read_is_sent_again() {
+    for text in [String::new(), cut(&ok(JOHN)), bad_gateway(502), bad_gateway(503), problem(503, "overloaded")] {
+        let fake = Fake::start(move |turn, _| if turn < 2 { text.clone() } else { ok(JOHN) }).await;
+        assert_eq!(fake.client().get_user(1).await.unwrap().name, "John");
+        assert_eq!(fake.seen().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_followed_elsewhere() {
+    let elsewhere = Fake::start(|_, _| created()).await;
+    let location = format!("{}/api/v2/users", elsewhere.url());
+    let fake = Fake::start(move |_, _| answer(307, [("location", location.as_str())], "")).await;
+    let mut errors = Vec::from(changes(&fake.client()).await);
+    errors.push(fake.client().get_user(1).await.unwrap_err());
+    for error in errors {
+        assert!(matches!(error, Error::NoAnswer { .. }), "{error:?}");
+    }
+    assert_eq!((fake.seen().len(), elsewhere.seen().len()), (5, 0));
+}
+
+#[tokio::test]
+async fn what_was_never_sent_has_no_unknown_outcome() {
+    // Whoever had this port has gone.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    for client in [Client::rest(&url), Client::grpc(&url)] {
+        for error in changes(&client.build().unwrap()).await {
+            assert!(matches!(error, Error::NoAnswer { .. }) && error.is_transient(), "{error:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refused_token_is_asked_for_anew() {
+    let fake = Fake::start(|_, seen| {
+        if seen.headers["authorization"] == "Bearer new" { created() } else { problem(401, "invalid_token") }
+    })
+    .await;
+    let token = Token::provider(|ask| async move {
+        Ok::<_, std::io::Error>(match ask {
+            Ask::Usual => "old",
+            Ask::Refused => "new",
+        })
+    });
+    fake.builder().token(token).build().unwrap().create_user(&john()).await.unwrap();
+    let error = fake.builder().token(Token::fixed("old")).build().unwrap().create_user(&john()).await.unwrap_err();
+    assert_eq!(error.code(), Some(&Code::InvalidToken));
+    assert_eq!(fake.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn several_users_come_in_the_order_that_was_asked_for() {
+    let fake = Fake::start(|_, seen| match seen.path.rsplit('/').next() {
+        Some("2") => problem(404, "user_not_found"),
+        id => ok(&JOHN.replacen("\"id\":1", &format!("\"id\":{}", id.unwrap()), 1)),
+    })
+    .await;
+    let ids = [5, 2, 1, 9, 8, 7, 6, 4, 3, 10, 11];
+    let users = fake.client().get_users(&ids).await.unwrap();
+    assert_eq!(Vec::from_iter(users.iter().map(|user| user.id)), [5, 1, 9, 8, 7, 6, 4, 3, 10, 11]);
+    assert_eq!(fake.client().get_users(&[]).await.unwrap(), []);
+}
+
+/// A stream that is cut again and again, with a proxy's refusal in between.
+fn interrupted(turn: usize, _: &Seen) -> String {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\nretry: 1\n";
+    let event = |id, kind: &str| {
+        format!(
+            "id: {id}\nevent: {kind}\ndata: {{\"type\":\"{kind}\",\"id\":\"e{id}\",\"time\":\"2026-01-31T12:00:00Z\",\
+             \"data\":{{\"id\":1,\"version\":3}}}}\n\n"
+        )
+    };
+    match turn {
+        // The event is not complete: it was not told.
+        0 => format!("{head}id: 4\n\n{}{}", event(5, "user.deleted"), event(6, "user.deleted").trim_end()),
+        1 => bad_gateway(503),
+        // Nothing but a sign of life.
+        2 => format!("{head}id: 5\n\n: nothing new\nid: 8\n\n"),
+        3 => format!("{head}id: 8\n\n{}{}", event(9, "user.merged"), event(10, "user.deleted")),
+        _ => problem(410, "events_gone"),
+    }
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_where_it_was() {
+    let fake = Fake::start(interrupted).await;
+    let notices = fake.client().watch_users(WatchUsers::new().types([EventType::Deleted]));
+    let told = Mutex::new(Vec::new());
+    let end = notices
+        .try_for_each(async |notice| {
+            told.lock().unwrap().push((notice.position, notice.event.map(|event| event.id)));
+            Ok(())
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(end.code(), Some(&Code::EventsGone));
+    let event = |id: &str| Some(id.to_owned());
+    assert_eq!(
+        told.into_inner().unwrap(),
+        [(4, None), (5, event("e5")), (5, None), (8, None), (8, None), (9, None), (10, event("e10"))]
+    );
+    let asked = Vec::from_iter(fake.seen().iter().map(|seen| seen.headers.get("last-event-id").cloned()));
+    let after = |id: &str| Some(id.to_owned());
+    assert_eq!(asked, [None, after("5"), after("5"), after("8"), after("10")]);
+    assert!(fake.seen().iter().all(|seen| seen.path == "/api/v2/events?type=user.deleted"));
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_begin_says_so() {
+    let fake = Fake::start(|_, _| bad_gateway(503)).await;
+    let client = fake.client().with_timeout(Duration::from_millis(100));
+    let mut notices = client.watch_users(WatchUsers::new());
+    assert!(notices.next().await.unwrap().unwrap_err().is_transient());
+    assert!(notices.next().await.is_none());
+}

@@ -1,0 +1,120 @@
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+
+const DELAY: Duration = Duration::from_millis(200);
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// A proxy between a client and the server that spoils some of what passes it, in either direction.
+pub struct Faults {
+    address: String,
+    dice: Arc<Dice>,
+}
+
+/// What becomes of bytes that arrived together: mostly a request or an answer.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Pass,
+    Delay,
+    /// They are gone, and the connection too.
+    Cut,
+    /// Half of them are.
+    Truncate,
+    /// The client is answered by the proxy, whether the server has seen the request or not.
+    Refuse,
+}
+
+/// Thrown the same way in every run: but which bytes it meets is up to the clients and the network.
+struct Dice {
+    seed: u64,
+    percent: u64,
+    thrown: AtomicU64,
+    spoilt: AtomicU64,
+}
+
+impl Faults {
+    /// Spoils so many of a hundred exchanges, half of them on the way there and half on the way back.
+    pub async fn before(upstream: &str, percent: u64, seed: u64) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let dice = Arc::new(Dice { seed, percent, thrown: AtomicU64::new(0), spoilt: AtomicU64::new(0) });
+        tokio::spawn(accept(listener, upstream.to_owned(), Arc::clone(&dice)));
+        Self { address, dice }
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// How often it did.
+    pub fn spoilt(&self) -> u64 {
+        self.dice.spoilt.load(Relaxed)
+    }
+}
+
+impl Dice {
+    fn throw(&self) -> Fate {
+        let mut hasher = DefaultHasher::new();
+        (self.seed, self.thrown.fetch_add(1, Relaxed)).hash(&mut hasher);
+        let number = hasher.finish();
+        // Twice a hundred: an exchange passes twice.
+        if number % 200 >= self.percent {
+            return Fate::Pass;
+        }
+        self.spoilt.fetch_add(1, Relaxed);
+        match number / 200 % 8 {
+            0 => Fate::Delay,
+            1..=3 => Fate::Cut,
+            4 | 5 => Fate::Truncate,
+            _ => Fate::Refuse,
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, upstream: String, dice: Arc<Dice>) {
+    while let Ok((client, _)) = listener.accept().await {
+        let Ok(server) = TcpStream::connect(&upstream).await else { continue };
+        tokio::spawn(pass(client, server, Arc::clone(&dice)));
+    }
+}
+
+/// Passes bytes on until either side, or fate, ends it.
+async fn pass(client: TcpStream, server: TcpStream, dice: Arc<Dice>) {
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let ((from_client, mut to_client), (from_server, mut to_server)) = (client.into_split(), server.into_split());
+    let refused = tokio::select! {
+        refused = one_way(from_client, &mut to_server, &dice) => refused,
+        refused = one_way(from_server, &mut to_client, &dice) => refused,
+    };
+    if refused {
+        let _ = to_client.write_all(REFUSAL).await;
+    }
+}
+
+/// Whether the proxy is to answer in the server's place.
+async fn one_way(mut from: OwnedReadHalf, to: &mut OwnedWriteHalf, dice: &Dice) -> bool {
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        let Ok(length @ 1..) = from.read(&mut bytes).await else { return false };
+        let fate = dice.throw();
+        let passed = match fate {
+            Fate::Pass | Fate::Delay => &bytes[..length],
+            Fate::Truncate => &bytes[..length / 2],
+            Fate::Cut => return false,
+            Fate::Refuse => return true,
+        };
+        if matches!(fate, Fate::Delay) {
+            sleep(DELAY).await;
+        }
+        if to.write_all(passed).await.is_err() || matches!(fate, Fate::Truncate) {
+            return false;
+        }
+    }
+}
