@@ -62,7 +62,7 @@ impl Failure {
             Self::MessageTooLarge { .. } => (Code::ResourceExhausted, "message_too_large"),
             Self::DeadlineExceeded => (Code::DeadlineExceeded, "deadline_exceeded"),
             Self::StreamOver => (Code::Unavailable, "stream_over"),
-            Self::ConnectionOver => (Code::Unavailable, "connection_over"),
+            Self::ConnectionOver => (Code::Unavailable, users::Error::Unavailable.code()),
             Self::Unimplemented => (Code::Unimplemented, "unimplemented"),
         }
     }
