@@ -6,7 +6,7 @@
     clippy::print_stdout,
     reason = "a bench prints what it measures; one that cannot go on should say so and stop"
 )]
-#![allow(dead_code, reason = "of what benches share this one needs the service and its database")]
+#![allow(dead_code, unused_imports, reason = "of what benches share this one needs the service and its database")]
 
 mod support;
 
@@ -19,7 +19,10 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use user_service_client::{Client, Token};
 
-use support::{Database, Db, Service, USERS, scatter, settings, token};
+use support::database::{Database, Db};
+use support::service::Service;
+use support::token::token;
+use support::{USERS, scatter, settings};
 
 /// Each has connections of its own: over gRPC one, over REST one for each of its calls.
 const CLIENTS: usize = 4;
@@ -54,10 +57,8 @@ impl Reads {
     fn start(db: Db, protocol: &str) -> Self {
         let database = Database::new(db, USERS);
         let service = Service::start(&database, &[]);
-        let client = || match protocol {
-            "gRPC" => Client::grpc(format!("http://{}", service.grpc_address())),
-            _ => Client::rest(format!("http://{}", service.http_address())),
-        };
+        let [grpc, http] = service.addresses.map(|address| format!("http://{address}"));
+        let client = || if protocol == "gRPC" { Client::grpc(&*grpc) } else { Client::rest(&*http) };
         let runtime = Runtime::new().expect("a runtime");
         let clients = runtime.block_on(async {
             (0..CLIENTS).map(|_| client().token(Token::fixed(token())).build().expect("a client")).collect()

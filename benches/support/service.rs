@@ -16,8 +16,8 @@ const START: Duration = Duration::from_secs(20);
 pub(crate) struct Service {
     // Before anything can fail: whatever happens later, it is killed.
     process: Process,
-    grpc_address: SocketAddr,
-    address: SocketAddr,
+    /// Of gRPC and of HTTP, in the order in which the log tells them.
+    pub(crate) addresses: [SocketAddr; 2],
 }
 
 impl Service {
@@ -29,26 +29,15 @@ impl Service {
         let log = process.0.stderr.take().expect("stderr is piped");
         let (found, address) = channel();
         thread::spawn(move || follow(log, &found));
-        // They are told in this order.
-        let [grpc_address, address] = [(); 2].map(|()| address.recv_timeout(START).expect("the service listens"));
-        let service = Self { process, grpc_address, address };
+        let addresses = [(); 2].map(|()| address.recv_timeout(START).expect("the service listens"));
+        let service = Self { process, addresses };
         service.wait_until_ready();
         service
     }
 
-    /// Where it speaks gRPC.
-    pub(crate) fn grpc_address(&self) -> SocketAddr {
-        self.grpc_address
-    }
-
-    /// Where it speaks HTTP.
-    pub(crate) fn http_address(&self) -> SocketAddr {
-        self.address
-    }
-
     fn wait_until_ready(&self) {
         let give_up = Instant::now() + START;
-        while !client::get(self.address, "/ready").is_ok_and(|answer| answer.status == 200) {
+        while !client::get(self.address(), "/ready").is_ok_and(|answer| answer.status == 200) {
             assert!(Instant::now() < give_up, "process {} is not ready", self.process.0.id());
             thread::sleep(Duration::from_millis(10));
         }
@@ -57,7 +46,8 @@ impl Service {
 
 impl Server for Service {
     fn address(&self) -> SocketAddr {
-        self.address
+        let [_, http] = self.addresses;
+        http
     }
 }
 

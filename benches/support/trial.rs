@@ -5,7 +5,7 @@ use super::database::{Database, Db};
 use super::work::Work;
 
 /// A server that runs until it is dropped.
-pub(super) trait Server {
+pub(crate) trait Server {
     fn address(&self) -> SocketAddr;
 }
 

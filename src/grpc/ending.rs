@@ -1,7 +1,9 @@
 use tonic::Status;
 
 /// What is to be done when a call has ended: with the status that it ended with, or as cancelled when it is dropped before.
-pub(super) struct Ending(Option<Box<dyn FnOnce(&Status)>>);
+pub(super) struct Ending(Option<Tell>);
+
+type Tell = Box<dyn FnOnce(&Status)>;
 
 impl Ending {
     pub(super) fn new(end: impl FnOnce(&Status) + 'static) -> Self {

@@ -37,7 +37,7 @@ impl Waiting {
 /// A call, from its request to the end of its answer. It ends, and with that its stream, when its client takes nothing for as long
 /// as its patience.
 pub(super) struct Call<F> {
-    call: Pin<Box<F>>,
+    work: Pin<Box<F>>,
     waiting: Waiting,
     patience: Duration,
     /// Rings when patience is at an end, or earlier; none while it is not waited for the client.
@@ -45,8 +45,8 @@ pub(super) struct Call<F> {
 }
 
 impl<F: Future> Call<F> {
-    pub(super) fn new(call: F, patience: Duration) -> Self {
-        Self { call: Box::pin(call), waiting: Waiting::default(), patience, alarm: None }
+    pub(super) fn new(work: F, patience: Duration) -> Self {
+        Self { work: Box::pin(work), waiting: Waiting::default(), patience, alarm: None }
     }
 }
 
@@ -54,8 +54,8 @@ impl<F: Future<Output = ()>> Future for Call<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { call, waiting, patience, alarm } = &mut *self;
-        if WAITING.sync_scope(waiting.clone(), || call.as_mut().poll(cx)).is_ready() {
+        let Self { work, waiting, patience, alarm } = &mut *self;
+        if WAITING.sync_scope(waiting.clone(), || work.as_mut().poll(cx)).is_ready() {
             return Poll::Ready(());
         }
         let Some(since) = waiting.0.get() else {

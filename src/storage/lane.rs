@@ -69,9 +69,9 @@ pub(super) fn claim<R: Request>(messages: Vec<Message<R>>, metrics: &LaneMetrics
     let claim = |message: Message<R>| {
         if message.deadline <= now {
             if message.is_callers_deadline() {
-                metrics.abandoned()
+                metrics.abandoned();
             } else {
-                metrics.expired()
+                metrics.expired();
             }
             message.reply.send(Err(Error::Overloaded));
             return None;

@@ -120,7 +120,7 @@ async fn no_event_is_missed(#[values(Speaks::Rest, Speaks::Grpc)] speaks: Speaks
         }
         users
     };
-    let (events, users) = tokio::join!(timeout(Duration::from_secs(60), events), create);
+    let (events, users) = tokio::join!(timeout(Duration::from_mins(1), events), create);
     let told = Vec::from_iter(events.expect("all events in time").unwrap().into_iter().filter_map(|event| event.user));
     assert_eq!(told, users);
     assert!(faults.spoilt() > 0);

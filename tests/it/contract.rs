@@ -42,13 +42,12 @@ async fn keep(db: Db, file: &Path) {
         for (name, value) in golden["headers"].as_object().unwrap() {
             assert_eq!(response.headers().get(name).unwrap().to_str().unwrap(), value, "{name}");
         }
-        match golden["stream"].as_array() {
-            Some(blocks) => compare_stream(blocks, response).await,
-            None => {
-                let body = response.bytes().await.unwrap();
-                // None at all is as good as `null`.
-                compare("", &golden["body"], &serde_json::from_slice(&body).unwrap_or_default());
-            }
+        if let Some(blocks) = golden["stream"].as_array() {
+            compare_stream(blocks, response).await;
+        } else {
+            let body = response.bytes().await.unwrap();
+            // None at all is as good as `null`.
+            compare("", &golden["body"], &serde_json::from_slice(&body).unwrap_or_default());
         }
     }
 }
