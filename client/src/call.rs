@@ -29,7 +29,7 @@ impl Call {
         const LONG: Duration = Duration::from_hours(24 * 365);
         let now = Instant::now();
         Self {
-            deadline: now.checked_add(options.timeout).unwrap_or_else(|| now + LONG),
+            deadline: now + options.timeout.min(LONG),
             request_id: options.request_id.clone().unwrap_or_else(RequestId::random),
             traceparent: options.traceparent.clone(),
         }

@@ -96,7 +96,7 @@ pub(crate) enum Failed {
     NotSent(BoxError),
     /// It may have arrived, and no whole answer of the service came.
     NoAnswer(BoxError),
-    /// Somebody in between refused it for now, before the service saw it.
+    /// Somebody in between refused it for now.
     HeldUp(BoxError),
     /// Somebody in between refused it, or it makes no sense; the same will come of it another time.
     Refused(Foreign),
@@ -118,8 +118,9 @@ impl Failed {
         match (self, kind) {
             (Self::Problem(problem), Kind::Read) => problem.code.is_transient(),
             (Self::Problem(problem), Kind::Write) => problem.code.says_try_again(),
-            (Self::NotSent(_) | Self::HeldUp(_), _) | (Self::NoAnswer(_), Kind::Read) => true,
-            (Self::NoAnswer(_), Kind::Write) | (Self::Refused(_) | Self::TooLate { .. } | Self::Token(_), _) => false,
+            (Self::NotSent(_), _) | (Self::NoAnswer(_) | Self::HeldUp(_), Kind::Read) => true,
+            (Self::NoAnswer(_) | Self::HeldUp(_), Kind::Write)
+            | (Self::Refused(_) | Self::TooLate { .. } | Self::Token(_), _) => false,
         }
     }
 
@@ -133,11 +134,15 @@ impl Failed {
     pub(crate) fn into_error(self, kind: Kind, request_id: RequestId) -> Error {
         match (self, kind) {
             (Self::Problem(problem), _) => of_problem(problem, request_id),
-            (Self::NoAnswer(source), Kind::Write) => Error::OutcomeUnknown { request_id, source },
-            (Self::NoAnswer(source), Kind::Read) | (Self::NotSent(source) | Self::HeldUp(source), _) => {
+            // Who is in between may refuse an answer too.
+            (Self::NoAnswer(source) | Self::HeldUp(source), Kind::Write) => {
+                Error::OutcomeUnknown { request_id, source }
+            }
+            (Self::Refused(source), Kind::Write) => Error::OutcomeUnknown { request_id, source: source.into() },
+            (Self::NoAnswer(source) | Self::HeldUp(source), Kind::Read) | (Self::NotSent(source), _) => {
                 Error::NoAnswer { request_id, source }
             }
-            (Self::Refused(source), _) => Error::NoAnswer { request_id, source: source.into() },
+            (Self::Refused(source), Kind::Read) => Error::NoAnswer { request_id, source: source.into() },
             (Self::TooLate { sent: true }, Kind::Write) => {
                 Error::OutcomeUnknown { request_id, source: "the time of the call is over".into() }
             }
@@ -179,8 +184,8 @@ mod tests {
             (problem("one of tomorrow"), false, false, false),
             (Failed::NotSent("refused".into()), true, true, false),
             (Failed::NoAnswer("cut".into()), true, false, true),
-            (Failed::HeldUp("429".into()), true, true, false),
-            (Failed::Refused(Foreign("404".into())), false, false, false),
+            (Failed::HeldUp("429".into()), true, false, true),
+            (Failed::Refused(Foreign("404".into())), false, false, true),
             (Failed::TooLate { sent: false }, false, false, false),
             (Failed::TooLate { sent: true }, false, false, true),
             (Failed::Token("none".into()), false, false, false),

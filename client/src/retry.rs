@@ -76,6 +76,8 @@ impl Caller {
         }
         let deadline = self.give_up_at(call, kind);
         match timeout_at(deadline, send(Attempt { headers, deadline })).await {
+            // Also when the transport's own clock was faster.
+            Ok(Err(Failed::NoAnswer(_))) if Instant::now() >= call.deadline => Err(Failed::TooLate { sent: true }),
             Ok(result) => result,
             Err(late) if deadline < call.deadline => Err(Failed::NoAnswer(late.into())),
             Err(_) => Err(Failed::TooLate { sent: true }),

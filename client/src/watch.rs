@@ -6,7 +6,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::time::{sleep, timeout};
 
 use crate::client::{Client, Notices};
-use crate::error::{Error, Failed};
+use crate::error::{Error, Failed, Kind};
 use crate::event::{Notice, WatchUsers};
 use crate::retry::{Pauses, pauses};
 
@@ -46,11 +46,17 @@ impl Watching {
             };
             match timeout(SILENCE, notices.next()).await {
                 Ok(Some(Ok(notice))) => return Ok(self.took(notice)),
-                Ok(Some(Err(failed @ Failed::Refused(_)))) => return Err(self.client.unreadable(failed)),
+                Ok(Some(Err(failed))) if self.is_the_end(&failed) => return Err(self.client.unreadable(failed)),
                 // Whatever it was: opening it anew shows whether it can be mended.
                 Ok(Some(Err(_)) | None) | Err(_) => self.lost().await,
             }
         }
+    }
+
+    /// Whether it would not help to open it anew.
+    fn is_the_end(&self, failed: &Failed) -> bool {
+        let is_mended_by_that = matches!(failed, Failed::Problem(_)) && self.told > 0;
+        !self.has_begun || !(is_mended_by_that || failed.may_be_repeated(Kind::Read))
     }
 
     fn took(&mut self, notice: Notice) -> Notice {

@@ -175,7 +175,7 @@ impl Shared {
             *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return response;
         }
-        let call = async { self.call(route.ok_or(Failure::Unimplemented)?, request, from, bounds?).await };
+        let call = async { self.call(route.ok_or(Failure::Unimplemented)?, request, from, bounds).await };
         call.await.unwrap_or_else(|failure| Status::from(failure).into_http())
     }
 
@@ -184,7 +184,7 @@ impl Shared {
         route: &Route,
         mut request: Request<Incoming>,
         (peer, connection_ends): (Option<IpAddr>, Instant),
-        bounds: Bounds,
+        bounds: Result<Bounds, Failure>,
     ) -> Result<Response<Body>, Failure> {
         if let Some(scope) = route.endpoint.scope {
             // Bounded by itself. Whoever has no token that does is told that, however little time there was.
@@ -193,7 +193,7 @@ impl Shared {
                 request.extensions_mut().insert(Admitted { bearer, connection_ends });
             }
         }
-        let answer = timeout_at(bounds.end.into(), (route.answer)(request)).await;
+        let answer = timeout_at(bounds?.end.into(), (route.answer)(request)).await;
         let response = answer.map_err(|_| Failure::DeadlineExceeded)?.unwrap_or_else(|never| match never {});
         match response.extensions().get::<Status>() {
             // We say more. These come from tonic, about a message that it could not read: its caller's fault, also where tonic

@@ -98,7 +98,9 @@ async fn no_create_is_done_twice(
     }
     assert!(unknown > 0 && faults.spoilt() > 0, "some answers are lost");
     // Also when nobody heard of it.
-    assert_eq!(app.metrics().await.sum("http_requests_total", &[("status", "409")]), 0);
+    let metrics = app.metrics().await;
+    assert_eq!(metrics.sum("http_requests_total", &[("status", "409")]), 0);
+    assert_eq!(metrics.sum("grpc_requests_total", &[("code", "ALREADY_EXISTS")]), 0);
 }
 
 #[rstest]

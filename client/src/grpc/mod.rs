@@ -28,8 +28,8 @@ use generated::{
 };
 
 /// All calls share one connection. That it is dead shows when a ping is not answered.
-const PING: Duration = Duration::from_secs(20);
-const PONG: Duration = Duration::from_secs(5);
+const PING: Duration = Duration::from_secs(5);
+const PONG: Duration = Duration::from_secs(3);
 
 /// A client of the service's gRPC.
 pub(crate) struct Grpc(UserServiceClient<Channel>);

@@ -54,7 +54,6 @@ pub(super) async fn begin(request: RequestBuilder) -> Result<Response, Failed> {
 fn failure(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failed {
     match problem::read(headers, body) {
         Some(problem) => Failed::Problem(Box::new(problem)),
-        // A gateway refuses before it passes anything on; but if it fails, it may have.
         None if status == StatusCode::TOO_MANY_REQUESTS => Failed::HeldUp(of_a_gateway(status)),
         None if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
             Failed::NoAnswer(of_a_gateway(status))
@@ -92,12 +91,12 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, "application/json".parse().unwrap());
         for (status, read, write, unknown) in [
-            (301, false, false, false),
-            (307, false, false, false),
-            (403, false, false, false),
-            (404, false, false, false),
+            (301, false, false, true),
+            (307, false, false, true),
+            (403, false, false, true),
+            (404, false, false, true),
             (408, true, false, true),
-            (429, true, true, false),
+            (429, true, false, true),
             (502, true, false, true),
             (503, true, false, true),
             (504, true, false, true),

@@ -47,6 +47,8 @@ impl Rest {
             .connect_timeout(connect_timeout)
             // So a connection that breaks, or is dead, is that of one call.
             .http1_only()
+            // The token is for the service.
+            .no_proxy()
             .pool_idle_timeout(IDLE)
             // The service sends nobody elsewhere: to follow would be to send a change, and the token, to a stranger.
             .redirect(redirect::Policy::none())
