@@ -120,11 +120,13 @@ async fn nobody_is_followed_elsewhere() {
 
 #[tokio::test]
 async fn what_was_never_sent_has_no_unknown_outcome() {
-    // Whoever had this port has gone.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let url = format!("http://127.0.0.1:{port}");
+    // Taken, so that nobody else gets it; but nobody listens.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", socket.local_addr().unwrap());
     for client in [Client::rest(&url), Client::grpc(&url)] {
-        for error in changes(&client.build().unwrap()).await {
+        // All the time that a busy machine may need.
+        for error in changes(&client.timeout(Duration::from_mins(1)).build().unwrap()).await {
             assert!(matches!(error, Error::NoAnswer { .. }) && error.is_transient(), "{error:?}");
         }
     }
