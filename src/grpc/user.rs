@@ -4,20 +4,6 @@ use super::failure::Failure;
 use super::generated::users::User;
 use crate::users::{self, UserId};
 
-impl From<&users::User> for User {
-    fn from(user: &users::User) -> Self {
-        Self {
-            id: user.id.get(),
-            name: user.name.as_str().to_owned(),
-            email: user.email.as_str().to_owned(),
-            version: user.version.0,
-            created_at: Some(timestamp(user.created_at)),
-            updated_at: Some(timestamp(user.updated_at)),
-            etag: user.version.etag(),
-        }
-    }
-}
-
 impl From<users::User> for User {
     fn from(user: users::User) -> Self {
         let (created_at, updated_at) = (Some(timestamp(user.created_at)), Some(timestamp(user.updated_at)));

@@ -116,7 +116,7 @@ fn message(told: &Told) -> WatchUsersResponse {
         Change::Deleted => proto::EventType::UserDeleted,
     };
     let user = match &event.change {
-        Change::Created(user) | Change::Updated(user) => Some(user.into()),
+        Change::Created(user) | Change::Updated(user) => Some(user.clone().into()),
         Change::Deleted => None,
     };
     let event = UserEvent {
