@@ -1,5 +1,4 @@
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -7,7 +6,7 @@ use std::time::Duration;
 use diesel::{Connection, PgConnection};
 use tempfile::TempDir;
 
-use super::{signal, until};
+use super::{planned_port, signal, until};
 
 /// A PostgreSQL that a test may stop, freeze and start again.
 pub struct Postgres {
@@ -19,9 +18,7 @@ pub struct Postgres {
 impl Postgres {
     /// Where it will be; nothing runs there yet.
     pub fn planned() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = free.local_addr().expect("its number").port();
-        Self { dir: TempDir::new().expect("a temporary folder"), port, process: None }
+        Self { dir: TempDir::new().expect("a temporary folder"), port: planned_port(), process: None }
     }
 
     pub async fn started() -> Self {

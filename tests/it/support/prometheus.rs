@@ -1,6 +1,5 @@
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::program::Output;
-use super::{query_string, until};
+use super::{planned_port, query_string, until};
 
 /// What stands in the configuration, and what a test has instead: it has no time to wait.
 const FASTER: [(&str, &str); 2] =
@@ -69,9 +68,7 @@ impl Prometheus {
     fn start(address: &str) -> Self {
         let dir = TempDir::new().expect("a temporary folder");
         configure(dir.path(), address);
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let own = free.local_addr().expect("its number").to_string();
-        drop(free);
+        let own = format!("127.0.0.1:{}", planned_port());
         let mut command = Command::new("prometheus");
         command.current_dir(dir.path()).args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"]);
         command.arg(format!("--web.listen-address={own}")).stdin(Stdio::null()).stdout(Stdio::null());

@@ -1,5 +1,4 @@
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use tokio::net::TcpStream;
 use url::Url;
 use uuid::Uuid;
 
-use super::{file_of, signal, until};
+use super::{file_of, planned_port, signal, until};
 
 /// One test's own part of the broker that all tests share, gone when the test is.
 pub struct Vhost {
@@ -60,9 +59,7 @@ pub struct RabbitMq {
 impl RabbitMq {
     /// Where it will be; nothing runs there yet.
     pub fn planned() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = free.local_addr().expect("its number").port();
-        Self { dir: TempDir::new().expect("a temporary folder"), port, process: None }
+        Self { dir: TempDir::new().expect("a temporary folder"), port: planned_port(), process: None }
     }
 
     pub async fn started() -> Self {
