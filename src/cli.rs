@@ -4,6 +4,7 @@
 use std::fmt::Display;
 use std::io::Write as _;
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -33,6 +34,11 @@ enum Command {
         /// How many users.
         #[arg(long)]
         count: NonZeroU64,
+    },
+    /// Copy a SQLite database into a new file while it is in use.
+    Backup {
+        /// The file to make.
+        file: PathBuf,
     },
     /// Have the relay send again the events that it had given up because the broker refused them.
     RetryParked,
@@ -79,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Serve => exit_code(actix_web::rt::System::new().block_on(server::serve(config))),
         Command::Migrate => exit_code(migrate(&config)),
         Command::Seed { count } => exit_code(seed::seed(&config.storage, count)),
+        Command::Backup { file } => exit_code(storage::backup(&config.storage, &file)),
         Command::RetryParked => exit_code(retry_parked(&config)),
         Command::Token { subject, scope, ttl } => exit_code(token(&config, &subject, &scope, ttl)),
         Command::Healthcheck => exit_code(healthcheck::healthcheck(&config.http)),

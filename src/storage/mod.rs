@@ -6,6 +6,7 @@
 
 mod actor;
 mod actors;
+mod backup;
 mod batch_error;
 mod connection;
 mod create_users;
@@ -36,6 +37,7 @@ mod write_users;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use backup::{BackupError, backup};
 pub use database_url::DatabaseUrl;
 pub use event_log::{Backlog, EventLog, Fate, Held, Leading, Pruned, Retention, RetryError, retry_parked};
 pub use follow::Follower;

@@ -4,16 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Answered, App, CLIENTS, Database, Db, Server, at_once, until, user};
-
-/// Ends every connection to the database but the one that asks for it, and waits for their ends.
-fn break_connections(database: &Database) {
-    let broken = database.connect().facts(
-        "SELECT pg_terminate_backend(pid, 5000)::text AS fact FROM pg_stat_activity
-         WHERE datname = current_database() AND pid <> pg_backend_pid()",
-    );
-    assert!(!broken.is_empty(), "the server has connections");
-}
+use crate::support::{Answered, App, CLIENTS, Db, Server, at_once, until, user};
 
 #[tokio::test]
 async fn a_read_is_tried_again() {
@@ -23,7 +14,7 @@ async fn a_read_is_tried_again() {
         // Every lane has connections open that can break.
         at_once(CLIENTS, async |_| app.get("/api/v2/users/1").answer().await.body(200)).await;
         app.get("/api/v2/users").answer().await.body(200);
-        break_connections(&app.database);
+        app.database.break_connections();
         let read = at_once(CLIENTS, async |client: usize| match client % 2 {
             0 => app.get("/api/v2/users/1").answer().await.body(200),
             _ => app.get("/api/v2/users").answer().await.body(200)["users"][0].clone(),
@@ -40,7 +31,7 @@ async fn a_connection_that_was_idle_costs_nobody_an_answer() {
     for round in 0..5 {
         let one = app.create("John", &format!("john{round}@example.com")).await;
         app.get("/api/v2/users").answer().await.body(200);
-        break_connections(&app.database);
+        app.database.break_connections();
         app.create("Jane", &format!("jane{round}@example.com")).await;
         let path = format!("/api/v2/users/{}", one["id"]);
         app.patch(&path, &json!({ "name": "Johnny" })).answer().await.body(200);
@@ -51,7 +42,7 @@ async fn a_connection_that_was_idle_costs_nobody_an_answer() {
 async fn a_write_is_refused_or_done_once() {
     let app = App::start(Db::Postgres).await;
     for round in 0..5 {
-        break_connections(&app.database);
+        app.database.break_connections();
         let answers = at_once(CLIENTS, async |client: usize| {
             let email = format!("john{round}.{client}@example.com");
             (app.post("/api/v2/users", &user("John", &email)).answer().await, email)
@@ -83,7 +74,7 @@ async fn a_start_that_waits_for_migrations_notices() {
         server.get("/ready").answer().await.json()["failing"] == "migrations"
     })
     .await;
-    break_connections(&database);
+    database.break_connections();
     database.program().args(["migrate"]).run().succeeded();
     server.ready().await;
     server.create("John", "john@example.com").await;

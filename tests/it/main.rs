@@ -18,6 +18,7 @@
 mod auth;
 mod auth_keys;
 mod auth_tokens;
+mod backup;
 mod bad_body;
 mod bad_fields;
 mod bad_request;

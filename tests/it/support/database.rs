@@ -70,6 +70,15 @@ impl Database {
         }
     }
 
+    /// Ends every connection but the one that asks for it, and waits for their ends.
+    pub fn break_connections(&self) {
+        let broken = self.connect().facts(
+            "SELECT pg_terminate_backend(pid, 5000)::text AS fact FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        );
+        assert!(!broken.is_empty(), "the server has connections");
+    }
+
     /// Keeps writers of users waiting until the connection is dropped; SQLite's and PostgreSQL's readers go on.
     pub fn lock_writers(&self) -> Connection {
         let mut lock = self.connect();

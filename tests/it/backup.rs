@@ -1,0 +1,132 @@
+//! What was copied while the service was at work can be served again.
+
+use std::cell::{Cell, RefCell};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rstest::rstest;
+use tempfile::TempDir;
+
+use crate::support::{App, CLIENTS, Database, Db, LiveStream, Program, at_once, email, file_of, run, until};
+
+const ENOUGH: usize = 300;
+
+fn backup(database: &Database, file: &Path) -> Program {
+    database.program().args([Path::new("backup"), file])
+}
+
+fn postgres(name: &str) -> Command {
+    let folder = run(Command::new(file_of("scripts/postgres")).arg("--programs")).succeeded().stdout;
+    Command::new(Path::new(folder.trim()).join(name))
+}
+
+/// As docs/operations.md says.
+fn copying(db: Db, database: &Database, file: &Path) -> Command {
+    match db {
+        Db::Sqlite => backup(database, file).into_command(),
+        Db::Postgres => {
+            let mut dump = postgres("pg_dump");
+            dump.arg("--format=custom").arg("--file").arg(file).arg(database.url());
+            dump
+        }
+    }
+}
+
+fn restore(db: Db, file: &Path) -> Database {
+    let database = db.fresh();
+    match db {
+        Db::Sqlite => {
+            fs::copy(file, sqlite_file(&database)).expect("the copy is put in place");
+        }
+        Db::Postgres => {
+            let mut restore = postgres("pg_restore");
+            restore.args(["--no-owner", "--exit-on-error", "--single-transaction", "--dbname"]);
+            run(restore.arg(database.url()).arg(file)).succeeded();
+        }
+    }
+    database
+}
+
+fn sqlite_file(database: &Database) -> PathBuf {
+    database.url().trim_start_matches("sqlite://").into()
+}
+
+/// Whatever was answered before the copy began is in it; what else is in it was answered, or was about to be; and each
+/// change has its event.
+#[rstest]
+#[tokio::test]
+async fn a_copy_is_of_one_moment(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
+    let (dir, acknowledged, done) = (TempDir::new().unwrap(), RefCell::new(Vec::new()), Cell::new(false));
+    let file = dir.path().join("copy");
+    let work = at_once(CLIENTS, async |client: usize| {
+        for turn in 0.. {
+            if done.get() {
+                return;
+            }
+            let john = app.create("John", &format!("john{client}.{turn}@example.com")).await;
+            acknowledged.borrow_mut().push(john);
+        }
+    });
+    let copying = async {
+        until("the work is under way", Duration::from_mins(1), async || acknowledged.borrow().len() >= ENOUGH).await;
+        let before = acknowledged.borrow().clone();
+        let mut copying = copying(db, &app.database, &file).spawn().expect("it starts");
+        let mut end = None;
+        until("it is copied", Duration::from_mins(1), async || {
+            end = copying.try_wait().expect("its status");
+            end.is_some()
+        })
+        .await;
+        assert!(end.is_some_and(|status| status.success()), "{end:?}");
+        done.set(true);
+        before
+    };
+    let (_, before) = futures::join!(work, copying);
+    let all = app.by_email().await;
+
+    let restored = App::on(restore(db, &file), &[]).await;
+    let found = restored.by_email().await;
+    for user in &before {
+        assert_eq!(found.get(email(user)), Some(user), "lost");
+    }
+    assert!(found.len() < all.len(), "the work went on");
+    assert!(found.iter().all(|(email, user)| all.get(email) == Some(user)), "made up");
+    let mut stream = LiveStream::resume(&restored, 0).await;
+    let told = stream.take(found.len()).await;
+    assert!(told.iter().all(|told| found.contains_key(told.data["data"]["email"].as_str().unwrap())));
+    restored.create("Late", "late@example.com").await;
+    assert_eq!(stream.next().await.expect("an event").data["data"]["name"], "Late");
+}
+
+#[tokio::test]
+async fn a_copy_is_for_its_owner_and_replaces_nothing() {
+    let app = App::start(Db::Sqlite).await;
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("copy");
+    backup(&app.database, &file).run().succeeded();
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let first = fs::read(&file).unwrap();
+    app.create("John", "john@example.com").await;
+    let refused = backup(&app.database, &file).run().exited(1);
+    assert!(refused.stderr.contains("exists"), "{refused:?}");
+    assert_eq!(fs::read(&file).unwrap(), first);
+}
+
+#[test]
+fn without_a_copy_there_is_no_file() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("copy");
+    let nothing = Db::Sqlite.fresh();
+    let refused = backup(&nothing, &file).run().exited(1);
+    assert!(refused.stderr.contains("there is no database"), "{refused:?}");
+    assert!(!sqlite_file(&nothing).exists());
+    fs::write(sqlite_file(&nothing), "no database ".repeat(1000)).unwrap();
+    backup(&nothing, &file).run().exited(1);
+    let refused = backup(&Db::Postgres.fresh(), &file).run().exited(1);
+    assert!(refused.stderr.contains("pg_dump"), "{refused:?}");
+    assert!(!file.exists());
+}
