@@ -8,6 +8,7 @@
 //! - [`cli`] picks the command, [`config`] reads the environment, [`server`] wires everything together and runs it.
 //! - [`auth`] tells by a request's token what its sender may do.
 //! - [`events`] tells others of changes: a live stream, and a relay to a message broker.
+//! - [`lambda`] serves what [`http`] serves where no connections come in, on AWS Lambda.
 //! - [`net`] has what all listeners share: sockets, TLS, and how they learn of the end.
 //! - [`metrics`] and [`telemetry`] tell what it does.
 //!
@@ -23,6 +24,7 @@ pub mod fuzzing;
 pub mod grpc;
 pub mod healthcheck;
 pub mod http;
+pub mod lambda;
 pub mod metrics;
 pub mod net;
 pub mod seed;

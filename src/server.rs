@@ -5,6 +5,9 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use actix_server::{Server, ServerBuilder, ServerHandle};
+use actix_service::ServiceFactory;
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::{App, web};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -13,16 +16,19 @@ use crate::auth::{self, Gate, KeyError, KeySource, RateLimit, Verifier};
 use crate::config::{Config, ShutdownSettings};
 use crate::events::{self, Feed, Relay};
 use crate::grpc::{self, Calls, Users};
-use crate::http::{self, BodyLimits, Observe};
+use crate::http::{self, BodyLimits, Observe, Origins};
+use crate::lambda::{self, RuntimeApi};
 use crate::metrics::Metrics;
 use crate::net::{self, Draining, ListenError, Tls};
-use crate::storage::{self, Storage};
+use crate::storage::{self, Readiness, Storage};
 use crate::telemetry::{Traces, TracesError};
 
 /// How long the last line of the log may take, when the process ends at once.
 const LAST_LINE: Duration = Duration::from_millis(50);
 /// How long the last spans may take to reach their collector.
 const LAST_SPANS: Duration = Duration::from_secs(1);
+/// How long a start on Lambda may wait for the database: well within the 10 s after which Lambda begins anew.
+const COLD_START: Duration = Duration::from_secs(5);
 
 /// Why the service did not run, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -39,29 +45,33 @@ pub enum ServeError {
     Metrics(#[from] prometheus::Error),
     #[error("not everything had ended within SHUTDOWN_GRACE")]
     Grace,
+    #[error("cannot serve AWS Lambda: {0}")]
+    Lambda(#[from] lambda::Error),
 }
 
-/// Runs the service until SIGTERM or SIGINT, and ends it in order. A second signal ends the process at once.
+/// Runs the service: on AWS Lambda for what that asks, else for whoever connects.
 ///
 /// # Errors
 /// When it cannot start, or cannot end within its grace.
 pub async fn serve(config: Config) -> Result<(), ServeError> {
+    match config.lambda.clone() {
+        Some(runtime_api) => serve_lambda(runtime_api, &config).await,
+        None => serve_connections(&config).await,
+    }
+}
+
+/// Until SIGTERM or SIGINT, and ends in order. A second signal ends the process at once.
+async fn serve_connections(config: &Config) -> Result<(), ServeError> {
     let mut signals = Signals::new()?;
     if let Some(tls) = config.http.tls.clone() {
         actix_web::rt::spawn(reload_on_hangup(tls, signal(SignalKind::hangup())?));
     }
-    let traces = Traces::start(config.telemetry.traces.as_ref())?;
-    let metrics = Metrics::new(config.storage.url.kind())?;
-    let draining = Draining::default();
-    let verifier = Verifier::new(&config.auth, metrics.jwks_refreshes())?;
-    let gate = Gate::new(verifier, rate_limit(&config.auth), &metrics);
-    let (storage, running) = Storage::start(&config.storage, &metrics)?;
+    let (parts, running) = Parts::start(config)?;
+    let Parts { storage, metrics, traces, draining, .. } = parts.clone();
     let relay = config.events.relay.clone();
     let relay = relay.map(|relay| Relay::start(relay, storage.events(), metrics.events().clone())).transpose()?;
     events::start(storage.events(), metrics.events(), &config.events);
-    let feed = Feed::start(&config.events, storage.events(), metrics.events());
-    let parts = Parts { storage, feed, gate, metrics, traces: traces.clone(), draining: draining.clone() };
-    let server = listen(&config, &parts)?;
+    let server = listen(config, &parts)?;
     let handle = server.handle();
     let mut serving = actix_web::rt::spawn(server);
 
@@ -80,7 +90,23 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     drain(config.shutdown, &handle, serving, Behind { running, relay, traces }).await
 }
 
-/// What both protocols answer with. Clones share all of it.
+/// Until Lambda ends the process, which is frozen whenever nothing is asked: whatever goes on by itself, the relay of
+/// events and their pruning, is left to a replica that runs.
+async fn serve_lambda(runtime_api: RuntimeApi, config: &Config) -> Result<(), ServeError> {
+    let (parts, _running) = Parts::start(config)?;
+    let looked = tokio::time::timeout(COLD_START, ready(&parts.storage)).await;
+    log::info!("serving AWS Lambda{}", if looked.is_ok() { "" } else { ", although the database is not ready" });
+    let traces = parts.traces.clone();
+    lambda::run(runtime_api, Rest::new(&config.http, parts).application(), traces).await.map_err(ServeError::Lambda)
+}
+
+async fn ready(storage: &Storage) {
+    while storage.readiness() != Readiness::Ready {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// What all that can be asked answers with. Clones share all of it.
 #[derive(Clone)]
 struct Parts {
     storage: Storage,
@@ -89,6 +115,19 @@ struct Parts {
     metrics: Metrics,
     traces: Traces,
     draining: Draining,
+}
+
+impl Parts {
+    /// Starts them; besides, the threads behind the storage.
+    fn start(config: &Config) -> Result<(Self, storage::Running), ServeError> {
+        let traces = Traces::start(config.telemetry.traces.as_ref())?;
+        let metrics = Metrics::new(config.storage.url.kind())?;
+        let verifier = Verifier::new(&config.auth, metrics.jwks_refreshes())?;
+        let gate = Gate::new(verifier, rate_limit(&config.auth), &metrics);
+        let (storage, running) = Storage::start(&config.storage, &metrics)?;
+        let feed = Feed::start(&config.events, storage.events(), metrics.events());
+        Ok((Self { storage, feed, gate, metrics, traces, draining: Draining::default() }, running))
+    }
 }
 
 /// One server for both protocols: its workers serve whatever connects.
@@ -105,31 +144,57 @@ fn listen(config: &Config, parts: &Parts) -> Result<Server, ServeError> {
     Ok(server.run())
 }
 
+/// What answers HTTP: each worker has its own, all of the same parts.
+#[derive(Clone)]
+struct Rest {
+    parts: Parts,
+    limits: BodyLimits,
+    observe: Observe,
+    origins: Origins,
+}
+
+impl Rest {
+    fn new(settings: &http::Settings, parts: Parts) -> Self {
+        let limits = BodyLimits { max_bytes: settings.max_body_bytes, timeout: settings.body_timeout };
+        let observe = Observe::new(&parts.metrics, parts.traces.clone(), parts.draining.clone(), settings);
+        Self { parts, limits, observe, origins: settings.origins.clone() }
+    }
+
+    fn application(
+        &self,
+    ) -> App<
+        impl ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<BoxBody>,
+            Error = actix_web::Error,
+            InitError = (),
+        > + use<>,
+    > {
+        let Parts { storage, feed, gate, metrics, draining, .. } = self.parts.clone();
+        App::new()
+            .wrap(http::cors(&self.origins))
+            .wrap(self.observe.clone())
+            .app_data(web::Data::new(storage))
+            .app_data(web::Data::new(metrics.clone()))
+            .app_data(web::Data::new(feed))
+            .app_data(web::Data::new(draining))
+            .app_data(web::PayloadConfig::new(self.limits.max_bytes))
+            .app_data(self.limits)
+            .configure(|config| http::routes(config, &metrics, &gate))
+    }
+}
+
 fn listen_http(server: ServerBuilder, config: &Config, parts: Parts) -> Result<ServerBuilder, ServeError> {
     let settings = &config.http;
-    let Parts { storage, feed, gate, metrics, traces, draining } = parts;
-    let limits = BodyLimits { max_bytes: settings.max_body_bytes, timeout: settings.body_timeout };
-    let observe = Observe::new(&metrics, traces, draining.clone(), settings);
-    let origins = settings.origins.clone();
-    let application = move || {
-        App::new()
-            .wrap(http::cors(&origins))
-            .wrap(observe.clone())
-            .app_data(web::Data::new(storage.clone()))
-            .app_data(web::Data::new(metrics.clone()))
-            .app_data(web::Data::new(feed.clone()))
-            .app_data(web::Data::new(draining.clone()))
-            .app_data(web::PayloadConfig::new(limits.max_bytes))
-            .app_data(limits)
-            .configure(|config| http::routes(config, &metrics, &gate))
-    };
+    let rest = Rest::new(settings, parts);
     let sockets = net::bind(&settings.host, settings.port)?;
     let scheme = if settings.over_tls { "https" } else { "http" };
     for address in sockets.iter().map(TcpListener::local_addr) {
         let url = format!("{scheme}://{}", address?);
         log::info!("listening on {url}; {}", how_to_call(&config.auth.key, &url));
     }
-    Ok(http::listen(server, sockets, settings, application)?)
+    Ok(http::listen(server, sockets, settings, move || rest.application())?)
 }
 
 fn listen_grpc(server: ServerBuilder, settings: &grpc::Settings, parts: Parts) -> Result<ServerBuilder, ServeError> {

@@ -24,6 +24,7 @@ const GUARDED: &[&str] = &[
     "governor",
     "hyper",
     "jsonwebtoken",
+    "lambda_",
     "lapin",
     "opentelemetry",
     "prometheus",
@@ -75,6 +76,8 @@ const RULES: &[Rule] = &[
     ),
     // On the workers that serve HTTP.
     rule("grpc/listener.rs", &["net"], &["actix", "tokio_rustls"]),
+    // The application of HTTP, asked by another way.
+    rule("lambda/", &["http::Application", "telemetry::Traces"], &["actix", "lambda_", "ureq"]),
     // What listeners have in common knows no protocol that is spoken over them.
     rule("net/", &[], &["rustls"]),
     // It only reads the log; no HTTP here, and the broker in one place.
@@ -91,12 +94,12 @@ const RULES: &[Rule] = &[
     rule("telemetry/logs.rs", &["users::Timestamp"], &["actix", "lapin", "rustls", "tracing"]),
     rule("healthcheck.rs", &["http::Settings"], &["ureq"]),
     rule("seed.rs", &["storage", "users"], &[]),
-    rule("config/", &["auth", "events", "grpc", "http", "net::Tls", "storage", "telemetry"], &[]),
+    rule("config/", &["auth", "events", "grpc", "http", "lambda::RuntimeApi", "net::Tls", "storage", "telemetry"], &[]),
     rule("cli.rs", &["auth", "config", "healthcheck", "seed", "server", "storage", "telemetry"], &["actix", "rustls"]),
     // It wires the others together.
     rule(
         "server.rs",
-        &["auth", "config", "events", "grpc", "http", "metrics", "net", "storage", "telemetry"],
+        &["auth", "config", "events", "grpc", "http", "lambda", "metrics", "net", "storage", "telemetry"],
         &["actix", "prometheus"],
     ),
     // The doors that fuzz/ comes in by.

@@ -15,6 +15,7 @@ use reader::{Reader, delay};
 
 use crate::auth::{JwksSettings, KeySource, PublicKey};
 use crate::http::Origins;
+use crate::lambda::RuntimeApi;
 use crate::net::Tls;
 use crate::storage::{DatabaseUrl, EventLog, Retention};
 use crate::telemetry::{self, AccessLog, LogFormat};
@@ -32,6 +33,8 @@ pub struct Config {
     pub events: events::Settings,
     pub shutdown: ShutdownSettings,
     pub telemetry: telemetry::Settings,
+    /// Where AWS Lambda is asked what to answer, if that runs the service.
+    pub lambda: Option<RuntimeApi>,
     effective: Vec<(&'static str, String)>,
 }
 
@@ -75,16 +78,21 @@ impl Config {
     /// Every mistake, not only the first.
     pub fn read(lookup: impl Fn(&str) -> Option<String>, needs_keys: bool) -> Result<Self, Vec<Mistake>> {
         let mut reader = Reader { lookup: &lookup, mistakes: Vec::new(), effective: Vec::new() };
-        let (http, storage, shutdown) = (reader.http(needs_keys), reader.storage(), reader.shutdown());
+        let lambda = reader.text("AWS_LAMBDA_RUNTIME_API").map(|host| RuntimeApi::at(&host));
+        let (http, storage, shutdown) = (reader.http(needs_keys), reader.storage(lambda.is_some()), reader.shutdown());
         let grpc = reader.grpc(http.as_ref(), storage.as_ref());
         let max_connections = http.as_ref().map_or(usize::MAX, |http| http.max_connections);
         let (events, telemetry) = (reader.events(max_connections), reader.telemetry(storage.as_ref()));
         let auth = reader.auth(storage.as_ref().map(|storage| &storage.url), needs_keys);
+        if let (Some(_), Some(storage), Some(events)) = (&lambda, &storage, &events) {
+            reader.lambda(storage, events);
+        }
         match (http, grpc, storage, auth, events, shutdown, telemetry) {
             (Some(http), Some(grpc), Some(storage), Some(auth), Some(events), Some(shutdown), Some(telemetry))
                 if reader.mistakes.is_empty() =>
             {
-                Ok(Self { http, grpc, storage, auth, events, shutdown, telemetry, effective: reader.effective })
+                let effective = reader.effective;
+                Ok(Self { http, grpc, storage, auth, events, shutdown, telemetry, lambda, effective })
             }
             _ => Err(reader.mistakes),
         }
@@ -109,6 +117,7 @@ impl fmt::Display for Config {
 }
 
 const AMQP_URL: &str = "AMQP_URL";
+const DATABASE_URL: &str = "DATABASE_URL";
 const JWT_SECRET: &str = "JWT_SECRET";
 const JWT_PUBLIC_KEY: &str = "JWT_PUBLIC_KEY";
 const JWKS_URL: &str = "JWKS_URL";
@@ -229,12 +238,25 @@ impl Reader<'_> {
         }
     }
 
-    fn storage(&mut self) -> Option<storage::Settings> {
+    /// What AWS Lambda cannot do: its files are gone with the process, and between two requests nothing runs.
+    fn lambda(&mut self, storage: &storage::Settings, events: &events::Settings) {
+        let is_kept = matches!(storage.url, DatabaseUrl::Postgres(_));
+        self.require(is_kept, DATABASE_URL, "on AWS Lambda postgres://: files do not last there");
+        let takes = "nothing on AWS Lambda: it stops between requests, so a replica that runs relays the events";
+        self.require(events.relay.is_none(), AMQP_URL, takes);
+    }
+
+    fn storage(&mut self, on_lambda: bool) -> Option<storage::Settings> {
         let url = self.database_url();
         let lookup_actors = self.count("DB_LOOKUP_ACTORS", "1", 64);
         let page_actors = self.count("DB_PAGE_ACTORS", "2", 64);
-        // One for each actor, the writer and the keeper, and those for the log of events.
-        let connections = lookup_actors.unwrap_or(1) + page_actors.unwrap_or(2) + 2 + EventLog::CONNECTIONS;
+        let connections = if on_lambda {
+            // For the one request and the keeper. There may be a thousand such processes.
+            2
+        } else {
+            // One for each actor, the writer and the keeper, and those for the log of events.
+            lookup_actors.unwrap_or(1) + page_actors.unwrap_or(2) + 2 + EventLog::CONNECTIONS
+        };
         let pool_size = self.count("DB_POOL_SIZE", &connections.to_string(), 1000);
         let mailbox = self.count("DB_MAILBOX", "1024", 1 << 20);
         let max_batch = self.count("DB_MAX_BATCH", "256", 10_000);
@@ -381,7 +403,7 @@ impl Reader<'_> {
 
     /// Its value may hold a password, whether it is right or wrong: neither is shown as it stands.
     fn database_url(&mut self) -> Option<DatabaseUrl> {
-        let name = "DATABASE_URL";
+        let name = DATABASE_URL;
         let text = self.text(name).unwrap_or_else(|| "sqlite://data/users.db".to_owned());
         match DatabaseUrl::parse(&text) {
             Ok(url) => {

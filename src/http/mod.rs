@@ -28,7 +28,7 @@ use std::time::Duration;
 
 pub use body::BodyLimits;
 pub use cors::{Origins, cors};
-pub use listener::listen;
+pub use listener::{Application, listen};
 pub use observe::Observe;
 pub use openapi::openapi;
 pub use routes::routes;

@@ -209,3 +209,16 @@ fn an_empty_variable_leaves_it_to_the_file() {
     let output = check_config(&dir).env("SERVER_PORT", "").run().succeeded();
     assert!(output.stdout.contains("SERVER_PORT=4321"), "{output:?}");
 }
+
+/// Its files are gone with the process, and nothing runs between two requests.
+#[test]
+fn aws_lambda_takes_neither_sqlite_nor_a_broker() {
+    let dir = TempDir::new().unwrap();
+    let on_lambda = || check_config(&dir).env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001");
+    let output = on_lambda().env("AMQP_URL", "amqp://guest:guest@localhost:5672/%2f").run().exited(2);
+    assert!(output.line_about("DATABASE_URL").contains("postgres://"), "{output:?}");
+    assert!(output.line_about("AMQP_URL").contains("a replica"), "{output:?}");
+    assert!(!output.stderr.contains("guest:guest"), "{output:?}");
+    let printed = on_lambda().env("DATABASE_URL", "postgres://localhost/users").run().succeeded().stdout;
+    assert!(printed.lines().any(|line| line == "DB_POOL_SIZE=2"), "{printed}");
+}

@@ -50,6 +50,7 @@ mod grpc_observed;
 mod grpc_watch;
 mod health;
 mod jwks;
+mod lambda;
 mod limits;
 mod live_page;
 mod locks;

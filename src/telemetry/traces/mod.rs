@@ -109,6 +109,14 @@ impl Traces {
         RequestTrace { parent, sampled }
     }
 
+    /// Sends the spans that have ended. Blocks, at most for as long as the exporter may take.
+    pub fn flush(&self) {
+        let Some(on) = self.0.as_deref() else { return };
+        if let Err(error) = on.provider.force_flush() {
+            log::warn!("spans are lost: {error}");
+        }
+    }
+
     /// Sends what is left, for as long as this. Blocks.
     pub fn shutdown(&self, patience: Duration) {
         let Some(on) = self.0.as_deref() else { return };

@@ -13,6 +13,7 @@ mod foreign;
 mod grpc;
 mod issuer;
 mod json_schema;
+pub mod lambda;
 mod library;
 mod live_stream;
 mod metrics;

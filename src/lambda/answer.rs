@@ -1,0 +1,106 @@
+//! An answer as Lambda takes it: whole, and in JSON.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_http::error::PayloadError;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::ServiceResponse;
+use actix_web::http::Method;
+use actix_web::http::header::{CONTENT_ENCODING, HeaderMap};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout_at};
+
+/// How long a stream that does not end by itself is listened to; its client comes back for the rest.
+const STREAM_FOR: Duration = Duration::from_secs(1);
+/// When such a stream is long enough, in bytes. An Application Load Balancer takes no answer above 1 MB.
+const STREAM_BYTES: usize = 256 << 10;
+
+/// Who called Lambda: each wants an answer of its own shape.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shape {
+    ApiGatewayV1,
+    /// Function URLs too.
+    ApiGatewayV2,
+    LoadBalancer,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Answer {
+    status_code: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_description: Option<String>,
+    /// What occurs several times is one value, with commas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    multi_value_headers: Option<Map<String, Value>>,
+    body: String,
+    is_base64_encoded: bool,
+}
+
+impl Answer {
+    /// Writes a response down.
+    ///
+    /// # Errors
+    /// When its body breaks off.
+    pub(super) async fn write(shape: Shape, response: ServiceResponse<BoxBody>) -> Result<Self, actix_web::Error> {
+        let is_head = *response.request().method() == Method::HEAD;
+        let (head, body) = response.into_parts().1.into_parts();
+        let body = if is_head { Vec::new() } else { collect(body).await? };
+        let (body, is_base64_encoded) = as_text(body, head.headers());
+        let (status, headers) = (head.status(), head.headers());
+        Ok(Self {
+            status_code: status.as_u16(),
+            status_description: matches!(shape, Shape::LoadBalancer).then(|| status.to_string()),
+            // API Gateway v1 would send those of both; a load balancer takes one of them, by how it is set.
+            headers: (!matches!(shape, Shape::ApiGatewayV1)).then(|| joined(headers)),
+            multi_value_headers: (!matches!(shape, Shape::ApiGatewayV2)).then(|| listed(headers)),
+            body,
+            is_base64_encoded,
+        })
+    }
+}
+
+async fn collect(mut body: BoxBody) -> Result<Vec<u8>, actix_web::Error> {
+    let is_stream = matches!(body.size(), BodySize::Stream);
+    let (end, mut collected) = (Instant::now() + STREAM_FOR, Vec::new());
+    while !is_stream || collected.len() < STREAM_BYTES {
+        let piece = poll_fn(|cx| Pin::new(&mut body).poll_next(cx));
+        let piece = if is_stream { timeout_at(end, piece).await.unwrap_or(None) } else { piece.await };
+        match piece {
+            Some(piece) => collected.extend_from_slice(&piece.map_err(|_| PayloadError::Incomplete(None))?),
+            None => break,
+        }
+    }
+    Ok(collected)
+}
+
+/// The body, and whether it is in base64.
+fn as_text(body: Vec<u8>, headers: &HeaderMap) -> (String, bool) {
+    if headers.contains_key(CONTENT_ENCODING) {
+        return (STANDARD.encode(body), true);
+    }
+    match String::from_utf8(body) {
+        Ok(text) => (text, false),
+        Err(error) => (STANDARD.encode(error.as_bytes()), true),
+    }
+}
+
+fn joined(headers: &HeaderMap) -> Map<String, Value> {
+    let values = headers.keys().map(|name| (name.to_string(), values(headers, name.as_str()).join(", ").into()));
+    values.collect()
+}
+
+fn listed(headers: &HeaderMap) -> Map<String, Value> {
+    headers.keys().map(|name| (name.to_string(), values(headers, name.as_str()).into())).collect()
+}
+
+fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
+    headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+}

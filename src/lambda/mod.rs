@@ -1,0 +1,82 @@
+//! AWS Lambda: the application that HTTP serves, asked by the Lambda Runtime API instead of over connections of its own.
+//!
+//! One request at a time comes as a JSON event of API Gateway (v1, v2), of a function URL or of an Application Load
+//! Balancer, and its answer goes back as JSON. Between two requests all of the process is frozen, its threads included.
+//!
+//! Events are read by `lambda_http`. What asks for them is not its runtime, which would bring a second HTTP client and all
+//! character sets of the world: a megabyte for three requests.
+
+mod answer;
+mod event;
+mod runtime_api;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix_http::Request;
+use actix_service::{IntoServiceFactory, Service, ServiceFactory as _, map_config};
+use actix_web::body::BoxBody;
+use actix_web::dev::{AppConfig, ServiceResponse};
+use actix_web::rt::{spawn, task::spawn_blocking};
+use tokio::time::timeout;
+
+use answer::Answer;
+use event::Event;
+pub use runtime_api::RuntimeApi;
+use runtime_api::{Failed, Invocation};
+
+use crate::http::Application;
+use crate::telemetry::Traces;
+
+/// How long an answer may wait for its spans to reach their collector.
+const SPANS_FOR: Duration = Duration::from_secs(1);
+
+/// Why Lambda is served no longer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the application cannot be made")]
+    Application,
+    #[error("the Runtime API: {0}")]
+    RuntimeApi(#[from] ureq::Error),
+    #[error("a thread has ended: {0}")]
+    Thread(#[from] tokio::task::JoinError),
+}
+
+/// Answers what Lambda asks, until the process is ended.
+///
+/// # Errors
+/// When the application cannot be made, and when the Runtime API cannot be reached.
+pub async fn run<I, S>(runtime_api: RuntimeApi, application: I, traces: Traces) -> Result<(), Error>
+where
+    I: IntoServiceFactory<S, Request>,
+    S: Application,
+    S::Service: 'static,
+{
+    let factory = map_config(application.into_factory(), |()| AppConfig::default());
+    let service = Rc::new(factory.new_service(()).await.map_err(|()| Error::Application)?);
+    loop {
+        let asked = runtime_api.clone();
+        let Invocation { id, event } = spawn_blocking(move || asked.next()).await??;
+        // As a task of its own: what panics in it has failed, and nothing else.
+        let answer = spawn(answer(Rc::clone(&service), event)).await.unwrap_or(Err(Failed::Internal));
+        let (told, traces) = (runtime_api.clone(), traces.clone());
+        // Once it is answered there is no time left to send them in. What takes longer is tried beside the next request.
+        let _ = timeout(SPANS_FOR, spawn_blocking(move || traces.flush())).await;
+        spawn_blocking(move || told.tell(&id, &answer)).await??;
+    }
+}
+
+async fn answer<S>(service: Rc<S>, event: Vec<u8>) -> Result<Answer, Failed>
+where
+    S: Service<Request, Response = ServiceResponse<BoxBody>, Error = actix_web::Error>,
+{
+    let event = Event::read(&event).ok_or(Failed::NoRequest)?;
+    let shape = event.shape;
+    let response = service.call(event.request).await.map_err(|error| internal(&error))?;
+    Answer::write(shape, response).await.map_err(|error| internal(&error))
+}
+
+fn internal(error: &impl std::fmt::Display) -> Failed {
+    log::error!("no answer for Lambda: {error}");
+    Failed::Internal
+}

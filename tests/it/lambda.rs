@@ -1,0 +1,178 @@
+//! The program as a function of AWS Lambda. It gets its events from `cargo lambda`, which plays Lambda's Runtime API.
+
+use std::time::{Duration, Instant};
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::lambda::{Lambda, Request, Trigger, decoded};
+use crate::support::{App, Consumer, Db, LiveStream, Otlp, Vhost, until, user};
+
+#[rstest]
+#[tokio::test]
+async fn it_creates_reads_changes_and_deletes(
+    #[values(Trigger::RestApi, Trigger::HttpApi, Trigger::FunctionUrl, Trigger::LoadBalancer)] trigger: Trigger,
+) {
+    let database = Db::Postgres.fresh();
+    let lambda = Lambda::start(&database).await;
+    let ask = async |request: Request| lambda.ask(trigger, &request).await;
+
+    let created = ask(Request::new("POST", "/api/v2/users").json(&user("Zoë & Co", "zoe@example.com"))).await;
+    let zoe = created.body(201);
+    assert_eq!((&zoe["id"], &zoe["name"]), (&json!(1), &json!("Zoë & Co")));
+    assert_eq!(created.header("location"), "/api/v2/users/1");
+    let read = ask(Request::get("/api/v2/users/1")).await;
+    assert_eq!(read.body(200), zoe);
+    let etag = read.header("etag");
+    ask(Request::get("/api/v2/users/1").header("if-none-match", etag)).await.empty(304);
+    ask(Request::new("HEAD", "/api/v2/users/1")).await.empty(200);
+
+    let list = Request::get("/api/v2/users").query("name_prefix", "zoë & c").query("include_total", "true");
+    let page = ask(list).await.body(200);
+    assert_eq!((&page["users"], &page["total"]), (&json!([zoe]), &json!(1)));
+
+    let patch = Request::new("PATCH", "/api/v2/users/1").header("if-match", etag);
+    let patch = patch.body("application/merge-patch+json", br#"{"name":"Zoe"}"#);
+    assert_eq!(ask(patch.clone()).await.body(200)["name"], "Zoe");
+    ask(patch).await.problem(412, "version_mismatch");
+    ask(Request::new("DELETE", "/api/v1/users/1")).await.empty(204);
+    ask(Request::get("/api/v1/users/1")).await.error(404);
+}
+
+#[rstest]
+#[tokio::test]
+async fn it_refuses_what_http_refuses(
+    #[values(Trigger::RestApi, Trigger::HttpApi, Trigger::FunctionUrl, Trigger::LoadBalancer)] trigger: Trigger,
+) {
+    let database = Db::Postgres.fresh();
+    let lambda = Lambda::start(&database).await;
+    let ask = async |request: Request| lambda.ask(trigger, &request).await;
+    let post = || Request::new("POST", "/api/v2/users");
+
+    let stranger = ask(Request::anonymous("GET", "/api/v2/users")).await;
+    stranger.problem(401, "unauthorized");
+    assert!(stranger.header("www-authenticate").starts_with("Bearer "));
+    ask(Request::anonymous("GET", "/health")).await.body(200);
+    ask(Request::get("/api/v2/nothing")).await.problem(404, "route_not_found");
+    ask(Request::get("/api/v2/users/1")).await.problem(404, "user_not_found");
+    let wrong = ask(Request::new("PUT", "/api/v2/users")).await;
+    wrong.problem(405, "method_not_allowed");
+    assert_eq!(wrong.header("allow"), "GET, HEAD, POST");
+    ask(post().body("text/plain", b"John")).await.problem(415, "unsupported_media_type");
+    ask(post().body("application/json", b"{")).await.problem(400, "malformed_body");
+    ask(post().body("application/json", b"\xff\xfe")).await.problem(400, "malformed_body");
+    ask(post().body("application/json", &vec![b' '; 70_000])).await.problem(413, "body_too_large");
+    let invalid = ask(post().json(&user("", "nobody"))).await;
+    assert_eq!(invalid.invalid_fields(), ["/email", "/name"]);
+    ask(Request::get("/api/v2/users").query("page_size", "x")).await.problem(400, "invalid_query");
+}
+
+/// What comes back is put into base64 if it is no text.
+#[tokio::test]
+async fn an_answer_may_be_binary() {
+    let database = Db::Postgres.fresh();
+    let lambda = Lambda::start(&database).await;
+    for trigger in Trigger::ALL {
+        let page = Request::anonymous("GET", "/docs/swagger-ui.css").header("accept-encoding", "gzip");
+        let (_, answer) = lambda.invoke(&trigger.event(&page)).await;
+        assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(200), &json!(true)), "{trigger:?}");
+        let body = decoded(answer["body"].as_str().unwrap());
+        assert_eq!(body[..2], [0x1f, 0x8b], "{trigger:?}: that is how gzip begins");
+    }
+}
+
+/// It does not end by itself, and Lambda takes no part of an answer.
+#[tokio::test]
+async fn the_live_stream_comes_in_parts() {
+    let database = Db::Postgres.fresh();
+    let lambda = Lambda::start(&database).await;
+    let started = Instant::now();
+    let first = lambda.ask(Trigger::FunctionUrl, &Request::get("/api/v2/events")).await;
+    first.expect(200);
+    assert!(started.elapsed() < Duration::from_secs(20), "it ends");
+    let id = first.text.lines().find_map(|line| line.strip_prefix("id: ")).expect("an id to come back with");
+    let create = Request::new("POST", "/api/v1/users").json(&user("John", "john@example.com"));
+    lambda.ask(Trigger::FunctionUrl, &create).await.expect(201);
+    let rest = Request::get("/api/v2/events").header("last-event-id", id);
+    let rest = lambda.ask(Trigger::FunctionUrl, &rest).await;
+    let data = rest.text.lines().find_map(|line| line.strip_prefix("data: ")).expect("an event");
+    assert_eq!(serde_json::from_str::<Value>(data).unwrap()["data"]["email"], "john@example.com");
+}
+
+/// The function writes them down with each change; whoever runs all the time tells them.
+#[tokio::test]
+async fn a_replica_tells_the_events_of_a_function() {
+    let vhost = Vhost::fresh();
+    let consumer = Consumer::of(&["#"], vhost.url()).await;
+    let app = App::start_with(Db::Postgres, &[("AMQP_URL", vhost.url())]).await;
+    let mut stream = LiveStream::open(&app).await;
+    let lambda = Lambda::start(&app.database).await;
+    let create = Request::new("POST", "/api/v1/users").json(&user("John", "john@example.com"));
+    lambda.ask(Trigger::HttpApi, &create).await.expect(201);
+    assert_eq!(stream.next().await.expect("an event").name, "user.created");
+    let deliveries = consumer.until("it arrives", |deliveries| !deliveries.is_empty()).await;
+    assert_eq!(deliveries[0].routing_key, "user.created");
+}
+
+/// While it was frozen, the database may have closed its connections.
+#[tokio::test]
+async fn lost_connections_are_opened_again() {
+    let database = Db::Postgres.fresh();
+    let lambda = Lambda::start(&database).await;
+    for number in 0..5 {
+        let name = format!("user{number}");
+        let create = Request::new("POST", "/api/v1/users").json(&user(&name, &format!("{name}@example.com")));
+        lambda.ask(Trigger::HttpApi, &create).await.expect(201);
+        database.break_connections();
+        lambda.ask(Trigger::HttpApi, &Request::get(&format!("/api/v1/users/{}", number + 1))).await.expect(200);
+        database.break_connections();
+    }
+}
+
+#[tokio::test]
+async fn strangers_are_counted_by_the_address_that_lambda_tells() {
+    let database = Db::Postgres.fresh();
+    let lambda = Lambda::start_with(&database, &[("RATE_LIMIT", "1"), ("RATE_BURST", "2")]).await;
+    let stranger = Request::anonymous("GET", "/api/v2/users");
+    for (number, trigger) in Trigger::ALL.into_iter().enumerate() {
+        let status =
+            async |client: &str| lambda.invoke(&trigger.event_from(&stranger, client)).await.1["statusCode"].clone();
+        let client = format!("192.0.2.{number}");
+        until("it is refused", Duration::from_secs(20), async || status(&client).await == 429).await;
+        assert_eq!(status(&format!("198.51.100.{number}")).await, 401, "{trigger:?}: another client");
+    }
+}
+
+/// Afterwards there is no time for them.
+#[tokio::test]
+async fn spans_are_sent_before_the_answer() {
+    let (otlp, database) = (Otlp::start(), Db::Postgres.fresh());
+    let vars = [("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "3600000")];
+    let lambda = Lambda::start_with(&database, &vars).await;
+    for answers in 1..=3 {
+        lambda.ask(Trigger::HttpApi, &Request::get("/api/v2/users")).await.expect(200);
+        assert!(otlp.heads().len() >= answers, "{answers}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_an_error_and_nothing_more() {
+    let database = Db::Postgres.fresh();
+    let lambda = Lambda::start(&database).await;
+    let mut strange = Trigger::HttpApi.event(&Request::get("/api/v2/users"));
+    strange["headers"]["host"] = "a b".into();
+    for event in [json!({}), json!({ "source": "aws.events" }), json!([1]), strange] {
+        let (_, answer) = lambda.invoke(&event).await;
+        assert!(answer["errorType"].is_string(), "{answer}");
+    }
+    lambda.ask(Trigger::HttpApi, &Request::get("/api/v2/users")).await.body(200);
+}
+
+/// It starts all the same: the database may come back before the next request.
+#[tokio::test]
+async fn without_a_database_requests_are_refused() {
+    let lambda = Lambda::start_with(&Db::Postgres.fresh(), &[("DATABASE_URL", "postgres://127.0.0.1:1/none")]).await;
+    let refused = lambda.ask(Trigger::HttpApi, &Request::get("/api/v2/users")).await;
+    refused.problem(503, "unavailable");
+    lambda.ask(Trigger::HttpApi, &Request::anonymous("GET", "/health")).await.expect(200);
+}
