@@ -8,7 +8,6 @@ import json
 import math
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 import service
 from browser import Browser
 from children import Children
+from ports import free_port
 from report import Report
 from service import Service
 
@@ -55,7 +55,7 @@ class Proof:
         self._children = children
         self._report = report
         self._url = f"sqlite://{folder / 'users.db'}"
-        self._port = _free_port()
+        self._port = free_port()
 
     def run(self) -> None:
         service.seed(self._program, self._folder, self._url, 1000)
@@ -193,12 +193,6 @@ def _number(text: str) -> float:
     """The number that a text begins with, seconds as milliseconds; what is not known is none."""
     number = float(text.split("/")[0].split()[0].replace(",", "")) if text[:1].isdigit() else 0.0
     return 1000 * number if text.endswith(" s") else number
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def main() -> int:

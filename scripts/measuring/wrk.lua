@@ -1,7 +1,8 @@
--- What wrk sends: GET of a path out of the file PATHS, each as likely as any other; or, with CREATE, POST of a new user.
--- And what it reports, in one line of JSON.
+-- What wrk sends: GET of a path out of the file PATHS, each as likely as any other; or, with CREATE, POST of a new user,
+-- with as many spaces around it as PADDING says. And what it reports, in one line of JSON.
 
 local paths, create, seed, made = {}, os.getenv("CREATE"), os.getenv("SEED"), 0
+local padding = string.rep(" ", tonumber(os.getenv("PADDING") or 0))
 
 function init()
     math.randomseed(os.time())
@@ -17,7 +18,7 @@ end
 function request()
     if create then
         made = made + 1
-        local user = '{"name":"Grace Hopper","email":"' .. seed .. "-" .. made .. '@example.com"}'
+        local user = '{"name":"Grace Hopper","email":"' .. seed .. "-" .. made .. '@example.com"}' .. padding
         return wrk.format("POST", create, nil, user)
     end
     return wrk.format("GET", paths[math.random(#paths)])

@@ -64,7 +64,7 @@ class Bench:
         )
 
     def probe(self, service: Service, probes: list[dict[str, object]]) -> Prober:
-        return Prober(self._children, self.folder("probe"), service.address, probes)
+        return Prober(self._children, self.folder("probe"), service.url, probes)
 
     def crowd(
         self, service: Service, sockets: int, arguments: list[str], seconds: float

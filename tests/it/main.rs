@@ -76,6 +76,7 @@ mod relay_failing;
 mod replicas;
 mod request_id;
 mod schema;
+mod schema_ahead;
 mod secrets;
 mod seed;
 mod shutdown;

@@ -24,11 +24,11 @@ class Answer:
 
 
 class Prober:
-    def __init__(self, children: Children, folder: Path, address: str, probes: list[dict[str, object]]) -> None:
+    def __init__(self, children: Children, folder: Path, url: str, probes: list[dict[str, object]]) -> None:
         self._children = children
         self._answers = folder / "answers"
         with open(self._answers, "wb") as output:
-            command = [sys.executable, str(PROGRAM), address, json.dumps(probes)]
+            command = [sys.executable, str(PROGRAM), url, json.dumps(probes)]
             self._process = children.start(command, cwd=str(folder), output=output)
 
     def niceness(self) -> int:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import http.client
 import os
 import re
+import signal
+import ssl
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import children
@@ -17,7 +20,14 @@ START_TIMEOUT = 30.0
 
 def environment(url: str, variables: dict[str, str]) -> dict[str, str]:
     """Nothing but this configures the service, whatever is set where the run was started."""
-    return {"PATH": os.environ.get("PATH", ""), "DATABASE_URL": url, "SERVER_PORT": "0", "GRPC_PORT": "0", "JWT_SECRET": SECRET, **variables}
+    return {
+        "PATH": os.environ.get("PATH", ""),
+        "DATABASE_URL": url,
+        "SERVER_PORT": "0",
+        "GRPC_PORT": "0",
+        "JWT_SECRET": SECRET,
+        **variables,
+    }
 
 
 def seed(program: str, folder: Path, url: str, count: int) -> None:
@@ -26,30 +36,52 @@ def seed(program: str, folder: Path, url: str, count: int) -> None:
     children.run(command, cwd=str(folder), env=environment(url, {}), timeout=120)
 
 
-class Service:
-    """A running service, ready to serve."""
+def connect(url: str, timeout: float) -> http.client.HTTPConnection:
+    """Over TLS nobody asks whose certificate it is: all of it is on this machine."""
+    scheme, address = url.split("://")
+    if scheme == "https":
+        return http.client.HTTPSConnection(address, timeout=timeout, context=ssl._create_unverified_context())
+    return http.client.HTTPConnection(address, timeout=timeout)
 
-    def __init__(self, started: Children, program: str, folder: Path, url: str, variables: dict[str, str]) -> None:
+
+class Service:
+    """A running service, ready to serve. `prefix` is a command that becomes the program given after it."""
+
+    def __init__(
+        self,
+        started: Children,
+        program: str,
+        folder: Path,
+        url: str,
+        variables: dict[str, str],
+        prefix: Sequence[str] = (),
+    ) -> None:
         log = folder / "service.log"
         with open(log, "wb") as output:
-            self._process = started.start([program], cwd=str(folder), output=output, env=environment(url, variables))
+            command = [*prefix, program]
+            self._process = started.start(command, cwd=str(folder), output=output, env=environment(url, variables))
         self._children = started
         deadline = time.monotonic() + START_TIMEOUT
-        self.address = ""
+        self.address, self._scheme = "", "http"
         while not self.address or not self._is_ready():
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise RuntimeError(f"the service did not become ready: {log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.05)
-            listening = re.search(r"listening on http://([0-9.:]+)", log.read_text(errors="replace"))
-            self.address = listening[1] if listening else ""
+            listening = re.search(r"listening on (https?)://([0-9.:]+)", log.read_text(errors="replace"))
+            if listening:
+                self._scheme, self.address = listening.groups()
 
     def _is_ready(self) -> bool:
-        connection = http.client.HTTPConnection(self.address, timeout=5)
+        connection = connect(self.url, timeout=5)
         try:
             connection.request("GET", "/ready")
             return connection.getresponse().status == 200
         finally:
             connection.close()
+
+    @property
+    def url(self) -> str:
+        return f"{self._scheme}://{self.address}"
 
     @property
     def pid(self) -> int:
@@ -81,6 +113,16 @@ class Service:
 
     def stop(self) -> None:
         self._children.stop(self._process)
+
+    def end(self, patience: float) -> int:
+        """Asks it to end in order (SIGTERM), and returns its exit code."""
+        os.kill(self.pid, signal.SIGTERM)
+        code = self._process.wait(patience)
+        self._children.stop(self._process)
+        return code
+
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
 
     def _status(self, name: str) -> int:
         status = Path(f"/proc/{self.pid}/status").read_text()

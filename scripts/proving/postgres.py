@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import children
 from children import Children
+from ports import free_port
 
 SCRIPT = str(Path(__file__).parent.parent / "postgres")
 START_TIMEOUT = 60.0
@@ -24,7 +23,7 @@ class Postgres:
 
     def __init__(self, started: Children, folder: Path) -> None:
         self._programs = children.run([SCRIPT, "--programs"], cwd=str(folder), timeout=10)
-        self.port = _free_port()
+        self.port = free_port()
         self._folder = folder
         log = folder / "postgres.log"
         with open(log, "wb") as output:
@@ -91,12 +90,3 @@ def _children_of(parent: int) -> list[int]:
             if int((process / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
                 found.append(int(process.name))
     return found
-
-
-def _free_port() -> int:
-    """Below the ports that Linux gives to outgoing connections."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port

@@ -1,6 +1,6 @@
 """Asks the same few questions over and over, each over a connection that it keeps, and writes down every answer.
 
-    python3 probe.py ADDRESS PROBES     PROBES is JSON: [{"name", "every", "method", "path", "body", "type"}, ...]
+    python3 probe.py URL PROBES     PROBES is JSON: [{"name", "every", "method", "path", "body", "type"}, ...]
 
 A line on stdout for each answer: name, when it was due (seconds of the monotonic clock), seconds from then to the
 answer, status (0: none), and whether it had `Retry-After`. Counting from when a question was due, not from when it was
@@ -19,6 +19,7 @@ import threading
 import time
 
 from bearer import CREDENTIALS
+from service import connect
 
 TIMEOUT = 10.0
 
@@ -35,8 +36,8 @@ def ask(connection: http.client.HTTPConnection, probe: dict[str, str]) -> tuple[
         return 0, False
 
 
-def keep_asking(address: str, probe: dict[str, str]) -> None:
-    connection = http.client.HTTPConnection(address, timeout=TIMEOUT)
+def keep_asking(url: str, probe: dict[str, str]) -> None:
+    connection = connect(url, TIMEOUT)
     every = float(probe["every"])
     # Spread out, so that those with the same rhythm do not all see the same moment.
     due = time.monotonic() + random.random() * every
@@ -54,8 +55,8 @@ def main() -> None:
     # On busy cores a probe should measure the service and not its own wait for a core.
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, -10)
-    address, probes = sys.argv[1], json.loads(sys.argv[2])
-    threads = [threading.Thread(target=keep_asking, args=(address, probe), daemon=True) for probe in probes]
+    url, probes = sys.argv[1], json.loads(sys.argv[2])
+    threads = [threading.Thread(target=keep_asking, args=(url, probe), daemon=True) for probe in probes]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -8,7 +8,7 @@ import hmac
 import json
 import time
 
-SECRET = "of the overload harness only: 0123456789abcdef"
+SECRET = "of the proofs only: 0123456789abcdef"
 
 
 def _part(raw: bytes) -> str:
@@ -22,4 +22,4 @@ def credentials(subject: str) -> str:
     return f"Bearer {message}.{_part(hmac.digest(SECRET.encode(), message.encode(), hashlib.sha256))}"
 
 
-CREDENTIALS = credentials("overload")
+CREDENTIALS = credentials("prover")

@@ -1,0 +1,147 @@
+"""Everything at once, for half a minute, on a service that has a quarter of a gigabyte and half a core."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cgroup
+import service
+from children import Children, run
+from postgres import Postgres
+from prober import Prober
+from report import Report, milliseconds, quantile
+from service import Service
+from wrk import Wrk
+
+HERE = Path(__file__).parent
+MEMORY_MIB = 256
+# With room for what a run may differ by.
+PEAK_MIB = 192
+CORES = 0.5
+SECONDS = 30
+USERS = 10_000
+READERS = 1000
+OPEN_PATIENCE = 60.0
+# So long Kubernetes waits for an answer, by default.
+READY_SECONDS = 1.0
+# The largest body that is taken has 64 KiB.
+PADDING = 60_000
+
+
+@dataclass
+class Bench:
+    program: str
+    folder: Path
+    children: Children
+    report: Report
+    postgres: Postgres | None = None
+
+
+@dataclass
+class FullLoad:
+    database: str
+    tls: bool = False
+
+    @property
+    def STORY(self) -> str:
+        return f"{self.database}{' with TLS' if self.tls else ''}: {MEMORY_MIB} MiB and {CORES} cores, asked for everything"
+
+    def run(self, bench: Bench) -> None:
+        folder = bench.folder / f"{self.database}{'-tls' if self.tls else ''}"
+        folder.mkdir()
+        url = self._url(bench, folder)
+        service.seed(bench.program, folder, url, USERS)
+        with cgroup.limited(MEMORY_MIB * 2**20, CORES) as group:
+            bench.report.note("limited by", group.how)
+            variables = _certificate(folder) if self.tls else {}
+            limited = Service(bench.children, bench.program, folder, url, variables, group.prefix)
+            try:
+                _load(bench, folder, limited)
+                _report_group(bench.report, group, limited)
+            finally:
+                limited.stop()
+
+    def _url(self, bench: Bench, folder: Path) -> str:
+        if self.database == "SQLite":
+            return f"sqlite://{folder / 'users.db'}"
+        # Not limited: it would be another container.
+        bench.postgres = bench.postgres or Postgres(bench.children, bench.folder)
+        return bench.postgres.create_database(folder.name)
+
+
+def _certificate(folder: Path) -> dict[str, str]:
+    files = {"TLS_CERT": str(folder / "cert.pem"), "TLS_KEY": str(folder / "key.pem")}
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    make += ["-subj", "/CN=localhost", "-out", files["TLS_CERT"], "-keyout", files["TLS_KEY"]]
+    run(make, cwd=str(folder), timeout=30)
+    return files
+
+
+def _load(bench: Bench, folder: Path, limited: Service) -> None:
+    report = bench.report
+    ready = {"name": "/ready", "path": "/ready", "every": 0.1}
+    prober = Prober(bench.children, folder, limited.url, [ready])
+    begin = time.monotonic()
+    crowd = _Crowd(bench, folder, limited)
+    users = "/api/v2/users"
+    # Connections, and what is asked for on them.
+    loads = {
+        "reads": (256, {"paths": [f"{users}/{id}" for id in range(1, USERS + 1)]}),
+        "creates": (64, {}),
+        "pages of 100": (64, {"paths": [f"{users}?page_size=100", f"{users}?page_size=100&name_prefix=a"]}),
+        "creates of 60 kB": (32, {"padding": PADDING}),
+    }
+    running = {}
+    for number, (name, (connections, options)) in enumerate(loads.items()):
+        own = folder / f"wrk{number}"
+        own.mkdir()
+        running[name] = Wrk(bench.children, own, limited.url, connections=connections, seconds=SECONDS, **options)
+    broken = 0
+    for name, load in running.items():
+        answers = load.finish()
+        broken += answers.broken
+        measured = f"{answers.rate:.0f}/s, p99 {milliseconds(answers.p99)}, {answers.refused} refused"
+        report.note(f"{name}, {loads[name][0]} connections", measured)
+    report.check("requests without an answer", str(broken), "0", broken == 0)
+    is_open, ended, events = crowd.now()
+    measured = f"{is_open} open, {ended} ended; told {events} events"
+    report.check(f"readers of the live stream, of {READERS}", measured, "all open", is_open == READERS and events > 0)
+    prober.stop()
+    asked = prober.answers("/ready", begin, math.inf)
+    good = sum(answer.status == 200 for answer in asked)
+    report.check("/ready, every 100 ms", f"{good} of {len(asked)} 200", "all", 0 < good == len(asked))
+    longest = max(answer.took for answer in asked)
+    measured = f"{milliseconds(longest)}, p99 {milliseconds(quantile([answer.took for answer in asked], 0.99))}"
+    report.check("/ready, the longest", measured, f"<= {milliseconds(READY_SECONDS)}", longest <= READY_SECONDS)
+
+
+class _Crowd:
+    def __init__(self, bench: Bench, folder: Path, limited: Service) -> None:
+        self._log = folder / "crowd"
+        with open(self._log, "wb") as output:
+            command = [sys.executable, "-B", str(HERE / "crowd.py"), limited.url, str(READERS)]
+            self._process: subprocess.Popen[bytes] = bench.children.start(command, cwd=str(folder), output=output)
+        deadline = time.monotonic() + OPEN_PATIENCE
+        while (now := self.now())[0] < READERS:
+            if time.monotonic() > deadline or now[1]:
+                raise RuntimeError(f"{now[0]} readers of {READERS} came in, {now[1]} did not")
+            time.sleep(0.1)
+
+    def now(self) -> tuple[int, int, int]:
+        """How many streams are open, how many have ended, and how many events came."""
+        whole = self._log.read_text().rpartition("\n")[0]
+        return tuple(map(int, whole.splitlines()[-1].split())) if whole else (0, 0, 0)
+
+
+def _report_group(report: Report, group: cgroup.CGroup, limited: Service) -> None:
+    report.check("killed for want of memory", str(group.kills()), "0", group.kills() == 0 and not limited.has_ended())
+    memory = limited.peak_memory()
+    report.check("memory, peak", f"{memory:.1f} MiB", f"<= {PEAK_MIB} MiB", memory <= PEAK_MIB)
+    report.note("memory of the group, with files in memory", f"{group.peak():.1f} MiB")
+    throttled = group.throttled()
+    report.check("periods of 100 ms cut short", str(throttled), "> 0, so the limit was felt", throttled > 0)

@@ -1,0 +1,66 @@
+"""What both scenarios need: the programs, a database, a broker, replicas, and a proxy before them."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import service
+from children import Children
+from haproxy import NAMES, Addresses, HaProxy
+from ports import free_port
+from postgres import Postgres
+from rabbitmq import RabbitMq
+from report import Report
+from service import Service
+
+
+class Replica:
+    """A place to run a replica at, with the ports that the proxy knows."""
+
+    def __init__(self, bench: Bench, name: str, url: str) -> None:
+        self._bench, self._url = bench, url
+        self.name = name
+        self._ports = free_port(), free_port()
+        self.addresses = Addresses(*(f"127.0.0.1:{port}" for port in self._ports))
+        self.service: Service | None = None
+
+    def start(self, program: str) -> None:
+        """Returns when it is ready."""
+        rest, grpc = map(str, self._ports)
+        variables = {"SERVER_PORT": rest, "GRPC_PORT": grpc, "AMQP_URL": self._bench.rabbitmq.url}
+        folder = self._bench.folder(self.name)
+        self.service = Service(self._bench.children, program, folder, self._url, variables)
+
+
+class Bench:
+    def __init__(self, program: str, previous: str, folder: Path, children: Children, report: Report) -> None:
+        self.program, self.previous = program, previous
+        self.children = children
+        self.report = report
+        self._folder = folder
+        self._count = 0
+
+    @functools.cached_property
+    def postgres(self) -> Postgres:
+        return Postgres(self.children, self._folder)
+
+    @functools.cached_property
+    def rabbitmq(self) -> RabbitMq:
+        return RabbitMq(self.children, self._folder)
+
+    def folder(self, name: str) -> Path:
+        """A new folder."""
+        self._count += 1
+        folder = self._folder / f"{self._count}-{name}"
+        folder.mkdir()
+        return folder
+
+    def seed(self, url: str, count: int) -> None:
+        service.seed(self.program, self._folder, url, count)
+
+    def replicas(self, count: int, url: str) -> list[Replica]:
+        return [Replica(self, name, url) for name in NAMES[:count]]
+
+    def proxy(self, replicas: list[Replica]) -> HaProxy:
+        return HaProxy(self.children, self.folder("haproxy"), [replica.addresses for replica in replicas])
