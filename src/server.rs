@@ -29,6 +29,10 @@ const LAST_LINE: Duration = Duration::from_millis(50);
 const LAST_SPANS: Duration = Duration::from_secs(1);
 /// How long a start on Lambda may wait for the database: well within the 10 s after which Lambda begins anew.
 const COLD_START: Duration = Duration::from_secs(5);
+/// How long a connection is good for that a frozen process could not keep alive: networks forget some after minutes.
+const TRUSTED_FOR: Duration = Duration::from_secs(10);
+/// How long the first request after a pause may wait for a look at the database.
+const TRUSTED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why the service did not run, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -96,8 +100,20 @@ async fn serve_lambda(runtime_api: RuntimeApi, config: &Config) -> Result<(), Se
     let (parts, _running) = Parts::start(config)?;
     let looked = tokio::time::timeout(COLD_START, ready(&parts.storage)).await;
     log::info!("serving AWS Lambda{}", if looked.is_ok() { "" } else { ", although the database is not ready" });
-    let traces = parts.traces.clone();
-    lambda::run(runtime_api, Rest::new(&config.http, parts).application(), traces).await.map_err(ServeError::Lambda)
+    let (storage, traces) = (parts.storage.clone(), parts.traces.clone());
+    let wake = async |pause| wake(&storage, pause).await;
+    Ok(lambda::run(runtime_api, Rest::new(&config.http, parts).application(), traces, wake).await?)
+}
+
+/// After a pause in which the process was frozen: its connections may have been lost without a word, and what it knew of the
+/// database is old.
+async fn wake(storage: &Storage, pause: Duration) {
+    if pause > TRUSTED_FOR {
+        storage.distrust_connections();
+    }
+    if pause > Duration::from_secs(1) {
+        let _ = tokio::time::timeout(TRUSTED_WITHIN, ready(storage)).await;
+    }
 }
 
 async fn ready(storage: &Storage) {

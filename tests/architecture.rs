@@ -24,7 +24,6 @@ const GUARDED: &[&str] = &[
     "governor",
     "hyper",
     "jsonwebtoken",
-    "lambda_",
     "lapin",
     "opentelemetry",
     "prometheus",
@@ -77,7 +76,7 @@ const RULES: &[Rule] = &[
     // On the workers that serve HTTP.
     rule("grpc/listener.rs", &["net"], &["actix", "tokio_rustls"]),
     // The application of HTTP, asked by another way.
-    rule("lambda/", &["http::Application", "telemetry::Traces"], &["actix", "lambda_", "ureq"]),
+    rule("lambda/", &["http::Application", "telemetry::Traces"], &["actix", "ureq"]),
     // What listeners have in common knows no protocol that is spoken over them.
     rule("net/", &[], &["rustls"]),
     // It only reads the log; no HTTP here, and the broker in one place.

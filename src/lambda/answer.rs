@@ -7,8 +7,8 @@ use std::time::Duration;
 use actix_http::error::PayloadError;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::ServiceResponse;
-use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_ENCODING, HeaderMap};
+use actix_web::http::{Method, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -45,6 +45,11 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// To what is no request: HTTP answers it so, too.
+    pub(super) fn bad_request(shape: Shape) -> Self {
+        Self::new(shape, StatusCode::BAD_REQUEST, &HeaderMap::new(), Vec::new())
+    }
+
     /// Writes a response down.
     ///
     /// # Errors
@@ -53,9 +58,12 @@ impl Answer {
         let is_head = *response.request().method() == Method::HEAD;
         let (head, body) = response.into_parts().1.into_parts();
         let body = if is_head { Vec::new() } else { collect(body).await? };
-        let (body, is_base64_encoded) = as_text(body, head.headers());
-        let (status, headers) = (head.status(), head.headers());
-        Ok(Self {
+        Ok(Self::new(shape, head.status(), head.headers(), body))
+    }
+
+    fn new(shape: Shape, status: StatusCode, headers: &HeaderMap, body: Vec<u8>) -> Self {
+        let (body, is_base64_encoded) = as_text(body, headers);
+        Self {
             status_code: status.as_u16(),
             status_description: matches!(shape, Shape::LoadBalancer).then(|| status.to_string()),
             // API Gateway v1 would send those of both; a load balancer takes one of them, by how it is set.
@@ -63,7 +71,7 @@ impl Answer {
             multi_value_headers: (!matches!(shape, Shape::ApiGatewayV2)).then(|| listed(headers)),
             body,
             is_base64_encoded,
-        })
+        }
     }
 }
 

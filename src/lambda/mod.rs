@@ -3,15 +3,16 @@
 //! One request at a time comes as a JSON event of API Gateway (v1, v2), of a function URL or of an Application Load
 //! Balancer, and its answer goes back as JSON. Between two requests all of the process is frozen, its threads included.
 //!
-//! Events are read by `lambda_http`. What asks for them is not its runtime, which would bring a second HTTP client and all
-//! character sets of the world: a megabyte for three requests.
+//! Not by the crate `lambda_http`: it panics at a `Host` or a query that HTTP takes, it loses all but one of a repeated header
+//! (also of `Authorization`, of which two are to be refused), and its runtime brings a second HTTP client and all character
+//! sets of the world, a megabyte for three requests.
 
 mod answer;
 mod event;
 mod runtime_api;
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use actix_http::Request;
 use actix_service::{IntoServiceFactory, Service, ServiceFactory as _, map_config};
@@ -42,11 +43,17 @@ pub enum Error {
     Thread(#[from] tokio::task::JoinError),
 }
 
-/// Answers what Lambda asks, until the process is ended.
+/// Answers what Lambda asks, until the process is ended. Before it answers it has `wake` done, which is told for how long
+/// nothing was asked: the process may have been frozen all that time.
 ///
 /// # Errors
 /// When the application cannot be made, and when the Runtime API cannot be reached.
-pub async fn run<I, S>(runtime_api: RuntimeApi, application: I, traces: Traces) -> Result<(), Error>
+pub async fn run<I, S>(
+    runtime_api: RuntimeApi,
+    application: I,
+    traces: Traces,
+    wake: impl AsyncFn(Duration),
+) -> Result<(), Error>
 where
     I: IntoServiceFactory<S, Request>,
     S: Application,
@@ -54,11 +61,15 @@ where
 {
     let factory = map_config(application.into_factory(), |()| AppConfig::default());
     let service = Rc::new(factory.new_service(()).await.map_err(|()| Error::Application)?);
+    let mut pause = Pause::begin();
     loop {
         let asked = runtime_api.clone();
         let Invocation { id, event } = spawn_blocking(move || asked.next()).await??;
+        wake(pause.length()).await;
         // As a task of its own: what panics in it has failed, and nothing else.
         let answer = spawn(answer(Rc::clone(&service), event)).await.unwrap_or(Err(Failed::Internal));
+        // From here on it may be frozen.
+        pause = Pause::begin();
         let (told, traces) = (runtime_api.clone(), traces.clone());
         // Once it is answered there is no time left to send them in. What takes longer is tried beside the next request.
         let _ = timeout(SPANS_FOR, spawn_blocking(move || traces.flush())).await;
@@ -71,12 +82,30 @@ where
     S: Service<Request, Response = ServiceResponse<BoxBody>, Error = actix_web::Error>,
 {
     let event = Event::read(&event).ok_or(Failed::NoRequest)?;
-    let shape = event.shape;
-    let response = service.call(event.request).await.map_err(|error| internal(&error))?;
+    let shape = event.shape();
+    let Some(request) = event.request() else { return Ok(Answer::bad_request(shape)) };
+    let response = service.call(request).await.map_err(|error| internal(&error))?;
     Answer::write(shape, response).await.map_err(|error| internal(&error))
 }
 
 fn internal(error: &impl std::fmt::Display) -> Failed {
     log::error!("no answer for Lambda: {error}");
     Failed::Internal
+}
+
+/// How long nothing happens, whether the process is frozen or not.
+struct Pause {
+    began: Instant,
+    began_by_the_clock: SystemTime,
+}
+
+impl Pause {
+    fn begin() -> Self {
+        Self { began: Instant::now(), began_by_the_clock: SystemTime::now() }
+    }
+
+    /// By what counts more: a timer may stand still while the process is frozen.
+    fn length(&self) -> Duration {
+        self.began.elapsed().max(self.began_by_the_clock.elapsed().unwrap_or_default())
+    }
 }

@@ -56,7 +56,8 @@ impl RuntimeApi {
         if !head.status.is_success() {
             return Err(ureq::Error::StatusCode(head.status.as_u16()));
         }
-        let id = head.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+        let id = head.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        let id = id.ok_or(ureq::Error::Other("an event without an id".into()))?.to_owned();
         let event = body.into_with_config().limit(MAX_EVENT).read_to_vec()?;
         Ok(Invocation { id, event })
     }
@@ -75,7 +76,11 @@ impl RuntimeApi {
     }
 
     fn fail(&self, id: &str, failed: Failed) -> Result<(), ureq::Error> {
-        self.post(id, "error", &Report::from(failed)).map(drop)
+        let told = self.post(id, "error", &Report::from(failed))?;
+        if !told.is_success() {
+            log::error!("Lambda does not take the failure of a request: {told}");
+        }
+        Ok(())
     }
 
     fn post(&self, id: &str, what: &str, body: &impl Serialize) -> Result<StatusCode, ureq::Error> {

@@ -87,6 +87,7 @@ pub struct Storage {
     writes: Lane<Write>,
     events: EventLog,
     keeper: Arc<Keeper>,
+    pool: Pool,
 }
 
 #[expect(clippy::missing_errors_doc, reason = "what all methods share is said once, above; each says the rest")]
@@ -108,6 +109,7 @@ impl Storage {
             writes: actors.open_lane("writes", 1, &common)?,
             events: EventLog::new(pool.clone(), Arc::clone(&keeper), settings.deadline),
             keeper: Arc::clone(&keeper),
+            pool: pool.clone(),
         };
         let watched = Arc::clone(&keeper);
         metrics.watch_database(move || watched.readiness() == Readiness::Ready);
@@ -145,6 +147,11 @@ impl Storage {
     /// [`Error::VersionMismatch`] otherwise.
     pub async fn delete_user(&self, id: UserId, expected: Option<Version>) -> Result<User, Error> {
         self.writes.ask(Write::Delete(Delete { id, expected, trace: trace() })).await
+    }
+
+    /// Has no connection used again that is open now.
+    pub fn distrust_connections(&self) {
+        self.pool.suspect_all();
     }
 
     /// What became of users, in the order in which others are told.

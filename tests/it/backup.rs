@@ -1,12 +1,17 @@
 //! What was copied while the service was at work can be served again.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, SqliteConnection};
 use rstest::rstest;
 use tempfile::TempDir;
 
@@ -116,6 +121,49 @@ async fn a_copy_is_for_its_owner_and_replaces_nothing() {
     assert_eq!(fs::read(&file).unwrap(), first);
 }
 
+/// Whatever SQLite would make of the name.
+#[test]
+fn a_name_is_a_name() {
+    let database = Db::Sqlite.fresh();
+    database.program().args(["migrate"]).run().succeeded();
+    for name in ["copy", "file:copy", ":memory:", "file:copy?mode=memory", "-- a copy'%\""] {
+        database.program().args(["backup", "--", name]).run().succeeded();
+        let mut copy = SqliteConnection::establish(database.dir().join(name).to_str().unwrap()).unwrap();
+        copy.batch_execute("SELECT name_key FROM users").unwrap();
+    }
+    let no_text = Path::new(OsStr::from_bytes(b"no text \xff"));
+    backup(&database, no_text).run().succeeded();
+    assert_ne!(fs::metadata(database.dir().join(no_text)).unwrap().len(), 0);
+}
+
+/// Half a copy has no name of its own.
+#[tokio::test]
+async fn a_copy_that_is_cut_short_is_none() {
+    let database = Db::Sqlite.fresh();
+    database.program().args(["seed", "--count", "20000"]).run().succeeded();
+    let dir = TempDir::new().unwrap();
+    for number in 0..5 {
+        let file = dir.path().join(format!("copy{number}"));
+        let mut copying = backup(&database, &file).into_command().spawn().expect("it starts");
+        until("it has begun", Duration::from_mins(1), async || !names(dir.path()).is_empty()).await;
+        copying.kill().unwrap();
+        copying.wait().unwrap();
+        if file.exists() {
+            let restored = restore(Db::Sqlite, &file);
+            let count = restored.connect().facts("SELECT count(*) || '' AS fact FROM users");
+            assert_eq!(count, ["20000"], "it was too late to cut it short");
+        }
+        for name in names(dir.path()) {
+            let path = dir.path().join(name);
+            if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+        }
+    }
+}
+
+fn names(folder: &Path) -> BTreeSet<OsString> {
+    fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name()).collect()
+}
+
 #[test]
 fn without_a_copy_there_is_no_file() {
     let dir = TempDir::new().unwrap();
@@ -128,5 +176,5 @@ fn without_a_copy_there_is_no_file() {
     backup(&nothing, &file).run().exited(1);
     let refused = backup(&Db::Postgres.fresh(), &file).run().exited(1);
     assert!(refused.stderr.contains("pg_dump"), "{refused:?}");
-    assert!(!file.exists());
+    assert!(names(dir.path()).is_empty(), "{:?}", names(dir.path()));
 }

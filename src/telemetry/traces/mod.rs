@@ -109,12 +109,11 @@ impl Traces {
         RequestTrace { parent, sampled }
     }
 
-    /// Sends the spans that have ended. Blocks, at most for as long as the exporter may take.
+    /// Sends the spans that have ended. Blocks for some seconds at the most.
     pub fn flush(&self) {
         let Some(on) = self.0.as_deref() else { return };
-        if let Err(error) = on.provider.force_flush() {
-            log::warn!("spans are lost: {error}");
-        }
+        // What sends them says when it cannot.
+        let _ = on.provider.force_flush();
     }
 
     /// Sends what is left, for as long as this. Blocks.

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use url::form_urlencoded;
 
 use super::answer::Answer;
-use super::{Database, TOKEN, beside_python, planned_port, until};
+use super::{Database, TOKEN, beside_python, planned_port, signal, until};
 
 /// What a function is called if nobody has given it a name.
 const FUNCTION: &str = "_";
@@ -60,6 +60,11 @@ impl Lambda {
             .with_a_key();
         let function = function.into_command().stdout(Stdio::null()).stderr(log("function")).spawn();
         Self { emulator, function: function.expect("the program starts"), address, http, dir }
+    }
+
+    /// Freezes the process of the function, or lets it go on.
+    pub fn signal(&self, name: &str) {
+        assert!(signal::send(name, self.function.id()), "the function runs");
     }
 
     /// What the function has logged.
@@ -253,9 +258,11 @@ fn read(answer: &Value) -> Answer {
     let mut headers = HeaderMap::new();
     let mut add = |name: &str, value: &Value| {
         let value = HeaderValue::from_str(value.as_str().expect("a value")).expect("a header's value");
-        headers.insert(name.parse::<HeaderName>().expect("a header's name"), value);
+        headers.append(name.parse::<HeaderName>().expect("a header's name"), value);
     };
-    for (name, value) in answer["headers"].as_object().into_iter().flatten() {
+    // A load balancer takes one of both.
+    let one = answer["headers"].as_object().filter(|_| answer["multiValueHeaders"].is_null());
+    for (name, value) in one.into_iter().flatten() {
         add(name, value);
     }
     for (name, values) in answer["multiValueHeaders"].as_object().into_iter().flatten() {
