@@ -46,7 +46,7 @@ fn tests() -> Vec<String> {
 
 #[test]
 fn the_configuration_and_the_rules_are_valid() {
-    promtool(&["check", "config", "prometheus.yml"], "").succeeded();
+    promtool(&["check", "config", "prometheus.yml", "compose.yml"], "").succeeded();
     promtool(&["check", "rules", "rules.yml", "alerts.yml"], "").succeeded();
 }
 
