@@ -67,6 +67,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
 /// Until SIGTERM or SIGINT, and ends in order. A second signal ends the process at once.
 async fn serve_connections(config: &Config) -> Result<(), ServeError> {
     let mut signals = Signals::new()?;
+    open_enough_files(config);
     if let Some(tls) = config.http.tls.clone() {
         actix_web::rt::spawn(reload_on_hangup(tls, signal(SignalKind::hangup())?));
     }
@@ -229,6 +230,15 @@ fn rate_limit(settings: &auth::Settings) -> Option<RateLimit> {
     let rate_limit = RateLimit::new(per_second, burst);
     actix_web::rt::spawn(rate_limit.clone().forget_strangers());
     Some(rate_limit)
+}
+
+fn open_enough_files(config: &Config) {
+    /// What is open besides connections.
+    const OTHERS: u64 = 50;
+    let (connections, pool) = (config.http.max_connections as u64, u64::from(config.storage.pool_size));
+    if let Some(limit) = net::raise_open_files().filter(|limit| *limit < connections + pool + OTHERS) {
+        log::warn!("no more than {limit} files may be open: too few for a MAX_CONNECTIONS of {connections}");
+    }
 }
 
 /// Takes a new certificate whenever SIGHUP says that there is one.

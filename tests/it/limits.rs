@@ -6,7 +6,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Body, Method, RequestBuilder};
 use rstest::rstest;
 
-use crate::support::{Answered, App, Db, Raw, TOKEN, user};
+use crate::support::{Answered, App, Db, Raw, Server, TOKEN, user};
 
 const LIMIT: usize = 64 * 1024;
 const ROUTES: [(&str, &str); 5] = [
@@ -167,4 +167,16 @@ async fn an_idle_connection_is_closed(#[values(Db::Sqlite, Db::Postgres)] db: Db
     let begun = Instant::now();
     raw.read_to_end();
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+/// Containers begin with few.
+#[tokio::test]
+async fn it_may_have_as_many_files_open_as_the_system_lets_it() {
+    let database = Db::Sqlite.fresh();
+    let server = Server::listening(database.program().with_open_files(64, 4096).env("MAX_CONNECTIONS", "4000"));
+    server.ready().await;
+    assert_eq!(server.metrics().await.value("process_max_fds"), 4096.0);
+    assert!(!server.log().contains("files may be open"), "{}", server.log());
+    let server = Server::listening(database.program().with_open_files(64, 4096).env("MAX_CONNECTIONS", "4090"));
+    assert!(server.log().contains("no more than 4096 files may be open"), "{}", server.log());
 }

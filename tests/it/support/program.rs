@@ -39,6 +39,21 @@ impl Program {
         if is_said { self } else { self.env("JWT_SECRET", SECRET) }
     }
 
+    /// Begins it with these limits of open files.
+    pub fn with_open_files(self, soft: usize, hard: usize) -> Self {
+        let mut shell = Command::new("sh");
+        shell
+            .arg("-c")
+            .arg(format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\""))
+            .arg(self.0.get_program());
+        shell.args(self.0.get_args()).env_clear().stdin(Stdio::null());
+        shell.envs(self.0.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(dir) = self.0.get_current_dir() {
+            shell.current_dir(dir);
+        }
+        Self(shell)
+    }
+
     /// For a program that goes on running.
     pub fn into_command(self) -> Command {
         self.0
