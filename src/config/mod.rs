@@ -100,13 +100,23 @@ impl Config {
 }
 
 fn env_file() -> Result<HashMap<String, String>, Mistake> {
-    let lines = match dotenvy::from_path_iter(".env") {
-        Err(error) if error.not_found() => return Ok(HashMap::new()),
-        lines => lines,
-    };
     // What the file holds may be secret, so the mistake does not show it.
-    let mistake = |_| Mistake { name: ".env", held: "...".to_owned(), takes: "lines of NAME=value".into() };
-    lines.and_then(Iterator::collect).map_err(mistake)
+    let mistake = |takes: &'static str| Mistake { name: ".env", held: "...".to_owned(), takes: takes.into() };
+    let takes = "lines of NAME=value";
+    let text = match std::fs::read_to_string(".env") {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(HashMap::new()),
+        text => text.map_err(|_| mistake(takes))?,
+    };
+    // It would stand for another variable, and what follows it in a password would be lost without a word.
+    if text.lines().any(is_substituted) {
+        return Err(mistake("a value with a $ between single quotes: NAME='value'"));
+    }
+    dotenvy::from_read_iter(text.as_bytes()).collect::<Result<_, _>>().map_err(|_| mistake(takes))
+}
+
+fn is_substituted(line: &str) -> bool {
+    let value = line.split_once('=').map(|(_, value)| value.trim_start());
+    !line.trim_start().starts_with('#') && value.is_some_and(|value| value.contains('$') && !value.starts_with('\''))
 }
 
 /// The effective configuration, a line for each variable, without secrets.

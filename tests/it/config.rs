@@ -222,3 +222,20 @@ fn aws_lambda_takes_neither_sqlite_nor_a_broker() {
     let printed = on_lambda().env("DATABASE_URL", "postgres://localhost/users").run().succeeded().stdout;
     assert!(printed.lines().any(|line| line == "DB_POOL_SIZE=2"), "{printed}");
 }
+
+/// It would stand for another variable, and most of a password would be gone.
+#[rstest]
+#[case("JWT_SECRET=0123456789abcdef0123456789abcdef$ecret")]
+#[case("JWT_SECRET=\"0123456789abcdef0123456789abcdef$ecret\"")]
+#[case("export JWT_SECRET = 0123456789abcdef0123456789abcdef${HOME}")]
+fn a_dollar_in_the_file_is_not_guessed_at(#[case] line: &str) {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join(".env");
+    fs::write(&file, line).unwrap();
+    let output = check_config(&dir).run().exited(2);
+    assert!(output.line_about(".env").contains("single quotes"), "{output:?}");
+    assert!(!output.stderr.contains("0123456789"), "{output:?}");
+    fs::write(&file, "# costs $5\nEVENTS_SOURCE='/$HOME'\n").unwrap();
+    let printed = check_config(&dir).run().succeeded().stdout;
+    assert!(printed.lines().any(|line| line == "EVENTS_SOURCE=/$HOME"), "{printed}");
+}
