@@ -9,6 +9,7 @@ from consumer import Consumer
 from grpc_calls import Grpc
 from haproxy import HaProxy
 from known import Change, User
+from paths import check_paths
 from readers import Reader, SseReader, WatchReader, wait_until_begun
 from report import milliseconds, quantile
 from rest import Rest
@@ -59,6 +60,7 @@ def run(bench: Bench) -> None:
     again = proxy.sent_again()
     bench.report.check("requests that the proxy had to send again", str(again), "0", again == 0)
     _check_users(bench, load, Rest(proxy.rest).everyone())
+    check_paths(bench.report, proxy.rest, replicas[0].addresses.rest)
     check_consumer(bench.report, consumer.events, load.changes(), since)
     for reader in load.readers:
         check_reader(bench.report, reader, load.changes(), reading_since)
