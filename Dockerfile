@@ -27,7 +27,8 @@ RUN cargo build --release --locked --bin user-service
 # shared library, and musl's allocator is slow for a server of many threads.
 WORKDIR /image
 # - The libraries, and the loader that the binary names, where it looks for them on any architecture.
-# - What scanners read to know their versions, and the licences under which they are handed on.
+# - What scanners read to know them: the system, without which they look no further, and the versions; and the licences under
+#   which they are handed on.
 # - Whom to believe when an issuer, a broker or a PostgreSQL shows a certificate.
 # - A number for the user, so that the owner of a volume and Kubernetes' runAsUser can name it.
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
@@ -38,6 +39,7 @@ RUN install -D --target-directory=usr/local/bin /build/target/release/user-servi
         dpkg-query --status "$package" >"var/lib/dpkg/status.d/$package" || exit 1; \
         cp --parents --dereference "/usr/share/doc/$package/copyright" . || exit 1; \
     done \
+    && cp --parents --dereference /etc/os-release /etc/debian_version . \
     && cp --parents /etc/ssl/certs/ca-certificates.crt . \
     && echo 'user-service:x:10001:10001::/nonexistent:/usr/sbin/nologin' >etc/passwd \
     && echo 'user-service:x:10001:' >etc/group \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from bench import Bench, Replica
@@ -9,6 +10,7 @@ from consumer import Consumer
 from grpc_calls import Grpc
 from haproxy import HaProxy
 from known import Change, User
+from paths import check_paths
 from readers import Reader, SseReader, WatchReader, wait_until_begun
 from report import milliseconds, quantile
 from rest import Rest
@@ -21,6 +23,8 @@ REST_CALLERS, GRPC_CALLERS = 10, 5
 # Of each, in a second.
 CALLS = 20
 SSE_READERS, WATCHERS = 2, 2
+# Of the calls that are due: a caller falls behind while it waits, and on a machine that is busy.
+LEAST_SHARE = 0.5
 # With one replica, and again with both.
 SETTLE_SECONDS = 4.0
 # SHUTDOWN_GRACE is 20 s.
@@ -59,6 +63,7 @@ def run(bench: Bench) -> None:
     again = proxy.sent_again()
     bench.report.check("requests that the proxy had to send again", str(again), "0", again == 0)
     _check_users(bench, load, Rest(proxy.rest).everyone())
+    check_paths(bench.report, proxy.rest, replicas[0].addresses.rest)
     check_consumer(bench.report, consumer.events, load.changes(), since)
     for reader in load.readers:
         check_reader(bench.report, reader, load.changes(), reading_since)
@@ -146,6 +151,9 @@ def _report_calls(bench: Bench, load: Load) -> None:
         bench.report.check(f"{protocol}: calls that failed", measured, "0", not failures and changes > 0)
         for failure in failures[:20]:
             bench.report.note("", failure)
+        due = sum(worker.due for worker in workers)
+        measured, least = f"{len(took)} of {due:.0f} that were due", math.ceil(due * LEAST_SHARE)
+        bench.report.check(f"{protocol}: calls", measured, f">= {least}", len(took) >= least > 0)
         p50, p99 = (quantile([seconds for seconds, _ in took], share) for share in (0.5, 0.99))
         longest, at = max(took)
         measured = f"{milliseconds(longest)}, {at - load.began:.0f} s after the first; p50 {milliseconds(p50)}, p99 {milliseconds(p99)}"

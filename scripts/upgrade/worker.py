@@ -38,12 +38,19 @@ class Worker(threading.Thread):
         self.took: list[tuple[float, float]] = []
         """For each call, how many seconds, and from when on by the monotonic clock."""
         self.failures: list[str] = []
+        self.due = 0.0
+        """How many calls it should have made, once it was stopped."""
 
     def stop(self) -> None:
         """Once its call was answered."""
         self._stopped.set()
+        self.due = (time.monotonic() - self._started_at) / self._pause
         self.join()
         self.caller.close()
+
+    def start(self) -> None:
+        self._started_at = time.monotonic()
+        super().start()
 
     def run(self) -> None:
         due = time.monotonic() + self._random.random() * self._pause
@@ -51,8 +58,9 @@ class Worker(threading.Thread):
             begun = time.monotonic()
             try:
                 self._step(begun)
-            except Unexpected as failure:
-                self.failures.append(f"{time.strftime('%H:%M:%S')} {self.name}: {failure}")
+            except Exception as failure:  # whatever it is: a caller that is gone without a word would have no failures
+                said = failure if isinstance(failure, Unexpected) else repr(failure)
+                self.failures.append(f"{time.strftime('%H:%M:%S')} {self.name}: {said}")
             self.took.append((time.monotonic() - begun, begun))
             due = max(due + self._pause, time.monotonic() - 1)
 

@@ -1,0 +1,34 @@
+"""What the proxy lets clients ask for, and what it keeps from them, however they write it."""
+
+from __future__ import annotations
+
+import http.client
+
+from report import Report
+
+FOR_CLIENTS = ["/health", "/livez", "/ready", "/readyz", "/openapi.json", "/docs/", "/%72eady"]
+# Of which the second is the first, encoded.
+HIDDEN = ["/metrics", "/%6Detrics", "/"]
+# None of these is anything to the service either; should it ever clear up paths, they would be.
+ROUNDABOUT = ["//metrics", "/api/../metrics", "/api/%2e%2e/metrics", "/docs/..%2Fmetrics", "/api/%2E%2E%2F%6Detrics"]
+
+
+def check_paths(report: Report, proxy: str, replica: str) -> None:
+    """Asks the replica by itself too: what it does not have, nobody has to hide."""
+    _check(report, "paths for clients, through the proxy", proxy, FOR_CLIENTS, 200)
+    _check(report, "paths for operators, at the replica", replica, HIDDEN, 200)
+    _check(report, "paths for operators, through the proxy", proxy, HIDDEN + ROUNDABOUT, 404)
+
+
+def _check(report: Report, what: str, address: str, paths: list[str], due: int) -> None:
+    others = {path: status for path in paths if (status := _status(address, path)) != due}
+    report.check(what, str(others) if others else f"{due} for all {len(paths)}", str(due), not others)
+
+
+def _status(address: str, path: str) -> int:
+    connection = http.client.HTTPConnection(address, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
