@@ -1,19 +1,20 @@
 //! The environment, and `.env`, as typed settings. Reports every mistake at once.
 
+mod env_file;
 mod reader;
+mod tokens;
 mod traces;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::{Path, PathBuf};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use url::Url;
 
-use reader::{Reader, delay};
+use env_file::env_file;
+use reader::Reader;
 
-use crate::auth::{JwksSettings, KeySource, PublicKey};
 use crate::http::Origins;
 use crate::lambda::RuntimeApi;
 use crate::net::Tls;
@@ -99,26 +100,6 @@ impl Config {
     }
 }
 
-fn env_file() -> Result<HashMap<String, String>, Mistake> {
-    // What the file holds may be secret, so the mistake does not show it.
-    let mistake = |takes: &'static str| Mistake { name: ".env", held: "...".to_owned(), takes: takes.into() };
-    let takes = "lines of NAME=value";
-    let text = match std::fs::read_to_string(".env") {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(HashMap::new()),
-        text => text.map_err(|_| mistake(takes))?,
-    };
-    // It would stand for another variable, and what follows it in a password would be lost without a word.
-    if text.lines().any(is_substituted) {
-        return Err(mistake("a value with a $ between single quotes: NAME='value'"));
-    }
-    dotenvy::from_read_iter(text.as_bytes()).collect::<Result<_, _>>().map_err(|_| mistake(takes))
-}
-
-fn is_substituted(line: &str) -> bool {
-    let value = line.split_once('=').map(|(_, value)| value.trim_start());
-    !line.trim_start().starts_with('#') && value.is_some_and(|value| value.contains('$') && !value.starts_with('\''))
-}
-
 /// The effective configuration, a line for each variable, without secrets.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -128,9 +109,6 @@ impl fmt::Display for Config {
 
 const AMQP_URL: &str = "AMQP_URL";
 const DATABASE_URL: &str = "DATABASE_URL";
-const JWT_SECRET: &str = "JWT_SECRET";
-const JWT_PUBLIC_KEY: &str = "JWT_PUBLIC_KEY";
-const JWKS_URL: &str = "JWKS_URL";
 const TLS_CERT: &str = "TLS_CERT";
 const TLS_KEY: &str = "TLS_KEY";
 
@@ -199,20 +177,6 @@ impl Reader<'_> {
             slow_request: http.slow_request,
             tls: http.tls.clone(),
         })
-    }
-
-    /// Requests a second, and at once. `None` when there is no limit, and when there is a mistake.
-    fn rate_limit(&mut self) -> Option<(NonZeroU32, NonZeroU32)> {
-        const MAX: u32 = 1_000_000;
-        let takes = format!("requests per second of one client, up to {MAX}, or 0 for no limit");
-        let rate = self.value("RATE_LIMIT", "0", takes, |text| text.parse().ok().filter(|rate| *rate <= MAX));
-        let rate = rate.and_then(NonZeroU32::new);
-        let usual = rate.unwrap_or(NonZeroU32::MIN);
-        let takes = format!("requests that one client may send at once, 1 to {MAX}");
-        let burst = self.value("RATE_BURST", &usual.to_string(), takes, |text| {
-            text.parse().ok().filter(|burst: &NonZeroU32| burst.get() <= MAX)
-        });
-        rate.zip(burst)
     }
 
     fn origins(&mut self) -> Option<Origins> {
@@ -286,72 +250,6 @@ impl Reader<'_> {
             connect_timeout: connect_timeout?,
             auto_migrate: auto_migrate?,
         })
-    }
-
-    fn auth(&mut self, database: Option<&DatabaseUrl>, needs_keys: bool) -> Option<auth::Settings> {
-        let key = self.key(database, needs_keys);
-        let issuer = self.optional("JWT_ISSUER");
-        let audience = self.optional("JWT_AUDIENCE");
-        let leeway = self.value("JWT_LEEWAY", "10s", "a duration of whole seconds, from 0s to 1h", |text| {
-            delay(text).filter(|it| it.subsec_nanos() == 0)
-        });
-        let rate_limit = self.rate_limit();
-        Some(auth::Settings { key: key?, issuer, audience, leeway: leeway?, rate_limit })
-    }
-
-    fn key(&mut self, database: Option<&DatabaseUrl>, needs_keys: bool) -> Option<KeySource> {
-        let refresh = self.duration("JWKS_REFRESH", "5m");
-        match (self.text(JWT_SECRET), self.text(JWT_PUBLIC_KEY), self.text(JWKS_URL)) {
-            (Some(secret), None, None) => self.secret(secret),
-            (None, Some(file), None) => self.public_key(file),
-            (None, None, Some(url)) => self.issuer(&url, refresh?),
-            (None, None, None) => match database? {
-                DatabaseUrl::Sqlite(file) => Some(KeySource::LocalSecret(local_secret(file))),
-                DatabaseUrl::Postgres(_) if !needs_keys => Some(KeySource::Unset),
-                DatabaseUrl::Postgres(_) => {
-                    let takes = format!("at least {} bytes", auth::MIN_SECRET);
-                    self.mistake(JWT_SECRET, "", takes + "; with PostgreSQL it, JWT_PUBLIC_KEY or JWKS_URL is needed")
-                }
-            },
-            (secret, ..) => {
-                let (name, held) = if secret.is_some() { (JWT_SECRET, "***") } else { (JWT_PUBLIC_KEY, "...") };
-                self.mistake(name, held, "nothing beside another of JWT_SECRET, JWT_PUBLIC_KEY and JWKS_URL")
-            }
-        }
-    }
-
-    fn secret(&mut self, secret: String) -> Option<KeySource> {
-        if secret.len() < auth::MIN_SECRET {
-            let takes = format!("at least {} bytes, best random ones", auth::MIN_SECRET);
-            return self.mistake(JWT_SECRET, "***", takes);
-        }
-        self.effective.push((JWT_SECRET, "***".to_owned()));
-        Some(KeySource::Secret(secret.into()))
-    }
-
-    fn issuer(&mut self, text: &str, refresh: Duration) -> Option<KeySource> {
-        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        match url.filter(|url| url.username().is_empty() && url.password().is_none()) {
-            Some(url) => {
-                let settings = JwksSettings { url, refresh };
-                self.effective.push((JWKS_URL, settings.to_string()));
-                Some(KeySource::Issuer(settings))
-            }
-            // It may hold a password.
-            None => self.mistake(JWKS_URL, "***", "an https:// or http:// URL without user and password"),
-        }
-    }
-
-    fn public_key(&mut self, file: String) -> Option<KeySource> {
-        if file.contains("-----BEGIN") {
-            // It may be the private one.
-            return self.mistake(JWT_PUBLIC_KEY, "***", "the path of a PEM file, not what is in it");
-        }
-        let Some(key) = PublicKey::read(Path::new(&file)) else {
-            return self.mistake(JWT_PUBLIC_KEY, &file, PublicKey::TAKES);
-        };
-        self.effective.push((JWT_PUBLIC_KEY, file));
-        Some(KeySource::PublicKey(key))
     }
 
     fn events(&mut self, max_connections: usize) -> Option<events::Settings> {
@@ -433,13 +331,6 @@ impl Reader<'_> {
     }
 }
 
-/// Beside the database, where it is as safe as the users are.
-fn local_secret(database: &Path) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".jwt-secret");
-    path.into()
-}
-
 /// What may stand in a URI reference (RFC 3986); no more is asked of it.
 fn uri_reference(text: &str) -> Option<String> {
     let base = Url::parse("http://host/").ok()?;
@@ -463,7 +354,10 @@ fn cores() -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::auth::KeySource;
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, Vec<Mistake>> {
         let variables: HashMap<_, _> = variables.iter().copied().collect();

@@ -227,6 +227,8 @@ fn aws_lambda_takes_neither_sqlite_nor_a_broker() {
 #[rstest]
 #[case("JWT_SECRET=0123456789abcdef0123456789abcdef$ecret")]
 #[case("JWT_SECRET=\"0123456789abcdef0123456789abcdef$ecret\"")]
+#[case("JWT_SECRET='0123456789abcdef0123456789abcdef'$ecret")]
+#[case("JWT_SECRET=\"0123456789abcdef\n0123456789abcdef$ecret\"")]
 #[case("export JWT_SECRET = 0123456789abcdef0123456789abcdef${HOME}")]
 fn a_dollar_in_the_file_is_not_guessed_at(#[case] line: &str) {
     let dir = TempDir::new().unwrap();
