@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-import service
 from children import Children
 from haproxy import NAMES, Addresses, HaProxy
 from ports import free_port
-from postgres import Postgres
 from rabbitmq import RabbitMq
 from report import Report
 from service import Service
+from workbench import Workbench
 
 
 class Replica:
@@ -33,31 +32,14 @@ class Replica:
         self.service = Service(self._bench.children, program, folder, self._url, variables)
 
 
-class Bench:
+class Bench(Workbench):
     def __init__(self, program: str, previous: str, folder: Path, children: Children, report: Report) -> None:
-        self.program, self.previous = program, previous
-        self.children = children
-        self.report = report
-        self._folder = folder
-        self._count = 0
-
-    @functools.cached_property
-    def postgres(self) -> Postgres:
-        return Postgres(self.children, self._folder)
+        super().__init__(program, folder, children, report)
+        self.previous = previous
 
     @functools.cached_property
     def rabbitmq(self) -> RabbitMq:
         return RabbitMq(self.children, self._folder)
-
-    def folder(self, name: str) -> Path:
-        """A new folder."""
-        self._count += 1
-        folder = self._folder / f"{self._count}-{name}"
-        folder.mkdir()
-        return folder
-
-    def seed(self, url: str, count: int) -> None:
-        service.seed(self.program, self._folder, url, count)
 
     def replicas(self, count: int, url: str) -> list[Replica]:
         return [Replica(self, name, url) for name in NAMES[:count]]
