@@ -18,13 +18,12 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
 use super::Settings;
+use super::pieces::PIECE;
 use super::timed::{Patience, Timed, Turns};
 use crate::net::{ListenError, TlsError, prepare};
 
 /// How long a client that is still sending may take to see that it was answered and disconnected.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How much of an answer a connection holds before it waits for the client, in bytes; besides one piece of it.
-const WRITE_BUFFER: usize = 16 << 10;
 /// Where actix bounds a wait too, it goes first: it can say why.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -131,7 +130,8 @@ impl Connections {
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             // A client that hung up must not leave its handler running.
             .h1_allow_half_closed(false)
-            .h1_write_buffer_size(WRITE_BUFFER)
+            // With a piece in it, it takes no other.
+            .h1_write_buffer_size(PIECE)
             .local_addr(address)
             .on_connect_ext(|stream: &Stream, data| {
                 data.insert(turns(stream));

@@ -14,6 +14,7 @@ mod live;
 mod observe;
 mod openapi;
 mod path;
+mod pieces;
 mod problem;
 mod query;
 mod request_id;

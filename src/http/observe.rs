@@ -13,6 +13,7 @@ use actix_web::{Error, HttpRequest, HttpResponse};
 use futures_util::future::{Either, LocalBoxFuture};
 
 use super::failure::Failure;
+use super::pieces::in_pieces;
 use super::request_id::{X_REQUEST_ID, request_id};
 use super::security_headers::protect;
 use super::timed::Turns;
@@ -103,6 +104,7 @@ where
             let now = Instant::now();
             observe.note(&response, code, now - start, trace);
             drop(in_flight);
+            let response = in_pieces(response, turns.as_ref());
             if let Some(turns) = turns {
                 turns.end(now);
             }

@@ -6,9 +6,10 @@ use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, SingleValue, Text, Timestamp as SqlTimestamp};
-use diesel::sqlite::SqliteConnection;
+use diesel::sqlite::{Sqlite, SqliteConnection};
 
-use super::record_events::{Occasion, RecordCreated};
+use super::event_row::Kind;
+use super::record_events::{Occasion, RecordCreated, record_created, record_one};
 use super::row::Moment;
 use super::schema::users;
 use crate::telemetry::TracePlace;
@@ -36,9 +37,9 @@ impl NewRow {
         &self.email_key
     }
 
-    /// What came of it, by what was created.
-    pub(super) fn outcome(&self, created: &Created, now: Timestamp) -> Result<User, Error> {
-        created.get(self.email_key.as_str()).map(|id| self.stored_as(*id, now)).ok_or(Error::EmailTaken)
+    /// What came of it, by what was created. Of those with the same address, the one that is asked first was created.
+    pub(super) fn outcome(&self, created: &mut Created, now: Timestamp) -> Result<User, Error> {
+        created.remove(self.email_key.as_str()).map(|id| self.stored_as(id, now)).ok_or(Error::EmailTaken)
     }
 
     /// The user that this row became.
@@ -54,28 +55,86 @@ impl NewRow {
     }
 }
 
-/// Creates one user.
-pub(super) fn create_one(
+/// Creates users in the order given, and records that. Of those with the same address the first is created.
+pub(super) fn create_in_order(
     sqlite: &mut SqliteConnection,
-    row: &NewRow,
-    now: Timestamp,
-) -> QueryResult<Result<User, Error>> {
-    let id = diesel::insert_into(users::table)
-        .values((
-            users::name.eq(row.new.name.as_str()),
-            users::name_key.eq(row.name_key.as_str()),
-            users::email.eq(row.new.email.as_str()),
-            users::email_key.eq(row.email_key.as_str()),
-            users::version.eq(Version::FIRST.0),
-            users::created_at.eq(Moment(now)),
-            users::updated_at.eq(Moment(now)),
-        ))
-        .on_conflict_do_nothing()
-        .returning(users::id)
-        .get_result::<i64>(sqlite)
-        .optional()?;
-    Ok(id.map(|id| row.stored_as(id, now)).ok_or(Error::EmailTaken))
+    rows: &[&NewRow],
+    occasion: Occasion,
+) -> QueryResult<Vec<Result<User, Error>>> {
+    let mut created = insert_in_order(sqlite, rows, occasion.now)?;
+    let ids = created.values().copied().min().zip(created.values().copied().max());
+    let outcomes = Vec::from_iter(rows.iter().map(|row| row.outcome(&mut created, occasion.now)));
+    if rows.iter().any(|row| row.trace.is_some()) {
+        for (row, outcome) in rows.iter().zip(&outcomes) {
+            if let Ok(user) = outcome {
+                record_one(sqlite, Kind::Created, user, row.trace, occasion)?;
+            }
+        }
+    } else if let Some((first, last)) = ids {
+        record_created(sqlite, first..=last, occasion)?;
+    }
+    Ok(outcomes)
 }
+
+/// Inserts rows in the order given, but for those whose address is there already.
+pub(super) fn insert_in_order(sqlite: &mut SqliteConnection, rows: &[&NewRow], now: Timestamp) -> QueryResult<Created> {
+    let mut created = Created::with_capacity(rows.len());
+    for rows in rows.chunks(InsertSome::MAX_ROWS) {
+        created.extend(InsertSome { rows, now: Moment(now) }.load::<(String, i64)>(sqlite)?);
+    }
+    Ok(created)
+}
+
+/// SQL text, because Diesel never keeps an INSERT of many rows prepared.
+struct InsertSome<'a> {
+    rows: &'a [&'a NewRow],
+    now: Moment,
+}
+
+impl InsertSome<'_> {
+    /// Enough for what a statement costs of itself to be shared by many; few enough for a statement of each length to be
+    /// kept prepared.
+    const MAX_ROWS: usize = 16;
+}
+
+impl QueryFragment<Sqlite> for InsertSome<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql(
+            "INSERT INTO users (name, name_key, email, email_key, version, created_at, updated_at)
+            SELECT new.column1, new.column2, new.column3, new.column4, 1, moment.now, moment.now
+            FROM (SELECT ",
+        );
+        out.push_bind_param::<SqlTimestamp, _>(&self.now)?;
+        out.push_sql(" AS now) AS moment, (VALUES ");
+        for (at, row) in self.rows.iter().enumerate() {
+            out.push_sql(if at == 0 { "(" } else { ", (" });
+            out.push_bind_param::<Text, _>(row.new.name.as_str())?;
+            out.push_sql(", ");
+            out.push_bind_param::<Text, _>(row.name_key.as_str())?;
+            out.push_sql(", ");
+            out.push_bind_param::<Text, _>(row.new.email.as_str())?;
+            out.push_sql(", ");
+            out.push_bind_param::<Text, _>(row.email_key.as_str())?;
+            out.push_sql(")");
+        }
+        // Without a WHERE, SQLite takes ON for a part of the join.
+        out.push_sql(") AS new WHERE true ON CONFLICT DO NOTHING RETURNING email_key, id");
+        Ok(())
+    }
+}
+
+impl QueryId for InsertSome<'_> {
+    type QueryId = ();
+
+    /// It is kept prepared under its text.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for InsertSome<'_> {
+    type SqlType = (Text, BigInt);
+}
+
+impl RunQueryDsl<SqliteConnection> for InsertSome<'_> {}
 
 /// The ids of created users, by the keys of their addresses.
 pub(super) type Created = HashMap<String, i64>;

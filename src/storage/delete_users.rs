@@ -4,6 +4,8 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel::sqlite::SqliteConnection;
 
+use super::event_row::Kind;
+use super::record_events::{Occasion, record_one};
 use super::row::UserRow;
 use super::schema::users;
 use super::update_users::why_not;
@@ -25,12 +27,20 @@ impl Delete {
     }
 }
 
-/// Deletes one user.
-pub(super) fn delete_one(sqlite: &mut SqliteConnection, delete: &Delete) -> QueryResult<Result<User, Error>> {
+/// Deletes one user, and records that.
+pub(super) fn delete_one(
+    sqlite: &mut SqliteConnection,
+    delete: &Delete,
+    occasion: Occasion,
+) -> QueryResult<Result<User, Error>> {
     let target = users::table.find(delete.id.get()).filter(is_expected(delete.expected));
     let deleted = diesel::delete(target).returning(UserRow::as_returning()).get_result::<UserRow>(sqlite).optional()?;
     match deleted {
-        Some(row) => Ok(Ok(row.into())),
+        Some(row) => {
+            let user = User::from(row);
+            record_one(sqlite, Kind::Deleted, &user, delete.trace, occasion)?;
+            Ok(Ok(user))
+        }
         None => why_not(sqlite, delete.id).map(Err),
     }
 }

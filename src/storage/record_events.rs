@@ -1,16 +1,18 @@
 //! Records changes as events, in the transaction that makes them.
 
+use std::ops::RangeInclusive;
+
 use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment};
-use diesel::sql_types::{Array, BigInt, Text, Timestamp as SqlTimestamp};
+use diesel::sql_types::{Array, BigInt, SmallInt, Text, Timestamp as SqlTimestamp};
 use diesel::sqlite::SqliteConnection;
 
 use super::create_users::NewRow;
 use super::event_row::Kind;
 use super::row::Moment;
-use super::schema::events;
+use super::schema::{events, users};
 use crate::telemetry::TracePlace;
 use crate::users::{Timestamp, User, Version};
 
@@ -52,6 +54,40 @@ pub(super) fn record_one(
             events::occurred_at.eq(Moment(now)),
             events::salt.eq(salt),
             events::trace_parent.eq(trace.map(|place| place.to_string())),
+        ))
+        .execute(sqlite)
+        .map(drop)
+}
+
+/// Records users that were created one after another: all that have one of these ids.
+pub(super) fn record_created(
+    sqlite: &mut SqliteConnection,
+    ids: RangeInclusive<i64>,
+    Occasion { now, salt }: Occasion,
+) -> QueryResult<()> {
+    users::table
+        .filter(users::id.between(*ids.start(), *ids.end()))
+        .order(users::id)
+        .select((
+            Kind::Created.code().into_sql::<SmallInt>(),
+            users::id,
+            users::version,
+            users::name.nullable(),
+            users::email.nullable(),
+            users::created_at.nullable(),
+            Moment(now).into_sql::<SqlTimestamp>(),
+            salt.into_sql::<BigInt>(),
+        ))
+        .insert_into(events::table)
+        .into_columns((
+            events::kind,
+            events::user_id,
+            events::version,
+            events::name,
+            events::email,
+            events::created_at,
+            events::occurred_at,
+            events::salt,
         ))
         .execute(sqlite)
         .map(drop)

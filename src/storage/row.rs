@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use chrono::{DateTime, NaiveDateTime};
+use chrono::DateTime;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
 use diesel::pg::data_types::PgTimestamp;
@@ -47,14 +47,14 @@ impl From<UserRow> for User {
 }
 
 /// A [`Timestamp`] as a column. Not chrono's type, which tries one text format after the other when it reads from SQLite:
-/// here there is one, `2026-01-31 12:00:00.000001`.
+/// here there is one, `2026-01-31 12:00:00.000001`. It is RFC 3339 with a space for the T and without the Z, because that is
+/// what chrono writes and reads without a format to interpret.
 #[derive(Clone, Copy, Debug, AsExpression, FromSqlRow)]
 #[diesel(sql_type = sql_types::Timestamp)]
 pub(super) struct Moment(pub(super) Timestamp);
 
 /// PostgreSQL counts from 2000-01-01.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
-const SQLITE_FORMAT: &str = "%Y-%m-%d %H:%M:%S%.6f";
 
 impl ToSql<sql_types::Timestamp, Pg> for Moment {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
@@ -73,8 +73,13 @@ impl FromSql<sql_types::Timestamp, Pg> for Moment {
 
 impl ToSql<sql_types::Timestamp, Sqlite> for Moment {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-        let moment = DateTime::from_timestamp_micros(self.0.unix_micros()).ok_or("a year beyond the calendar")?;
-        out.set_value(moment.format(SQLITE_FORMAT).to_string());
+        let text = self.0.to_string();
+        let (date, time) = text.split_once('T').ok_or("no date and time")?;
+        // A year of another length would not be in its place in the order of texts.
+        if date.len() != "2026-01-31".len() {
+            return Err("a year beyond the calendar".into());
+        }
+        out.set_value(format!("{date} {}", time.trim_end_matches('Z')));
         Ok(IsNull::No)
     }
 }
@@ -82,7 +87,7 @@ impl ToSql<sql_types::Timestamp, Sqlite> for Moment {
 impl FromSql<sql_types::Timestamp, Sqlite> for Moment {
     fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
         let text = <String as FromSql<sql_types::Text, Sqlite>>::from_sql(value)?;
-        let moment = NaiveDateTime::parse_from_str(&text, SQLITE_FORMAT)?;
-        Ok(Self(Timestamp::from_unix_micros(moment.and_utc().timestamp_micros())))
+        let moment = DateTime::parse_from_rfc3339(&(text + "Z"))?;
+        Ok(Self(Timestamp::from_unix_micros(moment.timestamp_micros())))
     }
 }

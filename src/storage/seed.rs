@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use super::Settings;
 use super::batch_error::BatchError;
 use super::connection::{Connection, on_backend, write_transaction};
-use super::create_users::{NewRow, create_one, insert_many};
+use super::create_users::{NewRow, insert_in_order, insert_many};
 use super::migrations::{self, MigrateError};
 use super::schema::users;
 use crate::users::{NewUser, Timestamp};
@@ -80,13 +80,9 @@ fn create_missing(connection: &mut Connection, rows: &[NewRow]) -> Result<u64, B
     let missing = Vec::from_iter(rows.iter().filter(|row| !there.contains(row.email_key().as_str())));
     let now = Timestamp::now();
     let created = match connection {
-        Connection::Sqlite(sqlite) => write_transaction(sqlite, |sqlite| {
-            let create = |row: &&NewRow| Ok(create_one(sqlite, row, now)?.is_ok());
-            missing.iter().map(create).collect::<QueryResult<Vec<_>>>()
-        })?
-        .into_iter()
-        .filter(|created| *created)
-        .count(),
+        Connection::Sqlite(sqlite) => {
+            write_transaction(sqlite, |sqlite| insert_in_order(sqlite, &missing, now).map(|created| created.len()))?
+        }
         Connection::Postgres(postgres) => {
             insert_many(&missing, now).execute(postgres).map_err(BatchError::of_lone_statement)?
         }

@@ -6,6 +6,8 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::{BigInt, Text, Timestamp as SqlTimestamp};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
+use super::event_row::Kind;
+use super::record_events::{Occasion, record_one};
 use super::row::{Moment, UserColumns, UserRow};
 use super::schema::users;
 use super::write_together::Found;
@@ -59,15 +61,19 @@ impl Update {
     }
 }
 
-/// Updates one user.
+/// Updates one user, and records that.
 pub(super) fn update_one(
     sqlite: &mut SqliteConnection,
     update: &Update,
-    now: Timestamp,
+    occasion: Occasion,
 ) -> QueryResult<Result<User, Error>> {
-    let updated = UpdateOne::new(update, now).get_result::<UserRow>(sqlite).optional();
+    let updated = UpdateOne::new(update, occasion.now).get_result::<UserRow>(sqlite).optional();
     match updated {
-        Ok(Some(row)) => Ok(Ok(row.into())),
+        Ok(Some(row)) => {
+            let user = User::from(row);
+            record_one(sqlite, Kind::Updated, &user, update.trace, occasion)?;
+            Ok(Ok(user))
+        }
         Ok(None) => why_not(sqlite, update.id).map(Err),
         // SQLite undoes the statement, not the transaction.
         Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Ok(Err(Error::EmailTaken)),

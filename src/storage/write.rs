@@ -8,3 +8,10 @@ pub(super) enum Write {
     Update(Update),
     Delete(Delete),
 }
+
+impl Write {
+    /// The row to create, if it is a create.
+    pub(super) const fn create(&self) -> Option<&NewRow> {
+        if let Self::Create(row) = self { Some(row) } else { None }
+    }
+}

@@ -44,7 +44,7 @@ fn write_planned(
     occasion: Occasion,
 ) -> QueryResult<Vec<Option<Outcome<Write>>>> {
     let creates = requests(&plan.creates);
-    let (created, mut found) = if plan.updates.is_empty() && plan.deletes.is_empty() {
+    let (mut created, mut found) = if plan.updates.is_empty() && plan.deletes.is_empty() {
         (create_many(postgres, &creates, occasion)?, HashMap::new())
     } else {
         write_many(postgres, plan, occasion)?
@@ -56,7 +56,7 @@ fn write_planned(
         }
     };
     for (at, row) in &plan.creates {
-        answer(*at, row.outcome(&created, occasion.now));
+        answer(*at, row.outcome(&mut created, occasion.now));
     }
     for (at, update) in &plan.updates {
         answer(*at, update.outcome(found.remove(&update.id.get())));

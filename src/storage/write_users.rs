@@ -5,11 +5,10 @@ use diesel::sqlite::SqliteConnection;
 
 use super::batch_error::BatchError;
 use super::connection::{Connection, write_transaction};
-use super::create_users::create_one;
+use super::create_users::create_in_order;
 use super::delete_users::delete_one;
-use super::event_row::Kind;
 use super::lane::{Outcome, Request};
-use super::record_events::{Occasion, record_one};
+use super::record_events::Occasion;
 use super::update_users::update_one;
 use super::write::Write;
 use super::write_together::write_together;
@@ -25,11 +24,7 @@ impl Request for Write {
     fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Option<Outcome<Self>>>, BatchError> {
         let occasion = Occasion::now();
         match connection {
-            Connection::Sqlite(sqlite) => {
-                let write_all =
-                    |sqlite: &mut _| batch.iter().map(|write| write_one(sqlite, write, occasion).map(Some)).collect();
-                write_transaction(sqlite, write_all)
-            }
+            Connection::Sqlite(sqlite) => write_transaction(sqlite, |sqlite| write_in_order(sqlite, batch, occasion)),
             Connection::Postgres(postgres) => write_together(postgres, batch, occasion),
         }
     }
@@ -43,15 +38,23 @@ impl Request for Write {
     }
 }
 
-/// On SQLite a statement costs no round trip, so each message is a cached statement of its own, in the order of arrival.
-fn write_one(sqlite: &mut SqliteConnection, write: &Write, occasion: Occasion) -> QueryResult<Outcome<Write>> {
-    let (kind, trace, outcome) = match write {
-        Write::Create(row) => (Kind::Created, row.trace(), create_one(sqlite, row, occasion.now)?),
-        Write::Update(update) => (Kind::Updated, update.trace, update_one(sqlite, update, occasion.now)?),
-        Write::Delete(delete) => (Kind::Deleted, delete.trace, delete_one(sqlite, delete)?),
-    };
-    if let Ok(user) = &outcome {
-        record_one(sqlite, kind, user, trace, occasion)?;
+/// On SQLite a statement costs no round trip, so each message has statements of its own, in the order of arrival; but creates
+/// that follow each other share some.
+fn write_in_order(
+    sqlite: &mut SqliteConnection,
+    batch: &[&Write],
+    occasion: Occasion,
+) -> QueryResult<Vec<Option<Outcome<Write>>>> {
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for run in batch.chunk_by(|one, next| one.create().is_some() && next.create().is_some()) {
+        match run {
+            [Write::Update(update)] => outcomes.push(update_one(sqlite, update, occasion)?),
+            [Write::Delete(delete)] => outcomes.push(delete_one(sqlite, delete, occasion)?),
+            creates => {
+                let rows = Vec::from_iter(creates.iter().filter_map(|write| write.create()));
+                outcomes.extend(create_in_order(sqlite, &rows, occasion)?);
+            }
+        }
     }
-    Ok(outcome)
+    Ok(outcomes.into_iter().map(Some).collect())
 }
