@@ -1,7 +1,6 @@
 //! The API's description, and a page to try it on.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::io::{Cursor, Read as _};
 use std::iter;
 use std::sync::{Arc, LazyLock};
@@ -18,6 +17,7 @@ use utoipa_swagger_ui::{Config, SwaggerFile};
 
 use super::failure::Failure;
 use super::openapi::openapi;
+use super::pieces::PIECE;
 use super::security_headers::PAGE;
 use super::timed::Turns;
 
@@ -30,10 +30,8 @@ static CONFIG: LazyLock<Arc<Config<'static>>> =
 /// This description (OpenAPI 3.1).
 #[utoipa::path(get, path = "/openapi.json", tag = "operations",
     responses((status = OK, description = "The description.", body = serde_json::Value)))]
-pub(super) async fn openapi_json(request: HttpRequest) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type(ContentType::json())
-        .body(in_pieces(Cow::Borrowed(OPENAPI_JSON.as_bytes()), &request))
+pub(super) async fn openapi_json() -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::json()).body(OPENAPI_JSON.as_str())
 }
 
 /// Leads to the page where the API can be tried.
@@ -72,12 +70,12 @@ fn respond(file: SwaggerFile<'static>, request: &HttpRequest) -> Result<HttpResp
     let mut response = HttpResponse::Ok();
     response.content_type(file.content_type).insert_header((CONTENT_SECURITY_POLICY, PAGE));
     if !file.gzpipped {
-        return Ok(response.body(in_pieces(file.bytes, request)));
+        return Ok(response.body(bytes(file.bytes)));
     }
     response.insert_header((VARY, ACCEPT_ENCODING.as_str()));
     if takes_gzip(request) {
         response.insert_header(ContentEncoding::Gzip);
-        return Ok(response.body(in_pieces(file.bytes, request)));
+        return Ok(response.body(bytes(file.bytes)));
     }
     Ok(response.body(unpacked(bytes(file.bytes), unpacked_length, request)))
 }
@@ -104,21 +102,6 @@ fn unpacked(gzip: Bytes, length: u64, request: &HttpRequest) -> impl MessageBody
         read.map(|length| (length > 0).then(|| piece.into())).transpose()
     });
     SizedStream::new(length, stream::iter(pieces))
-}
-
-/// How much of a document is copied into a connection's buffer at once, in bytes.
-const PIECE: usize = 8 << 10;
-
-/// A body that a connection has no copy of: else each client that does not read its answer would keep a megabyte and a half.
-pub(super) fn in_pieces(document: Cow<'static, [u8]>, request: &HttpRequest) -> impl MessageBody + use<> {
-    let document = bytes(document);
-    let length = document.len();
-    let streaming = request.conn_data::<Turns>().map(Turns::stream);
-    let pieces = (0..length).step_by(PIECE).map(move |at| {
-        let _until_the_last = &streaming;
-        document.slice(at..length.min(at + PIECE))
-    });
-    SizedStream::new(length as u64, stream::iter(pieces.map(Ok::<_, Infallible>)))
 }
 
 fn bytes(document: Cow<'static, [u8]>) -> Bytes {

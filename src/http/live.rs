@@ -1,11 +1,8 @@
 //! The live page: the service's own numbers as moving charts. All of it is in the binary.
 
-use std::borrow::Cow;
-
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, CacheControl, CacheDirective};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::docs::in_pieces;
 use super::failure::Failure;
 use super::security_headers::LIVE_PAGE;
 
@@ -41,8 +38,8 @@ const ASSETS: [Asset; 8] = [
 /// A page that shows how the service fares: requests, latency, batches, queues, refusals and errors, as moving charts.
 #[utoipa::path(get, path = "/", tag = "operations", operation_id = "live_page",
     responses((status = OK, description = "The page.", content_type = "text/html", body = String)))]
-pub(super) async fn page(request: HttpRequest) -> HttpResponse {
-    respond(HTML, INDEX, &request)
+pub(super) async fn page() -> HttpResponse {
+    respond(HTML, INDEX)
 }
 
 /// What that page consists of: scripts and styles.
@@ -54,14 +51,14 @@ pub(super) async fn page(request: HttpRequest) -> HttpResponse {
 pub(super) async fn page_asset(request: HttpRequest) -> Result<HttpResponse, Failure> {
     let name = request.match_info().get("file").unwrap_or_default();
     let asset = ASSETS.iter().find(|asset| asset.name == name).ok_or(Failure::RouteNotFound)?;
-    Ok(respond(asset.content_type, asset.text, &request))
+    Ok(respond(asset.content_type, asset.text))
 }
 
 /// Parts of two releases do not fit each other: a browser asks again each time.
-fn respond(content_type: &str, text: &'static str, request: &HttpRequest) -> HttpResponse {
+fn respond(content_type: &str, text: &'static str) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(content_type)
         .insert_header((CONTENT_SECURITY_POLICY, LIVE_PAGE))
         .insert_header(CacheControl(vec![CacheDirective::NoCache]))
-        .body(in_pieces(Cow::Borrowed(text.as_bytes()), request))
+        .body(text)
 }

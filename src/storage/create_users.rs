@@ -65,6 +65,8 @@ pub(super) fn create_in_order(
     let ids = created.values().copied().min().zip(created.values().copied().max());
     let outcomes = Vec::from_iter(rows.iter().map(|row| row.outcome(&mut created, occasion.now)));
     if rows.iter().any(|row| row.trace.is_some()) {
+        // What an event has besides its user's row fits into no statement for all of them; so callers that send traces pay
+        // for an event each.
         for (row, outcome) in rows.iter().zip(&outcomes) {
             if let Ok(user) = outcome {
                 record_one(sqlite, Kind::Created, user, row.trace, occasion)?;
@@ -212,4 +214,78 @@ pub(super) fn insert_many<'a>(
 extern "SQL" {
     /// One row for each element. Several side by side in a SELECT advance together.
     fn unnest<T: SingleValue>(values: Array<T>) -> T;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::connection::Connection;
+    use super::super::schema::events;
+    use super::super::{database_url::DatabaseUrl, migrations};
+    use super::*;
+    use crate::telemetry::TracePlace;
+    use crate::users::NewUser;
+
+    fn with_sqlite<T>(test: impl FnOnce(&mut SqliteConnection) -> T) -> T {
+        let folder = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(folder.path().join("users.db"));
+        let mut connection = Connection::open(&url, std::time::Duration::from_secs(2)).unwrap();
+        migrations::run(&mut connection).unwrap();
+        let Connection::Sqlite(sqlite) = &mut connection else { panic!("asked for SQLite") };
+        test(sqlite)
+    }
+
+    fn row(name: &str, email: &str, trace: Option<TracePlace>) -> NewRow {
+        NewRow::new(NewUser::parse(name.into(), format!("{email}@example.com")).unwrap(), trace)
+    }
+
+    fn create(sqlite: &mut SqliteConnection, rows: &[NewRow]) -> Vec<Result<(i64, String), Error>> {
+        let outcomes = create_in_order(sqlite, &Vec::from_iter(rows), Occasion::now()).unwrap();
+        let told = |outcome: Result<User, Error>| outcome.map(|user| (user.id.get(), user.name.as_str().to_owned()));
+        outcomes.into_iter().map(told).collect()
+    }
+
+    type Recorded = Vec<(i64, Option<String>, Option<String>)>;
+
+    fn recorded(sqlite: &mut SqliteConnection) -> Recorded {
+        let columns = (events::user_id, events::name, events::trace_parent);
+        events::table.order(events::id).select(columns).load(sqlite).unwrap()
+    }
+
+    #[test]
+    fn the_first_of_those_with_one_address_is_created() {
+        with_sqlite(|sqlite| {
+            assert!(create(sqlite, &[row("Earlier", "taken", None)]).iter().all(Result::is_ok));
+            // More than go into two statements; every third has the address of the one before, or one that is taken.
+            let address =
+                |n: usize| if n % 6 == 5 { "taken".into() } else { format!("u{}", n - usize::from(n % 3 == 2)) };
+            let rows = Vec::from_iter((0..40).map(|n| row(&format!("User {n}"), &address(n), None)));
+            let outcomes = create(sqlite, &rows);
+            let mut last = 1;
+            for (n, outcome) in outcomes.iter().enumerate() {
+                match outcome {
+                    Ok((id, name)) => {
+                        assert_eq!((n % 3 != 2, name), (true, &format!("User {n}")));
+                        assert!(*id > last, "{id} after {last}");
+                        last = *id;
+                    }
+                    Err(error) => assert_eq!((n % 3, error), (2, &Error::EmailTaken)),
+                }
+            }
+            let told = outcomes.into_iter().flatten().map(|(id, name)| (id, Some(name), None));
+            let told = Vec::from_iter([(1, Some("Earlier".to_owned()), None)].into_iter().chain(told));
+            assert_eq!(recorded(sqlite), told);
+        });
+    }
+
+    #[test]
+    fn each_event_has_its_own_trace() {
+        with_sqlite(|sqlite| {
+            let trace = TracePlace { trace_id: 1.into(), span_id: 2.into(), sampled: true, own: true };
+            let rows = [row("One", "one", None), row("Two", "two", Some(trace)), row("Three", "one", Some(trace))];
+            let outcomes = create(sqlite, &rows);
+            assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 2);
+            let told = recorded(sqlite).into_iter().map(|(_, name, trace)| (name.unwrap(), trace));
+            assert_eq!(Vec::from_iter(told), [("One".to_owned(), None), ("Two".to_owned(), Some(trace.to_string()))]);
+        });
+    }
 }

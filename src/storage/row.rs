@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use chrono::DateTime;
+use chrono::{DateTime, SecondsFormat};
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
 use diesel::pg::data_types::PgTimestamp;
@@ -73,13 +73,14 @@ impl FromSql<sql_types::Timestamp, Pg> for Moment {
 
 impl ToSql<sql_types::Timestamp, Sqlite> for Moment {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-        let text = self.0.to_string();
-        let (date, time) = text.split_once('T').ok_or("no date and time")?;
+        let moment = DateTime::from_timestamp_micros(self.0.unix_micros()).ok_or("a moment beyond the calendar")?;
+        let mut text = moment.to_rfc3339_opts(SecondsFormat::Micros, true);
         // A year of another length would not be in its place in the order of texts.
-        if date.len() != "2026-01-31".len() {
-            return Err("a year beyond the calendar".into());
+        if text.len() != "2026-01-31T12:00:00.000001Z".len() {
+            return Err("a year that has not four digits".into());
         }
-        out.set_value(format!("{date} {}", time.trim_end_matches('Z')));
+        text.truncate(text.len() - 1);
+        out.set_value(text.replace('T', " "));
         Ok(IsNull::No)
     }
 }
@@ -89,5 +90,39 @@ impl FromSql<sql_types::Timestamp, Sqlite> for Moment {
         let text = <String as FromSql<sql_types::Text, Sqlite>>::from_sql(value)?;
         let moment = DateTime::parse_from_rfc3339(&(text + "Z"))?;
         Ok(Self(Timestamp::from_unix_micros(moment.timestamp_micros())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What SQLite keeps of a moment, as text and read again.
+    fn kept(micros: i64) -> QueryResult<(String, i64)> {
+        let mut sqlite = SqliteConnection::establish(":memory:").unwrap();
+        let moment = Moment(Timestamp::from_unix_micros(micros)).into_sql::<sql_types::Timestamp>();
+        let text = diesel::select(moment).get_result::<Moment>(&mut sqlite).map(|Moment(read)| read.unix_micros())?;
+        let moment = Moment(Timestamp::from_unix_micros(micros)).into_sql::<sql_types::Timestamp>();
+        let cast =
+            diesel::dsl::sql::<sql_types::Text>("CAST(").bind::<sql_types::Timestamp, _>(moment).sql(" AS TEXT)");
+        Ok((diesel::select(cast).get_result(&mut sqlite)?, text))
+    }
+
+    #[test]
+    fn sqlite_keeps_a_moment_to_the_microsecond() {
+        for (micros, text) in [
+            (1_700_000_000_000_001, "2023-11-14 22:13:20.000001"),
+            (0, "1970-01-01 00:00:00.000000"),
+            (-1, "1969-12-31 23:59:59.999999"),
+            (253_402_300_799_999_999, "9999-12-31 23:59:59.999999"),
+        ] {
+            assert_eq!(kept(micros).unwrap(), (text.to_owned(), micros));
+        }
+    }
+
+    #[test]
+    fn a_moment_that_would_be_out_of_order_is_refused() {
+        assert!(kept(253_402_300_800_000_000).is_err());
+        assert!(kept(i64::MAX).is_err());
     }
 }
