@@ -218,10 +218,11 @@ extern "SQL" {
 
 #[cfg(test)]
 mod tests {
-    use super::super::connection::Connection;
-    use super::super::schema::events;
-    use super::super::{database_url::DatabaseUrl, migrations};
     use super::*;
+    use crate::storage::connection::Connection;
+    use crate::storage::database_url::DatabaseUrl;
+    use crate::storage::migrations;
+    use crate::storage::schema::events;
     use crate::telemetry::TracePlace;
     use crate::users::NewUser;
 
