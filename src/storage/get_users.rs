@@ -62,8 +62,8 @@ fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Op
             Lookup::Email(key) => keys.push(key.as_str()),
         }
     }
-    let by_id = get_by_ids(postgres, &ids)?;
-    let by_email = get_by_emails(postgres, &keys)?;
+    let by_id = get_by_ids(postgres, ids)?;
+    let by_email = get_by_emails(postgres, keys)?;
     let answer = |lookup: &&Lookup| match lookup {
         Lookup::Id(id) => by_id.get(&id.get()).cloned(),
         Lookup::Email(key) => by_email.get(key.as_str()).cloned(),
@@ -71,20 +71,40 @@ fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Op
     Ok(batch.iter().map(answer).map(Ok).map(Some).collect())
 }
 
-fn get_by_ids(postgres: &mut PgConnection, ids: &[i64]) -> QueryResult<HashMap<i64, User>> {
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
+fn get_by_ids(postgres: &mut PgConnection, ids: Vec<i64>) -> QueryResult<HashMap<i64, User>> {
+    let Some(ids) = planned_once(ids) else { return Ok(HashMap::new()) };
     let query = users::table.filter(users::id.eq_any(ids)).select(UserRow::as_select());
     let rows = query.load::<UserRow>(postgres)?;
     Ok(rows.into_iter().map(|row| (row.id, row.into())).collect())
 }
 
-fn get_by_emails(postgres: &mut PgConnection, keys: &[&str]) -> QueryResult<HashMap<String, User>> {
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
+fn get_by_emails(postgres: &mut PgConnection, keys: Vec<&str>) -> QueryResult<HashMap<String, User>> {
+    let Some(keys) = planned_once(keys) else { return Ok(HashMap::new()) };
     let query = users::table.filter(users::email_key.eq_any(keys)).select((users::email_key, UserRow::as_select()));
     let rows = query.load::<(String, UserRow)>(postgres)?;
     Ok(rows.into_iter().map(|(key, row)| (key, row.into())).collect())
+}
+
+/// Repeats the last of few keys; `None` if there are none.
+///
+/// PostgreSQL takes an array that it does not know yet for one of ten. For a shorter one it hopes that a plan of its own is
+/// cheaper than the plan for all, and makes one each time, which takes longer than to look the keys up. That one key is there
+/// twice costs nothing: it sorts them, and drops what is equal.
+fn planned_once<T: Copy>(mut keys: Vec<T>) -> Option<Vec<T>> {
+    const EXPECTED: usize = 10;
+    let last = *keys.last()?;
+    keys.resize(keys.len().max(EXPECTED), last);
+    Some(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::planned_once;
+
+    #[test]
+    fn few_keys_become_as_many_as_postgres_expects() {
+        assert_eq!(planned_once(vec![7, 8]), Some(vec![7, 8, 8, 8, 8, 8, 8, 8, 8, 8]));
+        assert_eq!(planned_once(Vec::from_iter(0..11)), Some(Vec::from_iter(0..11)));
+        assert_eq!(planned_once::<i64>(Vec::new()), None);
+    }
 }

@@ -101,11 +101,11 @@ mod tests {
     fn kept(micros: i64) -> QueryResult<(String, i64)> {
         let mut sqlite = SqliteConnection::establish(":memory:").unwrap();
         let moment = Moment(Timestamp::from_unix_micros(micros)).into_sql::<sql_types::Timestamp>();
-        let text = diesel::select(moment).get_result::<Moment>(&mut sqlite).map(|Moment(read)| read.unix_micros())?;
+        let read = diesel::select(moment).get_result::<Moment>(&mut sqlite).map(|Moment(read)| read.unix_micros())?;
         let moment = Moment(Timestamp::from_unix_micros(micros)).into_sql::<sql_types::Timestamp>();
         let cast =
             diesel::dsl::sql::<sql_types::Text>("CAST(").bind::<sql_types::Timestamp, _>(moment).sql(" AS TEXT)");
-        Ok((diesel::select(cast).get_result(&mut sqlite)?, text))
+        Ok((diesel::select(cast).get_result(&mut sqlite)?, read))
     }
 
     #[test]
