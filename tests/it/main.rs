@@ -55,6 +55,7 @@ mod limits;
 mod live_page;
 mod locks;
 mod logs;
+mod lookup_plans;
 mod metrics;
 mod metrics_database;
 mod metrics_documented;

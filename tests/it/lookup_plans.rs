@@ -1,0 +1,70 @@
+//! What PostgreSQL plans for look-ups that come one at a time.
+
+use diesel::connection::SimpleConnection as _;
+use diesel::sql_types::{BigInt, Text};
+use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, sql_query};
+use tempfile::TempDir;
+
+use crate::support::{Answered, Postgres, Program, Server};
+
+/// So many that PostgreSQL finds a look-up of ten keys much dearer than one of one.
+const USERS: i64 = 20_000;
+const LOOK_UPS: i64 = 40;
+/// A statement's first five times count, and then the plan to keep; on three connections at most.
+const PLANS: i64 = 3 * 6;
+
+/// Counts what is planned, from now on.
+async fn count_plans(postgres: &mut Postgres) -> PgConnection {
+    let mut connection = PgConnection::establish(&postgres.url()).unwrap();
+    connection.batch_execute("ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements").unwrap();
+    postgres.crash();
+    postgres.start().await;
+    let mut connection = PgConnection::establish(&postgres.url()).unwrap();
+    connection.batch_execute("CREATE EXTENSION pg_stat_statements").unwrap();
+    connection.batch_execute("ALTER SYSTEM SET pg_stat_statements.track_planning = on").unwrap();
+    connection.batch_execute("SELECT pg_reload_conf()").unwrap();
+    connection
+}
+
+#[derive(QueryableByName)]
+struct Planned {
+    #[diesel(sql_type = Text)]
+    query: String,
+    #[diesel(sql_type = BigInt)]
+    plans: i64,
+    #[diesel(sql_type = BigInt)]
+    calls: i64,
+}
+
+fn planned(connection: &mut PgConnection) -> Vec<Planned> {
+    // Those that get whole users: `seed` has a look-up of its own.
+    let look_ups = r#"SELECT query, plans, calls FROM pg_stat_statements
+        WHERE query LIKE 'SELECT%"users"."version"%FROM "users" WHERE ("users"."%" = ANY%'"#;
+    sql_query(look_ups).load(connection).unwrap()
+}
+
+#[tokio::test]
+async fn one_user_is_looked_up_by_a_plan_that_is_kept() {
+    let (dir, mut postgres) = (TempDir::new().unwrap(), Postgres::started().await);
+    let mut connection = count_plans(&mut postgres).await;
+    let program = || Program::new(dir.path()).env("DATABASE_URL", postgres.url()).with_a_key();
+    program().args(["migrate"]).run().succeeded();
+    program().args(["seed", "--count", &USERS.to_string()]).run().succeeded();
+    connection.batch_execute("ANALYZE users").unwrap();
+
+    let server = Server::listening(program());
+    server.ready().await;
+    for id in 1..=LOOK_UPS {
+        let user = server.get(&format!("/api/v2/users/{id}")).answer().await.body(200);
+        let email = user["email"].as_str().unwrap();
+        let found = server.get(&format!("/api/v2/users?email={email}")).answer().await.body(200);
+        assert_eq!(found["users"], serde_json::json!([user]));
+    }
+
+    let planned = planned(&mut connection);
+    assert_eq!(planned.len(), 2, "one statement by id and one by email");
+    for Planned { query, plans, calls } in planned {
+        assert_eq!(calls, LOOK_UPS, "{query}");
+        assert!((1..=PLANS).contains(&plans), "{plans} plans for {calls} calls: {query}");
+    }
+}
