@@ -40,6 +40,9 @@ pub(super) struct Answer {
     headers: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     multi_value_headers: Option<Map<String, Value>>,
+    /// The service sets none. AWS takes an answer without them; its types for Rust, and so `cargo lambda`, do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cookies: Option<[&'static str; 0]>,
     body: String,
     is_base64_encoded: bool,
 }
@@ -69,6 +72,7 @@ impl Answer {
             // API Gateway v1 would send those of both; a load balancer takes one of them, by how it is set.
             headers: (!matches!(shape, Shape::ApiGatewayV1)).then(|| joined(headers)),
             multi_value_headers: (!matches!(shape, Shape::ApiGatewayV2)).then(|| listed(headers)),
+            cookies: matches!(shape, Shape::ApiGatewayV2).then_some([]),
             body,
             is_base64_encoded,
         }

@@ -51,6 +51,7 @@ mod grpc_watch;
 mod health;
 mod jwks;
 mod lambda;
+mod lambda_url;
 mod limits;
 mod live_page;
 mod locks;

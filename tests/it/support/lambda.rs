@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -70,6 +70,11 @@ impl Lambda {
     /// What the function has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("function")).expect("a log")
+    }
+
+    /// A request to the function's URL, by way of the emulator.
+    pub fn over_http(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("http://{}/lambda-url/{FUNCTION}{path}", self.address))
     }
 
     /// Has the function answer a request.
