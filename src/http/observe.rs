@@ -84,7 +84,7 @@ where
         let in_flight = observe.unmatched.begin();
         let turns = request.conn_data::<Turns>().cloned();
         if let Some(turns) = &turns {
-            turns.begin(head_bytes);
+            turns.begin();
         }
         let response = if head_bytes > observe.max_head_bytes {
             let failure = Failure::HeadTooLarge { limit: observe.max_head_bytes };

@@ -68,6 +68,7 @@ mod outage;
 mod paging;
 mod paging_filters;
 mod paging_token;
+mod pipelining;
 mod postgres_tls;
 mod problem;
 mod rabbitmq_ground;

@@ -26,6 +26,8 @@ pub struct HttpServiceBuilder<T, S, X = ExpectHandler, U = UpgradeHandler> {
     local_addr: Option<net::SocketAddr>,
     h1_allow_half_closed: bool,
     h1_write_buffer_size: usize,
+    h1_max_head_size: Option<usize>,
+    h1_allow_upgrade: bool,
     h2_conn_window_size: u32,
     h2_stream_window_size: u32,
     graceful_shutdown_signal: Option<GracefulShutdownSignal>,
@@ -53,6 +55,8 @@ where
             local_addr: None,
             h1_allow_half_closed: true,
             h1_write_buffer_size: DEFAULT_H1_WRITE_BUFFER_SIZE,
+            h1_max_head_size: None,
+            h1_allow_upgrade: true,
             h2_conn_window_size: DEFAULT_H2_CONN_WINDOW_SIZE,
             h2_stream_window_size: DEFAULT_H2_STREAM_WINDOW_SIZE,
             graceful_shutdown_signal: None,
@@ -177,6 +181,29 @@ where
         self
     }
 
+    /// Sets the maximum size of a request head for HTTP/1 connections.
+    ///
+    /// No more of a head is buffered. The service is called with what is known of the request: see
+    /// [`RequestHead::is_truncated`](crate::RequestHead::is_truncated). After its response the
+    /// connection is closed.
+    ///
+    /// By default, heads are refused with `431 Request Header Fields Too Large` at 128 KiB.
+    pub fn h1_max_head_size(mut self, size: usize) -> Self {
+        self.h1_max_head_size = Some(size);
+        self
+    }
+
+    /// Sets whether HTTP/1 connections may be upgraded to another protocol.
+    ///
+    /// If not, `Upgrade` is ignored, as RFC 9110 section 7.8 allows, and the connection is closed
+    /// after the response to `CONNECT`.
+    ///
+    /// The default behavior is to allow, i.e. `true`
+    pub fn h1_allow_upgrade(mut self, allow: bool) -> Self {
+        self.h1_allow_upgrade = allow;
+        self
+    }
+
     /// Sets a factory for graceful shutdown notifications.
     #[doc(hidden)]
     pub fn graceful_shutdown_signal<F, Fut>(mut self, signal: F) -> Self
@@ -225,6 +252,8 @@ where
             local_addr: self.local_addr,
             h1_allow_half_closed: self.h1_allow_half_closed,
             h1_write_buffer_size: self.h1_write_buffer_size,
+            h1_max_head_size: self.h1_max_head_size,
+            h1_allow_upgrade: self.h1_allow_upgrade,
             h2_conn_window_size: self.h2_conn_window_size,
             h2_stream_window_size: self.h2_stream_window_size,
             graceful_shutdown_signal: self.graceful_shutdown_signal,
@@ -255,6 +284,8 @@ where
             local_addr: self.local_addr,
             h1_allow_half_closed: self.h1_allow_half_closed,
             h1_write_buffer_size: self.h1_write_buffer_size,
+            h1_max_head_size: self.h1_max_head_size,
+            h1_allow_upgrade: self.h1_allow_upgrade,
             h2_conn_window_size: self.h2_conn_window_size,
             h2_stream_window_size: self.h2_stream_window_size,
             graceful_shutdown_signal: self.graceful_shutdown_signal,
@@ -296,6 +327,8 @@ where
             .local_addr(self.local_addr)
             .h1_allow_half_closed(self.h1_allow_half_closed)
             .h1_write_buffer_size(self.h1_write_buffer_size)
+            .h1_max_head_size(self.h1_max_head_size)
+            .h1_allow_upgrade(self.h1_allow_upgrade)
             .h2_initial_window_size(self.h2_stream_window_size)
             .h2_initial_connection_window_size(self.h2_conn_window_size)
             .graceful_shutdown_signal(self.graceful_shutdown_signal)
@@ -327,6 +360,8 @@ where
             .local_addr(self.local_addr)
             .h1_allow_half_closed(self.h1_allow_half_closed)
             .h1_write_buffer_size(self.h1_write_buffer_size)
+            .h1_max_head_size(self.h1_max_head_size)
+            .h1_allow_upgrade(self.h1_allow_upgrade)
             .h2_initial_window_size(self.h2_stream_window_size)
             .h2_initial_connection_window_size(self.h2_conn_window_size)
             .graceful_shutdown_signal(self.graceful_shutdown_signal)
@@ -355,6 +390,8 @@ where
             .local_addr(self.local_addr)
             .h1_allow_half_closed(self.h1_allow_half_closed)
             .h1_write_buffer_size(self.h1_write_buffer_size)
+            .h1_max_head_size(self.h1_max_head_size)
+            .h1_allow_upgrade(self.h1_allow_upgrade)
             .h2_initial_window_size(self.h2_stream_window_size)
             .h2_initial_connection_window_size(self.h2_conn_window_size)
             .graceful_shutdown_signal(self.graceful_shutdown_signal)

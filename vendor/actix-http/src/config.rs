@@ -140,6 +140,16 @@ impl ServiceConfigBuilder {
         self
     }
 
+    pub(crate) fn h1_max_head_size(mut self, size: Option<usize>) -> Self {
+        self.inner.h1_max_head_size = size;
+        self
+    }
+
+    pub(crate) fn h1_allow_upgrade(mut self, allow: bool) -> Self {
+        self.inner.h1_allow_upgrade = allow;
+        self
+    }
+
     pub(crate) fn graceful_shutdown_signal(
         mut self,
         signal: Option<GracefulShutdownSignal>,
@@ -191,6 +201,8 @@ struct Inner {
     date_service: DateService,
     h1_allow_half_closed: bool,
     h1_write_buffer_size: usize,
+    h1_max_head_size: Option<usize>,
+    h1_allow_upgrade: bool,
     h2_conn_window_size: u32,
     h2_stream_window_size: u32,
     graceful_shutdown_signal: Option<GracefulShutdownSignal>,
@@ -208,6 +220,8 @@ impl Default for Inner {
             date_service: DateService::new(),
             h1_allow_half_closed: true,
             h1_write_buffer_size: DEFAULT_H1_WRITE_BUFFER_SIZE,
+            h1_max_head_size: None,
+            h1_allow_upgrade: true,
             h2_conn_window_size: DEFAULT_H2_CONN_WINDOW_SIZE,
             h2_stream_window_size: DEFAULT_H2_STREAM_WINDOW_SIZE,
             graceful_shutdown_signal: None,
@@ -234,6 +248,8 @@ impl ServiceConfig {
             date_service: DateService::new(),
             h1_allow_half_closed: true,
             h1_write_buffer_size: DEFAULT_H1_WRITE_BUFFER_SIZE,
+            h1_max_head_size: None,
+            h1_allow_upgrade: true,
             h2_conn_window_size: DEFAULT_H2_CONN_WINDOW_SIZE,
             h2_stream_window_size: DEFAULT_H2_STREAM_WINDOW_SIZE,
             graceful_shutdown_signal: None,
@@ -299,6 +315,14 @@ impl ServiceConfig {
     /// HTTP/1 response write buffer size (in bytes).
     pub fn h1_write_buffer_size(&self) -> usize {
         self.0.h1_write_buffer_size
+    }
+
+    pub(crate) fn h1_max_head_size(&self) -> Option<usize> {
+        self.0.h1_max_head_size
+    }
+
+    pub(crate) fn h1_allow_upgrade(&self) -> bool {
+        self.0.h1_allow_upgrade
     }
 
     pub(crate) fn graceful_shutdown(&self) -> Option<GracefulShutdownFuture> {

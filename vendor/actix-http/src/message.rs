@@ -24,6 +24,7 @@ bitflags! {
         const EXPECT      = 0b0000_1000;
         const NO_CHUNKING = 0b0001_0000;
         const CAMEL_CASE  = 0b0010_0000;
+        const TRUNCATED   = 0b0100_0000;
     }
 }
 

@@ -103,6 +103,40 @@ impl Codec {
     pub fn config(&self) -> &ServiceConfig {
         &self.config
     }
+
+    /// Whether what comes next is the head of a request, not a part of the last one's payload.
+    #[inline]
+    pub(crate) fn is_between_requests(&self) -> bool {
+        self.payload.is_none()
+    }
+
+    /// Whether the connection ends with the last response.
+    #[inline]
+    pub(crate) fn closes(&self) -> bool {
+        self.conn_type == ConnectionType::Close
+    }
+
+    fn decode_head(
+        &mut self,
+        src: &mut BytesMut,
+    ) -> Result<Option<(Request, PayloadType)>, ParseError> {
+        let mut decoded = self.decoder.decode(src);
+
+        if let (Ok(None), Some(max_size)) = (&decoded, self.config.h1_max_head_size()) {
+            if src.len() >= max_size {
+                decoded = decoder::decode_truncated(src);
+            }
+        }
+
+        if decoded.is_err() {
+            // The response to it must not look like one to the request before.
+            self.flags.remove(Flags::HEAD | Flags::STREAM);
+            self.version = Version::HTTP_11;
+            self.conn_type = ConnectionType::Close;
+        }
+
+        decoded
+    }
 }
 
 impl Decoder for Codec {
@@ -119,11 +153,25 @@ impl Decoder for Codec {
                 }
                 None => None,
             })
-        } else if let Some((req, payload)) = self.decoder.decode(src)? {
+        } else if let Some((req, payload)) = self.decode_head(src)? {
             let head = req.head();
             self.flags.set(Flags::HEAD, head.method == Method::HEAD);
             self.version = head.version;
             self.conn_type = head.connection_type();
+            let allow_upgrade = self.config.h1_allow_upgrade();
+
+            if !allow_upgrade {
+                if head.method == Method::CONNECT {
+                    // What follows may be meant for who is behind the tunnel that there is not.
+                    self.conn_type = ConnectionType::Close;
+                } else if self.conn_type == ConnectionType::Upgrade {
+                    self.conn_type = if head.version < Version::HTTP_11 {
+                        ConnectionType::Close
+                    } else {
+                        ConnectionType::KeepAlive
+                    };
+                }
+            }
 
             if self.conn_type == ConnectionType::KeepAlive
                 && !self.flags.contains(Flags::KEEP_ALIVE_ENABLED)
@@ -134,6 +182,7 @@ impl Decoder for Codec {
             match payload {
                 PayloadType::None => self.payload = None,
                 PayloadType::Payload(pl) => self.payload = Some(pl),
+                PayloadType::Stream(_) if !allow_upgrade => self.payload = None,
                 PayloadType::Stream(pl) => {
                     self.payload = Some(pl);
                     self.flags.insert(Flags::STREAM);

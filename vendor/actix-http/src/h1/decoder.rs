@@ -229,7 +229,8 @@ pub(crate) trait MessageType: Sized {
             Ok(PayloadLength::Payload(PayloadType::Payload(
                 PayloadDecoder::chunked(),
             )))
-        } else if has_upgrade_websocket {
+        } else if has_upgrade_websocket && matches!(content_length, None | Some(0)) {
+            // The protocol changes behind the request's content (RFC 9110, Section 7.8).
             Ok(PayloadLength::UpgradeWebSocket)
         } else if let Some(len) = content_length {
             // Content-Length
@@ -365,6 +366,41 @@ impl MessageType for Request {
 
         Ok(Some((msg, decoder)))
     }
+}
+
+/// Decodes the first line of a head that is too large, as far as it goes, and drops what is there.
+pub(crate) fn decode_truncated(
+    src: &mut BytesMut,
+) -> Result<Option<(Request, PayloadType)>, ParseError> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut parsed = httparse::Request::new(&mut headers);
+    parsed.parse(src)?;
+
+    let path = parsed.path.or_else(|| unfinished_target(src));
+    let (Some(method), Some(path)) = (parsed.method, path) else {
+        return Err(ParseError::TooLarge);
+    };
+
+    let mut req = Request::new();
+    let head = req.head_mut();
+    head.method = Method::from_bytes(method.as_bytes()).map_err(|_| ParseError::Method)?;
+    head.uri = Uri::try_from(path).map_err(|_| ParseError::TooLarge)?;
+    head.version = if parsed.version == Some(0) {
+        Version::HTTP_10
+    } else {
+        Version::HTTP_11
+    };
+    head.set_connection_type(ConnectionType::Close);
+    head.set_truncated();
+    src.clear();
+
+    Ok(Some((req, PayloadType::None)))
+}
+
+/// What follows the method, of a first line without an end.
+fn unfinished_target(src: &[u8]) -> Option<&str> {
+    let start = src.iter().position(|&byte| byte == b' ')? + 1;
+    std::str::from_utf8(&src[start..]).ok()
 }
 
 impl MessageType for ResponseHead {

@@ -38,7 +38,9 @@ use crate::{
 
 const LW_BUFFER_SIZE: usize = 1024;
 const HW_BUFFER_SIZE: usize = 1024 * 8;
-const MAX_PIPELINED_MESSAGES: usize = 16;
+
+/// How much is read of the requests that follow before the current one is answered.
+const MAX_READ_AHEAD: usize = 1024 * 4;
 
 /// Write buffer capacity at which we reallocate it after flushing.
 const WRITE_BUFFER_RETENTION_LIMIT: usize = 1024 * 128;
@@ -184,6 +186,10 @@ pin_project! {
 
         pub(super) io: Option<T>,
         read_buf: BytesMut,
+
+        // True if reading stopped because `read_buf` had no more room, and not for want of data.
+        read_paused: bool,
+
         write_buf: BytesMut,
 
         // Number of bytes to busy-buffer before flushing.
@@ -197,7 +203,6 @@ pin_project! {
 }
 
 enum DispatcherMessage {
-    Item(Request),
     Upgrade(Request),
     Error(Response<()>),
 }
@@ -305,6 +310,7 @@ where
 
                     io: Some(io),
                     read_buf: BytesMut::with_capacity(HW_BUFFER_SIZE),
+                    read_paused: false,
                     write_buf: BytesMut::with_capacity(HW_BUFFER_SIZE),
                     h1_write_buffer_size: config.h1_write_buffer_size(),
                     write_buf_needs_reset: false,
@@ -335,8 +341,11 @@ where
     U::Error: fmt::Display,
 {
     fn can_read(&self, cx: &mut Context<'_>) -> bool {
-        if self.flags.contains(Flags::READ_DISCONNECT) {
+        if self.error.is_some() {
             false
+        } else if self.flags.contains(Flags::READ_DISCONNECT) {
+            // Whole requests may be left that came before the end.
+            self.config.h1_allow_half_closed() && self.codec.is_between_requests()
         } else if let Some(ref info) = self.payload {
             matches!(
                 info.need_read(cx),
@@ -344,6 +353,29 @@ where
             )
         } else {
             true
+        }
+    }
+
+    /// Whether the next request has to wait, because the codec knows one request at a time: it needs
+    /// the last one's method, version and connection type until its response is complete. If the
+    /// connection ends with that response, there is no next request.
+    fn holds_next_request(&self) -> bool {
+        let is_responding = !self.state.is_none() || !self.messages.is_empty();
+        let is_closing = Flags::DRAINING | Flags::LINGER | Flags::SHUTDOWN;
+
+        self.codec.is_between_requests()
+            && (is_responding
+                || self.flags.intersects(is_closing)
+                || self.codec.upgrade()
+                || self.read_buf.is_empty()
+                || self.write_buf.len() >= self.h1_write_buffer_size)
+    }
+
+    fn read_buf_limit(&self) -> usize {
+        if self.codec.is_between_requests() && !self.state.is_none() {
+            MAX_READ_AHEAD
+        } else {
+            self.config.h1_max_head_size().unwrap_or(MAX_BUFFER_SIZE)
         }
     }
 
@@ -409,6 +441,17 @@ where
         io.poll_flush(cx)
     }
 
+    /// Ends a request-response cycle, and the connection with it if nothing may follow.
+    fn finish_response(flags: &mut Flags, config: &ServiceConfig, close: bool) {
+        if !close {
+            flags.insert(Flags::FINISHED);
+        } else if config.client_disconnect_deadline().is_some() {
+            Self::enter_linger(flags);
+        } else {
+            flags.insert(Flags::SHUTDOWN | Flags::FINISHED);
+        }
+    }
+
     fn enter_linger(flags: &mut Flags) {
         flags.remove(Flags::KEEP_ALIVE);
         flags.insert(Flags::LINGER | Flags::FINISHED);
@@ -438,7 +481,16 @@ where
             return Ok(Poll::Pending);
         }
 
-        if !self.as_mut().ensure_linger_timer(cx) {
+        // Say that nothing follows, and go on reading: to close a connection with unread data would
+        // make the peer lose the response (RFC 9112, Section 9.6).
+        if !matches!(self.shutdown_timer, TimerState::Active { .. }) {
+            let io = self.as_mut().project().io.as_mut().unwrap();
+            if Pin::new(io).poll_shutdown(cx)?.is_pending() {
+                return Ok(Poll::Pending);
+            }
+        }
+
+        if self.flags.contains(Flags::READ_DISCONNECT) || !self.as_mut().ensure_linger_timer(cx) {
             let this = self.as_mut().project();
             this.flags.remove(Flags::LINGER);
             this.flags.insert(Flags::SHUTDOWN);
@@ -516,17 +568,8 @@ where
         match size {
             BodySize::None | BodySize::Sized(0) => {
                 let mut this = self.as_mut().project();
-
-                if close_for_unread_payload {
-                    if this.config.client_disconnect_deadline().is_some() {
-                        Self::enter_linger(this.flags);
-                    } else {
-                        this.flags.insert(Flags::SHUTDOWN | Flags::FINISHED);
-                    }
-                } else {
-                    this.flags.insert(Flags::FINISHED);
-                }
-
+                let close = close_for_unread_payload || this.codec.closes();
+                Self::finish_response(this.flags, this.config, close);
                 this.state.set(State::None);
             }
             _ => self
@@ -566,17 +609,8 @@ where
         match size {
             BodySize::None | BodySize::Sized(0) => {
                 let mut this = self.as_mut().project();
-
-                if close_for_unread_payload {
-                    if this.config.client_disconnect_deadline().is_some() {
-                        Self::enter_linger(this.flags);
-                    } else {
-                        this.flags.insert(Flags::SHUTDOWN | Flags::FINISHED);
-                    }
-                } else {
-                    this.flags.insert(Flags::FINISHED);
-                }
-
+                let close = close_for_unread_payload || this.codec.closes();
+                Self::finish_response(this.flags, this.config, close);
                 this.state.set(State::None);
             }
             _ => self
@@ -615,20 +649,6 @@ where
 
                 // no future is in InnerDispatcher state; pop next message
                 StateProj::None => match this.messages.pop_front() {
-                    // handle request message
-                    Some(DispatcherMessage::Item(req)) => {
-                        // Handle `EXPECT: 100-Continue` header
-                        if req.head().expect() {
-                            // set InnerDispatcher state and continue loop to poll it
-                            let fut = this.flow.expect.call(req);
-                            this.state.set(State::ExpectCall { fut });
-                        } else {
-                            // set InnerDispatcher state and continue loop to poll it
-                            let fut = this.flow.service.call(req);
-                            this.state.set(State::ServiceCall { fut });
-                        };
-                    }
-
                     // handle error message
                     Some(DispatcherMessage::Error(res)) => {
                         // send_response would update InnerDispatcher state to SendPayload or None
@@ -642,13 +662,28 @@ where
 
                     // all messages are dealt with
                     None => {
+                        // the next request may be in the read buffer already
+                        if self.as_mut().poll_request(cx)? {
+                            continue 'res;
+                        }
+
+                        let this = self.as_mut().project();
+
                         // start keep-alive only if request payload is fully read/drained
                         this.flags.set(
                             Flags::KEEP_ALIVE,
                             this.payload.is_none() && this.codec.keep_alive(),
                         );
 
-                        return Ok(PollResponse::DoNothing);
+                        return Ok(
+                            if this.write_buf.len() >= *this.h1_write_buffer_size
+                                && !this.read_buf.is_empty()
+                            {
+                                PollResponse::DrainWriteBuf
+                            } else {
+                                PollResponse::DoNothing
+                            },
+                        );
                     }
                 },
 
@@ -668,7 +703,7 @@ where
                         }
 
                         // service call pending and could be waiting for more chunk messages
-                        // (pipeline message limit and/or payload can_read limit)
+                        // (payload can_read limit)
                         Poll::Pending => {
                             // no new message is decoded and no new payload is fed
                             // nothing to do except waiting for new incoming data from client
@@ -693,29 +728,20 @@ where
                             Poll::Ready(None) => {
                                 this.codec.encode(Message::Chunk(None), this.write_buf)?;
 
-                                // if we have not yet pipelined to the next request, then
-                                // this.payload was the payload for the request we just finished
+                                // this.payload is the payload for the request we just finished
                                 // responding to. We can check to see if we finished reading it
                                 // yet, and if not, shutdown the connection.
                                 let close_for_unread_payload = should_close_for_unread_payload(
                                     this.payload.as_ref(),
                                     *this.payload_drainable,
                                 );
-                                let not_pipelined = this.messages.is_empty();
 
                                 // payload stream finished.
                                 // set state to None and handle next message
                                 this.state.set(State::None);
 
-                                if not_pipelined && close_for_unread_payload {
-                                    if this.config.client_disconnect_deadline().is_some() {
-                                        Self::enter_linger(this.flags);
-                                    } else {
-                                        this.flags.insert(Flags::SHUTDOWN | Flags::FINISHED);
-                                    }
-                                } else {
-                                    this.flags.insert(Flags::FINISHED);
-                                }
+                                let close = close_for_unread_payload || this.codec.closes();
+                                Self::finish_response(this.flags, this.config, close);
 
                                 continue 'res;
                             }
@@ -751,29 +777,20 @@ where
                             Poll::Ready(None) => {
                                 this.codec.encode(Message::Chunk(None), this.write_buf)?;
 
-                                // if we have not yet pipelined to the next request, then
-                                // this.payload was the payload for the request we just finished
+                                // this.payload is the payload for the request we just finished
                                 // responding to. We can check to see if we finished reading it
                                 // yet, and if not, shutdown the connection.
                                 let close_for_unread_payload = should_close_for_unread_payload(
                                     this.payload.as_ref(),
                                     *this.payload_drainable,
                                 );
-                                let not_pipelined = this.messages.is_empty();
 
                                 // payload stream finished.
                                 // set state to None and handle next message
                                 this.state.set(State::None);
 
-                                if not_pipelined && close_for_unread_payload {
-                                    if this.config.client_disconnect_deadline().is_some() {
-                                        Self::enter_linger(this.flags);
-                                    } else {
-                                        this.flags.insert(Flags::SHUTDOWN | Flags::FINISHED);
-                                    }
-                                } else {
-                                    this.flags.insert(Flags::FINISHED);
-                                }
+                                let close = close_for_unread_payload || this.codec.closes();
+                                Self::finish_response(this.flags, this.config, close);
 
                                 continue 'res;
                             }
@@ -913,20 +930,17 @@ where
             return Ok(false);
         }
 
-        let pipeline_queue_full = self.messages.len() >= MAX_PIPELINED_MESSAGES;
-        let can_not_read = !self.can_read(cx);
-
-        // limit amount of non-processed requests
-        if pipeline_queue_full || can_not_read {
+        let is_closing = Flags::LINGER | Flags::SHUTDOWN;
+        if self.flags.intersects(is_closing) || !self.can_read(cx) {
             return Ok(false);
         }
 
-        let mut this = self.as_mut().project();
-
         let mut updated = false;
 
-        // decode from read buf as many full requests as possible
-        loop {
+        // decode from read buf as many full requests as can be answered at once
+        while !self.holds_next_request() {
+            let this = self.as_mut().project();
+
             match this.codec.decode(this.read_buf) {
                 Ok(Some(msg)) => {
                     updated = true;
@@ -935,6 +949,9 @@ where
                         Message::Item(mut req) => {
                             // head timer only applies to first request on connection
                             this.head_timer.clear(line!());
+
+                            // a new request-response cycle begins
+                            this.flags.remove(Flags::FINISHED | Flags::KEEP_ALIVE);
 
                             req.head_mut().peer_addr = *this.peer_addr;
 
@@ -967,13 +984,7 @@ where
                                 }
                             }
 
-                            // handle request early when no future in InnerDispatcher state.
-                            if this.state.is_none() {
-                                self.as_mut().handle_request(req, cx)?;
-                                this = self.as_mut().project();
-                            } else {
-                                this.messages.push_back(DispatcherMessage::Item(req));
-                            }
+                            self.as_mut().handle_request(req, cx)?;
                         }
 
                         Message::Chunk(Some(chunk)) => {
@@ -1014,8 +1025,7 @@ where
                 Err(ParseError::Io(err)) => {
                     trace!("I/O error: {}", &err);
                     self.as_mut().client_disconnected();
-                    this = self.as_mut().project();
-                    *this.error = Some(DispatchError::Io(err));
+                    *self.as_mut().project().error = Some(DispatchError::Io(err));
                     break;
                 }
 
@@ -1027,15 +1037,9 @@ where
                     }
 
                     // request heads that overflow buffer size return a 431 error
-                    this.messages
-                        .push_back(DispatcherMessage::Error(Response::with_body(
-                            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                            (),
-                        )));
-
-                    this.flags.insert(Flags::READ_DISCONNECT);
-                    *this.error = Some(ParseError::TooLarge.into());
-
+                    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+                    self.as_mut().refuse_head(status, ParseError::TooLarge);
+                    updated = true;
                     break;
                 }
 
@@ -1047,18 +1051,28 @@ where
                     }
 
                     // malformed requests should be responded with 400
-                    this.messages.push_back(DispatcherMessage::Error(
-                        Response::bad_request().drop_body(),
-                    ));
-
-                    this.flags.insert(Flags::READ_DISCONNECT);
-                    *this.error = Some(err.into());
+                    self.as_mut().refuse_head(StatusCode::BAD_REQUEST, err);
+                    updated = true;
                     break;
                 }
             }
         }
 
         Ok(updated)
+    }
+
+    /// Answers a head that cannot be decoded. Where the next one would begin, nobody knows.
+    fn refuse_head(self: Pin<&mut Self>, status: StatusCode, error: ParseError) {
+        let this = self.project();
+
+        this.messages
+            .push_back(DispatcherMessage::Error(Response::with_body(status, ())));
+        *this.error = Some(error.into());
+
+        // To linger it must go on reading.
+        if this.config.client_disconnect_deadline().is_none() {
+            this.flags.insert(Flags::READ_DISCONNECT);
+        }
     }
 
     fn poll_head_timer(
@@ -1072,6 +1086,7 @@ where
                 // timeout on first request (slow request) return 408
 
                 trace!("timed out on slow request; replying with 408 and closing connection");
+                this.head_timer.clear(line!());
 
                 let _ = self.as_mut().send_error_response(
                     Response::with_body(StatusCode::REQUEST_TIMEOUT, ()),
@@ -1190,7 +1205,9 @@ where
     /// - all data read done.
     #[inline(always)] // TODO: bench this inline
     fn read_available(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Result<bool, DispatchError> {
+        let limit = self.read_buf_limit();
         let this = self.project();
+        *this.read_paused = false;
 
         if this.flags.contains(Flags::READ_DISCONNECT) {
             return Ok(false);
@@ -1201,36 +1218,10 @@ where
         let mut read_some = false;
 
         loop {
-            // Return early when read buf exceed decoder's max buffer size.
-            if this.read_buf.len() >= MAX_BUFFER_SIZE {
-                // At this point it's not known IO stream is still scheduled to be waked up so
-                // force wake up dispatcher just in case.
-                //
-                // Reason:
-                // AsyncRead mostly would only have guarantee wake up when the poll_read
-                // return Poll::Pending.
-                //
-                // Case:
-                // When read_buf is beyond max buffer size the early return could be successfully
-                // be parsed as a new Request. This case would not generate ParseError::TooLarge and
-                // at this point IO stream is not fully read to Pending and would result in
-                // dispatcher stuck until timeout (keep-alive).
-                //
-                // Note:
-                // This is a perf choice to reduce branch on <Request as MessageType>::decode.
-                //
-                // A Request head too large to parse is only checked on `httparse::Status::Partial`.
-
-                match this.payload.as_ref().map(|p| p.need_read(cx)) {
-                    // Payload consumer is alive but applying backpressure. Wait for its waker.
-                    Some(PayloadStatus::Pause) => {}
-
-                    // Consumer dropped means drain/discard mode; keep polling to make progress.
-                    Some(PayloadStatus::Dropped) | Some(PayloadStatus::Read) | None => {
-                        cx.waker().wake_by_ref()
-                    }
-                }
-
+            // The rest is read once this has been decoded: the dispatcher wakes itself then, as a
+            // stream that was not read to `Poll::Pending` does not.
+            if this.read_buf.len() >= limit {
+                *this.read_paused = true;
                 return Ok(false);
             }
 
@@ -1443,6 +1434,9 @@ where
                         return Poll::Ready(Ok(()));
                     }
 
+                    let has_room_again =
+                        inner.read_paused && inner.read_buf.len() < inner.read_buf_limit();
+
                     let inner_p = inner.as_mut().project();
                     let state_is_none = inner_p.state.is_none();
 
@@ -1461,7 +1455,10 @@ where
                     }
 
                     // keep-alive and stream errors
-                    if state_is_none && inner_p.write_buf.is_empty() {
+                    if state_is_none
+                        && inner_p.write_buf.is_empty()
+                        && !inner_p.flags.contains(Flags::LINGER)
+                    {
                         if let Some(err) = inner_p.error.take() {
                             error!("stream error: {}", &err);
                             return Poll::Ready(Err(err));
@@ -1490,7 +1487,7 @@ where
                         inner_p.shutdown_timer,
                     );
 
-                    if inner_p.flags.intersects(Flags::LINGER | Flags::SHUTDOWN) {
+                    if has_room_again || inner_p.flags.intersects(Flags::LINGER | Flags::SHUTDOWN) {
                         cx.waker().wake_by_ref();
                     }
                     Poll::Pending

@@ -484,7 +484,7 @@ async fn pipelining_ok_then_ok() {
         );
 
         let cfg = ServiceConfig::new(
-            KeepAlive::Disabled,
+            KeepAlive::Os,
             Duration::from_millis(1),
             Duration::from_millis(1),
             false,
@@ -520,12 +520,10 @@ async fn pipelining_ok_then_ok() {
         let exp = b"\
                 HTTP/1.1 200 OK\r\n\
                 content-length: 5\r\n\
-                connection: close\r\n\
                 date: Thu, 01 Jan 1970 12:34:56 UTC\r\n\r\n\
                 /abcd\
                 HTTP/1.1 200 OK\r\n\
                 content-length: 4\r\n\
-                connection: close\r\n\
                 date: Thu, 01 Jan 1970 12:34:56 UTC\r\n\r\n\
                 /def\
                 ";
@@ -757,9 +755,9 @@ async fn pipelining_ok_then_bad() {
         );
 
         let cfg = ServiceConfig::new(
-            KeepAlive::Disabled,
+            KeepAlive::Os,
             Duration::from_millis(1),
-            Duration::from_millis(1),
+            Duration::ZERO,
             false,
             None,
         );
@@ -793,7 +791,6 @@ async fn pipelining_ok_then_bad() {
         let exp = b"\
                 HTTP/1.1 200 OK\r\n\
                 content-length: 5\r\n\
-                connection: close\r\n\
                 date: Thu, 01 Jan 1970 12:34:56 UTC\r\n\r\n\
                 /abcd\
                 HTTP/1.1 400 Bad Request\r\n\

@@ -124,6 +124,18 @@ impl RequestHead {
         upgrade
     }
 
+    /// Whether the head was larger than `h1_max_head_size`. Then it has no headers, and of its first
+    /// line what came of it.
+    #[inline]
+    pub fn is_truncated(&self) -> bool {
+        self.flags.contains(Flags::TRUNCATED)
+    }
+
+    #[inline]
+    pub(crate) fn set_truncated(&mut self) {
+        self.flags.insert(Flags::TRUNCATED)
+    }
+
     #[inline]
     /// Get response body chunking state
     pub fn chunked(&self) -> bool {
