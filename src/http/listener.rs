@@ -130,6 +130,7 @@ impl Connections {
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             // A client that hung up must not leave its handler running.
             .h1_allow_half_closed(false)
+            .h1_allow_upgrade(false)
             // With a whole piece in it, it takes no other.
             .h1_write_buffer_size(PIECE)
             .local_addr(address)
