@@ -115,7 +115,8 @@ where
 impl Observe {
     /// Refuses what is wrong whatever is asked for.
     fn admit(&self, request: &ServiceRequest, head_bytes: usize) -> Result<(), Failure> {
-        if head_bytes > self.max_head_bytes {
+        // Of one that is truncated, the rest was not even read.
+        if head_bytes > self.max_head_bytes || request.head().is_truncated() {
             return Err(Failure::HeadTooLarge { limit: self.max_head_bytes });
         }
         check_host(request)
