@@ -15,6 +15,8 @@ RUN cargo chef prepare --recipe-path recipe.json
 FROM chef AS build
 # The compilers' settings, and what Swagger UI is built without.
 COPY .cargo .cargo
+# The one dependency that does not come from the registry.
+COPY vendor vendor
 COPY --from=plan /build/recipe.json .
 RUN cargo chef cook --release --locked --bin user-service
 COPY . .

@@ -87,6 +87,7 @@ where
 struct Connections {
     keep_alive: Duration,
     head_timeout: Duration,
+    max_head_bytes: usize,
     patience: Patience,
     tls: Option<TlsAcceptor>,
 }
@@ -102,6 +103,7 @@ impl Connections {
         Ok(Self {
             keep_alive: settings.keep_alive,
             head_timeout: settings.head_timeout,
+            max_head_bytes: settings.max_head_bytes,
             patience,
             tls: tls.map(|config| TlsAcceptor::from(Arc::new(config))),
         })
@@ -130,6 +132,9 @@ impl Connections {
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             // A client that hung up must not leave its handler running.
             .h1_allow_half_closed(false)
+            // A larger one comes to its 431 without its headers.
+            .h1_max_head_size(self.max_head_bytes)
+            .h1_allow_upgrade(false)
             // With a whole piece in it, it takes no other.
             .h1_write_buffer_size(PIECE)
             .local_addr(address)

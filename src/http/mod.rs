@@ -9,6 +9,7 @@ mod cors;
 mod docs;
 mod failure;
 mod health;
+mod host;
 mod listener;
 mod live;
 mod observe;

@@ -13,6 +13,7 @@ use actix_web::{Error, HttpRequest, HttpResponse};
 use futures_util::future::{Either, LocalBoxFuture};
 
 use super::failure::Failure;
+use super::host::check_host;
 use super::pieces::in_pieces;
 use super::request_id::{X_REQUEST_ID, request_id};
 use super::security_headers::protect;
@@ -84,13 +85,11 @@ where
         let in_flight = observe.unmatched.begin();
         let turns = request.conn_data::<Turns>().cloned();
         if let Some(turns) = &turns {
-            turns.begin(head_bytes);
+            turns.begin();
         }
-        let response = if head_bytes > observe.max_head_bytes {
-            let failure = Failure::HeadTooLarge { limit: observe.max_head_bytes };
-            Either::Left(ready(Ok(request.error_response(failure))))
-        } else {
-            Either::Right(context.run(|| self.service.call(request)))
+        let response = match observe.admit(&request, head_bytes) {
+            Err(failure) => Either::Left(ready(Ok(request.error_response(failure)))),
+            Ok(()) => Either::Right(context.run(|| self.service.call(request))),
         };
         let response = trace.follow(response);
         Box::pin(context.scope(async move {
@@ -114,6 +113,15 @@ where
 }
 
 impl Observe {
+    /// Refuses what is wrong whatever is asked for.
+    fn admit(&self, request: &ServiceRequest, head_bytes: usize) -> Result<(), Failure> {
+        // Of one that is truncated, the rest was not even read.
+        if head_bytes > self.max_head_bytes || request.head().is_truncated() {
+            return Err(Failure::HeadTooLarge { limit: self.max_head_bytes });
+        }
+        check_host(request)
+    }
+
     fn trace(&self, request: &ServiceRequest, head_bytes: usize) -> RequestTrace {
         let values = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
         let scheme = if self.over_tls { "https" } else { "http" };

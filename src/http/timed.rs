@@ -1,22 +1,21 @@
-//! A connection that waits for nobody for ever, and takes no more questions than it can answer.
+//! A connection that waits for nobody for ever.
 //!
 //! actix bounds the first head of a connection, and then only how long it lies idle: not the heads that follow, not the rest
-//! of a body whose request has been answered already, not a client that does not take its answers. And it reads on while it
-//! answers, and parses all it has read: thousands of small requests, each many times its size in memory.
+//! of a body whose request has been answered already, not a client that does not take its answers.
 
 use std::cell::Cell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How much is read at once, and how much of it may lie ahead of the request that is being answered, in bytes.
+/// How much is read at once, in bytes.
 const PIECE: usize = 4 << 10;
 
 /// How long a connection waits for its client.
@@ -48,12 +47,8 @@ enum Phase {
 /// What a connection and the requests on it know of each other.
 struct State {
     phase: Cell<Phase>,
-    /// How many bytes were read that belong to no request yet.
-    ahead: Cell<usize>,
     /// Whether an answer is being made while it is sent.
     streams: Cell<bool>,
-    /// Who waits until there may be read again.
-    reader: Cell<Option<Waker>>,
 }
 
 /// Tells a connection how far the request on it is. Clones share one state.
@@ -61,26 +56,25 @@ struct State {
 pub(super) struct Turns(Rc<State>);
 
 impl Turns {
-    /// A head of about so many bytes is complete.
-    pub(super) fn begin(&self, bytes: usize) {
-        self.0.ahead.set(self.0.ahead.get().saturating_sub(bytes));
-        self.enter(Phase::Answering);
+    /// A head is complete.
+    pub(super) fn begin(&self) {
+        self.0.phase.set(Phase::Answering);
     }
 
     /// The body is wanted.
     pub(super) fn receive(&self) {
-        self.enter(Phase::Receiving);
+        self.0.phase.set(Phase::Receiving);
     }
 
     /// The body is complete.
     pub(super) fn received(&self) {
-        self.enter(Phase::Answering);
+        self.0.phase.set(Phase::Answering);
     }
 
     /// The answer is ready, or, if it streams, its head.
     pub(super) fn end(&self, now: std::time::Instant) {
         if !self.0.streams.get() {
-            self.enter(Phase::Sending(now.into()));
+            self.0.phase.set(Phase::Sending(now.into()));
         }
     }
 
@@ -88,11 +82,6 @@ impl Turns {
     pub(super) fn stream(&self) -> Streaming {
         self.0.streams.set(true);
         Streaming(self.clone())
-    }
-
-    fn enter(&self, phase: Phase) {
-        self.0.phase.set(phase);
-        self.0.wake_reader();
     }
 }
 
@@ -104,14 +93,6 @@ impl Drop for Streaming {
         let Self(turns) = self;
         turns.0.streams.set(false);
         turns.end(std::time::Instant::now());
-    }
-}
-
-impl State {
-    fn wake_reader(&self) {
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
     }
 }
 
@@ -136,8 +117,7 @@ impl Timed {
     /// Begins to wait for the first request.
     pub(super) fn new(stream: TcpStream, patience: Patience) -> Self {
         let now = Instant::now();
-        let phase = Cell::new(Phase::Arriving(now));
-        let state = State { phase, ahead: Cell::new(0), streams: Cell::new(false), reader: Cell::new(None) };
+        let state = State { phase: Cell::new(Phase::Arriving(now)), streams: Cell::new(false) };
         let alarm = Box::pin(sleep_until(now + patience.head));
         Self {
             stream,
@@ -194,28 +174,11 @@ impl Timed {
         }
     }
 
-    /// How much may be read now.
-    fn allowance(&self) -> usize {
-        let ahead = self.state.ahead.get();
-        match self.state.phase.get() {
-            // Whoever does not listen is not heard.
-            _ if self.blocked.is_some() => 0,
-            Phase::Idle(_) | Phase::Arriving(_) | Phase::Receiving => PIECE,
-            Phase::Answering | Phase::Sending(_) => PIECE.saturating_sub(ahead),
-        }
-    }
-
     fn has_read(&mut self, bytes: usize) {
-        let ahead = &self.state.ahead;
-        match self.state.phase.get() {
-            // There is nothing left of what came before.
-            Phase::Idle(_) => {
-                ahead.set(bytes);
-                self.state.phase.set(Phase::Arriving(Instant::now()));
-                self.set_alarm();
-            }
-            Phase::Receiving => {}
-            Phase::Arriving(_) | Phase::Answering | Phase::Sending(_) => ahead.set(ahead.get() + bytes),
+        self.in_a_row += bytes;
+        if let Phase::Idle(_) = self.state.phase.get() {
+            self.state.phase.set(Phase::Arriving(Instant::now()));
+            self.set_alarm();
         }
     }
 }
@@ -225,9 +188,8 @@ impl AsyncRead for Timed {
         if self.is_over(cx) {
             return Poll::Ready(Ok(()));
         }
-        let allowance = self.allowance();
-        if allowance == 0 {
-            self.state.reader.set(Some(cx.waker().clone()));
+        // Whoever does not listen is not heard. What is written next wakes the task.
+        if self.blocked.is_some() {
             return Poll::Pending;
         }
         if self.in_a_row >= PIECE {
@@ -239,13 +201,12 @@ impl AsyncRead for Timed {
         // Not a part of the buffer: without unsafe code that would have to be zeroed first, all of it at each read.
         let mut space = [MaybeUninit::uninit(); PIECE];
         let mut space = ReadBuf::uninit(&mut space);
-        let mut piece = space.take(allowance.min(buffer.remaining()));
+        let mut piece = space.take(buffer.remaining());
         let read = Pin::new(&mut self.stream).poll_read(cx, &mut piece);
         let bytes = piece.filled().len();
         buffer.put_slice(piece.filled());
         if bytes > 0 {
             self.has_read(bytes);
-            self.in_a_row += bytes;
         } else {
             self.in_a_row = 0;
         }
@@ -269,11 +230,11 @@ impl AsyncWrite for Timed {
     /// Comes when all has been written that there was.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.blocked.take().is_some() {
-            self.state.wake_reader();
+            // It may be read again.
+            cx.waker().wake_by_ref();
         }
         if let Phase::Sending(since) = self.state.phase.get() {
             self.state.phase.set(Phase::Idle(since));
-            self.state.wake_reader();
             if self.due().is_some_and(|due| due < self.alarm.deadline()) {
                 self.set_alarm();
             }

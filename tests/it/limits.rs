@@ -6,7 +6,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Body, Method, RequestBuilder};
 use rstest::rstest;
 
-use crate::support::{Answered, App, Db, Raw, Server, TOKEN, user};
+use crate::support::{Answered, App, Db, Raw, Server, Strict, TOKEN, user};
 
 const LIMIT: usize = 64 * 1024;
 const ROUTES: [(&str, &str); 5] = [
@@ -111,18 +111,46 @@ async fn a_head_that_is_too_large_is_431(#[case] headers: usize, #[case] length:
     app.get("/api/v2/users").header("x-0", "x".repeat(15_000)).answer().await.expect(200);
 }
 
-/// actix's own limits, which come before ours can be asked.
+/// As many bytes as it may have, and one more, ended or not: nothing is kept of a head to see how it might go on.
 #[rstest]
-#[case::size(1, 140_000, "431")]
-#[case::count(100, 1, "431")]
 #[tokio::test]
-async fn a_head_that_is_far_too_large_is_cut_off(#[case] headers: usize, #[case] length: usize, #[case] status: &str) {
+async fn a_head_is_431_from_the_first_byte_too_many(#[values("/api/v1/users", "/api/v2/users", "/health")] path: &str) {
+    const LIMIT: usize = 1000;
+    let app = App::start_with(Db::Sqlite, &[("MAX_HEAD_BYTES", LIMIT.to_string().as_str())]).await;
+    let of = |bytes: usize| {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\nx: ", *TOKEN);
+        format!("{head}{}", "x".repeat(bytes - head.len()))
+    };
+    let mut client = Strict::connect(app.address());
+    client.write(&format!("{}\r\n\r\n", of(LIMIT - 4)));
+    assert_eq!(client.answer_to("GET").unwrap().status, 200);
+    let target = format!("GET {path}/{}", "x".repeat(LIMIT));
+    for head in [format!("{}\r\n\r\n", of(LIMIT - 3)), of(LIMIT), of(LIMIT + 1), of(10 * LIMIT), target] {
+        let mut client = Strict::connect(app.address());
+        client.write(&head);
+        let answer = client.answer_to("GET").unwrap();
+        assert_eq!(answer.status, 431, "{answer:?}");
+        let said = if path.starts_with("/api/v1") {
+            r#"{"error":"the head has more than 1000 bytes"}"#
+        } else {
+            "head_too_large"
+        };
+        assert!(answer.body.contains(said) && answer.header("x-request-id").is_some(), "{answer:?}");
+    }
+}
+
+/// More than this is actix's own limit, and a method without an end is none.
+#[rstest]
+#[case::headers(format!("GET /health HTTP/1.1\r\nHost: x\r\n{}\r\n", "x: x\r\n".repeat(100)))]
+#[case::method("x".repeat(140_000))]
+#[tokio::test]
+async fn a_head_that_is_far_too_large_is_refused_in_short(#[case] head: String) {
     let app = App::start(Db::Sqlite).await;
-    let mut raw = Raw::connect(app.address());
-    let header = format!("x: {}\r\n", "x".repeat(length));
-    let _ = raw.try_write(&format!("GET /health HTTP/1.1\r\nHost: x\r\n{}\r\n", header.repeat(headers)));
-    let answer = raw.read_to_end();
-    assert!(answer.is_empty() || answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    let mut client = Strict::connect(app.address());
+    client.write(&head);
+    let answer = client.answer_to("GET").unwrap();
+    assert_eq!((answer.status, answer.closes()), (431, true), "{answer:?}");
+    client.end().unwrap();
     app.get("/health").answer().await.expect(200);
 }
 

@@ -151,6 +151,46 @@ async fn questions_are_not_read_before_they_can_be_answered() {
     assert!(each < 2048.0, "{each} KiB each");
 }
 
+/// Behind an answer that does not end nothing else is answered, and hardly anything of it is kept.
+#[tokio::test]
+async fn questions_behind_a_stream_take_no_memory() {
+    const SMALL: &str = "GET / HTTP/1.1\r\nHost:x\r\n\r\n";
+    const CLIENTS: u32 = 100;
+    let app = app(&[]).await;
+    let stream = format!("GET /api/v2/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n", *TOKEN);
+    let before = resident_kib(&app).await;
+    let mut clients = Vec::from_iter((0..CLIENTS).map(|_| Raw::connect(app.address())));
+    for client in &mut clients {
+        client.write(&format!("{stream}{}", SMALL.repeat(160)));
+    }
+    for client in &mut clients {
+        assert!(client.read_head().starts_with("HTTP/1.1 200 "));
+    }
+    let each = (resident_kib(&app).await - before) / f64::from(CLIENTS);
+    assert!(each < 150.0, "{each} KiB each");
+}
+
+/// No more of a head is kept than may be there, although it does not end.
+#[tokio::test]
+async fn a_head_is_refused_before_it_takes_more_than_it_may() {
+    const CLIENTS: u32 = 100;
+    let app = app(&[("MAX_HEAD_BYTES", "4096")]).await;
+    let before = resident_kib(&app).await;
+    let mut clients = Vec::from_iter((0..CLIENTS).map(|_| Raw::connect(app.address())));
+    for client in &mut clients {
+        client.try_write(&format!("GET /api/v2/users HTTP/1.1\r\nHost: x\r\nx: {}", "x".repeat(130_000)));
+    }
+    for _ in 0..5 {
+        app.get("/health").answer().await.expect(200);
+    }
+    let each = (resident_kib(&app).await - before) / f64::from(CLIENTS);
+    assert!(each < 80.0, "{each} KiB each");
+    for client in &mut clients {
+        let answer = client.read_response();
+        assert!(answer.starts_with("HTTP/1.1 431 ") && answer.contains("head_too_large"), "{answer}");
+    }
+}
+
 async fn resident_kib(app: &App) -> f64 {
     let metrics = app.get("/metrics").answer().await.text;
     let line = metrics.lines().find(|line| line.starts_with("process_resident_memory_bytes ")).expect("the memory");
