@@ -26,7 +26,7 @@ fn what_is_made_of_the_proto_is_up_to_date() {
         builder.compile_fds(compiler.file_descriptor_set()).unwrap();
         fs::read(folder.path().join(package).with_added_extension("rs")).unwrap()
     };
-    let server = || tonic_prost_build::configure().build_client(false);
+    let server = || tonic_prost_build::configure().build_client(false).codec_path("crate::grpc::codec::SmallBuffers");
     let client = || tonic_prost_build::configure().build_server(false);
     let files = [
         ("src/grpc/generated/users.v1.rs", generate("users.v1", server())),

@@ -10,13 +10,16 @@ from children import Children
 from full_load import Bench, FullLoad
 from proof import prove
 from report import Report
+from strangers import Strangers
 
 SCENARIOS = {
     "sqlite": FullLoad("SQLite"),
     "postgres": FullLoad("PostgreSQL"),
     "sqlite-tls": FullLoad("SQLite", tls=True),
+    "grpc-strangers": Strangers("gRPC"),
+    "rest-strangers": Strangers("REST"),
 }
-# The service's and the crowd's: some 1,500 connections.
+# The service's, the crowd's and the strangers': some 2,000 connections each.
 OPEN_FILES = 4096
 
 

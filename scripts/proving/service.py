@@ -62,7 +62,7 @@ class Service:
             self._process = started.start(command, cwd=str(folder), output=output, env=environment(url, variables))
         self._children = started
         deadline = time.monotonic() + START_TIMEOUT
-        self.address, self._scheme = "", "http"
+        self.address, self.grpc_address, self._scheme = "", "", "http"
         while not self.address or not self._is_ready():
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise RuntimeError(f"the service did not become ready: {log.read_text(errors='replace')[-2000:]}")
@@ -70,6 +70,8 @@ class Service:
             listening = re.search(r"listening on (https?)://([0-9.:]+)", log.read_text(errors="replace"))
             if listening:
                 self._scheme, self.address = listening.groups()
+                # It is told before.
+                self.grpc_address = re.findall(r"gRPC on ([0-9.:]+)", log.read_text(errors="replace"))[-1]
 
     def _is_ready(self) -> bool:
         connection = connect(self.url, timeout=5)

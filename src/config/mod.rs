@@ -164,6 +164,8 @@ impl Reader<'_> {
             host: http.host.clone(),
             port: port?,
             max_streams: u32::try_from(max_streams?).ok()?,
+            // As many as there may be requests over HTTP.
+            max_calls: http.max_connections,
             max_head_bytes: u32::try_from(http.max_head_bytes).ok()?,
             max_message_bytes: http.max_body_bytes,
             head_timeout: http.head_timeout,

@@ -5,9 +5,9 @@ use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use tonic::Status;
 use tonic::body::Body;
 
-use super::connection::CallUnderWay;
 use super::ending::Ending;
 use super::stuck::Waiting;
+use super::under_way::CallUnderWay;
 
 /// The messages of an answer.
 pub(super) struct CallBody {

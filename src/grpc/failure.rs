@@ -31,6 +31,8 @@ pub(super) enum Failure {
     StreamOver,
     #[error("this connection ends; go on with another one. Nothing was changed")]
     ConnectionOver,
+    #[error("too many calls at once, or too many without a token; nothing was changed")]
+    TooManyCalls,
     #[error("there is no such method")]
     Unimplemented,
 }
@@ -63,6 +65,7 @@ impl Failure {
             Self::DeadlineExceeded => (Code::DeadlineExceeded, "deadline_exceeded"),
             Self::StreamOver => (Code::Unavailable, "stream_over"),
             Self::ConnectionOver => (Code::Unavailable, users::Error::Unavailable.code()),
+            Self::TooManyCalls => (Code::ResourceExhausted, "too_many_calls"),
             Self::Unimplemented => (Code::Unimplemented, "unimplemented"),
         }
     }
@@ -88,7 +91,8 @@ impl Failure {
             Self::User(users::Error::Overloaded | users::Error::Unavailable)
             | Self::Refused(Refused::Denied(Denied::NoKeys))
             | Self::StreamOver
-            | Self::ConnectionOver => Some(RETRY),
+            | Self::ConnectionOver
+            | Self::TooManyCalls => Some(RETRY),
             Self::Refused(Refused::TooManyRequests { retry_after }) => Some(Duration::from_secs(*retry_after)),
             _ => None,
         }

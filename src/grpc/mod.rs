@@ -7,6 +7,7 @@
 mod batch_get_users;
 mod body;
 mod call_deadline;
+mod codec;
 mod connection;
 mod create_user;
 mod delete_user;
@@ -14,15 +15,20 @@ mod ending;
 mod endpoint;
 mod etag;
 mod failure;
+mod frames;
 mod generated;
 mod get_user;
+mod head;
 mod health;
 mod list_users;
 mod listener;
 mod methods;
 mod observe;
+mod pacing;
+mod reflection;
 mod services;
 mod stuck;
+mod under_way;
 mod update_user;
 mod user;
 mod watch_users;
@@ -43,6 +49,8 @@ pub struct Settings {
     pub port: u16,
     /// Calls at once on one connection.
     pub max_streams: u32,
+    /// Calls at once beyond the few that every connection has room for, on all connections together.
+    pub max_calls: usize,
     pub max_head_bytes: u32,
     pub max_message_bytes: usize,
     /// How long a connection may take to begin.

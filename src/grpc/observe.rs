@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 use tonic::body::Body;
 use tonic::codegen::http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -18,13 +20,18 @@ use super::call_deadline;
 use super::ending::Ending;
 use super::endpoint::{ENDPOINTS, Endpoint};
 use super::failure::{Failure, is_failure, name};
+use super::head;
 use super::methods::Users;
 use super::services::{Answer, Services};
-use crate::auth::{Bearer, Gate, Scope};
+use super::under_way::{CallUnderWay, UnderWay};
+use crate::auth::{Bearer, Gate, Refused, Scope};
 use crate::metrics::{MethodMetrics, Metrics};
 use crate::telemetry::{AccessLogger, Answered, Arrived, Context, RequestId, RequestTrace, Traces};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Calls that may wait at once for an issuer's keys. Whoever invents the name of a key may have one wait, with its head, and
+/// nobody reads what else it sends.
+const WAITING_FOR_KEYS: usize = 128;
 
 /// Answers calls. Clones share everything.
 #[derive(Clone)]
@@ -34,6 +41,9 @@ struct Shared {
     routes: Vec<Route>,
     unmatched: MethodMetrics,
     gate: Gate,
+    waiting_for_keys: Semaphore,
+    /// Permits for calls beyond those that each connection has room for.
+    beyond: Arc<Semaphore>,
     traces: Traces,
     access_log: AccessLogger,
     /// For calls that have no deadline, or a later one.
@@ -54,7 +64,7 @@ impl Calls {
     /// # Errors
     /// When the services cannot be described to those who ask by reflection.
     pub fn new(settings: &Settings, users: Users, gate: Gate, metrics: &Metrics, traces: Traces) -> io::Result<Self> {
-        let services = Services::new(users, settings.max_message_bytes)?;
+        let services = Services::new(users, settings.max_message_bytes, settings.head_timeout)?;
         let route = |endpoint: Endpoint| Route {
             metrics: if endpoint.streams {
                 metrics.of_method(endpoint.method)
@@ -68,6 +78,8 @@ impl Calls {
             routes: ENDPOINTS.into_iter().map(route).collect(),
             unmatched: metrics.of_unmatched_calls(),
             gate,
+            waiting_for_keys: Semaphore::new(WAITING_FOR_KEYS),
+            beyond: Arc::new(Semaphore::new(settings.max_calls)),
             traces,
             access_log: AccessLogger::new(settings.access_log, settings.slow_request),
             timeout: settings.call_timeout,
@@ -75,13 +87,20 @@ impl Calls {
         })))
     }
 
-    /// Answers one call that comes from this address, if it is known, over a connection that ends then.
-    pub(super) async fn answer(
-        self,
-        request: Request<Incoming>,
-        peer: Option<IpAddr>,
-        connection_ends: Instant,
-    ) -> Response<CallBody> {
+    /// Those of a new connection.
+    pub(super) fn of_connection(&self) -> Rc<UnderWay> {
+        UnderWay::new(Arc::clone(&self.0.beyond))
+    }
+
+    /// The call, as far as it is to be kept until it is decided whether its caller is let in. Heads of many connections wait for
+    /// that together, which were read one by one.
+    pub(super) fn lighten(&self, request: Request<Incoming>) -> Request<Incoming> {
+        let is_kept = head::is_light(&request) || self.0.authenticate(request.headers()).is_ok();
+        if is_kept { request } else { head::without_unread(request) }
+    }
+
+    /// Answers one call.
+    pub(super) async fn answer(self, request: Request<Incoming>, mut caller: Caller) -> Response<CallBody> {
         let start = Instant::now();
         let shared = &*self.0;
         let route = shared.route(request.uri().path());
@@ -91,16 +110,16 @@ impl Calls {
         let bounds = Bounds::of(request.headers(), streams, start, shared.timeout);
         let deadline = bounds.as_ref().ok().and_then(|bounds| bounds.deadline);
         let context = Context { deadline, ..trace.context(request_id) };
-        let serve = trace.follow(shared.serve(route, request, (peer, connection_ends), bounds));
+        let serve = trace.follow(shared.serve(route, request, &mut caller, bounds));
         let ending = self.ending(route, context, trace, start);
         let mut response = context.scope(serve).await;
         response.headers_mut().insert(X_REQUEST_ID, header);
         match response.extensions().get::<Status>() {
             Some(status) => ending.end(status),
-            None if streams => return response.map(|body| CallBody::stream(body, ending)),
+            None if streams => return response.map(|body| CallBody::stream(body, ending).holding(caller.call)),
             None => ending.end(&Status::new(Code::Ok, "")),
         }
-        response.map(CallBody::whole)
+        response.map(|body| CallBody::whole(body).holding(caller.call))
     }
 
     /// Answers a call that comes when its connection ends.
@@ -112,17 +131,27 @@ impl Calls {
     fn ending(&self, route: Option<&Route>, context: Context, trace: RequestTrace, start: Instant) -> Ending {
         let metrics = route.map_or(&self.0.unmatched, |route| &route.metrics).clone();
         let streams = route.is_some_and(|route| route.endpoint.streams);
+        // Whoever may call without a token may be as slow as it likes, and fill no log with that.
+        let lasts = streams || route.is_some_and(|route| route.endpoint.scope.is_none());
         let (access_log, in_flight) = (self.0.access_log.clone(), metrics.begin());
         Ending::new(move |status| {
             let (took, code, is_failure) = (start.elapsed(), name(status.code()), is_failure(status, streams));
             metrics.observe(code, took);
             trace.finish_call(code, is_failure);
             let (method, route, status) = ("gRPC", metrics.method(), code.into());
-            let answered = Answered { method, route, status, is_failure, code: None, took, streams };
+            let answered = Answered { method, route, status, is_failure, code: None, took, streams: lasts };
             context.run(|| access_log.note(&answered));
             drop(in_flight);
         })
     }
+}
+
+/// Who calls, and over what.
+pub(super) struct Caller {
+    /// If it is known.
+    pub(super) peer: Option<IpAddr>,
+    pub(super) connection_ends: Instant,
+    pub(super) call: CallUnderWay,
 }
 
 /// How long a call may take.
@@ -167,7 +196,7 @@ impl Shared {
         &self,
         route: Option<&Route>,
         request: Request<Incoming>,
-        from: (Option<IpAddr>, Instant),
+        caller: &mut Caller,
         bounds: Result<Bounds, Failure>,
     ) -> Response<Body> {
         if !is_grpc(&request) {
@@ -175,7 +204,7 @@ impl Shared {
             *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return response;
         }
-        let call = async { self.call(route.ok_or(Failure::Unimplemented)?, request, from, bounds).await };
+        let call = async { self.call(route.ok_or(Failure::Unimplemented)?, request, caller, bounds).await };
         call.await.unwrap_or_else(|failure| Status::from(failure).into_http())
     }
 
@@ -183,16 +212,20 @@ impl Shared {
         &self,
         route: &Route,
         mut request: Request<Incoming>,
-        (peer, connection_ends): (Option<IpAddr>, Instant),
+        caller: &mut Caller,
         bounds: Result<Bounds, Failure>,
     ) -> Result<Response<Body>, Failure> {
         if let Some(scope) = route.endpoint.scope {
             // Bounded by itself. Whoever has no token that does is told that, however little time there was.
-            let bearer = self.admit(request.headers(), scope, peer).await?;
+            let bearer = self.admit(request.headers(), scope, caller.peer).await?;
+            caller.call.admitted();
             if route.endpoint.streams {
-                request.extensions_mut().insert(Admitted { bearer, connection_ends });
+                request.extensions_mut().insert(Admitted { bearer, connection_ends: caller.connection_ends });
             }
+        } else {
+            request = head::without_read(request);
         }
+        caller.call.hold()?;
         let answer = timeout_at(bounds?.end.into(), (route.answer)(request)).await;
         let response = answer.map_err(|_| Failure::DeadlineExceeded)?.unwrap_or_else(|never| match never {});
         match response.extensions().get::<Status>() {
@@ -208,14 +241,17 @@ impl Shared {
     }
 
     async fn admit(&self, headers: &HeaderMap, scope: Scope, peer: Option<IpAddr>) -> Result<Bearer, Failure> {
-        let authenticate =
-            || self.gate.authenticate(headers.get_all(AUTHORIZATION).into_iter().map(HeaderValue::as_bytes));
-        let mut bearer = authenticate();
+        let mut bearer = self.authenticate(headers);
         if let Some(refreshed) = self.gate.refresh(&bearer) {
+            let _waits = self.waiting_for_keys.try_acquire().map_err(|_| Failure::TooManyCalls)?;
             refreshed.await;
-            bearer = authenticate();
+            bearer = self.authenticate(headers);
         }
         Ok(self.gate.admit(bearer, scope, peer)?)
+    }
+
+    fn authenticate(&self, headers: &HeaderMap) -> Result<Bearer, Refused> {
+        self.gate.authenticate(headers.get_all(AUTHORIZATION).into_iter().map(HeaderValue::as_bytes))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use tonic::body::Body;
@@ -16,6 +17,7 @@ use super::generated::health::health_server::HealthServer;
 use super::generated::users::user_service_server::UserServiceServer;
 use super::health::Health;
 use super::methods::Users;
+use super::reflection::Reflection;
 
 /// Answers the calls of one service.
 pub(super) type Answer = Arc<dyn Fn(Request<Incoming>) -> BoxFuture<Response<Body>, Infallible> + Send + Sync>;
@@ -31,20 +33,20 @@ pub(super) struct Services {
 }
 
 impl Services {
-    /// `max_bytes` is the most that a message to the service of users may have.
-    pub(super) fn new(users: Users, max_bytes: usize) -> io::Result<Self> {
+    /// `max_bytes` is the most that a message to the service of users may have; `silence` how long whoever asks by reflection may
+    /// take to ask for more.
+    pub(super) fn new(users: Users, max_bytes: usize, silence: Duration) -> io::Result<Self> {
         // With the details of statuses, for tools that show them.
         let known = [DESCRIPTORS, tonic_types::pb::FILE_DESCRIPTOR_SET];
-        let reflection =
-            || known.iter().fold(Builder::configure(), |it, set| it.register_encoded_file_descriptor_set(set));
+        let files = || known.iter().fold(Builder::configure(), |it, set| it.register_encoded_file_descriptor_set(set));
+        let reflection = Reflection::new(silence);
         let health = Health { storage: users.storage.clone(), draining: users.draining.clone() };
         Ok(Self {
             users: answer(UserServiceServer::new(users).max_decoding_message_size(max_bytes)),
             health: answer(HealthServer::new(health).max_decoding_message_size(NAME)),
-            reflection: answer(reflection().build_v1().map_err(io::Error::other)?.max_decoding_message_size(NAME)),
-            reflection_alpha: answer(
-                reflection().build_v1alpha().map_err(io::Error::other)?.max_decoding_message_size(NAME),
-            ),
+            reflection: reflection.by(files().build_v1().map_err(io::Error::other)?.max_decoding_message_size(NAME)),
+            reflection_alpha: reflection
+                .by(files().build_v1alpha().map_err(io::Error::other)?.max_decoding_message_size(NAME)),
         })
     }
 

@@ -11,6 +11,7 @@ use serde_json::Map;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 
 use super::Context;
+use super::others::Bounded;
 use crate::users::Timestamp;
 
 /// How a line looks.
@@ -50,7 +51,11 @@ pub(super) fn start(level: &str, format: LogFormat) -> WorkerGuard {
         LogFormat::Text => write_text,
         LogFormat::Json => write_json,
     });
-    let _ = builder.try_init();
+    let logger = builder.build();
+    let filter = logger.filter();
+    if log::set_boxed_logger(Box::new(Bounded::new(logger))).is_ok() {
+        log::set_max_level(filter);
+    }
     // Else it would be written past the log, in a format that no machine reads.
     std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
     guard

@@ -3,6 +3,7 @@
 mod access_log;
 mod context;
 mod logs;
+mod others;
 mod throttle;
 mod traces;
 

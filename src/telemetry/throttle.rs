@@ -8,6 +8,9 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 /// would make it worse.
 const MAX_LINES: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 
+/// Lines of which some tell as much as all: at once, and then one a second.
+const RARE: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+
 /// Lets so many lines through, and counts the others. Clones share the count.
 #[derive(Clone)]
 pub struct Throttle {
@@ -17,11 +20,21 @@ pub struct Throttle {
 
 impl Default for Throttle {
     fn default() -> Self {
-        Self { limiter: Arc::new(RateLimiter::direct(Quota::per_second(MAX_LINES))), left_out: Arc::default() }
+        Self::with(Quota::per_second(MAX_LINES))
     }
 }
 
 impl Throttle {
+    /// For lines of which some tell as much as all.
+    #[must_use]
+    pub fn rare() -> Self {
+        Self::with(Quota::per_second(NonZeroU32::MIN).allow_burst(RARE))
+    }
+
+    fn with(quota: Quota) -> Self {
+        Self { limiter: Arc::new(RateLimiter::direct(quota)), left_out: Arc::default() }
+    }
+
     /// Whether a line may be written, and then how it ends: with the number of those that were left out before it.
     #[must_use]
     pub fn admit(&self) -> Option<String> {

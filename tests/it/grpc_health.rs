@@ -11,14 +11,42 @@ use tonic_prost::ProstCodec;
 
 use crate::support::{App, Db, Postgres, Program, Server, channel};
 
-/// The messages that are made of the `.proto`.
-#[allow(clippy::pedantic, reason = "nobody wrote this")]
+/// The messages of the protocol, for whoever asks.
 mod proto {
-    include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/grpc/generated/grpc.health.v1.rs"));
+    use std::collections::HashMap;
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct HealthCheckRequest {
+        #[prost(string, tag = "1")]
+        pub service: String,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct HealthCheckResponse {
+        #[prost(enumeration = "ServingStatus", tag = "1")]
+        pub status: i32,
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+    #[repr(i32)]
+    pub enum ServingStatus {
+        Unknown = 0,
+        Serving = 1,
+        NotServing = 2,
+        ServiceUnknown = 3,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct HealthListRequest {}
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct HealthListResponse {
+        #[prost(map = "string, message", tag = "1")]
+        pub statuses: HashMap<String, HealthCheckResponse>,
+    }
 }
 
-use proto::health_check_response::ServingStatus;
-use proto::{HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse};
+use proto::{HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse, ServingStatus};
 
 const SOON: Duration = Duration::from_secs(15);
 const USERS: &str = "users.v1.UserService";

@@ -6,7 +6,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Answered, App, Db, Program, Server, at_once, http, until, user};
+use crate::support::{Answered, App, Db, Http2, Program, Server, at_once, http, until, user};
 
 const SOON: Duration = Duration::from_secs(10);
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -193,4 +193,26 @@ async fn problems_are_told_as_far_as_that_helps() {
         })
         .await;
     }
+}
+
+/// h2 writes a line for each of these.
+#[tokio::test]
+async fn a_stranger_does_not_fill_it() {
+    let app = App::start(Db::Sqlite).await;
+    for _ in 0..4 {
+        let mut stranger = Http2::connect(app.grpc_address());
+        (0..250).for_each(|_| stranger.pong());
+        stranger.data(0, b"a message of no call ends the connection");
+        until("it is closed", SOON, async || stranger.is_over()).await;
+    }
+    let lines = |what: &str| app.log().lines().filter(|line| line.contains(what)).count();
+    let about_it = lines("PING ack");
+    assert!((1..100).contains(&about_it), "{about_it} lines");
+    until("it is told how many there were", SOON, async || {
+        let mut stranger = Http2::connect(app.grpc_address());
+        stranger.pong();
+        stranger.data(0, b"");
+        lines("more like it before") > 0
+    })
+    .await;
 }

@@ -47,6 +47,7 @@ mod grpc_connections;
 mod grpc_errors;
 mod grpc_health;
 mod grpc_observed;
+mod grpc_strangers;
 mod grpc_watch;
 mod health;
 mod host;

@@ -116,6 +116,14 @@ impl Server {
         Metrics::parse(&self.get("/metrics").answer().await.expect(200).text)
     }
 
+    /// How much memory it has now, in bytes.
+    pub fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("how much");
+        let kilobytes: usize = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kilobytes << 10
+    }
+
     /// Every user, in the order of their ids.
     pub async fn everyone(&self) -> Vec<Value> {
         let mut everyone = Vec::new();
