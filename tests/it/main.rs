@@ -38,6 +38,7 @@ mod event_retention;
 mod event_schemas;
 mod events_stream;
 mod events_stream_ends;
+mod events_stream_failover;
 mod events_stream_late;
 mod events_stream_resume;
 mod foreign_grpc;
