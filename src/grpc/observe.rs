@@ -23,12 +23,17 @@ use super::services::{Answer, Services};
 use crate::auth::{Bearer, Gate, Scope};
 use crate::metrics::{MethodMetrics, Metrics};
 use crate::telemetry::{AccessLogger, Answered, Arrived, Context, RequestId, RequestTrace, Traces};
+use crate::users;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers calls. Clones share everything.
 #[derive(Clone)]
-pub struct Calls(Arc<Shared>);
+pub struct Calls {
+    shared: Arc<Shared>,
+    /// Whether only those are answered that are open to everybody: there is no room for more connections.
+    is_full: bool,
+}
 
 struct Shared {
     routes: Vec<Route>,
@@ -64,7 +69,7 @@ impl Calls {
             answer: services.of(endpoint.service),
             endpoint,
         };
-        Ok(Self(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             routes: ENDPOINTS.into_iter().map(route).collect(),
             unmatched: metrics.of_unmatched_calls(),
             gate,
@@ -72,7 +77,13 @@ impl Calls {
             access_log: AccessLogger::new(settings.access_log, settings.slow_request),
             timeout: settings.call_timeout,
             max_message_bytes: settings.max_message_bytes,
-        })))
+        });
+        Ok(Self { shared, is_full: false })
+    }
+
+    /// Answers what is open to everybody, and turns away all others.
+    pub(super) fn for_everybody_only(self) -> Self {
+        Self { is_full: true, ..self }
     }
 
     /// Answers one call that comes from this address, if it is known, over a connection that ends then.
@@ -83,7 +94,7 @@ impl Calls {
         connection_ends: Instant,
     ) -> Response<CallBody> {
         let start = Instant::now();
-        let shared = &*self.0;
+        let shared = &*self.shared;
         let route = shared.route(request.uri().path());
         let (request_id, header) = request_id(request.headers());
         let trace = shared.trace(request.headers(), route);
@@ -91,7 +102,8 @@ impl Calls {
         let bounds = Bounds::of(request.headers(), streams, start, shared.timeout);
         let deadline = bounds.as_ref().ok().and_then(|bounds| bounds.deadline);
         let context = Context { deadline, ..trace.context(request_id) };
-        let serve = trace.follow(shared.serve(route, request, (peer, connection_ends), bounds));
+        let connection = Connection { peer, ends: connection_ends, is_full: self.is_full };
+        let serve = trace.follow(shared.serve(route, request, connection, bounds));
         let ending = self.ending(route, context, trace, start);
         let mut response = context.scope(serve).await;
         response.headers_mut().insert(X_REQUEST_ID, header);
@@ -110,9 +122,9 @@ impl Calls {
 
     /// Tells of a call when it has ended: the metrics, its trace, and the log if that is wanted.
     fn ending(&self, route: Option<&Route>, context: Context, trace: RequestTrace, start: Instant) -> Ending {
-        let metrics = route.map_or(&self.0.unmatched, |route| &route.metrics).clone();
+        let metrics = route.map_or(&self.shared.unmatched, |route| &route.metrics).clone();
         let streams = route.is_some_and(|route| route.endpoint.streams);
-        let (access_log, in_flight) = (self.0.access_log.clone(), metrics.begin());
+        let (access_log, in_flight) = (self.shared.access_log.clone(), metrics.begin());
         Ending::new(move |status| {
             let (took, code, is_failure) = (start.elapsed(), name(status.code()), is_failure(status, streams));
             metrics.observe(code, took);
@@ -144,6 +156,13 @@ impl Bounds {
     }
 }
 
+/// What a call comes by.
+struct Connection {
+    peer: Option<IpAddr>,
+    ends: Instant,
+    is_full: bool,
+}
+
 /// Who was let in, for a stream: it lasts no longer than the token and the connection do.
 #[derive(Clone, Copy)]
 pub(super) struct Admitted {
@@ -167,7 +186,7 @@ impl Shared {
         &self,
         route: Option<&Route>,
         request: Request<Incoming>,
-        from: (Option<IpAddr>, Instant),
+        connection: Connection,
         bounds: Result<Bounds, Failure>,
     ) -> Response<Body> {
         if !is_grpc(&request) {
@@ -175,7 +194,7 @@ impl Shared {
             *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return response;
         }
-        let call = async { self.call(route.ok_or(Failure::Unimplemented)?, request, from, bounds).await };
+        let call = async { self.call(route.ok_or(Failure::Unimplemented)?, request, connection, bounds).await };
         call.await.unwrap_or_else(|failure| Status::from(failure).into_http())
     }
 
@@ -183,14 +202,17 @@ impl Shared {
         &self,
         route: &Route,
         mut request: Request<Incoming>,
-        (peer, connection_ends): (Option<IpAddr>, Instant),
+        Connection { peer, ends, is_full }: Connection,
         bounds: Result<Bounds, Failure>,
     ) -> Result<Response<Body>, Failure> {
         if let Some(scope) = route.endpoint.scope {
+            if is_full {
+                return Err(users::Error::Overloaded.into());
+            }
             // Bounded by itself. Whoever has no token that does is told that, however little time there was.
             let bearer = self.admit(request.headers(), scope, peer).await?;
             if route.endpoint.streams {
-                request.extensions_mut().insert(Admitted { bearer, connection_ends });
+                request.extensions_mut().insert(Admitted { bearer, connection_ends: ends });
             }
         }
         let answer = timeout_at(bounds?.end.into(), (route.answer)(request)).await;

@@ -54,6 +54,8 @@ struct State {
     streams: Cell<bool>,
     /// Who waits until there may be read again.
     reader: Cell<Option<Waker>>,
+    /// Whether the connection is one of those that are accepted beyond the most.
+    is_in_reserve: bool,
 }
 
 /// Tells a connection how far the request on it is. Clones share one state.
@@ -88,6 +90,11 @@ impl Turns {
     pub(super) fn stream(&self) -> Streaming {
         self.0.streams.set(true);
         Streaming(self.clone())
+    }
+
+    /// Whether only what is open to everybody is answered here, and once.
+    pub(super) fn is_in_reserve(&self) -> bool {
+        self.0.is_in_reserve
     }
 
     fn enter(&self, phase: Phase) {
@@ -134,10 +141,11 @@ pub(super) struct Timed {
 
 impl Timed {
     /// Begins to wait for the first request.
-    pub(super) fn new(stream: TcpStream, patience: Patience) -> Self {
+    pub(super) fn new(stream: TcpStream, patience: Patience, is_in_reserve: bool) -> Self {
         let now = Instant::now();
         let phase = Cell::new(Phase::Arriving(now));
-        let state = State { phase, ahead: Cell::new(0), streams: Cell::new(false), reader: Cell::new(None) };
+        let (ahead, streams, reader) = (Cell::new(0), Cell::new(false), Cell::new(None));
+        let state = State { phase, ahead, streams, reader, is_in_reserve };
         let alarm = Box::pin(sleep_until(now + patience.head));
         Self {
             stream,

@@ -77,6 +77,7 @@ mod relay;
 mod relay_failing;
 mod replicas;
 mod request_id;
+mod reserve;
 mod schema;
 mod schema_ahead;
 mod secrets;
