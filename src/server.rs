@@ -19,7 +19,7 @@ use crate::grpc::{self, Calls, Users};
 use crate::http::{self, BodyLimits, Observe, Origins};
 use crate::lambda::{self, RuntimeApi};
 use crate::metrics::Metrics;
-use crate::net::{self, Draining, ListenError, Tls};
+use crate::net::{self, Draining, ListenError, Places, Tls};
 use crate::storage::{self, Readiness, Storage};
 use crate::telemetry::{Traces, TracesError};
 
@@ -150,14 +150,15 @@ impl Parts {
 /// One server for both protocols: its workers serve whatever connects.
 fn listen(config: &Config, parts: &Parts) -> Result<Server, ServeError> {
     let settings = &config.http;
+    let places = Places::new(settings.max_connections);
     let server = ServerBuilder::new()
         .workers(settings.workers)
-        .max_concurrent_connections(settings.max_connections.div_ceil(settings.workers))
+        .max_concurrent_connections(places.of_each(settings.workers))
         // The drain has a bound of its own, counted from its beginning.
         .shutdown_timeout(config.shutdown.grace.as_secs() + 1)
         .disable_signals();
-    let server = listen_grpc(server, &config.grpc, parts.clone())?;
-    let server = listen_http(server, config, parts.clone())?;
+    let server = listen_grpc(server, &config.grpc, &places, parts.clone())?;
+    let server = listen_http(server, config, &places, parts.clone())?;
     Ok(server.run())
 }
 
@@ -202,7 +203,12 @@ impl Rest {
     }
 }
 
-fn listen_http(server: ServerBuilder, config: &Config, parts: Parts) -> Result<ServerBuilder, ServeError> {
+fn listen_http(
+    server: ServerBuilder,
+    config: &Config,
+    places: &Places,
+    parts: Parts,
+) -> Result<ServerBuilder, ServeError> {
     let settings = &config.http;
     let rest = Rest::new(settings, parts);
     let sockets = net::bind(&settings.host, settings.port)?;
@@ -211,10 +217,15 @@ fn listen_http(server: ServerBuilder, config: &Config, parts: Parts) -> Result<S
         let url = format!("{scheme}://{}", address?);
         log::info!("listening on {url}; {}", how_to_call(&config.auth.key, &url));
     }
-    Ok(http::listen(server, sockets, settings, move || rest.application())?)
+    Ok(http::listen(server, sockets, settings, places, move || rest.application())?)
 }
 
-fn listen_grpc(server: ServerBuilder, settings: &grpc::Settings, parts: Parts) -> Result<ServerBuilder, ServeError> {
+fn listen_grpc(
+    server: ServerBuilder,
+    settings: &grpc::Settings,
+    places: &Places,
+    parts: Parts,
+) -> Result<ServerBuilder, ServeError> {
     let Parts { storage, feed, gate, metrics, traces, draining } = parts;
     let users = Users { storage, feed, draining };
     let calls = Calls::new(settings, users, gate, &metrics, traces)?;
@@ -222,7 +233,7 @@ fn listen_grpc(server: ServerBuilder, settings: &grpc::Settings, parts: Parts) -
     for address in sockets.iter().map(TcpListener::local_addr) {
         log::info!("gRPC on {}", address?);
     }
-    Ok(grpc::listen(server, sockets, settings, &calls)?)
+    Ok(grpc::listen(server, sockets, settings, places, &calls)?)
 }
 
 fn rate_limit(settings: &auth::Settings) -> Option<RateLimit> {
@@ -236,7 +247,8 @@ fn open_enough_files(config: &Config) {
     /// What is open besides connections.
     const OTHERS: u64 = 50;
     let (connections, pool) = (config.http.max_connections as u64, u64::from(config.storage.pool_size));
-    if let Some(limit) = net::raise_open_files().filter(|limit| *limit < connections + pool + OTHERS) {
+    let needed = connections + Places::RESERVE as u64 + pool + OTHERS;
+    if let Some(limit) = net::raise_open_files().filter(|limit| *limit < needed) {
         log::warn!("no more than {limit} files may be open: too few for a MAX_CONNECTIONS of {connections}");
     }
 }

@@ -1,8 +1,8 @@
 //! What all readers of the live stream have in common.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
@@ -11,10 +11,10 @@ use super::Settings;
 use super::cloud_event::EventType;
 use super::keep_up::keep_up;
 use super::reader::Reader;
-use super::ring::{PIECE, Piece, Ring};
+use super::ring::{Epoch, Head, PIECE, Piece, Ring};
 use super::told::Told;
 use crate::metrics::EventMetrics;
-use crate::storage::EventLog;
+use crate::storage::{EventLog, Mark};
 use crate::telemetry::use_case;
 use crate::users::{Error, Event, Position};
 
@@ -22,6 +22,8 @@ use crate::users::{Error, Event, Position};
 pub(super) const RING: u16 = 4096;
 /// How long a reader that comes waits for the log.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long clients may take to come back with places of a log that was replaced while they were away.
+const LATE: Duration = Duration::from_mins(1);
 
 /// The events as they happen. Cloning gives another handle to the same feed.
 #[derive(Clone)]
@@ -33,7 +35,9 @@ struct Shared {
     metrics: EventMetrics,
     ring: RwLock<Ring>,
     /// How far the log was followed. Readers wait for it.
-    head: watch::Sender<Position>,
+    head: watch::Sender<Head>,
+    /// How far the log was followed that was found replaced, and when.
+    replaced: Mutex<Option<(Position, Instant)>>,
     /// How many looks at the log have begun, and how the last one ended.
     begun: AtomicU64,
     ended: watch::Sender<Look>,
@@ -48,7 +52,7 @@ struct Shared {
 /// A look at the log, by its number, and how far it went.
 struct Look {
     number: u64,
-    result: Result<Position, Error>,
+    result: Result<Head, Error>,
 }
 
 /// A reader's place among them, until it is dropped.
@@ -78,9 +82,10 @@ impl Feed {
             source: settings.source.clone(),
             metrics: metrics.clone(),
             ring: RwLock::new(Ring::new(RING.into())),
-            head: watch::Sender::new(Position::default()),
+            head: watch::Sender::new(Head::default()),
+            replaced: Mutex::new(None),
             begun: AtomicU64::new(0),
-            ended: watch::Sender::new(Look { number: 0, result: Ok(Position::default()) }),
+            ended: watch::Sender::new(Look { number: 0, result: Ok(Head::default()) }),
             wanted: Notify::new(),
             places: Arc::new(Semaphore::new(settings.max_readers)),
             max_readers: settings.max_readers,
@@ -101,11 +106,18 @@ impl Feed {
         Ok(Reader::new(self.clone(), seen, types, self.0.head.subscribe(), place))
     }
 
-    async fn begin(&self, seen: Option<Position>) -> Result<Position, Error> {
+    async fn begin(&self, seen: Option<Position>) -> Result<(Epoch, Position), Error> {
         let head = self.looked_once_more().await?;
-        let Some(seen) = seen else { return Ok(head) };
+        let Some(seen) = seen else { return Ok((head.epoch, head.mark.position())) };
         self.log().reaches(seen).await?;
-        Ok(seen)
+        if self.may_be_replaced(seen) { Err(Error::EventsGone) } else { Ok((head.epoch, seen)) }
+    }
+
+    /// Whether a place may have been told of a log that was replaced just now. Its position does not show it, if the new log
+    /// has got so far. Whoever has it from the new one begins anew without need, which does no harm.
+    fn may_be_replaced(&self, seen: Position) -> bool {
+        let replaced = *self.0.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+        replaced.is_some_and(|(head, found)| seen <= head && found.elapsed() < LATE)
     }
 
     fn take_place(&self) -> Result<Place, Error> {
@@ -120,7 +132,7 @@ impl Feed {
 
     /// Waits for the end of a look at the log that has yet to begin: whatever is committed by now is seen then. Returns how far
     /// it went.
-    async fn looked_once_more(&self) -> Result<Position, Error> {
+    async fn looked_once_more(&self) -> Result<Head, Error> {
         let number = self.0.begun.load(Ordering::SeqCst) + 1;
         let mut ended = self.0.ended.subscribe();
         self.0.wanted.notify_one();
@@ -135,19 +147,19 @@ impl Feed {
         &self.0.log
     }
 
-    /// What comes next for whoever has seen all events up to there. `None` if that is no longer in memory.
-    pub(super) fn recent(&self, seen: Position, types: &[EventType]) -> Option<Piece> {
-        self.0.ring.read().unwrap_or_else(PoisonError::into_inner).next(seen, types)
+    /// What comes next for whoever has seen all events up to there, in this epoch. `None` if that is no longer in memory.
+    pub(super) fn recent(&self, epoch: Epoch, seen: Position, types: &[EventType]) -> Result<Option<Piece>, Error> {
+        self.0.ring.read().unwrap_or_else(PoisonError::into_inner).next(epoch, seen, types)
     }
 
     /// The same from the log, where it was followed already.
-    pub(super) async fn past(&self, seen: Position, head: Position, types: &[EventType]) -> Result<Piece, Error> {
+    pub(super) async fn past(&self, seen: Position, head: Mark, types: &[EventType]) -> Result<Piece, Error> {
         let turn = self.0.behind.acquire().await;
         let events = self.log().history(seen, head, PIECE.into()).await?;
         drop(turn);
         let to = match events.last() {
             Some(last) if events.len() >= usize::from(PIECE) => last.position,
-            _ => head,
+            _ => head.position(),
         };
         let wanted = events.into_iter().filter(|event| types.contains(&EventType::of(event)));
         Ok(Piece { events: wanted.map(|event| Arc::new(Told::new(event, &self.0.source))).collect(), to })
@@ -179,10 +191,20 @@ impl Feed {
         self.0.ended.send_replace(Look { number, result });
     }
 
-    /// Goes on after this event; those before are for the log to tell.
-    pub(super) fn restart(&self, after: Position) {
-        self.0.ring.write().unwrap_or_else(PoisonError::into_inner).restart(after);
-        self.announce(after);
+    /// Goes on after this event; those before are for the log to tell. Whoever reads is to begin anew.
+    pub(super) fn restart(&self, after: Mark) {
+        let mut ring = self.0.ring.write().unwrap_or_else(PoisonError::into_inner);
+        ring.restart(after);
+        let head = ring.head();
+        drop(ring);
+        self.announce(head);
+    }
+
+    /// The log was found to be another one than that which was followed up to there.
+    pub(super) fn replaced(&self, followed_to: Position) {
+        let mut replaced = self.0.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = replaced.filter(|(_, found)| found.elapsed() < LATE).map_or(followed_to, |(head, _)| head);
+        *replaced = Some((followed_to.max(before), Instant::now()));
     }
 
     /// Tells the next events of the log.
@@ -195,7 +217,7 @@ impl Feed {
         self.announce(head);
     }
 
-    fn announce(&self, head: Position) {
+    fn announce(&self, head: Head) {
         self.0.head.send_if_modified(|known| std::mem::replace(known, head) != head);
     }
 }

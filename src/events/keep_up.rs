@@ -38,10 +38,27 @@ pub(super) async fn keep_up(feed: Feed) {
 
 /// Tells everything that is there, as far as it is certain what is next.
 async fn look(feed: &Feed, follower: &mut Follower, has_slept: &mut bool) -> Result<(), Error> {
-    if *has_slept {
-        skip(feed, follower).await?;
-        *has_slept = false;
+    let mut told = catch_up(feed, follower, *has_slept).await;
+    if told == Err(Error::EventsGone) {
+        begin_anew(feed, follower).await?;
+        told = go_on(feed, follower).await;
     }
+    *has_slept &= told.is_err();
+    told
+}
+
+/// The same. [`Error::EventsGone`] when it is another log by now.
+async fn catch_up(feed: &Feed, follower: &mut Follower, has_slept: bool) -> Result<(), Error> {
+    if has_slept {
+        // Asked first: what is skipped would not show it.
+        feed.log().follow(follower.clone(), 0).await?;
+        skip(feed, follower).await?;
+    }
+    go_on(feed, follower).await
+}
+
+/// Tells what comes next in the log. [`Error::EventsGone`] when it is another log by now.
+async fn go_on(feed: &Feed, follower: &mut Follower) -> Result<(), Error> {
     let mut settles = true;
     loop {
         let (next, events) = feed.log().follow(follower.clone(), PAGE.into()).await?;
@@ -55,23 +72,40 @@ async fn look(feed: &Feed, follower: &mut Follower, has_slept: &mut bool) -> Res
     }
 }
 
-/// Leaves out what nobody was there to read, but for the last events: somebody may have seen some of those elsewhere. Waits
-/// until it is certain that nothing will yet be committed among what it leaves out.
+/// Leaves out what nobody was there to read, but for the last events: somebody may have seen some of those elsewhere.
 async fn skip(feed: &Feed, follower: &mut Follower) -> Result<(), Error> {
-    let mut near_end = feed.log().follow_from_end(RING.into()).await?;
+    let near_end = feed.log().follow_from_end(RING.into()).await?;
     if near_end.position() > follower.position() {
-        let deadline = Instant::now() + PATIENCE;
-        while near_end.is_in_doubt() {
-            near_end = feed.log().look(near_end).await?;
-            if near_end.is_in_doubt() {
-                if Instant::now() > deadline {
-                    return Err(Error::Unavailable);
-                }
-                sleep(PAUSE).await;
-            }
-        }
-        feed.restart(near_end.position());
-        *follower = near_end;
+        restart(feed, follower, near_end).await?;
     }
+    Ok(())
+}
+
+/// Follows the log that there is now.
+async fn begin_anew(feed: &Feed, follower: &mut Follower) -> Result<(), Error> {
+    let followed_to = follower.position();
+    let near_end = feed.log().follow_from_end(RING.into()).await?;
+    restart(feed, follower, near_end).await?;
+    feed.replaced(followed_to);
+    log::warn!(
+        "the log of events is not the one that was followed up to {followed_to}: whoever reads is to begin anew"
+    );
+    Ok(())
+}
+
+/// Goes on near the end of the log, once it is certain that nothing will yet be committed among what that leaves out.
+async fn restart(feed: &Feed, follower: &mut Follower, mut near_end: Follower) -> Result<(), Error> {
+    let deadline = Instant::now() + PATIENCE;
+    while near_end.is_in_doubt() {
+        near_end = feed.log().look(near_end).await?;
+        if near_end.is_in_doubt() {
+            if Instant::now() > deadline {
+                return Err(Error::Unavailable);
+            }
+            sleep(PAUSE).await;
+        }
+    }
+    feed.restart(near_end.mark());
+    *follower = near_end;
     Ok(())
 }

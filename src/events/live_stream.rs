@@ -10,11 +10,16 @@ use crate::users::{Error, Position};
 
 /// After how long without an event there is a sign of life.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A place that no log ever reaches: whoever comes back with it is told to begin anew, by any replica. Its number is the
+/// largest that JavaScript can tell from the next one.
+const NOWHERE: Position = Position((1 << 53) - 1);
 
 /// What a client is sent that stays: events, signs of life between them, and an end, whichever protocol it comes by.
 pub struct LiveStream {
     reader: Reader,
     draining: Draining,
+    /// What the reader has seen last is gone, and the client was told that it is nowhere.
+    is_nowhere: bool,
     /// When its time is up. Beyond what a clock can tell there is no end.
     end: Option<Instant>,
 }
@@ -23,7 +28,7 @@ pub struct LiveStream {
 pub enum Next {
     /// At least one.
     Events(Vec<Arc<Told>>),
-    /// There was none for a while.
+    /// There was none for a while, or there will be none any more: the position says from where to go on.
     Nothing,
     /// It is over. Whoever comes back, with the last position, misses nothing.
     End(End),
@@ -34,7 +39,7 @@ pub enum End {
     TimeIsUp,
     /// The service is shutting down.
     Draining,
-    /// The reader was too slow, or it is our own fault.
+    /// The reader was too slow, the log is another one, or it is our own fault.
     Failed(Error),
 }
 
@@ -42,17 +47,20 @@ impl LiveStream {
     /// A stream of what the reader reads, for no longer than this.
     #[must_use]
     pub fn new(reader: Reader, draining: Draining, time_left: Duration) -> Self {
-        Self { reader, draining, end: Instant::now().checked_add(time_left) }
+        Self { reader, draining, is_nowhere: false, end: Instant::now().checked_add(time_left) }
     }
 
     /// It has told all events up to here that it was to tell.
     #[must_use]
     pub const fn position(&self) -> Position {
-        self.reader.position()
+        if self.is_nowhere { NOWHERE } else { self.reader.position() }
     }
 
     /// Waits for what comes next.
     pub async fn next(&mut self) -> Next {
+        if self.is_nowhere {
+            return Next::End(End::Failed(Error::EventsGone));
+        }
         let now = Instant::now();
         // Also when there is always something to send.
         if self.end.is_some_and(|end| end <= now) {
@@ -65,6 +73,11 @@ impl LiveStream {
             () = self.draining.has_begun() => Next::End(End::Draining),
             next = timeout_at(wake, self.reader.next()) => match next {
                 Ok(Ok(events)) => Next::Events(events),
+                Ok(Err(Error::EventsGone)) => {
+                    // Its last place may be a good one in the log that there is now, and not every protocol can say why it ends.
+                    self.is_nowhere = true;
+                    Next::Nothing
+                }
                 Ok(Err(error)) => Next::End(End::Failed(error)),
                 Err(_) if wake < heartbeat => Next::End(End::TimeIsUp),
                 Err(_) => Next::Nothing,

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::cloud_event::EventType;
 use super::feed::{Feed, Place};
-use super::ring::Piece;
+use super::ring::{Epoch, Head, Piece};
 use super::told::Told;
 use crate::users::{Error, Position};
 
@@ -21,9 +21,10 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Reads events of some types, one after the other.
 pub struct Reader {
     feed: Feed,
+    epoch: Epoch,
     seen: Position,
     types: Vec<EventType>,
-    head: watch::Receiver<Position>,
+    head: watch::Receiver<Head>,
     /// Whether it has just taken all that there was.
     is_at_head: bool,
     random: RandomState,
@@ -33,12 +34,12 @@ pub struct Reader {
 impl Reader {
     pub(super) fn new(
         feed: Feed,
-        seen: Position,
+        (epoch, seen): (Epoch, Position),
         types: Vec<EventType>,
-        head: watch::Receiver<Position>,
+        head: watch::Receiver<Head>,
         place: Place,
     ) -> Self {
-        Self { feed, seen, types, head, is_at_head: false, random: RandomState::new(), _place: place }
+        Self { feed, epoch, seen, types, head, is_at_head: false, random: RandomState::new(), _place: place }
     }
 
     /// It has told all events up to here that it was to tell. Whoever reads on from here misses none.
@@ -50,7 +51,7 @@ impl Reader {
     /// The next events, at least one; waits for it. It may be given up and called again.
     ///
     /// # Errors
-    /// [`Error::EventsGone`] when it was so slow that what comes next is forgotten.
+    /// [`Error::EventsGone`] when it was so slow that what comes next is forgotten, or when the log is another one by now.
     pub async fn next(&mut self) -> Result<Vec<Arc<Told>>, Error> {
         loop {
             self.wait().await?;
@@ -62,7 +63,7 @@ impl Reader {
                 piece => piece?,
             };
             self.seen = piece.to;
-            self.is_at_head = self.seen >= *self.head.borrow();
+            self.is_at_head = self.seen >= self.head.borrow().mark.position();
             if !piece.events.is_empty() {
                 self.feed.count(&piece);
                 return Ok(piece.events);
@@ -77,11 +78,12 @@ impl Reader {
             sleep(SPREAD + self.some(SPREAD)).await;
             self.is_at_head = false;
         }
-        if *self.head.borrow() > self.seen {
+        let (epoch, seen) = (self.epoch, self.seen);
+        let is_news = |head: &Head| head.epoch != epoch || head.mark.position() > seen;
+        if is_news(&self.head.borrow()) {
             return Ok(());
         }
-        let seen = self.seen;
-        self.head.wait_for(|head| *head > seen).await.map_err(|_| Error::Unavailable)?;
+        self.head.wait_for(is_news).await.map_err(|_| Error::Unavailable)?;
         sleep(self.some(SPREAD)).await;
         Ok(())
     }
@@ -89,9 +91,9 @@ impl Reader {
     async fn take(&self) -> Result<Piece, Error> {
         // Asked first: when the memory goes back so far, it may be further by then; when it does not, this is complete.
         let head = *self.head.borrow();
-        match self.feed.recent(self.seen, &self.types) {
+        match self.feed.recent(self.epoch, self.seen, &self.types)? {
             Some(piece) => Ok(piece),
-            None => self.feed.past(self.seen, head, &self.types).await,
+            None => self.feed.past(self.seen, head.mark, &self.types).await,
         }
     }
 

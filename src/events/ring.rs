@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::cloud_event::EventType;
 use super::told::Told;
-use crate::users::Position;
+use crate::storage::Mark;
+use crate::users::{Error, Position};
 
 /// How many events a reader takes at once. It holds no more of them than that, some 50 KiB, however slow it is.
 pub(super) const PIECE: u8 = 64;
@@ -13,9 +14,22 @@ pub(super) const PIECE: u8 = 64;
 /// The last events, in order. Those that are added push out the oldest.
 pub(super) struct Ring {
     room: usize,
+    epoch: Epoch,
     /// Where the log goes on with the events that are here.
-    after: Position,
+    after: Mark,
     events: VecDeque<Arc<Told>>,
+}
+
+/// Counts how often it began anew: what a reader has seen belongs to the epoch that it began in, and says nothing about
+/// another one's log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Epoch(u64);
+
+/// How far the log was followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) epoch: Epoch,
+    pub(super) mark: Mark,
 }
 
 /// What a reader takes at once.
@@ -29,11 +43,12 @@ pub(super) struct Piece {
 impl Ring {
     /// One that has room for so many.
     pub(super) fn new(room: usize) -> Self {
-        Self { room, after: Position::default(), events: VecDeque::new() }
+        Self { room, epoch: Epoch::default(), after: Mark::default(), events: VecDeque::new() }
     }
 
     /// Begins anew, with the events after this one.
-    pub(super) fn restart(&mut self, after: Position) {
+    pub(super) fn restart(&mut self, after: Mark) {
+        self.epoch = Epoch(self.epoch.0 + 1);
         self.after = after;
         self.events.clear();
     }
@@ -49,21 +64,29 @@ impl Ring {
         if self.events.len() >= self.room
             && let Some(oldest) = self.events.pop_front()
         {
-            self.after = oldest.position();
+            self.after = Mark::of(&oldest.event);
         }
         self.events.push_back(Arc::new(told));
     }
 
     /// How far the log was followed.
-    pub(super) fn head(&self) -> Position {
-        self.events.back().map_or(self.after, |last| last.position())
+    pub(super) fn head(&self) -> Head {
+        let mark = self.events.back().map_or(self.after, |last| Mark::of(&last.event));
+        Head { epoch: self.epoch, mark }
     }
 
     /// What comes next for whoever has seen all events up to there. `None` if a part of that is here no more.
-    pub(super) fn next(&self, seen: Position, types: &[EventType]) -> Option<Piece> {
-        if seen < self.after {
-            return None;
+    ///
+    /// # Errors
+    /// [`Error::EventsGone`] when that was in another epoch.
+    pub(super) fn next(&self, epoch: Epoch, seen: Position, types: &[EventType]) -> Result<Option<Piece>, Error> {
+        if epoch != self.epoch {
+            return Err(Error::EventsGone);
         }
+        Ok((seen >= self.after.position()).then(|| self.piece(seen, types)))
+    }
+
+    fn piece(&self, seen: Position, types: &[EventType]) -> Piece {
         let first = self.events.partition_point(|told| told.position() <= seen);
         let mut piece = Piece { events: Vec::new(), to: seen };
         for told in self.events.iter().skip(first) {
@@ -75,7 +98,7 @@ impl Ring {
                 break;
             }
         }
-        Some(piece)
+        piece
     }
 }
 
@@ -97,7 +120,7 @@ mod tests {
     }
 
     fn next(ring: &Ring, seen: i64, types: &[EventType]) -> Option<(Vec<i64>, i64)> {
-        let piece = ring.next(Position(seen), types)?;
+        let piece = ring.next(ring.epoch, Position(seen), types).unwrap()?;
         Some((piece.events.iter().map(|told| told.position().0).collect(), piece.to.0))
     }
 
@@ -137,9 +160,19 @@ mod tests {
     #[test]
     fn it_begins_anew_further_on() {
         let mut ring = ring(10, [1, 2]);
-        ring.restart(Position(50));
-        assert_eq!((ring.head(), next(&ring, 2, ALL)), (Position(50), None));
+        ring.restart(Mark::unknown(Position(50)));
+        assert_eq!((ring.head().mark.position(), next(&ring, 2, ALL)), (Position(50), None));
         ring.extend([told(53)]);
-        assert_eq!((ring.head(), next(&ring, 50, ALL)), (Position(53), Some((vec![53], 53))));
+        assert_eq!((ring.head().mark.position(), next(&ring, 50, ALL)), (Position(53), Some((vec![53], 53))));
+    }
+
+    #[test]
+    fn whoever_was_there_before_it_began_anew_gets_nothing() {
+        let mut ring = ring(10, [1, 2]);
+        let before = ring.head().epoch;
+        ring.restart(Mark::unknown(Position(1)));
+        ring.extend([told(2), told(3)]);
+        assert_eq!(ring.next(before, Position(2), ALL).err(), Some(Error::EventsGone));
+        assert_eq!(next(&ring, 2, ALL), Some((vec![3], 3)));
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use tonic::codegen::http::Request;
 
 use super::Settings;
-use super::observe::{Caller, Calls};
+use super::observe::Calls;
 use super::pacing::Paced;
 use super::stuck;
 
@@ -56,7 +56,10 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         // In a box, which goes when there is an answer: streams last.
         Box::pin(async move {
             let response = match call {
-                Some(call) => calls.answer(request, Caller { peer, connection_ends: end.into(), call }).await,
+                Some(call) => {
+                    let caller = calls.caller(peer, end.into(), call);
+                    calls.answer(request, caller).await
+                }
                 None => Calls::turn_away(),
             };
             Ok::<_, Infallible>(response)

@@ -27,6 +27,7 @@ use super::under_way::{CallUnderWay, UnderWay};
 use crate::auth::{Bearer, Gate, Refused, Scope};
 use crate::metrics::{MethodMetrics, Metrics};
 use crate::telemetry::{AccessLogger, Answered, Arrived, Context, RequestId, RequestTrace, Traces};
+use crate::users;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Calls that may wait at once for an issuer's keys. Whoever invents the name of a key may have one wait, with its head, and
@@ -35,7 +36,11 @@ const WAITING_FOR_KEYS: usize = 128;
 
 /// Answers calls. Clones share everything.
 #[derive(Clone)]
-pub struct Calls(Arc<Shared>);
+pub struct Calls {
+    shared: Arc<Shared>,
+    /// Whether they come over connections of the reserve, where only what is open to everybody is answered.
+    is_in_reserve: bool,
+}
 
 struct Shared {
     routes: Vec<Route>,
@@ -74,7 +79,7 @@ impl Calls {
             answer: services.of(endpoint.service),
             endpoint,
         };
-        Ok(Self(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             routes: ENDPOINTS.into_iter().map(route).collect(),
             unmatched: metrics.of_unmatched_calls(),
             gate,
@@ -84,25 +89,36 @@ impl Calls {
             access_log: AccessLogger::new(settings.access_log, settings.slow_request),
             timeout: settings.call_timeout,
             max_message_bytes: settings.max_message_bytes,
-        })))
+        });
+        Ok(Self { shared, is_in_reserve: false })
+    }
+
+    /// Answers what is open to everybody, and turns away all others.
+    pub(super) fn for_everybody_only(self) -> Self {
+        Self { is_in_reserve: true, ..self }
     }
 
     /// Those of a new connection.
     pub(super) fn of_connection(&self) -> Rc<UnderWay> {
-        UnderWay::new(Arc::clone(&self.0.beyond))
+        UnderWay::new(Arc::clone(&self.shared.beyond))
+    }
+
+    /// Who calls over a connection.
+    pub(super) fn caller(&self, peer: Option<IpAddr>, connection_ends: Instant, call: CallUnderWay) -> Caller {
+        Caller { peer, connection_ends, is_in_reserve: self.is_in_reserve, call }
     }
 
     /// The call, as far as it is to be kept until it is decided whether its caller is let in. Heads of many connections wait for
     /// that together, which were read one by one.
     pub(super) fn lighten(&self, request: Request<Incoming>) -> Request<Incoming> {
-        let is_kept = head::is_light(&request) || self.0.authenticate(request.headers()).is_ok();
+        let is_kept = head::is_light(&request) || self.shared.authenticate(request.headers()).is_ok();
         if is_kept { request } else { head::without_unread(request) }
     }
 
     /// Answers one call.
     pub(super) async fn answer(self, request: Request<Incoming>, mut caller: Caller) -> Response<CallBody> {
         let start = Instant::now();
-        let shared = &*self.0;
+        let shared = &*self.shared;
         let route = shared.route(request.uri().path());
         let (request_id, header) = request_id(request.headers());
         let trace = shared.trace(request.headers(), route);
@@ -129,11 +145,11 @@ impl Calls {
 
     /// Tells of a call when it has ended: the metrics, its trace, and the log if that is wanted.
     fn ending(&self, route: Option<&Route>, context: Context, trace: RequestTrace, start: Instant) -> Ending {
-        let metrics = route.map_or(&self.0.unmatched, |route| &route.metrics).clone();
+        let metrics = route.map_or(&self.shared.unmatched, |route| &route.metrics).clone();
         let streams = route.is_some_and(|route| route.endpoint.streams);
         // Whoever may call without a token may be as slow as it likes, and fill no log with that.
         let lasts = streams || route.is_some_and(|route| route.endpoint.scope.is_none());
-        let (access_log, in_flight) = (self.0.access_log.clone(), metrics.begin());
+        let (access_log, in_flight) = (self.shared.access_log.clone(), metrics.begin());
         Ending::new(move |status| {
             let (took, code, is_failure) = (start.elapsed(), name(status.code()), is_failure(status, streams));
             metrics.observe(code, took);
@@ -151,6 +167,8 @@ pub(super) struct Caller {
     /// If it is known.
     pub(super) peer: Option<IpAddr>,
     pub(super) connection_ends: Instant,
+    /// Whether only what is open to everybody is answered over this connection.
+    is_in_reserve: bool,
     pub(super) call: CallUnderWay,
 }
 
@@ -216,6 +234,9 @@ impl Shared {
         bounds: Result<Bounds, Failure>,
     ) -> Result<Response<Body>, Failure> {
         if let Some(scope) = route.endpoint.scope {
+            if caller.is_in_reserve {
+                return Err(users::Error::Overloaded.into());
+            }
             // Bounded by itself. Whoever has no token that does is told that, however little time there was.
             let bearer = self.admit(request.headers(), scope, caller.peer).await?;
             caller.call.admitted();

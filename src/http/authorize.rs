@@ -12,7 +12,9 @@ use actix_web::{Error, HttpMessage as _, HttpRequest};
 use futures_util::future::{Either, LocalBoxFuture};
 
 use super::failure::Failure;
+use super::timed::Turns;
 use crate::auth::{Bearer, Gate, Refused, Scope};
+use crate::users;
 
 /// Who may use a resource.
 #[derive(Clone, Copy)]
@@ -86,6 +88,12 @@ where
         let Authorize { access, gate } = &self.authorize;
         let access = *access;
         let Some(scope) = access.scope(request.method()) else { return Either::Left(self.service.call(request)) };
+        // Before the token is looked at: that may have to wait for keys.
+        if request.conn_data::<Turns>().is_some_and(Turns::is_in_reserve) {
+            return Either::Right(Either::Left(ready(Ok(
+                request.error_response(Failure::from(users::Error::Overloaded))
+            ))));
+        }
         let bearer = authenticate(gate, request.request());
         if let Some(refreshed) = gate.refresh(&bearer) {
             let (service, gate) = (Rc::clone(&self.service), gate.clone());

@@ -9,7 +9,9 @@ use std::time::Duration;
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Request};
 use actix_server::{GracefulShutdownSignal, ServerBuilder};
-use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
+use actix_service::{
+    IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, fn_service, map_config,
+};
 use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, Service, ServiceResponse};
 use tokio::net::TcpStream;
@@ -20,7 +22,7 @@ use tokio_util::either::Either;
 use super::Settings;
 use super::pieces::PIECE;
 use super::timed::{Patience, Timed, Turns};
-use crate::net::{ListenError, TlsError, prepare};
+use crate::net::{ListenError, Place, Places, TlsError, prepare};
 
 /// How long a client that is still sending may take to see that it was answered and disconnected.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -63,6 +65,7 @@ pub fn listen<F, I, S>(
     mut server: ServerBuilder,
     sockets: Vec<TcpListener>,
     settings: &Settings,
+    places: &Places,
     application: F,
 ) -> Result<ServerBuilder, ListenError>
 where
@@ -71,7 +74,7 @@ where
     S: Application,
     <S::Service as Service<Request>>::Future: 'static,
 {
-    let connections = Connections::new(settings)?;
+    let connections = Connections::new(settings, places)?;
     for socket in sockets {
         let failed = |cause| ListenError::Bind { address: format!("{}:{}", settings.host, settings.port), cause };
         let (address, shutdown) = (socket.local_addr().map_err(failed)?, server.graceful_shutdown_signal());
@@ -90,10 +93,11 @@ struct Connections {
     max_head_bytes: usize,
     patience: Patience,
     tls: Option<TlsAcceptor>,
+    places: Places,
 }
 
 impl Connections {
-    fn new(settings: &Settings) -> Result<Self, TlsError> {
+    fn new(settings: &Settings, places: &Places) -> Result<Self, TlsError> {
         let tls = settings.tls.as_ref().map(|tls| tls.server_config(HTTP_1)).transpose()?;
         let patience = Patience {
             head: settings.head_timeout + GRACE,
@@ -106,6 +110,7 @@ impl Connections {
             max_head_bytes: settings.max_head_bytes,
             patience,
             tls: tls.map(|config| TlsAcceptor::from(Arc::new(config))),
+            places: places.clone(),
         })
     }
 
@@ -142,18 +147,26 @@ impl Connections {
                 data.insert(turns(stream));
             })
             .h1::<_, BoxBody>(map_config(application, |()| AppConfig::default()));
-        fn_service(move |stream| accept(stream, self.patience, self.tls.clone())).and_then(http)
+        let accept = move |(tcp, is_in_reserve)| accept(tcp, is_in_reserve, self.patience, self.tls.clone());
+        let places = self.places;
+        apply_fn_factory(fn_service(accept).and_then(http), move |tcp, service| {
+            let place = places.take();
+            let connection = service.call((tcp, place.is_in_reserve()));
+            async move { place.hold(connection).await.unwrap_or(Ok(())) }
+        })
     }
 }
 
 async fn accept(
     tcp: TcpStream,
+    is_in_reserve: bool,
     patience: Patience,
     tls: Option<TlsAcceptor>,
 ) -> Result<(Stream, Option<SocketAddr>), DispatchError> {
     let peer = tcp.peer_addr().ok();
     prepare(&tcp, patience.answer);
-    let timed = Timed::new(tcp, patience);
+    let head = if is_in_reserve { Place::BEGINS_WITHIN } else { patience.head };
+    let timed = Timed::new(tcp, Patience { head, ..patience }, is_in_reserve);
     let stream = match tls {
         None => Either::Left(timed),
         Some(tls) => Either::Right(Box::new(tls.accept(timed).await?)),

@@ -96,8 +96,9 @@ where
             let (mut response, code) = rendered(response.await?);
             response.headers_mut().insert(X_REQUEST_ID, header);
             protect(response.headers_mut(), observe.over_tls);
+            let is_in_reserve = turns.as_ref().is_some_and(Turns::is_in_reserve);
             // After a time-out nobody knows where the next request would begin (RFC 9110, 15.5.9).
-            if observe.draining.is_draining() || response.status() == StatusCode::REQUEST_TIMEOUT {
+            if is_in_reserve || observe.draining.is_draining() || response.status() == StatusCode::REQUEST_TIMEOUT {
                 response.response_mut().head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
             }
             let now = Instant::now();

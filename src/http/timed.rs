@@ -49,6 +49,8 @@ struct State {
     phase: Cell<Phase>,
     /// Whether an answer is being made while it is sent.
     streams: Cell<bool>,
+    /// Whether the connection is one of those that are accepted beyond the most.
+    is_in_reserve: bool,
 }
 
 /// Tells a connection how far the request on it is. Clones share one state.
@@ -83,6 +85,11 @@ impl Turns {
         self.0.streams.set(true);
         Streaming(self.clone())
     }
+
+    /// Whether only what is open to everybody is answered here, and once.
+    pub(super) fn is_in_reserve(&self) -> bool {
+        self.0.is_in_reserve
+    }
 }
 
 /// Keeps a connection from being taken for idle between two pieces of an answer.
@@ -115,9 +122,9 @@ pub(super) struct Timed {
 
 impl Timed {
     /// Begins to wait for the first request.
-    pub(super) fn new(stream: TcpStream, patience: Patience) -> Self {
+    pub(super) fn new(stream: TcpStream, patience: Patience, is_in_reserve: bool) -> Self {
         let now = Instant::now();
-        let state = State { phase: Cell::new(Phase::Arriving(now)), streams: Cell::new(false) };
+        let state = State { phase: Cell::new(Phase::Arriving(now)), streams: Cell::new(false), is_in_reserve };
         let alarm = Box::pin(sleep_until(now + patience.head));
         Self {
             stream,

@@ -60,12 +60,13 @@ impl EventLog {
     }
 
     /// The next events that a follower has not seen, and no more than `limit`; and the follower that has seen them.
+    /// [`Error::EventsGone`] when the log is not the one that it has read before.
     pub async fn follow(&self, mut follower: Follower, limit: i64) -> Result<(Follower, Vec<Event>), Error> {
-        self.run(move |connection| {
+        let next = move |connection: &mut Connection| {
             let events = follower.next(connection, limit)?;
-            Ok((follower, events))
-        })
-        .await
+            Ok(events.map(|events| (follower, events)))
+        };
+        self.run(next).await?.ok_or(Error::EventsGone)
     }
 
     /// Runs work on a connection.

@@ -1,7 +1,9 @@
 //! How an event lies in the database.
 
 use diesel::prelude::*;
+use uuid::Uuid;
 
+use super::mark::Mark;
 use super::row::Moment;
 use super::schema::events;
 use crate::users::{Change, Email, Event, Position, User, UserId, UserName, Version};
@@ -45,9 +47,19 @@ impl EventRow {
         [Kind::Created, Kind::Updated, Kind::Deleted].into_iter().any(|kind| kind.code() == self.kind)
     }
 
+    /// The event's id, which tells it from all others.
+    pub(super) fn uuid(&self) -> Uuid {
+        Event::uuid(self.occurred_at.0, self.salt, Position(self.id))
+    }
+
+    /// Its place in the log, and that it stands there.
+    pub(super) fn mark(&self) -> Mark {
+        Mark::event(Position(self.id), self.uuid())
+    }
+
     /// What is told. `None` if it says no more of a user who was not deleted: somebody has blanked it.
     pub(super) fn told(self) -> Option<Event> {
-        let (position, occurred_at) = (Position(self.id), self.occurred_at.0);
+        let (position, id, occurred_at) = (Position(self.id), self.uuid(), self.occurred_at.0);
         let (user_id, version) = (UserId::stored(self.user_id), Version(self.version));
         let change = if self.kind == Kind::Deleted.code() {
             Change::Deleted
@@ -57,7 +69,6 @@ impl EventRow {
             let user = User { id: user_id, name, email, version, created_at, updated_at: occurred_at };
             if self.kind == Kind::Created.code() { Change::Created(user) } else { Change::Updated(user) }
         };
-        let id = Event::uuid(occurred_at, self.salt, position);
         Some(Event { position, id, occurred_at, user_id, version, change, trace_parent: self.trace_parent })
     }
 }

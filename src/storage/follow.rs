@@ -5,6 +5,9 @@
 //! waited for, until nobody can fill it any more: until all transactions that could write events when it was found empty
 //! have ended. Nothing else is waited for, neither readers nor writers of other tables. On SQLite there is one writer at a
 //! time, and no such place.
+//!
+//! Each read begins with the last event that was seen: if another one stands there, or none that was pruned since, the log is
+//! not the one that was read before, and what it says next does not follow. See [`super::mark`].
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -12,13 +15,15 @@ use diesel::sql_types::Text;
 
 use super::connection::{Connection, on_backend};
 use super::event_row::EventRow;
+use super::mark::Mark;
 use super::schema::events;
 use crate::users::{Event, Position};
 
 /// Where somebody stands who reads the log on and on.
 #[derive(Clone, Debug, Default)]
 pub struct Follower {
-    after: Position,
+    /// The last place that it has seen, or knows to stay empty.
+    after: Mark,
     /// What is being waited for.
     doubt: Option<Doubt>,
 }
@@ -27,7 +32,7 @@ pub struct Follower {
 #[derive(Clone, Debug)]
 struct Doubt {
     /// They are before this one.
-    before: Position,
+    before: Mark,
     /// The transactions that may yet fill them.
     writers: Vec<String>,
 }
@@ -35,13 +40,19 @@ struct Doubt {
 impl Follower {
     /// One that has seen all events up to there.
     #[must_use]
-    pub const fn after(after: Position) -> Self {
+    pub const fn after(after: Mark) -> Self {
         Self { after, doubt: None }
     }
 
     /// The last place that it has seen, or knows to stay empty.
     #[must_use]
     pub const fn position(&self) -> Position {
+        self.after.position()
+    }
+
+    /// The same, with what stands there.
+    #[must_use]
+    pub const fn mark(&self) -> Mark {
         self.after
     }
 
@@ -52,58 +63,70 @@ impl Follower {
     }
 
     /// One that skips what is before, once it is certain that nothing is to come there.
-    pub(super) fn skipping_to(after: Position, writers: Vec<String>) -> Self {
+    pub(super) fn skipping_to(after: Mark, writers: Vec<String>) -> Self {
         Self { after, doubt: Some(Doubt { before: after, writers }) }
     }
 
     /// Looks whether what it waits for has come true.
     pub(super) fn look(&mut self, connection: &mut Connection) -> QueryResult<()> {
-        match connection {
-            Connection::Sqlite(_) => self.doubt = None,
-            Connection::Postgres(postgres) => drop(self.settle(postgres)?),
-        }
-        Ok(())
+        self.settle(connection).map(drop)
     }
 
     /// The next events, in order, and no more than `limit`. None if there are none yet, or if it is not certain yet which
-    /// one is the next.
-    pub(super) fn next(&mut self, connection: &mut Connection, limit: i64) -> QueryResult<Vec<Event>> {
+    /// one is the next. `None` if this is another log.
+    pub(super) fn next(&mut self, connection: &mut Connection, limit: i64) -> QueryResult<Option<Vec<Event>>> {
+        let settled = self.settle(connection)?;
+        let Some(rows) = self.read(connection, limit)? else { return Ok(None) };
         let certain = match connection {
             Connection::Sqlite(_) => Position(i64::MAX),
-            Connection::Postgres(postgres) => self.settle(postgres)?,
+            Connection::Postgres(_) => certain(settled, &rows, connection)?.unwrap_or(self.position()),
         };
-        let rows = read(connection, self.after, limit)?;
-        let last = rows.last().map_or(self.after, |row| Position(row.id));
+        let last = rows.last().map(EventRow::mark);
         let taken = self.take(rows, certain);
-        if let Connection::Postgres(postgres) = connection
-            && self.after < last
+        if let (Connection::Postgres(postgres), Some(last)) = (connection, last)
+            && self.position() < last.position()
             && self.doubt.is_none()
         {
             self.doubt = Some(Doubt { before: last, writers: writers(postgres)? });
         }
-        Ok(taken)
+        Ok(Some(taken))
     }
 
-    /// Before which place empty ones are known to stay so. This must be asked before the events are read: whoever ended in
-    /// between is seen then.
-    fn settle(&mut self, postgres: &mut PgConnection) -> QueryResult<Position> {
-        let Some(doubt) = &self.doubt else { return Ok(self.after) };
-        if !doubt.writers.is_empty() {
+    /// Before which place empty ones stay so, if that has turned out. This must be asked before the events are read: whoever
+    /// ended in between is seen then.
+    fn settle(&mut self, connection: &mut Connection) -> QueryResult<Option<Mark>> {
+        if let (Some(doubt), Connection::Postgres(postgres)) = (&self.doubt, connection)
+            && !doubt.writers.is_empty()
+        {
             let writers = writers(postgres)?;
             if doubt.writers.iter().any(|writer| writers.contains(writer)) {
-                return Ok(self.after);
+                return Ok(None);
             }
         }
-        Ok(self.doubt.take().map_or(self.after, |doubt| doubt.before))
+        Ok(self.doubt.take().map(|doubt| doubt.before))
+    }
+
+    /// Reads what comes next. `None` if this is another log.
+    fn read(&mut self, connection: &mut Connection, limit: i64) -> QueryResult<Option<Vec<EventRow>>> {
+        // One statement reads both, so that no other log can come in between.
+        let mut rows = read(connection, self.position(), limit + 1)?;
+        let seen_before = rows.first().filter(|row| row.id == self.position().0).map(EventRow::uuid);
+        let Some(after) = self.after.checked(seen_before, connection)? else { return Ok(None) };
+        self.after = after;
+        if seen_before.is_some() {
+            rows.remove(0);
+        }
+        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(Some(rows))
     }
 
     /// Takes events up to the first empty place that may yet be filled.
     fn take(&mut self, rows: Vec<EventRow>, certain: Position) -> Vec<Event> {
         let follows = |row: &EventRow| {
             // What this release does not know is for a newer one to tell, which is about to take over.
-            let follows = row.is_known() && (row.id == self.after.0 + 1 || row.id <= certain.0);
+            let follows = row.is_known() && (row.id == self.position().0 + 1 || row.id <= certain.0);
             if follows {
-                self.after = Position(row.id);
+                self.after = row.mark();
             }
             follows
         };
@@ -113,10 +136,17 @@ impl Follower {
     }
 }
 
-fn read(connection: &mut Connection, Position(after): Position, limit: i64) -> QueryResult<Vec<EventRow>> {
+/// Before which place empty ones stay so. None if that was found out of another log, of places that nobody has been told of.
+fn certain(settled: Option<Mark>, rows: &[EventRow], connection: &mut Connection) -> QueryResult<Option<Position>> {
+    let Some(before) = settled else { return Ok(None) };
+    let holds = rows.iter().any(|row| row.mark() == before) || before.holds(connection)?;
+    Ok(holds.then_some(before.position()))
+}
+
+fn read(connection: &mut Connection, Position(from): Position, limit: i64) -> QueryResult<Vec<EventRow>> {
     on_backend!(connection, |connection| {
-        let later = events::table.filter(events::id.gt(after)).order(events::id).limit(limit);
-        later.select(EventRow::as_select()).load(connection)
+        let these = events::table.filter(events::id.ge(from)).order(events::id).limit(limit);
+        these.select(EventRow::as_select()).load(connection)
     })
 }
 

@@ -19,6 +19,7 @@ mod get_users;
 mod keeper;
 mod lane;
 mod list_users;
+mod mark;
 mod migrations;
 mod pace;
 mod plan;
@@ -42,6 +43,7 @@ pub use database_url::DatabaseUrl;
 pub use event_log::{Backlog, EventLog, Fate, Held, Leading, Pruned, Retention, RetryError, retry_parked};
 pub use follow::Follower;
 pub use keeper::{Check, Readiness};
+pub use mark::Mark;
 pub use migrations::{MigrateError, migrate};
 pub use seed::{SeedError, seed};
 

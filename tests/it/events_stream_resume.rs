@@ -94,12 +94,12 @@ async fn nothing_is_lost_or_told_twice(#[values(Db::Sqlite, Db::Postgres)] db: D
 async fn what_is_forgotten_is_410(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = App::start(db).await;
     insert_events(&mut app.database.connect(), 100);
-    app.database.connect().run("DELETE FROM events WHERE id <= 50; UPDATE event_log SET pruned_to = 50");
+    app.database.connect().run("BEGIN; DELETE FROM events WHERE id <= 50; UPDATE event_log SET pruned_to = 50; COMMIT");
     let gone = resume(&app, 49).await.problem(410, "events_gone");
     assert!(gone["detail"].as_str().unwrap().contains("list all users"), "{gone}");
     assert_eq!(versions(&LiveStream::resume(&app, 50).await.take(50).await), Vec::from_iter(51..=100));
     // All of it, but nothing has happened since.
-    app.database.connect().run("DELETE FROM events; UPDATE event_log SET pruned_to = 100");
+    app.database.connect().run("BEGIN; DELETE FROM events; UPDATE event_log SET pruned_to = 100; COMMIT");
     resume(&app, 99).await.problem(410, "events_gone");
     let mut stream = LiveStream::resume(&app, 100).await;
     app.create("John", "john@example.com").await;
@@ -113,7 +113,9 @@ async fn whoever_falls_out_of_it_is_cut_off(#[values(Db::Sqlite, Db::Postgres)] 
     let app = App::start(db).await;
     insert_events(&mut app.database.connect(), 20_000);
     let mut stream = LiveStream::resume(&app, 0).await;
-    app.database.connect().run("DELETE FROM events WHERE id <= 19000; UPDATE event_log SET pruned_to = 19000");
+    app.database
+        .connect()
+        .run("BEGIN; DELETE FROM events WHERE id <= 19000; UPDATE event_log SET pruned_to = 19000; COMMIT");
     let told = stream.take_all().await;
     assert!(told.len() < 19_000, "{}", told.len());
     assert!(told.iter().zip(1..).all(|(told, version)| told.version() == version), "without a gap until then");

@@ -52,14 +52,14 @@ const SOON: Duration = Duration::from_secs(15);
 const USERS: &str = "users.v1.UserService";
 
 /// A client without a token.
-struct Health(tonic::client::Grpc<Channel>);
+pub struct Health(tonic::client::Grpc<Channel>);
 
 impl Health {
-    fn of(server: &Server) -> Self {
+    pub fn of(server: &Server) -> Self {
         Self(tonic::client::Grpc::new(channel(server.grpc_address())))
     }
 
-    async fn check(&mut self, service: &str) -> Result<ServingStatus, Status> {
+    pub async fn check(&mut self, service: &str) -> Result<ServingStatus, Status> {
         self.0.ready().await.unwrap();
         let codec = ProstCodec::<HealthCheckRequest, HealthCheckResponse>::default();
         let path = PathAndQuery::from_static("/grpc.health.v1.Health/Check");

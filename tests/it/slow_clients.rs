@@ -271,15 +271,3 @@ async fn a_client_that_reads_in_time_gets_everything() {
     stream.read_to_end(&mut bytes).unwrap();
     assert!(bytes.len() > 100 * one, "{} of {}", bytes.len(), 100 * one);
 }
-
-#[tokio::test]
-async fn beyond_the_most_connections_the_next_one_waits() {
-    let app = App::start_with(Db::Sqlite, &[("MAX_CONNECTIONS", "2"), ("SERVER_WORKERS", "1")]).await;
-    // The one that asked whether it is ready may still be open.
-    let mut held = Vec::from_iter((0..2).map(|_| Raw::connect(app.address())));
-    let mut next = Raw::connect(app.address());
-    next.write(HEALTH);
-    assert!(!next.has_answer_within(Duration::from_millis(500)));
-    held.clear();
-    assert!(next.has_answer_within(SOON));
-}

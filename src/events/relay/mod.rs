@@ -147,7 +147,9 @@ impl Supervisor {
                             self.refusal = Some(refusal);
                             return Err(error);
                         }
-                        Ended::Overtaken => log::warn!("another replica relays by now"),
+                        Ended::Overtaken => {
+                            log::warn!("another replica relays by now, or the log of events is another one")
+                        }
                         Ended::NoDatabase => log::warn!("no events are relayed until the database answers"),
                     }
                     self.metrics.leads(false);

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use crate::storage::{EventLog, Fate};
+use crate::storage::{EventLog, Fate, Mark};
 use crate::users::{Error, Position};
 
 /// How often it is written down how far events are sent, if they are.
@@ -40,13 +40,13 @@ impl<'a> Progress<'a> {
         self.written + if has_news { OFTEN } else { BEAT }
     }
 
-    /// Writes it down. False when another replica leads.
+    /// Writes it down; of the log, this was seen last. False when another replica leads, or the log is another one.
     ///
     /// # Errors
     /// When the database does not do it: then it stays to be written down.
-    pub(super) async fn write(&mut self, sent_to: Position) -> Result<bool, Error> {
+    pub(super) async fn write(&mut self, sent_to: Position, seen: Mark) -> Result<bool, Error> {
         self.written = Instant::now();
-        let leads = self.log.advance(self.me, self.sent_to, sent_to, self.fates.clone()).await?;
+        let leads = self.log.advance(self.me, (self.sent_to, sent_to), seen, self.fates.clone()).await?;
         if leads {
             self.fates.clear();
             self.sent_to = sent_to;

@@ -17,9 +17,9 @@ use super::held_users::HeldUsers;
 use super::progress::Progress;
 use super::window::Window;
 use crate::metrics::EventMetrics;
-use crate::storage::{EventLog, Fate, Follower};
+use crate::storage::{EventLog, Fate, Follower, Mark};
 use crate::telemetry::Throttle;
-use crate::users::{Event, Position, Timestamp};
+use crate::users::{Error, Event, Position, Timestamp};
 
 /// Events read from the log at once.
 const PAGE: i64 = 500;
@@ -86,7 +86,7 @@ pub(super) struct Session<'a> {
     /// So many are to be sent alone, to find out which of them the broker closes the channel over.
     alone: usize,
     /// This one has been found.
-    refused: Option<Position>,
+    refused: Option<Uuid>,
     refusals: Throttle,
 }
 
@@ -105,7 +105,7 @@ impl<'a> Session<'a> {
             broker,
             metrics,
             max_tries: settings.max_tries,
-            follower: Follower::after(sent_to),
+            follower: Follower::after(Mark::unknown(sent_to)),
             window: Window::default(),
             on_their_way: FuturesUnordered::new(),
             held: HeldUsers::default(),
@@ -126,7 +126,7 @@ impl<'a> Session<'a> {
         stopped: &mut watch::Receiver<bool>,
         mut lost: Pin<&mut impl Future<Output = BrokerError>>,
     ) -> Ended {
-        self.recall(refusal);
+        self.recall(refusal).await;
         loop {
             if let Err(ended) = self.turn(stopped, lost.as_mut()).await {
                 return ended;
@@ -135,15 +135,21 @@ impl<'a> Session<'a> {
     }
 
     /// Takes up what the session before ended with.
-    fn recall(&mut self, refusal: Option<Refusal>) {
+    async fn recall(&mut self, refusal: Option<Refusal>) {
         let Some(Refusal(suspect)) = refusal else { return };
         self.alone = WINDOW;
         let Some(Journey { event, held, .. }) = suspect.as_deref() else { return };
-        if held.is_some() {
-            self.refuse(event, *held);
-        } else {
+        if held.is_none() {
             // It is in the log, and will be read.
-            self.refused = Some(event.position);
+            self.refused = Some(event.id);
+        } else if self
+            .log
+            .next_held(event.user_id)
+            .await
+            .is_ok_and(|next| next.is_some_and(|next| next.event == *event))
+        {
+            // Asked first: the log may be another one, where its place is another event's.
+            self.refuse(event, *held);
         }
     }
 
@@ -196,7 +202,10 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let read = self.log.follow(self.follower.clone(), PAGE).await;
-        let (follower, events) = read.map_err(|_| Ended::NoDatabase)?;
+        let (follower, events) = read.map_err(|error| match error {
+            Error::EventsGone => Ended::Overtaken,
+            _ => Ended::NoDatabase,
+        })?;
         let is_page_full = i64::try_from(events.len()).is_ok_and(|read| read == PAGE);
         self.next_read = Instant::now() + if is_page_full { Duration::ZERO } else { POLL };
         self.follower = follower;
@@ -250,7 +259,7 @@ impl<'a> Session<'a> {
 
     fn send(&mut self, event: Event, held: Option<i64>) {
         self.alone = self.alone.saturating_sub(1);
-        if self.refused == Some(event.position) {
+        if self.refused == Some(event.id) {
             self.refused = None;
             self.refuse(&event, held);
             return;
@@ -316,7 +325,7 @@ impl<'a> Session<'a> {
     }
 
     async fn write_down(&mut self) -> Result<(), Ended> {
-        match self.progress.write(self.finished_to()).await {
+        match self.progress.write(self.finished_to(), self.follower.mark()).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Ended::Overtaken),
             Err(_) => Err(Ended::NoDatabase),

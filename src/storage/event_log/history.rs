@@ -6,6 +6,7 @@ use super::{EventLog, State};
 use crate::storage::connection::{Connection, on_backend};
 use crate::storage::event_row::EventRow;
 use crate::storage::follow::{Follower, writers};
+use crate::storage::mark::Mark;
 use crate::storage::schema::events;
 use crate::users::{Error, Event, Position};
 
@@ -20,14 +21,13 @@ impl EventLog {
                 Connection::Sqlite(_) => Vec::new(),
                 Connection::Postgres(postgres) => writers(postgres)?,
             };
-            let pruned_to = State::read(connection)?.pruned_to;
-            let before: Option<i64> = on_backend!(connection, |connection| {
-                events::table.order(events::id.desc()).offset(count).select(events::id).first(connection).optional()
-            })?;
+            let pruned_to = Position(State::read(connection)?.pruned_to);
+            let before = before_the_last(connection, count)?;
             // What is pruned is past, for sure.
-            let is_near = before.is_none_or(|before| before <= pruned_to);
-            let after = Position(before.map_or(pruned_to, |before| before.max(pruned_to)));
-            Ok(if is_near { Follower::after(after) } else { Follower::skipping_to(after, writers) })
+            Ok(match before.filter(|before| before.position() > pruned_to) {
+                Some(before) => Follower::skipping_to(before, writers),
+                None => Follower::after(Mark::pruned(pruned_to)),
+            })
         })
         .await
     }
@@ -57,20 +57,29 @@ impl EventLog {
     }
 
     /// The events from the one after this on, up to `last`, and no more than `limit`. [`Error::EventsGone`] when some of them
-    /// are pruned.
+    /// are pruned, or the log is not the one that `last` was seen in.
     ///
     /// Whoever has not been told by a [`Follower`] that the log is complete up to `last` may miss some.
-    pub async fn history(&self, after: Position, last: Position, limit: i64) -> Result<Vec<Event>, Error> {
+    pub async fn history(&self, after: Position, last: Mark, limit: i64) -> Result<Vec<Event>, Error> {
         let found = self
             .run(move |connection| {
-                let rows = read(connection, after, last, limit)?;
-                // Afterwards: what is pruned in between is noticed.
-                let pruned_to = State::read(connection)?.pruned_to;
-                Ok((after.0 >= pruned_to).then_some(rows))
+                let rows = read(connection, after, last.position(), limit)?;
+                // Afterwards: what is pruned in between is noticed, and so is another log.
+                let is_kept = after.0 >= State::read(connection)?.pruned_to && last.holds(connection)?;
+                Ok(is_kept.then_some(rows))
             })
             .await?;
         Ok(found.ok_or(Error::EventsGone)?.into_iter().filter_map(EventRow::told).collect())
     }
+}
+
+/// The place behind which stand so many events, if there are more.
+fn before_the_last(connection: &mut Connection, count: i64) -> QueryResult<Option<Mark>> {
+    let row: Option<EventRow> = on_backend!(connection, |connection| {
+        let newest = events::table.order(events::id.desc()).offset(count);
+        newest.select(EventRow::as_select()).first(connection).optional()
+    })?;
+    Ok(row.as_ref().map(EventRow::mark))
 }
 
 fn read(connection: &mut Connection, after: Position, last: Position, limit: i64) -> QueryResult<Vec<EventRow>> {

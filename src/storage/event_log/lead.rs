@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::held::{self, Fate};
 use super::{EventLog, State};
 use crate::storage::connection::{Connection, on_backend};
+use crate::storage::mark::Mark;
 use crate::storage::row::Moment;
 use crate::storage::schema::{event_log, events, held_events};
 use crate::users::{Error, Position, Timestamp};
@@ -90,11 +91,18 @@ impl EventLog {
 
     /// Writes down that all events from one place up to another are sent, but for those that are held, and what has become of
     /// these. False, and nothing is written, when another one leads by now, or when it was last written down that they are
-    /// sent up to elsewhere: then it is an older state of the database, which somebody has restored.
-    pub async fn advance(&self, me: Uuid, from: Position, to: Position, fates: Vec<Fate>) -> Result<bool, Error> {
+    /// sent up to elsewhere, or when the log is not the one that `seen` was seen in: then another database has taken the place of
+    /// the first, which lacks some of what was sent and has other events where that was.
+    pub async fn advance(
+        &self,
+        me: Uuid,
+        (from, to): (Position, Position),
+        seen: Mark,
+        fates: Vec<Fate>,
+    ) -> Result<bool, Error> {
         self.run(move |connection| {
             connection.write(|connection| {
-                let leads = set_sent(connection, &me.to_string(), from, to)?;
+                let leads = seen.holds(connection)? && set_sent(connection, &me.to_string(), from, to)?;
                 if leads && !fates.is_empty() {
                     held::write_down(connection, &fates)?;
                 }

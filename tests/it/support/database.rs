@@ -79,6 +79,31 @@ impl Database {
         assert!(!broken.is_empty(), "the server has connections");
     }
 
+    /// A copy, as it is now, beside it. Whoever is connected loses its connection.
+    pub fn copy(&self) -> Self {
+        let (original, copy) = (self.on_postgres(), Created::named());
+        original.close();
+        original.admin().run(&format!("CREATE DATABASE {} TEMPLATE {}", copy.name, original.name));
+        original.admin().run(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", original.name));
+        Self { url: copy.url.to_string(), dir: TempDir::new().expect("a temporary folder"), created: Some(copy) }
+    }
+
+    /// Has another database stand where this one stood.
+    pub fn replace_with(&self, other: &Self) {
+        let (replaced, successor) = (self.on_postgres(), other.on_postgres());
+        replaced.close();
+        let mut admin = replaced.admin();
+        let rename = |from: &str, to: &str| format!("ALTER DATABASE {from} RENAME TO {to}");
+        let aside = format!("{}_aside", replaced.name);
+        admin.run(&rename(&replaced.name, &aside));
+        admin.run(&rename(&successor.name, &replaced.name));
+        admin.run(&rename(&aside, &successor.name));
+    }
+
+    fn on_postgres(&self) -> &Created {
+        self.created.as_ref().expect("a database of PostgreSQL")
+    }
+
     /// Keeps writers of users waiting until the connection is dropped; SQLite's and PostgreSQL's readers go on.
     pub fn lock_writers(&self) -> Connection {
         let mut lock = self.connect();
@@ -141,14 +166,35 @@ struct Created {
 impl Created {
     /// A linguistic collation, as many servers have: an order left to the database then shows.
     fn new() -> Self {
+        let created = Self::named();
+        created.admin().run(&format!(
+            "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'",
+            created.name
+        ));
+        created
+    }
+
+    /// The name of one that is yet to be created.
+    fn named() -> Self {
         let admin = std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL is not set: run scripts/test");
         let name = format!("user_service_test_{}", Uuid::new_v4().simple());
         let mut url = Url::parse(&admin).expect("TEST_POSTGRES_URL is a URL");
         url.set_path(&name);
-        Connection::postgres(&admin).run(&format!(
-            "CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
-        ));
         Self { name, admin, url }
+    }
+
+    fn admin(&self) -> Connection {
+        Connection::postgres(&self.admin)
+    }
+
+    /// Ends all connections, and lets nobody in.
+    fn close(&self) {
+        let mut admin = self.admin();
+        admin.run(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", self.name));
+        admin.run(&format!(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{}'",
+            self.name
+        ));
     }
 }
 

@@ -142,3 +142,19 @@ pub fn insert_events(connection: &mut Connection, count: u32) {
         SELECT 2, 1000000, n, '{name}', '{email}', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, 1 FROM versions ORDER BY n"
     ));
 }
+
+/// What a failover does that loses events: those behind a place are gone, and others have places behind it, up to `end`. Each
+/// has another salt, and a version that no other event has.
+pub fn lose_events(connection: &mut Connection, kept: i64, end: i64) {
+    let set_back = match connection {
+        Connection::Sqlite(_) => format!("UPDATE sqlite_sequence SET seq = {kept} WHERE name = 'events'"),
+        Connection::Postgres(_) => format!("SELECT setval(pg_get_serial_sequence('events', 'id'), {kept})"),
+    };
+    connection.run(&format!(
+        "BEGIN; DELETE FROM events WHERE id > {kept}; {set_back};
+        INSERT INTO events (kind, user_id, version, name, email, created_at, occurred_at, salt)
+        WITH RECURSIVE places (n) AS (SELECT {kept} + 1 UNION ALL SELECT n + 1 FROM places WHERE n < {end})
+        SELECT 2, 1000000, 1000000 + n, 'x', 'x@example.com', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, 2 FROM places ORDER BY n;
+        COMMIT"
+    ));
+}

@@ -50,7 +50,7 @@ pub use http2::Http2;
 pub use issuer::Issuer;
 pub use json_schema::Spec;
 pub use library::library;
-pub use live_stream::{LiveStream, Told, insert_events};
+pub use live_stream::{LiveStream, Told, insert_events, lose_events};
 pub use otlp::{Otlp, Seen};
 use planned_port::planned_port;
 pub use postgres::Postgres;
