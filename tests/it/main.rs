@@ -81,6 +81,7 @@ mod schema_ahead;
 mod secrets;
 mod seed;
 mod shutdown;
+mod shutdown_hung;
 mod slow_clients;
 mod support;
 mod swagger_ui;
