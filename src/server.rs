@@ -84,7 +84,7 @@ async fn serve_connections(config: &Config) -> Result<(), ServeError> {
         name = &mut signal => log::info!("{}: shutting down; a second signal ends at once", name.unwrap_or("no signals")),
     }
     draining.begin();
-    drain(config.shutdown, &handle, serving, Behind { running, relay, traces }).await
+    drain(config.shutdown, &handle, serving, Behind { running, relay, traces, storage }).await
 }
 
 /// Until Lambda ends the process, which is frozen whenever nothing is asked: whatever goes on by itself, the relay of
@@ -260,6 +260,7 @@ struct Behind {
     running: storage::Running,
     relay: Option<Relay>,
     traces: Traces,
+    storage: Storage,
 }
 
 impl Behind {
@@ -269,7 +270,8 @@ impl Behind {
         let actors = self.running.stop(left());
         let relay = self.relay.is_none_or(|relay| relay.stop(left()));
         self.traces.shutdown(LAST_SPANS.min(left()));
-        actors && relay
+        let rests = self.storage.rests(left());
+        actors && relay && rests
     }
 }
 

@@ -49,6 +49,7 @@ mod grpc_health;
 mod grpc_observed;
 mod grpc_watch;
 mod health;
+mod hung;
 mod jwks;
 mod lambda;
 mod limits;

@@ -36,7 +36,9 @@ async fn it_ends_within_its_grace() {
     hung.server.get("/health").answer().await.expect(200);
     hung.server.signal("TERM");
     // The grace, and time for a busy machine.
-    hung.server.exit(Duration::from_secs(4)).await;
+    let status = hung.server.exit(Duration::from_secs(4)).await;
+    assert_eq!(status.code(), Some(1), "a call to the database had not ended");
+    assert!(hung.server.log().contains("not everything had ended within SHUTDOWN_GRACE"), "{}", hung.server.log());
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ mod schema_facts;
 mod server;
 mod signal;
 mod speaks;
+mod stalls;
 mod token;
 mod until;
 
@@ -58,5 +59,6 @@ pub use raw::Raw;
 pub use schema_facts::SchemaFacts;
 pub use server::{Server, email, http, query_string, user};
 pub use speaks::Speaks;
+pub use stalls::Stalls;
 pub use token::{SECRET, TOKEN, claims, now, signed, token};
 pub use until::until;
