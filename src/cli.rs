@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::io::Write as _;
+use std::mem::ManuallyDrop;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -82,7 +83,7 @@ pub fn run() -> ExitCode {
     // Of rustls' cryptographic backends the one that needs no more than a C compiler. It is set once, here.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match command {
-        Command::Serve => exit_code(actix_web::rt::System::new().block_on(server::serve(config))),
+        Command::Serve => exit_code(serve(config)),
         Command::Migrate => exit_code(migrate(&config)),
         Command::Seed { count } => exit_code(seed::seed(&config.storage, count)),
         Command::Backup { file } => exit_code(storage::backup(&config.storage, &file)),
@@ -95,6 +96,12 @@ pub fn run() -> ExitCode {
             ExitCode::SUCCESS
         }
     }
+}
+
+fn serve(config: Config) -> Result<(), server::ServeError> {
+    // Never dropped: a runtime's end waits for its threads, and one of them may wait for a database that hangs.
+    let system = ManuallyDrop::new(actix_web::rt::System::new());
+    system.block_on(server::serve(config))
 }
 
 fn migrate(config: &Config) -> Result<(), storage::MigrateError> {

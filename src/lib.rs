@@ -5,7 +5,8 @@
 //! them and you find the same words: `http/v1/create_user.rs`, `grpc/create_user.rs`, `users/create_user.rs`,
 //! `storage/create_users.rs`.
 //!
-//! - [`cli`] picks the command, [`config`] reads the environment, [`server`] wires everything together and runs it.
+//! - [`cli`] picks the command, [`config`] reads the environment, [`server`] wires everything together and runs it, and
+//!   [`signals`] sees to it that it ends.
 //! - [`auth`] tells by a request's token what its sender may do.
 //! - [`events`] tells others of changes: a live stream, and a relay to a message broker.
 //! - [`lambda`] serves what [`http`] serves where no connections come in, on AWS Lambda.
@@ -29,6 +30,7 @@ pub mod metrics;
 pub mod net;
 pub mod seed;
 pub mod server;
+pub mod signals;
 pub mod storage;
 pub mod telemetry;
 pub mod users;

@@ -9,7 +9,7 @@ use actix_service::ServiceFactory;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::{App, web};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{self, Signal, SignalKind};
 use tokio::task::JoinHandle;
 
 use crate::auth::{self, Gate, KeyError, KeySource, RateLimit, Verifier};
@@ -20,11 +20,10 @@ use crate::http::{self, BodyLimits, Observe, Origins};
 use crate::lambda::{self, RuntimeApi};
 use crate::metrics::Metrics;
 use crate::net::{self, Draining, ListenError, Places, Tls};
+use crate::signals;
 use crate::storage::{self, Readiness, Storage};
 use crate::telemetry::{Traces, TracesError};
 
-/// How long the last line of the log may take, when the process ends at once.
-const LAST_LINE: Duration = Duration::from_millis(50);
 /// How long the last spans may take to reach their collector.
 const LAST_SPANS: Duration = Duration::from_secs(1);
 /// How long a start on Lambda may wait for the database: well within the 10 s after which Lambda begins anew.
@@ -66,10 +65,10 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
 
 /// Until SIGTERM or SIGINT, and ends in order. A second signal ends the process at once.
 async fn serve_connections(config: &Config) -> Result<(), ServeError> {
-    let mut signals = Signals::new()?;
+    let mut signal = signals::first(config.shutdown.grace)?;
     open_enough_files(config);
     if let Some(tls) = config.http.tls.clone() {
-        actix_web::rt::spawn(reload_on_hangup(tls, signal(SignalKind::hangup())?));
+        actix_web::rt::spawn(reload_on_hangup(tls, unix::signal(SignalKind::hangup())?));
     }
     let (parts, running) = Parts::start(config)?;
     let Parts { storage, metrics, traces, draining, .. } = parts.clone();
@@ -82,17 +81,10 @@ async fn serve_connections(config: &Config) -> Result<(), ServeError> {
 
     tokio::select! {
         ended = &mut serving => return ended.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(Into::into),
-        name = signals.next() => log::info!("{name}: shutting down; a second signal ends at once"),
+        name = &mut signal => log::info!("{}: shutting down; a second signal ends at once", name.unwrap_or("no signals")),
     }
     draining.begin();
-    actix_web::rt::spawn(async move {
-        let name = signals.next().await;
-        log::warn!("{name} again: ending at once");
-        // The log is written by a thread of its own, which nobody else waits for here.
-        tokio::time::sleep(LAST_LINE).await;
-        std::process::exit(1);
-    });
-    drain(config.shutdown, &handle, serving, Behind { running, relay, traces }).await
+    drain(config.shutdown, &handle, serving, Behind { running, relay, traces, storage }).await
 }
 
 /// Until Lambda ends the process, which is frozen whenever nothing is asked: whatever goes on by itself, the relay of
@@ -280,6 +272,7 @@ struct Behind {
     running: storage::Running,
     relay: Option<Relay>,
     traces: Traces,
+    storage: Storage,
 }
 
 impl Behind {
@@ -289,7 +282,8 @@ impl Behind {
         let actors = self.running.stop(left());
         let relay = self.relay.is_none_or(|relay| relay.stop(left()));
         self.traces.shutdown(LAST_SPANS.min(left()));
-        actors && relay
+        let rests = self.storage.rests(left());
+        actors && relay && rests
     }
 }
 
@@ -308,23 +302,4 @@ async fn drain(
     serving.abort();
     let stopped = web::block(move || behind.stop(end)).await.unwrap_or(false);
     if in_time && stopped { Ok(()) } else { Err(ServeError::Grace) }
-}
-
-/// The signals that end the service.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
 }

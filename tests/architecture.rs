@@ -98,9 +98,10 @@ const RULES: &[Rule] = &[
     // It wires the others together.
     rule(
         "server.rs",
-        &["auth", "config", "events", "grpc", "http", "lambda", "metrics", "net", "storage", "telemetry"],
+        &["auth", "config", "events", "grpc", "http", "lambda", "metrics", "net", "signals", "storage", "telemetry"],
         &["actix", "prometheus"],
     ),
+    rule("signals.rs", &[], &[]),
     // The doors that fuzz/ comes in by.
     rule("fuzzing.rs", &["http::body", "users"], &[]),
     rule("lib.rs", &[], &[]),

@@ -5,6 +5,7 @@
 mod auth;
 mod calls;
 mod events;
+mod hung_calls;
 mod lanes;
 mod pool;
 mod requests;
@@ -18,12 +19,14 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, 
 pub use auth::{AuthFailures, JwksRefreshes};
 pub use calls::MethodMetrics;
 pub use events::EventMetrics;
+pub use hung_calls::HungCalls;
 pub use lanes::{BatchFailure, LaneMetrics};
 pub use pool::PoolMetrics;
 pub use requests::{InFlight, RouteMetrics, method_label};
 pub use users::Change;
 
 use calls::Calls;
+use hung_calls::AllHungCalls;
 use lanes::Lanes;
 use requests::Requests;
 use sampled::Sampled;
@@ -44,6 +47,7 @@ pub struct Metrics {
     calls: Calls,
     lanes: Lanes,
     pool: PoolMetrics,
+    hung_calls: AllHungCalls,
     database_up: Sampled,
     changes: Changes,
     auth_failures: AuthFailures,
@@ -62,6 +66,7 @@ impl Metrics {
         let calls = Calls::new(&registry)?;
         let lanes = Lanes::new(&registry)?;
         let pool = PoolMetrics::new(&registry)?;
+        let hung_calls = AllHungCalls::new(&registry)?;
         let database_up = register(&registry, Sampled::new("db_up", DATABASE_UP, &[])?)?;
         let changes = Changes::new(&registry)?;
         let auth_failures = AuthFailures::new(&registry)?;
@@ -70,7 +75,19 @@ impl Metrics {
         let build = gauges(&registry, "user_service_build_info", BUILD_INFO, &["version", "commit", "database"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("USER_SERVICE_COMMIT"), database]).set(1);
         registry.register(Box::new(ProcessCollector::for_self()))?;
-        Ok(Self { registry, requests, calls, lanes, pool, database_up, changes, auth_failures, jwks_refreshes, events })
+        Ok(Self {
+            registry,
+            requests,
+            calls,
+            lanes,
+            pool,
+            hung_calls,
+            database_up,
+            changes,
+            auth_failures,
+            jwks_refreshes,
+            events,
+        })
     }
 
     /// All metrics in Prometheus' text format.

@@ -5,7 +5,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use crossbeam_channel::Receiver;
 
@@ -14,6 +13,8 @@ use super::lane::{Claimed, Mail, Message, Outcome, Request, claim};
 use super::pace::Pace;
 use super::pool::{Pool, Pooled};
 use super::reply;
+use super::watchdog::OnHang;
+use super::workers::Worker;
 use crate::metrics::{BatchFailure, LaneMetrics};
 use crate::telemetry::{BatchSpan, Throttle};
 use crate::users::Error;
@@ -25,25 +26,32 @@ pub(super) struct Actor {
     pub(super) pace: Arc<Pace>,
     pub(super) metrics: LaneMetrics,
     pub(super) failures: Throttle,
+    pub(super) on_hang: OnHang,
     pub(super) lane: &'static str,
     /// The database, as OpenTelemetry calls it.
     pub(super) system: &'static str,
 }
 
 impl Actor {
-    /// Has a thread run what is in the mail, until it is told to stop.
-    pub(super) fn spawn<R: Request>(self, mail: Receiver<Mail<R>>) -> std::io::Result<JoinHandle<()>> {
-        let thread = std::thread::Builder::new().name(self.lane.to_owned());
-        let work = move || {
-            let (mut waiting, mut open) = (Vec::new(), true);
-            while open || !waiting.is_empty() {
-                let (batch, more) = gather(waiting, &mail, self.max_batch);
-                open &= more;
-                let _lap = self.pace.begin();
-                waiting = self.bounded(self.serve(batch));
+    /// Runs what is in the mail, until it is told to stop, or has hung in a batch for so long that another does it.
+    pub(super) fn run<R: Request>(&self, mail: &Receiver<Mail<R>>, worker: &Worker) {
+        if worker.is_replacement() {
+            self.pace.replace();
+        }
+        let (mut waiting, mut open) = (Vec::new(), true);
+        while open || !waiting.is_empty() {
+            let (batch, more) = gather(waiting, mail, self.max_batch);
+            open &= more;
+            if !open {
+                worker.prepare_to_end();
             }
-        };
-        thread.spawn(work)
+            let lap = self.pace.begin();
+            waiting = self.bounded(self.serve(batch));
+            if worker.is_abandoned() {
+                // Those who wait have heard that their time is up.
+                return lap.leave_open();
+            }
+        }
     }
 
     /// Keeps as many waiting as go into a batch, and sends the others away.
@@ -104,7 +112,7 @@ impl Actor {
         if batch.is_empty() {
             return Ok(batch);
         }
-        let mut pooled = match self.pool.acquire() {
+        let mut pooled = match self.pool.acquire(&self.on_hang) {
             Ok(pooled) => pooled,
             Err(error) => {
                 self.tell(&batch, &format!("no database connection for a batch of {}: {error}", batch.len()));

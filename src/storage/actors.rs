@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -10,6 +9,7 @@ use super::keeper::Keeper;
 use super::lane::{Lane, Mail, Request};
 use super::pace::Pace;
 use super::pool::Pool;
+use super::workers::{Worker, Workers};
 use crate::metrics::Metrics;
 use crate::telemetry::Throttle;
 use crate::users::Error;
@@ -25,7 +25,7 @@ pub(super) struct Common<'a> {
 /// The threads of all lanes.
 #[derive(Default)]
 pub(super) struct Actors {
-    threads: Vec<JoinHandle<()>>,
+    lanes: Vec<Workers>,
     stops: Vec<Box<dyn FnOnce(Instant) + Send>>,
     /// Empty the mailboxes.
     refusals: Vec<Box<dyn FnOnce() + Send>>,
@@ -45,17 +45,27 @@ impl Actors {
         let lane_metrics = metrics.lane(name, actors, settings.mailbox);
         watch(metrics, name, &mailbox, &pace);
         let failures = Throttle::default();
+        let actor = {
+            let (pool, pace, metrics, mail) =
+                (Pool::clone(pool), Arc::clone(&pace), lane_metrics.clone(), mail.clone());
+            let system = settings.url.system();
+            move |worker: &Worker| {
+                let actor = Actor {
+                    pool: pool.clone(),
+                    max_batch,
+                    pace: Arc::clone(&pace),
+                    metrics: metrics.clone(),
+                    failures: failures.clone(),
+                    on_hang: Arc::clone(worker.on_hang()),
+                    lane: name,
+                    system,
+                };
+                actor.run(&mail, worker);
+            }
+        };
+        let workers = Workers::start(actors, metrics.hung_calls(name), actor)?;
+        self.lanes.push(workers.clone());
         for _ in 0..actors {
-            let actor = Actor {
-                pool: Pool::clone(pool),
-                max_batch,
-                pace: Arc::clone(&pace),
-                metrics: lane_metrics.clone(),
-                failures: failures.clone(),
-                lane: name,
-                system: settings.url.system(),
-            };
-            self.threads.push(actor.spawn(mail.clone())?);
             let mailbox = mailbox.clone();
             self.stops.push(Box::new(move |until| {
                 // A full mailbox of an actor that hangs must not hold up the end of the process.
@@ -65,7 +75,8 @@ impl Actors {
         self.refusals.push(Box::new(move || refuse_all(&mail)));
         let deadline = settings.deadline;
         let max_wait = settings.max_wait.min(deadline);
-        Ok(Lane { mailbox, pace, keeper: Arc::clone(keeper), deadline, max_wait, metrics: lane_metrics })
+        let keeper = Arc::clone(keeper);
+        Ok(Lane { mailbox, pace, workers, keeper, deadline, max_wait, metrics: lane_metrics })
     }
 
     /// Lets every actor finish its mailbox; false when one had not after `patience`. Blocks.
@@ -74,7 +85,7 @@ impl Actors {
         for stop in self.stops {
             stop(until);
         }
-        let finished = || self.threads.iter().all(JoinHandle::is_finished);
+        let finished = || self.lanes.iter().all(Workers::are_gone);
         while !finished() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(5));
         }

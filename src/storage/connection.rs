@@ -87,6 +87,11 @@ impl Connection {
         }
     }
 
+    /// Whether there is another side that may leave a call without an answer.
+    pub(super) const fn may_hang(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
     /// Asks the database for a sign of life.
     pub(super) fn ping(&mut self) -> QueryResult<()> {
         on_backend!(self, |connection| connection.ping())
@@ -170,17 +175,25 @@ fn lock_patience(patience: Duration) -> Duration {
 }
 
 /// What libpq should do unless the URI says otherwise: notice within seconds that the server's machine is gone.
-const LIBPQ_DEFAULTS: [(&str, &str); 6] = [
-    ("application_name", "user-service"),
-    ("connect_timeout", "2"),
-    ("keepalives_idle", "10"),
-    ("keepalives_interval", "3"),
-    ("keepalives_count", "3"),
-    ("tcp_user_timeout", "10000"),
-];
+fn libpq_defaults(patience: Duration) -> [(&'static str, String); 6] {
+    [
+        ("application_name", "user-service".to_owned()),
+        ("connect_timeout", "2".to_owned()),
+        ("keepalives_idle", "10".to_owned()),
+        ("keepalives_interval", "3".to_owned()),
+        ("keepalives_count", "3".to_owned()),
+        ("tcp_user_timeout", tcp_user_timeout(patience).as_millis().to_string()),
+    ]
+}
+
+/// How long what was sent may stay unacknowledged. Whoever sent it has given up after `patience`, and the watchdog would abandon
+/// the connection after twice that: it is better lost in order, just before.
+fn tcp_user_timeout(patience: Duration) -> Duration {
+    patience.saturating_mul(2).clamp(Duration::from_secs(1), Duration::from_secs(10))
+}
 
 fn open_postgres(url: &str, patience: Duration) -> ConnectionResult<PgConnection> {
-    let mut connection = PgConnection::establish(&with_defaults(url))?;
+    let mut connection = PgConnection::establish(&with_defaults(url, patience))?;
     let setup = format!(
         "SET statement_timeout = {0}; SET idle_in_transaction_session_timeout = {0}; SET lock_timeout = {1};",
         patience.as_millis(),
@@ -190,14 +203,14 @@ fn open_postgres(url: &str, patience: Duration) -> ConnectionResult<PgConnection
     Ok(connection)
 }
 
-fn with_defaults(url: &str) -> String {
+fn with_defaults(url: &str, patience: Duration) -> String {
     let mut url = url.to_owned();
-    for (name, value) in LIBPQ_DEFAULTS {
+    for (name, value) in libpq_defaults(patience) {
         let query = url.split_once('?').map(|(_, query)| query);
         if !query.unwrap_or_default().split('&').any(|pair| pair.split('=').next() == Some(name)) {
             let separator = if query.is_some() { '&' } else { '?' };
             url.extend([separator]);
-            url.extend([name, "=", value]);
+            url.extend([name, "=", &value]);
         }
     }
     url
@@ -209,9 +222,12 @@ mod tests {
 
     #[test]
     fn adds_only_what_the_uri_does_not_say() {
-        let url = with_defaults("postgres://db/users?connect_timeout=9");
+        let url = with_defaults("postgres://db/users?connect_timeout=9", Duration::from_secs(2));
         assert!(url.starts_with("postgres://db/users?connect_timeout=9&application_name=user-service&"), "{url}");
         assert_eq!(url.matches("connect_timeout").count(), 1);
-        assert!(with_defaults("postgres://db").starts_with("postgres://db?application_name=user-service&"));
+        assert!(url.ends_with("&tcp_user_timeout=4000"), "{url}");
+        let bare = with_defaults("postgres://db", Duration::from_mins(1));
+        assert!(bare.starts_with("postgres://db?application_name=user-service&"), "{bare}");
+        assert!(bare.ends_with("&tcp_user_timeout=10000"), "{bare}");
     }
 }

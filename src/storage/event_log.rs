@@ -3,6 +3,7 @@
 //! None of this is a message for an actor: it is not asked by requests, or by few, and one question gains nothing from
 //! another. So it runs on threads that may block, a few at once.
 
+mod call;
 mod held;
 mod history;
 mod lead;
@@ -17,15 +18,19 @@ use diesel::prelude::*;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use call::Call;
 pub use held::{Fate, Held, RetryError, retry_parked};
 pub use lead::{Backlog, Leading};
 pub use prune::{Pruned, Retention};
 
 use super::connection::{Connection, on_backend};
 use super::follow::Follower;
+use super::hung::{Hung, MAX_HUNG};
 use super::keeper::{Keeper, Readiness};
 use super::pool::{Pool, Pooled};
 use super::schema::event_log;
+use super::watchdog::OnHang;
+use crate::metrics::HungCalls;
 use crate::telemetry::Throttle;
 use crate::users::{Error, Event, Position};
 
@@ -39,6 +44,7 @@ pub struct EventLog {
     keeper: Arc<Keeper>,
     turns: Arc<Semaphore>,
     deadline: Duration,
+    hung: Arc<Hung>,
     failures: Throttle,
 }
 
@@ -48,9 +54,10 @@ impl EventLog {
     pub const CONNECTIONS: usize = Self::TURNS + 1;
     const TURNS: usize = 2;
 
-    pub(super) fn new(pool: Pool, keeper: Arc<Keeper>, deadline: Duration) -> Self {
+    pub(super) fn new(pool: Pool, keeper: Arc<Keeper>, deadline: Duration, hung_calls: HungCalls) -> Self {
         let turns = Arc::new(Semaphore::new(Self::TURNS));
-        Self { pool, keeper, turns, deadline, failures: Throttle::default() }
+        let hung = Arc::new(Hung::new(hung_calls, Self::CONNECTIONS * MAX_HUNG));
+        Self { pool, keeper, turns, deadline, hung, failures: Throttle::default() }
     }
 
     /// A handle that does not have to wait for all others, for one who must not.
@@ -80,13 +87,16 @@ impl EventLog {
         }
         let turn = timeout(self.deadline, Arc::clone(&self.turns).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Err(Error::Overloaded) };
+        if self.hung.are_too_many() {
+            return Err(Error::Unavailable);
+        }
         let (pool, failures) = (self.pool.clone(), self.failures.clone());
-        let work = move || {
-            let result = run(&pool, work).map_err(|trouble| tell(&failures, &trouble));
-            drop(turn);
-            result
-        };
-        tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Internal))
+        let (call, answer) = Call::new(turn, Arc::clone(&self.hung));
+        tokio::task::spawn_blocking(move || {
+            call.answer(run(&pool, &call.on_hang(), work).map_err(|trouble| tell(&failures, &trouble)));
+        });
+        // It is let go of without an answer when it hangs.
+        answer.await.unwrap_or(Err(Error::Unavailable))
     }
 }
 
@@ -107,8 +117,8 @@ fn tell(failures: &Throttle, trouble: &Trouble) -> Error {
     if matches!(trouble, Trouble::Panic) { Error::Internal } else { Error::Unavailable }
 }
 
-fn run<T>(pool: &Pool, work: impl FnOnce(&mut Connection) -> QueryResult<T>) -> Result<T, Trouble> {
-    let mut pooled = pool.check_out()?;
+fn run<T>(pool: &Pool, on_hang: &OnHang, work: impl FnOnce(&mut Connection) -> QueryResult<T>) -> Result<T, Trouble> {
+    let mut pooled = pool.check_out(on_hang)?;
     let done = catch_unwind(AssertUnwindSafe(|| work(&mut pooled.connection)));
     match done {
         Ok(Ok(value)) => Ok(value),

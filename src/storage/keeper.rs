@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
-use super::connection::Connection;
 use super::migrations;
-use super::pool::Pool;
+use super::pool::{Pool, Pooled};
+use super::watchdog::OnHang;
+use super::workers::{Worker, Workers};
+use crate::metrics::HungCalls;
 
 /// How often a database that answers is looked after.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -19,6 +21,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_millis(200);
 /// With no news for so long, the database does not answer.
 const STALE: Duration = Duration::from_secs(3);
+/// How long migrating may take: a statement of it may take ten minutes, and so may the wait for another replica.
+const MIGRATION: Duration = Duration::from_mins(30);
 
 /// Whether requests can be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub enum Check {
 pub(super) struct Keeper {
     migrated: AtomicBool,
     seen: Mutex<(Readiness, Instant)>,
+    /// What was logged last.
+    told: Mutex<Option<Result<(), String>>>,
 }
 
 impl Default for Keeper {
@@ -47,6 +53,7 @@ impl Default for Keeper {
         Self {
             migrated: AtomicBool::new(false),
             seen: Mutex::new((Readiness::Failing(Check::Database), Instant::now())),
+            told: Mutex::default(),
         }
     }
 }
@@ -78,21 +85,29 @@ impl Handle {
     }
 }
 
-pub(super) fn spawn(keeper: Arc<Keeper>, pool: Pool, auto_migrate: bool) -> std::io::Result<Handle> {
+pub(super) fn spawn(
+    keeper: Arc<Keeper>,
+    pool: Pool,
+    auto_migrate: bool,
+    hung_calls: HungCalls,
+) -> std::io::Result<Handle> {
     let (stop, stopped) = bounded(0);
-    let work = move || {
-        let mut told = None;
+    let work = move |worker: &Worker| {
         loop {
-            let result = look(&keeper, &pool, auto_migrate);
+            let result = look(&keeper, &pool, auto_migrate, worker.on_hang());
+            // Another keeper knows better by now.
+            if worker.is_abandoned() {
+                return;
+            }
             let pause = if result.is_ok() { INTERVAL } else { RETRY };
             keeper.see(result.as_ref().map_or_else(Trouble::check, |()| Readiness::Ready));
-            tell(&mut told, result);
+            tell(&mut keeper.told.lock().unwrap_or_else(PoisonError::into_inner), result);
             if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
         }
     };
-    std::thread::Builder::new().name("keeper".to_owned()).spawn(work)?;
+    Workers::start(1, hung_calls, work)?;
     Ok(Handle { stop })
 }
 
@@ -117,12 +132,12 @@ impl Trouble {
     }
 }
 
-fn look(keeper: &Keeper, pool: &Pool, auto_migrate: bool) -> Result<(), Trouble> {
-    let mut pooled = pool.check_out()?;
+fn look(keeper: &Keeper, pool: &Pool, auto_migrate: bool, on_hang: &OnHang) -> Result<(), Trouble> {
+    let mut pooled = pool.check_out(on_hang)?;
     let result = if keeper.is_migrated() {
         pooled.connection.ping().map_err(Trouble::Ping)
     } else {
-        migrate(&mut pooled.connection, auto_migrate)
+        migrate(&mut pooled, auto_migrate)
     };
     match result {
         Ok(()) => keeper.migrated.store(true, Ordering::Relaxed),
@@ -131,12 +146,15 @@ fn look(keeper: &Keeper, pool: &Pool, auto_migrate: bool) -> Result<(), Trouble>
     result
 }
 
-fn migrate(connection: &mut Connection, auto_migrate: bool) -> Result<(), Trouble> {
-    if auto_migrate {
-        migrations::run(connection)?;
-    } else if migrations::pending(connection)? {
+fn migrate(pooled: &mut Pooled, auto_migrate: bool) -> Result<(), Trouble> {
+    if !migrations::pending(&mut pooled.connection)? {
+        return Ok(());
+    }
+    if !auto_migrate {
         return Err(Trouble::Pending);
     }
+    pooled.may_take(MIGRATION);
+    migrations::run(&mut pooled.connection)?;
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use super::connection::Connection;
 use super::keeper::{Keeper, Readiness};
 use super::pace::Pace;
 use super::reply::{self, Answer, GaveUp, Reply};
+use super::workers::Workers;
 use crate::metrics::{Change, LaneMetrics};
 use crate::telemetry::Context;
 use crate::users::Error;
@@ -95,6 +96,7 @@ pub(super) enum Mail<R: Request> {
 pub(super) struct Lane<R: Request> {
     pub(super) mailbox: Sender<Mail<R>>,
     pub(super) pace: Arc<Pace>,
+    pub(super) workers: Workers,
     pub(super) keeper: Arc<Keeper>,
     /// How long a caller waits for its outcome, if it does not want to wait for less.
     pub(super) deadline: Duration,
@@ -106,7 +108,7 @@ pub(super) struct Lane<R: Request> {
 impl<R: Request> Clone for Lane<R> {
     fn clone(&self) -> Self {
         let (mailbox, pace, keeper) = (self.mailbox.clone(), Arc::clone(&self.pace), Arc::clone(&self.keeper));
-        Self { mailbox, pace, keeper, metrics: self.metrics.clone(), ..*self }
+        Self { mailbox, pace, workers: self.workers.clone(), keeper, metrics: self.metrics.clone(), ..*self }
     }
 }
 
@@ -133,7 +135,7 @@ impl<R: Request> Lane<R> {
         sent: Instant,
         deadline: Instant,
     ) -> Result<Answer<Outcome<R>>, Error> {
-        if !self.keeper.is_migrated() {
+        if !self.keeper.is_migrated() || self.workers.are_gone() {
             return Err(Error::Unavailable);
         }
         if self.pace.expected_wait(self.mailbox.len(), sent) > self.max_wait {

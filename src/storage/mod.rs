@@ -2,12 +2,14 @@
 //!
 //! [`Storage`] is the handle that the use cases call. Each method puts one message into a lane's mailbox ([`lane`]); a
 //! database actor ([`actor`]) takes whatever is waiting there, runs it as one batch in one transaction, and answers each
-//! caller ([`reply`]). Nothing here knows HTTP.
+//! caller ([`reply`]). A connection whose call does not return is abandoned, and whoever waits in it replaced ([`watchdog`],
+//! [`workers`]). Nothing here knows HTTP.
 
 mod actor;
 mod actors;
 mod backup;
 mod batch_error;
+mod connect;
 mod connection;
 mod create_users;
 mod database_url;
@@ -16,6 +18,7 @@ mod event_log;
 mod event_row;
 mod follow;
 mod get_users;
+mod hung;
 mod keeper;
 mod lane;
 mod list_users;
@@ -31,12 +34,14 @@ mod schema;
 mod seed;
 mod update_users;
 mod wanted;
+mod watchdog;
+mod workers;
 mod write;
 mod write_together;
 mod write_users;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use backup::{BackupError, backup};
 pub use database_url::DatabaseUrl;
@@ -58,6 +63,7 @@ use keeper::Keeper;
 use lane::Lane;
 use pool::Pool;
 use update_users::Update;
+use workers::Workers;
 use write::Write;
 
 /// How the storage works; every value is documented where it is configured.
@@ -99,7 +105,7 @@ impl Storage {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(settings: &Settings, metrics: &Metrics) -> std::io::Result<(Self, Running)> {
-        let pool = Pool::new(settings, metrics.pool());
+        let pool = Pool::new(settings, metrics)?;
         let keeper = Arc::new(Keeper::default());
         let common = Common { settings, pool: &pool, keeper: &keeper, metrics };
         let mut actors = Actors::default();
@@ -109,13 +115,13 @@ impl Storage {
             // One writer: messages for one user keep their order, SQLite has one write lock, and on PostgreSQL one full
             // batch costs less than two half-full ones.
             writes: actors.open_lane("writes", 1, &common)?,
-            events: EventLog::new(pool.clone(), Arc::clone(&keeper), settings.deadline),
+            events: EventLog::new(pool.clone(), Arc::clone(&keeper), settings.deadline, metrics.hung_calls("events")),
             keeper: Arc::clone(&keeper),
             pool: pool.clone(),
         };
-        let watched = Arc::clone(&keeper);
+        let watched = storage.clone();
         metrics.watch_database(move || watched.readiness() == Readiness::Ready);
-        let keeper = keeper::spawn(keeper, pool, settings.auto_migrate)?;
+        let keeper = keeper::spawn(keeper, pool, settings.auto_migrate, metrics.hung_calls("keeper"))?;
         Ok((storage, Running { actors, keeper }))
     }
 
@@ -165,7 +171,20 @@ impl Storage {
     /// Whether requests can be served, as the keeper saw it last. Never waits for the database.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        self.keeper.readiness()
+        let is_stuck =
+            [&self.lookups.workers, &self.pages.workers, &self.writes.workers].into_iter().any(Workers::are_gone);
+        if is_stuck { Readiness::Failing(Check::Database) } else { self.keeper.readiness() }
+    }
+
+    /// Waits until no call to the database is under way, for `limit` at the most; false when one is still, or hangs and was
+    /// abandoned. Blocks.
+    #[must_use]
+    pub fn rests(&self, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        while self.pool.in_use() > 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.pool.in_use() == 0 && self.pool.hung() == 0
     }
 }
 

@@ -58,6 +58,11 @@ impl Pace {
         Lap { pace: self, begun }
     }
 
+    /// An actor begins in the place of one that hangs, whose lap is left open.
+    pub(super) fn replace(&self) {
+        self.busy.fetch_sub(1, Relaxed);
+    }
+
     fn end(&self, took: Duration) {
         self.busy.fetch_sub(1, Relaxed);
         let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
@@ -75,6 +80,13 @@ impl Pace {
 pub(super) struct Lap<'a> {
     pace: &'a Pace,
     begun: Instant,
+}
+
+impl Lap<'_> {
+    /// Does not end it: whoever has taken the actor's place has done so.
+    pub(super) fn leave_open(self) {
+        std::mem::forget(self);
+    }
 }
 
 impl Drop for Lap<'_> {
@@ -144,6 +156,17 @@ mod tests {
         assert!(pace.expected_wait(1, later) >= Duration::from_secs(1));
         drop(lap);
         assert_eq!(pace.expected_wait(1, later), Duration::ZERO);
+    }
+
+    #[test]
+    fn whoever_takes_the_place_of_one_that_hangs_is_not_busy() {
+        let pace = Pace::new(1, 10);
+        pace.begin().leave_open();
+        pace.replace();
+        let later = Instant::now() + Duration::from_secs(1);
+        assert_eq!(pace.expected_wait(1, later), Duration::ZERO);
+        let _lap = pace.begin();
+        assert!(pace.expected_wait(1, later) > Duration::ZERO);
     }
 
     #[test]

@@ -64,7 +64,11 @@ impl Relay {
         let (stop, stopped) = watch::channel(false);
         let log = log.apart();
         let supervisor = Supervisor { me: Uuid::new_v4(), settings, log, metrics, stopped, refusal: None };
-        let work = move || runtime.block_on(supervisor.run());
+        let work = move || {
+            runtime.block_on(supervisor.run());
+            // Without waiting for its other threads: one may hang in a call to the database.
+            runtime.shutdown_background();
+        };
         let thread = std::thread::Builder::new().name("relay".to_owned()).spawn(work)?;
         Ok(Self { stop, thread })
     }

@@ -59,11 +59,12 @@ fn actor(folder: &tempfile::TempDir) -> Actor {
     let lane = metrics.lane("probes", 1, settings.mailbox);
     let pace = Arc::new(Pace::new(1, settings.max_batch));
     Actor {
-        pool: Pool::new(&settings, metrics.pool()),
+        pool: Pool::new(&settings, &metrics).unwrap(),
         max_batch: 2,
         pace,
         metrics: lane,
         failures: Throttle::default(),
+        on_hang: Arc::new(|| {}),
         lane: "probes",
         system: "sqlite",
     }

@@ -128,7 +128,7 @@ impl Connection {
         Self::Sqlite(connection)
     }
 
-    fn postgres(url: &str) -> Self {
+    pub fn postgres(url: &str) -> Self {
         Self::Postgres(PgConnection::establish(url).unwrap_or_else(|error| panic!("PostgreSQL at {url}: {error}")))
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use diesel::{Connection, PgConnection};
 use tempfile::TempDir;
 
-use super::{planned_port, signal, until};
+use super::{Connection as Beside, planned_port, signal, until};
 
 /// A PostgreSQL that a test may stop, freeze and start again.
 pub struct Postgres {
@@ -25,6 +25,10 @@ impl Postgres {
         let mut postgres = Self::planned();
         postgres.start().await;
         postgres
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn url(&self) -> String {
@@ -47,6 +51,40 @@ impl Postgres {
         if let Some(mut process) = self.process.take() {
             signal::send("QUIT", process.id());
             process.wait().expect("PostgreSQL ends");
+        }
+    }
+
+    /// A connection beside the service's.
+    pub fn connect(&self) -> Beside {
+        Beside::postgres(&self.url())
+    }
+
+    /// The service's backends that are in such a state.
+    pub fn backends(&self, state: &str) -> Vec<u32> {
+        let facts = self.connect().facts(&format!(
+            "SELECT pid::text AS fact FROM pg_stat_activity WHERE application_name = 'user-service' AND {state}"
+        ));
+        facts.iter().map(|pid| pid.parse().expect("a process")).collect()
+    }
+
+    /// One backend's socket stays open and nothing answers on it. It may have ended just now.
+    pub fn stop(&self, backend: u32) {
+        signal::send("STOP", backend);
+    }
+
+    pub fn resume(&self, backend: u32) {
+        signal::send("CONT", backend);
+    }
+
+    pub fn stop_all(&self, backends: &[u32]) {
+        for backend in backends {
+            self.stop(*backend);
+        }
+    }
+
+    pub fn resume_all(&self, backends: &[u32]) {
+        for backend in backends {
+            self.resume(*backend);
         }
     }
 

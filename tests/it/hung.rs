@@ -1,0 +1,230 @@
+//! Connections to PostgreSQL that hang: the other side's kernel acknowledges what it is sent, and nobody answers.
+
+use std::time::{Duration, Instant};
+
+use reqwest::RequestBuilder;
+use reqwest::header::IF_MATCH;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use crate::support::{Answered, Forgetful, LiveStream, Postgres, Program, Server, Stalls, Vhost, until, user};
+
+/// A call hangs after twice as long.
+const DEADLINE: Duration = Duration::from_secs(1);
+/// Until a hung call is noticed and a new connection is there, on a busy machine.
+const SOON: Duration = Duration::from_secs(10);
+
+struct Hanging {
+    // The server goes first.
+    server: Server,
+    postgres: Postgres,
+    _dir: TempDir,
+}
+
+impl Hanging {
+    async fn with(vars: &[(&str, &str)]) -> Self {
+        let postgres = Postgres::started().await;
+        let url = postgres.url();
+        Self::on(postgres, &url, vars).await
+    }
+
+    async fn on(postgres: Postgres, url: &str, vars: &[(&str, &str)]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let program = Program::new(dir.path()).env("DATABASE_URL", url).env("DB_DEADLINE", "1s");
+        let server = Server::listening(program.envs(vars));
+        server.ready().await;
+        Self { server, postgres, _dir: dir }
+    }
+
+    /// Stops a backend in the middle of a write, so that it is not answered.
+    async fn hang_up_a_write(&self, name: &str) -> u32 {
+        loop {
+            let mut lock = self.postgres.connect();
+            lock.run("BEGIN; LOCK TABLE users IN SHARE MODE");
+            let request = self.server.post("/api/v2/users", &user(name, &format!("{name}@example.com")));
+            let (answer, stopped) = futures::join!(request.answer(), self.stop_whoever_waits());
+            if let Some(backend) = stopped {
+                answer.problem(504, "outcome_unknown");
+                return backend;
+            }
+        }
+    }
+
+    /// A write waits for a quarter of the deadline only: on a busy machine it may be over before it is stopped.
+    async fn stop_whoever_waits(&self) -> Option<u32> {
+        let waiting = || self.postgres.backends("wait_event_type = 'Lock' AND query LIKE 'WITH created AS (%'");
+        let begun = Instant::now();
+        while begun.elapsed() < DEADLINE {
+            sleep(Duration::from_millis(5)).await;
+            for backend in waiting() {
+                self.postgres.stop(backend);
+                if waiting().contains(&backend) {
+                    return Some(backend);
+                }
+                self.postgres.resume(backend);
+            }
+        }
+        None
+    }
+
+    /// Stops all backends and sends a request, again and again, until it was taken by one of those.
+    async fn hang_up(&self, request: impl Fn() -> RequestBuilder) -> Vec<u32> {
+        let mut stopped = Vec::new();
+        loop {
+            let backends = self.postgres.backends("TRUE");
+            self.postgres.stop_all(&backends);
+            stopped.extend(backends);
+            let answer = request().answer().await;
+            if answer.status == 504 {
+                return stopped;
+            }
+        }
+    }
+
+    async fn create(&self, name: &str) -> u16 {
+        self.server.post("/api/v2/users", &user(name, &format!("{name}@example.com"))).answer().await.status
+    }
+
+    async fn creates(&self, name: &str) {
+        until("writes are executed", SOON, async || self.has_created(name).await).await;
+    }
+
+    /// By this write, or by an earlier one that was answered by 504.
+    async fn has_created(&self, name: &str) -> bool {
+        matches!(self.create(name).await, 201 | 409)
+    }
+
+    async fn hung(&self, caller: &str) -> f64 {
+        self.server.metrics().await.value(&format!("db_calls_hung{{caller=\"{caller}\"}}"))
+    }
+
+    async fn abandoned(&self, caller: &str) -> f64 {
+        self.server.metrics().await.value(&format!("db_calls_abandoned_total{{caller=\"{caller}\"}}"))
+    }
+
+    async fn all_return(&self) {
+        until("all calls return", SOON, async || self.server.metrics().await.sum("db_calls_hung", &[]) == 0).await;
+    }
+
+    /// Every event is of the version after the one before of the same user, and each user is as the last one says.
+    async fn events_tell_what_there_is(&self) {
+        let everyone = self.server.everyone().await;
+        let versions = everyone.iter().map(|user| user["version"].as_u64().unwrap()).sum::<u64>();
+        let mut stream = LiveStream::resume(&self.server, 0).await;
+        let told = stream.take(usize::try_from(versions).unwrap()).await;
+        assert!(stream.is_silent_for(Duration::from_millis(500)).await, "more events than changes");
+        for user in everyone {
+            let of_user = Vec::from_iter(told.iter().filter(|told| told.user_id() == user["id"]));
+            let versions = Vec::from_iter(of_user.iter().map(|told| told.version()));
+            assert_eq!(versions, Vec::from_iter(1..=user["version"].as_i64().unwrap()));
+            assert_eq!(of_user.last().unwrap().data["data"], user);
+        }
+    }
+}
+
+/// The primary goes on, and one backend of it does not.
+#[tokio::test]
+async fn a_writer_that_hangs_is_replaced() {
+    let hanging = Hanging::with(&[]).await;
+    hanging.creates("John").await;
+    let mut stream = LiveStream::open(&hanging.server).await;
+    let writer = hanging.hang_up_a_write("Jane").await;
+    hanging.creates("Late").await;
+    assert_eq!(stream.take(1).await[0].data["data"]["name"], "Late");
+    assert_eq!((hanging.hung("writes").await, hanging.abandoned("writes").await), (1.0, 1.0));
+    hanging.server.get("/ready").answer().await.expect(200);
+    hanging.postgres.resume(writer);
+    hanging.all_return().await;
+    assert_eq!(hanging.abandoned("writes").await, 1.0);
+    // It may have been executed or not, and so it may be now: once.
+    hanging.events_tell_what_there_is().await;
+    hanging.creates("Last").await;
+}
+
+/// Backends that are stopped before they read what they are sent do it when they go on.
+#[tokio::test]
+async fn what_an_abandoned_writer_does_late_is_one_more_change() {
+    let hanging = Hanging::with(&[]).await;
+    hanging.creates("John").await;
+    let server = &hanging.server;
+    let rename = |name: &str| server.patch("/api/v2/users/1", &json!({ "name": name }));
+    let john = async || {
+        until("it is read", SOON, async || server.get("/api/v2/users/1").answer().await.status == 200).await;
+        server.get("/api/v2/users/1").answer().await
+    };
+    let etag = john().await.header("etag").to_owned();
+    let mut stopped = hanging.hang_up(|| rename("Old").header(IF_MATCH, &etag)).await;
+    until("it is written", SOON, async || rename("New").answer().await.status == 200).await;
+    let new = john().await.body(200);
+    assert_eq!(new["name"], "New");
+    stopped.extend(hanging.hang_up(|| rename("Newest")).await);
+    let before = john().await.body(200)["version"].as_u64().unwrap();
+    hanging.creates("Late").await;
+    hanging.postgres.resume_all(&stopped);
+    hanging.all_return().await;
+    let john = john().await.body(200);
+    // Its caller was told that it may be executed yet. The other's condition does not hold any more.
+    assert_eq!(john["name"], "Newest");
+    let more = john["version"].as_u64().unwrap() - before;
+    assert!(more <= 1, "{more} changes were made late");
+    hanging.events_tell_what_there_is().await;
+}
+
+/// Whatever was connected hangs: all lanes, the keeper, the live stream and the relay.
+#[tokio::test]
+async fn all_that_were_connected_hang_and_everything_goes_on() {
+    let vhost = Vhost::fresh();
+    let hanging = Hanging::with(&[("AMQP_URL", vhost.url())]).await;
+    let server = &hanging.server;
+    hanging.creates("John").await;
+    let mut stream = LiveStream::open(server).await;
+    let published = async || server.metrics().await.value("events_published_total");
+    until("it relays", SOON, async || published().await == 1.0).await;
+    let backends = hanging.postgres.backends("TRUE");
+    hanging.postgres.stop_all(&backends);
+    for path in ["/api/v2/users/1", "/api/v2/users"] {
+        until("reads are answered", SOON, async || server.get(path).answer().await.status == 200).await;
+    }
+    hanging.creates("Jane").await;
+    until("it is ready", SOON, async || server.is_ready().await).await;
+    let told = stream.take(1).await;
+    assert_eq!(told[0].data["data"]["name"], "Jane");
+    until("it relays again", SOON, async || published().await >= 2.0).await;
+    assert!(server.metrics().await.sum("db_calls_abandoned_total", &[]) > 0);
+    hanging.postgres.resume_all(&backends);
+    hanging.all_return().await;
+    hanging.events_tell_what_there_is().await;
+}
+
+/// The server has another address by now: what is sent to the old one arrives nowhere.
+#[tokio::test]
+async fn a_black_hole_is_left() {
+    let postgres = Postgres::started().await;
+    let network = Forgetful::before(format!("127.0.0.1:{}", postgres.port())).await;
+    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", network.port());
+    let hanging = Hanging::on(postgres, &url, &[]).await;
+    hanging.creates("John").await;
+    let mut stream = LiveStream::open(&hanging.server).await;
+    network.forget();
+    hanging.creates("Jane").await;
+    assert_eq!(stream.take(1).await[0].data["data"]["name"], "Jane");
+    hanging.server.ready().await;
+    hanging.events_tell_what_there_is().await;
+}
+
+/// A pooler lets everybody in, and has no server for them; then it has one again. What it has let in meanwhile stays stuck.
+#[tokio::test]
+async fn whoever_was_let_in_and_left_alone_comes_again() {
+    let postgres = Postgres::started().await;
+    let pooler = Stalls::before(format!("127.0.0.1:{}", postgres.port())).await;
+    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", pooler.port());
+    let hanging = Hanging::on(postgres, &url, &[]).await;
+    hanging.creates("John").await;
+    pooler.stall(true);
+    until("all are refused", SOON, async || hanging.create("Jane").await == 503).await;
+    until("new connections hang too", 3 * SOON, async || hanging.abandoned("connect").await >= 1.0).await;
+    pooler.stall(false);
+    until("it is connected again", 3 * SOON, async || hanging.has_created("Late").await).await;
+    hanging.server.ready().await;
+}
