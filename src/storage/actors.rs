@@ -6,8 +6,10 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::Settings;
 use super::actor::Actor;
+use super::connection::lock_patience;
 use super::keeper::Keeper;
 use super::lane::{Lane, Mail, Request};
+use super::locks::LockWaits;
 use super::pace::Pace;
 use super::pool::Pool;
 use crate::metrics::Metrics;
@@ -52,6 +54,7 @@ impl Actors {
                 pace: Arc::clone(&pace),
                 metrics: lane_metrics.clone(),
                 failures: failures.clone(),
+                locks: LockWaits::new(lock_patience(settings.deadline)),
                 lane: name,
                 system: settings.url.system(),
             };

@@ -14,7 +14,8 @@ use crate::users::{Timestamp, UserId, Version};
 /// The query that locks the users to be changed, and gives the version of each beside what is wanted of it.
 ///
 /// It locks in the order of their ids, so that two replicas which change the same users do not wait for each other in a
-/// circle. After a wait it gives what the lock's holder left, which the statement's own snapshot does not show.
+/// circle. Where one is locked, it leaves it out or waits for it. After a wait it gives what the lock's holder left, which
+/// the statement's own snapshot does not show.
 ///
 /// The values travel as one array a column, so that the statement stays prepared whatever the number of rows.
 pub(super) struct Wanted<'a> {
@@ -28,12 +29,13 @@ pub(super) struct Wanted<'a> {
     email_keys: Vec<Option<&'a str>>,
     trace_parents: Vec<Option<String>>,
     now: Moment,
+    skips_locked: bool,
 }
 
 type Row<'a> = (UserId, Option<Version>, Option<TracePlace>, Option<&'a Update>);
 
 impl<'a> Wanted<'a> {
-    pub(super) fn new(updates: &[&'a Update], deletes: &[&Delete], now: Timestamp) -> Self {
+    pub(super) fn new(updates: &[&'a Update], deletes: &[&Delete], now: Timestamp, skips_locked: bool) -> Self {
         let updates = updates.iter().map(|update| (update.id, update.expected, update.trace, Some(*update)));
         let deletes = deletes.iter().map(|delete| (delete.id, delete.expected, delete.trace, None));
         let rows: Vec<Row<'a>> = updates.chain(deletes).collect();
@@ -49,7 +51,21 @@ impl<'a> Wanted<'a> {
             email_keys: texts(Update::email_key),
             trace_parents: rows.iter().map(|(_, _, trace, _)| trace.map(|place| place.to_string())).collect(),
             now: Moment(now),
+            skips_locked,
         }
+    }
+
+    /// The query that tells which of them are there and were not `found`: somebody has locked them, or has deleted them since
+    /// the statement began. Which it is will show when they are tried again. Where all were found it looks nobody up.
+    pub(super) fn select_locked<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT locked.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM unnest(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
+        out.push_sql(
+            ") AS locked (id)
+            WHERE locked.id NOT IN (SELECT found.id FROM found)
+                AND EXISTS (SELECT FROM users WHERE users.id = locked.id)",
+        );
+        Ok(())
     }
 }
 
@@ -75,6 +91,9 @@ impl QueryFragment<Pg> for Wanted<'_> {
             ON wanted.id = users.id
             ORDER BY users.id FOR UPDATE OF users",
         );
+        if self.skips_locked {
+            out.push_sql(" SKIP LOCKED");
+        }
         Ok(())
     }
 }

@@ -49,6 +49,7 @@ mod grpc_health;
 mod grpc_observed;
 mod grpc_watch;
 mod health;
+mod held_locks;
 mod jwks;
 mod lambda;
 mod limits;
