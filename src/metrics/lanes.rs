@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Registry};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
 use super::users::Changes;
 use super::{Change, DURATION_BUCKETS, Metrics, Sampled, counters, gauges, histograms, sampled};
@@ -14,11 +14,14 @@ const EXPECTED_WAIT: &str = "How long a message that came now would wait, by the
 const WAIT: &str = "Time from when a message was sent until the actor that executed it took it.";
 const BATCH_SIZE: &str = "Messages executed in one transaction.";
 const TRANSACTION: &str = "Time that the transaction of a batch took, its commit included.";
+const SET_ASIDE: &str =
+    "Messages that are set aside because somebody else's transaction holds what they need, or behind one of those.";
+const LOCKED: &str = "Times that a message found what it needs held by somebody else's transaction. Not executed, and tried again until its deadline.";
 const REFUSED: &str =
     "Messages refused at once: no room, a wait that would have been too long, or no database. Not executed.";
 const EXPIRED: &str = "Messages whose deadline passed while they waited. Not executed.";
 const ABANDONED: &str = "Messages whose client hung up while they waited. Not executed.";
-const FAILED: &str = "Batches that failed as a whole; before a commit their messages are tried again, each alone.";
+const FAILED: &str = "Batches that failed as a whole; before a commit their messages are tried again in smaller parts.";
 
 /// Messages; up to the largest batch by default, and beyond.
 const SIZE_BUCKETS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
@@ -34,6 +37,8 @@ pub(super) struct Lanes {
     waits: HistogramVec,
     sizes: HistogramVec,
     transactions: HistogramVec,
+    set_aside: IntGaugeVec,
+    locked: IntCounterVec,
     refused: IntCounterVec,
     expired: IntCounterVec,
     abandoned: IntCounterVec,
@@ -52,6 +57,8 @@ impl Lanes {
             waits: durations("db_wait_duration_seconds", WAIT)?,
             sizes: histograms(registry, "db_batch_size_messages", BATCH_SIZE, lane, &SIZE_BUCKETS)?,
             transactions: durations("db_transaction_duration_seconds", TRANSACTION)?,
+            set_aside: gauges(registry, "db_messages_set_aside", SET_ASIDE, lane)?,
+            locked: counters(registry, "db_messages_locked_total", LOCKED, lane)?,
             refused: counters(registry, "db_messages_refused_total", REFUSED, lane)?,
             expired: counters(registry, "db_messages_expired_total", EXPIRED, lane)?,
             abandoned: counters(registry, "db_messages_abandoned_total", ABANDONED, lane)?,
@@ -72,6 +79,8 @@ impl Metrics {
             waits: lanes.waits.with_label_values(&[name]),
             sizes: lanes.sizes.with_label_values(&[name]),
             transactions: lanes.transactions.with_label_values(&[name]),
+            set_aside: lanes.set_aside.with_label_values(&[name]),
+            locked: lanes.locked.with_label_values(&[name]),
             refused: lanes.refused.with_label_values(&[name]),
             expired: lanes.expired.with_label_values(&[name]),
             abandoned: lanes.abandoned.with_label_values(&[name]),
@@ -125,6 +134,8 @@ pub struct LaneMetrics {
     waits: Histogram,
     sizes: Histogram,
     transactions: Histogram,
+    set_aside: IntGauge,
+    locked: IntCounter,
     refused: IntCounter,
     expired: IntCounter,
     abandoned: IntCounter,
@@ -134,6 +145,16 @@ pub struct LaneMetrics {
 }
 
 impl LaneMetrics {
+    /// So many messages are set aside now.
+    pub fn set_aside(&self, messages: usize) {
+        self.set_aside.set(i64::try_from(messages).unwrap_or(i64::MAX));
+    }
+
+    /// A message found what it needs held by somebody else.
+    pub fn locked(&self) {
+        self.locked.inc();
+    }
+
     /// A message was refused at once.
     pub fn refused(&self) {
         self.refused.inc();

@@ -5,14 +5,17 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::batch_error::BatchError;
-use super::lane::{Claimed, Mail, Message, Outcome, Request, claim};
+use super::lane::{Claimed, Mail, Message, Ran, Request, claim};
+use super::locks::{LockWaits, Locks};
 use super::pace::Pace;
 use super::pool::{Pool, Pooled};
 use super::reply;
+use super::set_aside::{Due, next_due, take_due};
 use super::watchdog::OnHang;
 use super::workers::Worker;
 use crate::metrics::{BatchFailure, LaneMetrics};
@@ -26,6 +29,7 @@ pub(super) struct Actor {
     pub(super) pace: Arc<Pace>,
     pub(super) metrics: LaneMetrics,
     pub(super) failures: Throttle,
+    pub(super) locks: LockWaits,
     pub(super) on_hang: OnHang,
     pub(super) lane: &'static str,
     /// The database, as OpenTelemetry calls it.
@@ -39,62 +43,74 @@ impl Actor {
             self.pace.replace();
         }
         let (mut waiting, mut open) = (Vec::new(), true);
-        while open || !waiting.is_empty() {
-            let (batch, more) = gather(waiting, mail, self.max_batch);
+        // Abandoned, it ends: those who wait have heard that their time is up.
+        while (open || !waiting.is_empty()) && !worker.is_abandoned() {
+            let (messages, more) = gather(waiting, mail, self.max_batch);
             open &= more;
             if !open {
                 worker.prepare_to_end();
             }
-            let lap = self.pace.begin();
-            waiting = self.bounded(self.serve(batch));
-            if worker.is_abandoned() {
-                // Those who wait have heard that their time is up.
-                return lap.leave_open();
-            }
+            waiting = self.serve_due(take_due(messages, Instant::now()), worker);
         }
     }
 
-    /// Keeps as many waiting as go into a batch, and sends the others away.
-    fn bounded<R: Request>(&self, mut waiting: Vec<Message<R>>) -> Vec<Message<R>> {
-        let sent_away = waiting.drain(self.max_batch.min(waiting.len())..);
-        answer_all(sent_away.inspect(|_| self.metrics.refused()), &Error::Overloaded);
+    /// Keeps as many waiting as go into a batch, and as many that are set aside, and sends the others away.
+    fn bounded<R: Request>(&self, waiting: Vec<Message<R>>) -> Vec<Message<R>> {
+        let (mut in_line, mut set_aside) = (0, 0);
+        let has_place = |message: &Message<R>| {
+            let places = if message.retry.is_some() { &mut set_aside } else { &mut in_line };
+            *places += 1;
+            *places <= self.max_batch
+        };
+        let (waiting, sent_away): (Vec<_>, Vec<_>) = waiting.into_iter().partition(has_place);
+        answer_all(sent_away.into_iter().inspect(|_| self.metrics.refused()), &Error::Overloaded);
         waiting
     }
 
-    /// Answers every message of a batch, but for those that it returns: they are the first of the next one.
+    /// Serves what runs now. Returns what waits: first what has just been tried, which comes before all that touches the same.
+    fn serve_due<R: Request>(&self, Due { batch, alone, staying }: Due<R>, worker: &Worker) -> Vec<Message<R>> {
+        let mut waiting = Vec::new();
+        if !batch.is_empty() || alone.is_some() {
+            let lap = self.pace.begin();
+            waiting = self.serve_in_parts(alone.into_iter().collect(), 1);
+            waiting.extend(self.serve(batch));
+            if worker.is_abandoned() {
+                lap.leave_open();
+            }
+        }
+        let (mut waiting, staying) = (self.bounded(waiting), self.bounded(staying));
+        let locked = waiting.iter().filter(|message| message.retry.is_some()).count();
+        self.metrics.set_aside(locked + staying.len());
+        waiting.extend(staying);
+        waiting
+    }
+
+    /// Answers every message of a batch, but for those that it returns: they wait.
     fn serve<R: Request>(&self, batch: Vec<Message<R>>) -> Vec<Message<R>> {
-        let (batch, failure) = match self.attempt(batch, false) {
+        let queues = batch.iter().any(|message| message.retry.is_some_and(|retry| retry.queues()));
+        let locks = if queues { self.locks.queueing() } else { self.locks.skipping() };
+        let attempted = self.attempt(batch, locks, false);
+        if queues {
+            self.note_queued(&attempted);
+        }
+        let (batch, failure) = match attempted {
             Ok(waiting) => return waiting,
             Err(failed) => failed,
         };
         match failure {
-            Failure::NoConnection => self.refuse_all(batch),
-            Failure::Batch(BatchError::OutcomeUnknown(_)) => answer_all(batch, &R::UNANSWERED),
-            // The fault may be one message's: each is tried once more, alone.
-            Failure::Batch(BatchError::NotExecuted(_)) | Failure::Panic => self.serve_one_by_one(batch),
-        }
-        Vec::new()
-    }
-
-    fn serve_one_by_one<R: Request>(&self, batch: Vec<Message<R>>) {
-        // Until its turn comes, a message waits as it did before, and its caller may still give up on it.
-        for message in &batch {
-            message.reply.put_back();
-        }
-        let mut messages = batch.into_iter();
-        while let Some(message) = messages.next() {
-            let Err((message, failure)) = self.attempt(vec![message], true) else { continue };
-            let error = match &failure {
-                Failure::NoConnection => Error::Unavailable,
-                Failure::Batch(BatchError::OutcomeUnknown(_)) => R::UNANSWERED,
-                Failure::Batch(BatchError::NotExecuted(cause)) => not_executed(cause),
-                Failure::Panic => Error::Internal,
-            };
-            if matches!(failure, Failure::NoConnection) {
-                // The others would wait as long, for the same answer.
-                return self.refuse_all(message.into_iter().chain(messages));
+            // Now without those for which it has queued in vain.
+            Failure::Batch(BatchError::Locked(_)) if queues => self.serve_in_parts(batch, usize::MAX),
+            Failure::Batch(BatchError::Locked(_)) if batch.len() > 1 => {
+                let half = batch.len() / 2;
+                self.serve_in_parts(batch, half)
             }
-            answer_all(message, &error);
+            // The fault may be one message's.
+            Failure::Batch(BatchError::NotExecuted(_)) | Failure::Panic => self.serve_in_parts(batch, 1),
+            Failure::NoConnection => {
+                self.refuse_all(batch);
+                Vec::new()
+            }
+            Failure::Batch(_) => self.finish(batch, &failure),
         }
     }
 
@@ -108,7 +124,12 @@ impl Actor {
     /// back with the reason, which has been logged, but for that of a single message which is tried once more.
     ///
     /// The connection comes first: as long as there is none, a caller that gives up knows that nothing was executed.
-    fn attempt<R: Request>(&self, batch: Vec<Message<R>>, is_last: bool) -> Result<Vec<Message<R>>, Failed<R>> {
+    fn attempt<R: Request>(
+        &self,
+        batch: Vec<Message<R>>,
+        locks: Locks,
+        is_last: bool,
+    ) -> Result<Vec<Message<R>>, Failed<R>> {
         if batch.is_empty() {
             return Ok(batch);
         }
@@ -124,20 +145,20 @@ impl Actor {
             return Ok(claimed.messages);
         }
         let span = BatchSpan::start(self.system, self.lane, claimed.messages.iter().any(is_sampled));
-        let result = span.transaction(self.system, || run(&mut pooled, &claimed.messages));
+        let result = span.transaction(self.system, || run(&mut pooled, &claimed.messages, locks));
         self.metrics.transaction(claimed.at.elapsed());
         let contexts = claimed.messages.iter().map(|message| message.context);
         match result {
-            Ok(outcomes) => {
+            Ok(all) => {
                 drop(pooled);
-                let served = contexts.zip(&outcomes).filter(|(_, outcome)| outcome.is_some());
+                let served = contexts.zip(&all).filter(|(_, ran)| matches!(ran, Ran::Executed(_)));
                 span.serves(served.map(|(context, _)| context));
-                Ok(self.answer_each(claimed, outcomes))
+                Ok(self.answer_each(claimed, all, locks))
             }
             Err(failure) => {
                 span.serves(contexts);
                 give_back(&self.pool, pooled, &failure);
-                if is_last || claimed.messages.len() > 1 || !failure.is_retried() {
+                if !failure.is_a_lock() && (is_last || claimed.messages.len() > 1 || !failure.is_retried()) {
                     self.tell(&claimed.messages, &format!("a batch of {} {failure}", claimed.messages.len()));
                 }
                 Err(self.failed(claimed.messages, failure))
@@ -160,29 +181,41 @@ impl Actor {
             Failure::Batch(BatchError::NotExecuted(_)) => BatchFailure::NotExecuted,
             Failure::Batch(BatchError::OutcomeUnknown(_)) => BatchFailure::OutcomeUnknown,
             Failure::Panic => BatchFailure::Panic,
+            // That is counted by message, once it is known whose lock it is.
+            Failure::Batch(BatchError::Locked(_)) => return (batch, failure),
         });
         (batch, failure)
     }
 
-    /// Gives each message its outcome, and returns those without one. What is counted is so before anybody can look.
+    /// Gives each message its outcome, and returns those without one: of these, those that are locked are set aside. What is
+    /// counted is so before anybody can look.
     fn answer_each<R: Request>(
         &self,
         Claimed { messages, at }: Claimed<R>,
-        outcomes: Vec<Option<Outcome<R>>>,
+        all: Vec<Ran<R>>,
+        locks: Locks,
     ) -> Vec<Message<R>> {
-        let executed = outcomes.iter().flatten().count();
-        self.metrics.executed(u32::try_from(executed).unwrap_or(u32::MAX));
+        let executed = all.iter().filter(|ran| matches!(ran, Ran::Executed(_))).count();
+        if executed > 0 {
+            self.metrics.executed(u32::try_from(executed).unwrap_or(u32::MAX));
+        }
         let mut waiting = Vec::new();
-        let answers = messages.into_iter().zip(outcomes).filter_map(|(message, outcome)| {
-            if let Some(outcome) = outcome {
-                self.metrics.waited(at.saturating_duration_since(message.sent));
-                if let (Ok(_), Some(change)) = (&outcome, message.request.change()) {
-                    self.metrics.changed(change);
+        let answers = messages.into_iter().zip(all).filter_map(|(mut message, ran)| {
+            match ran {
+                Ran::Executed(outcome) => {
+                    self.metrics.waited(at.saturating_duration_since(message.sent));
+                    if let (Ok(_), Some(change)) = (&outcome, message.request.change()) {
+                        self.metrics.changed(change);
+                    }
+                    return Some((message.reply, outcome));
                 }
-                return Some((message.reply, outcome));
+                Ran::Deferred => {
+                    message.retry = None;
+                    message.reply.put_back();
+                    waiting.push(message);
+                }
+                Ran::Locked => waiting.push(self.set_aside_user(message, locks)),
             }
-            message.reply.put_back();
-            waiting.push(message);
             None
         });
         reply::send_all(answers);
@@ -190,16 +223,19 @@ impl Actor {
     }
 }
 
-/// Adds mail to those that still wait, up to a full batch of it; if none wait, waits for the first. False when this was the
-/// last mail.
+/// Adds mail to those that still wait, up to a full batch of it; if none of them runs now, waits for the first. False when
+/// this was the last mail.
 ///
 /// Those that wait do not count: many messages for one user must not take the places of messages for others.
 fn gather<R: Request>(waiting: Vec<Message<R>>, mail: &Receiver<Mail<R>>, max_batch: usize) -> (Vec<Message<R>>, bool) {
     let (waiting, mut batch) = (waiting.len(), waiting);
-    if batch.is_empty() {
-        let Ok(Mail::Message(first)) = mail.recv() else { return (batch, false) };
-        batch.reserve(max_batch.min(1 + mail.len()));
-        batch.push(first);
+    match await_first(&batch, mail) {
+        Ok(Some(first)) => {
+            batch.reserve(max_batch.min(1 + mail.len()));
+            batch.push(first);
+        }
+        Ok(None) => {}
+        Err(NoMore) => return (batch, false),
     }
     let most = waiting + max_batch;
     while batch.len() < most {
@@ -210,6 +246,27 @@ fn gather<R: Request>(waiting: Vec<Message<R>>, mail: &Receiver<Mail<R>>, max_ba
         }
     }
     (batch, true)
+}
+
+struct NoMore;
+
+/// Waits for mail until one of those that wait is due.
+fn await_first<R: Request>(waiting: &[Message<R>], mail: &Receiver<Mail<R>>) -> Result<Option<Message<R>>, NoMore> {
+    let now = Instant::now();
+    let mail = match next_due(waiting, now) {
+        None => mail.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        Some(due) if due <= now => return Ok(None),
+        Some(due) => mail.recv_deadline(due).inspect_err(|error| {
+            if *error == RecvTimeoutError::Disconnected {
+                std::thread::sleep(due.saturating_duration_since(now));
+            }
+        }),
+    };
+    match mail {
+        Ok(Mail::Message(first)) => Ok(Some(first)),
+        Err(RecvTimeoutError::Timeout) => Ok(None),
+        Ok(Mail::Stop) | Err(RecvTimeoutError::Disconnected) => Err(NoMore),
+    }
 }
 
 /// A database that is lost, locked, full or read-only is not there for the caller; anything else is our fault.
@@ -242,9 +299,13 @@ enum Failure {
 }
 
 impl Failure {
-    /// Whether the messages are tried once more, each alone.
+    /// Whether the messages are tried once more.
     const fn is_retried(&self) -> bool {
-        matches!(self, Self::Batch(BatchError::NotExecuted(_)) | Self::Panic)
+        matches!(self, Self::Batch(BatchError::NotExecuted(_)) | Self::Panic) || self.is_a_lock()
+    }
+
+    const fn is_a_lock(&self) -> bool {
+        matches!(self, Self::Batch(BatchError::Locked(_)))
     }
 }
 
@@ -252,9 +313,9 @@ impl Failure {
 type Failed<R> = (Vec<Message<R>>, Failure);
 
 /// Runs claimed messages; a single one in its own name, so that what is logged meanwhile tells whose it is.
-fn run<R: Request>(pooled: &mut Pooled, batch: &[Message<R>]) -> Result<Vec<Option<Outcome<R>>>, Failure> {
+fn run<R: Request>(pooled: &mut Pooled, batch: &[Message<R>], locks: Locks) -> Result<Vec<Ran<R>>, Failure> {
     let requests = Vec::from_iter(batch.iter().map(|message| &message.request));
-    let mut run = || catch_unwind(AssertUnwindSafe(|| R::run(&mut pooled.connection, &requests)));
+    let mut run = || catch_unwind(AssertUnwindSafe(|| R::run(&mut pooled.connection, &requests, locks)));
     let result = match batch {
         [Message { context: Some(context), .. }] => context.run(run),
         _ => run(),
@@ -271,7 +332,7 @@ fn give_back(pool: &Pool, mut pooled: Pooled, failure: &Failure) {
     match failure {
         // Whatever panicked may have left half an answer on the wire.
         Failure::Panic => pooled.discard(),
-        Failure::Batch(BatchError::NotExecuted(_)) => pool.check(pooled),
+        Failure::Batch(BatchError::NotExecuted(_) | BatchError::Locked(_)) => pool.check(pooled),
         Failure::Batch(BatchError::OutcomeUnknown(_)) | Failure::NoConnection => {
             pooled.discard();
             pool.suspect_all();
@@ -288,11 +349,19 @@ fn names<R: Request>(batch: &[Message<R>]) -> String {
     ids.take(NAMED).collect::<Vec<_>>().join(", ") + more
 }
 
+fn put_back<R: Request>(batch: &[Message<R>]) {
+    for message in batch {
+        message.reply.put_back();
+    }
+}
+
 fn answer_all<R: Request>(messages: impl IntoIterator<Item = Message<R>>, error: &Error) {
     for message in messages {
         message.reply.send(Err(error.clone()));
     }
 }
 
+mod locked;
+mod parts;
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,10 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::Settings;
 use super::actor::Actor;
+use super::connection::lock_patience;
 use super::keeper::Keeper;
 use super::lane::{Lane, Mail, Request};
+use super::locks::LockWaits;
 use super::pace::Pace;
 use super::pool::Pool;
 use super::workers::{Worker, Workers};
@@ -48,7 +50,7 @@ impl Actors {
         let actor = {
             let (pool, pace, metrics, mail) =
                 (Pool::clone(pool), Arc::clone(&pace), lane_metrics.clone(), mail.clone());
-            let system = settings.url.system();
+            let (system, lock_patience) = (settings.url.system(), lock_patience(settings.deadline));
             move |worker: &Worker| {
                 let actor = Actor {
                     pool: pool.clone(),
@@ -56,6 +58,7 @@ impl Actors {
                     pace: Arc::clone(&pace),
                     metrics: metrics.clone(),
                     failures: failures.clone(),
+                    locks: LockWaits::new(lock_patience),
                     on_hang: Arc::clone(worker.on_hang()),
                     lane: name,
                     system,

@@ -1,4 +1,8 @@
+use std::time::Duration;
+
 use diesel::result::{DatabaseErrorKind as Kind, Error as DieselError};
+
+use super::locks::Locks;
 
 /// Why a batch failed as a whole.
 #[derive(Debug, thiserror::Error)]
@@ -6,6 +10,9 @@ pub(super) enum BatchError {
     /// Rolled back, or never begun.
     #[error("not executed: {0}")]
     NotExecuted(#[from] DieselError),
+    /// Rolled back, because it had waited too long for what somebody else's transaction holds.
+    #[error("not executed: somebody else holds a lock: {0}")]
+    Locked(DieselError),
     /// Its commit was asked for, and the answer to that was lost.
     #[error("outcome of the commit unknown: {0}")]
     OutcomeUnknown(DieselError),
@@ -20,6 +27,18 @@ impl BatchError {
                 Self::OutcomeUnknown(error)
             }
             _ => Self::NotExecuted(error),
+        }
+    }
+
+    /// What the failure of such a statement means that took so long.
+    pub(super) fn of_write(error: DieselError, locks: Locks, took: Duration) -> Self {
+        match Self::of_lone_statement(error) {
+            Self::NotExecuted(DieselError::DatabaseError(Kind::Unknown, cause))
+                if locks.timed_out(cause.message(), took) =>
+            {
+                Self::Locked(DieselError::DatabaseError(Kind::Unknown, cause))
+            }
+            other => other,
         }
     }
 }

@@ -170,7 +170,7 @@ fn is_locked(error: &DieselError) -> bool {
 
 /// A lock that somebody holds must leave time to say so, and to try the rest of the batch without the message that waits
 /// for it.
-fn lock_patience(patience: Duration) -> Duration {
+pub(super) fn lock_patience(patience: Duration) -> Duration {
     (patience / 4).max(Duration::from_millis(1))
 }
 

@@ -9,6 +9,8 @@ use diesel::sql_types::{Array, BigInt, SingleValue, Text, Timestamp as SqlTimest
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use super::event_row::Kind;
+use super::lock_timeout::LockTimeout;
+use super::locks::Locks;
 use super::record_events::{Occasion, RecordCreated, record_created, record_one};
 use super::row::Moment;
 use super::schema::users;
@@ -142,9 +144,17 @@ impl RunQueryDsl<SqliteConnection> for InsertSome<'_> {}
 pub(super) type Created = HashMap<String, i64>;
 
 /// Creates many users in one statement, in the order given, and records that; each address may be among them once only.
-pub(super) fn create_many(postgres: &mut PgConnection, rows: &[&NewRow], occasion: Occasion) -> QueryResult<Created> {
-    let statement =
-        CreateMany { created: insert_many(rows, occasion.now), recorded: RecordCreated::new(rows, occasion) };
+pub(super) fn create_many(
+    postgres: &mut PgConnection,
+    rows: &[&NewRow],
+    occasion: Occasion,
+    locks: Locks,
+) -> QueryResult<Created> {
+    let statement = CreateMany {
+        created: insert_many(rows, occasion.now),
+        recorded: RecordCreated::new(rows, occasion),
+        lock_timeout: LockTimeout::new(locks),
+    };
     Ok(statement.load(postgres)?.into_iter().collect())
 }
 
@@ -152,6 +162,7 @@ pub(super) fn create_many(postgres: &mut PgConnection, rows: &[&NewRow], occasio
 struct CreateMany<'a, C> {
     created: C,
     recorded: RecordCreated<'a>,
+    lock_timeout: LockTimeout,
 }
 
 impl<C: QueryFragment<Pg>> QueryFragment<Pg> for CreateMany<'_, C> {
@@ -160,8 +171,8 @@ impl<C: QueryFragment<Pg>> QueryFragment<Pg> for CreateMany<'_, C> {
         self.created.walk_ast(out.reborrow())?;
         out.push_sql("), recorded AS (");
         self.recorded.walk_ast(out.reborrow())?;
-        out.push_sql(") SELECT email_key, id FROM created");
-        Ok(())
+        out.push_sql(") SELECT email_key, id FROM created WHERE ");
+        self.lock_timeout.walk_ast(out)
     }
 }
 

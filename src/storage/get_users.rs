@@ -9,7 +9,8 @@ use diesel::sqlite::SqliteConnection;
 
 use super::batch_error::BatchError;
 use super::connection::Connection;
-use super::lane::{Outcome, Request};
+use super::lane::{Ran, Request};
+use super::locks::Locks;
 use super::row::UserRow;
 use super::schema::users;
 use crate::users::{Error, Folded, User, UserId};
@@ -26,7 +27,7 @@ impl Request for Lookup {
     // Nothing is lost by not waiting for an answer to a question.
     const UNANSWERED: Error = Error::Unavailable;
 
-    fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Option<Outcome<Self>>>, BatchError> {
+    fn run(connection: &mut Connection, batch: &[&Self], _: Locks) -> Result<Vec<Ran<Self>>, BatchError> {
         match connection {
             Connection::Sqlite(sqlite) => get_one_by_one(sqlite, batch),
             Connection::Postgres(postgres) => get_together(postgres, batch),
@@ -35,10 +36,7 @@ impl Request for Lookup {
 }
 
 /// On SQLite a statement costs no round trip: cached single look-ups inside one read transaction are the fastest.
-fn get_one_by_one(
-    sqlite: &mut SqliteConnection,
-    batch: &[&Lookup],
-) -> Result<Vec<Option<Outcome<Lookup>>>, BatchError> {
+fn get_one_by_one(sqlite: &mut SqliteConnection, batch: &[&Lookup]) -> Result<Vec<Ran<Lookup>>, BatchError> {
     let get_one = |sqlite: &mut SqliteConnection, lookup: &Lookup| {
         let row = match lookup {
             Lookup::Id(id) => users::table.find(id.get()).select(UserRow::as_select()).get_result(sqlite),
@@ -46,14 +44,14 @@ fn get_one_by_one(
                 users::table.filter(users::email_key.eq(key.as_str())).select(UserRow::as_select()).get_result(sqlite)
             }
         };
-        row.optional().map(|found| Some(Ok(found.map(User::from))))
+        row.optional().map(|found| Ran::Executed(Ok(found.map(User::from))))
     };
     Ok(sqlite.transaction(|sqlite| batch.iter().map(|lookup| get_one(sqlite, lookup)).collect::<QueryResult<_>>())?)
 }
 
 /// On PostgreSQL one statement gets all that are asked for by id, and one all that are asked for by address. Each is a
 /// transaction of its own accord.
-fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Option<Outcome<Lookup>>>, BatchError> {
+fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Ran<Lookup>>, BatchError> {
     let mut ids = Vec::with_capacity(batch.len());
     let mut keys = Vec::new();
     for lookup in batch {
@@ -68,7 +66,7 @@ fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Op
         Lookup::Id(id) => by_id.get(&id.get()).cloned(),
         Lookup::Email(key) => by_email.get(key.as_str()).cloned(),
     };
-    Ok(batch.iter().map(answer).map(Ok).map(Some).collect())
+    Ok(batch.iter().map(answer).map(Ok).map(Ran::Executed).collect())
 }
 
 fn get_by_ids(postgres: &mut PgConnection, ids: Vec<i64>) -> QueryResult<HashMap<i64, User>> {

@@ -8,8 +8,11 @@ use crossbeam_channel::{Sender, TrySendError};
 use super::batch_error::BatchError;
 use super::connection::Connection;
 use super::keeper::{Keeper, Readiness};
+use super::locks::Locks;
 use super::pace::Pace;
 use super::reply::{self, Answer, GaveUp, Reply};
+use super::retry::Retry;
+use super::touched::Touched;
 use super::workers::Workers;
 use crate::metrics::{Change, LaneMetrics};
 use crate::telemetry::Context;
@@ -25,12 +28,17 @@ pub(super) trait Request: Send + Sized + 'static {
     /// The largest batch that pays, where that is less than the configured one.
     const MAX_BATCH: usize = usize::MAX;
 
-    /// Runs a batch in one transaction. The outcomes are in the order of the requests; `None` is a request that has not
-    /// been executed, and wants to be the first of the next batch. The first request of a batch is always executed.
+    /// Runs a batch in one transaction. What came of the requests is in their order. Only a request that touches what an
+    /// earlier one touches may be deferred; so the first of a batch is either executed or locked.
     ///
     /// # Errors
     /// When the batch failed as a whole; what is wrong with one request is its own answer.
-    fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Option<Outcome<Self>>>, BatchError>;
+    fn run(connection: &mut Connection, batch: &[&Self], locks: Locks) -> Result<Vec<Ran<Self>>, BatchError>;
+
+    /// What no other request may touch that is in the same statement, nor any that came later while this one waits.
+    fn touches(&self) -> [Option<Touched<'_>>; 2] {
+        [None, None]
+    }
 
     /// What it has changed, if it succeeded.
     fn change(&self) -> Option<Change> {
@@ -41,6 +49,15 @@ pub(super) trait Request: Send + Sized + 'static {
 /// What one request comes to.
 pub(super) type Outcome<R> = Result<<R as Request>::Answer, Error>;
 
+/// What came of a request in one batch.
+pub(super) enum Ran<R: Request> {
+    Executed(Outcome<R>),
+    /// Not executed, because an earlier one of the batch touches the same: it belongs into the next batch.
+    Deferred,
+    /// Not executed, because somebody else holds what it needs.
+    Locked,
+}
+
 /// A request on its way.
 pub(super) struct Message<R: Request> {
     pub(super) request: R,
@@ -49,12 +66,24 @@ pub(super) struct Message<R: Request> {
     pub(super) sent: Instant,
     pub(super) deadline: Instant,
     pub(super) reply: Reply<Outcome<R>>,
+    /// If it is set aside: somebody else holds what it needs.
+    pub(super) retry: Option<Retry>,
 }
 
 impl<R: Request> Message<R> {
     /// Whether its caller did not want to wait for as long as it might have.
     fn is_callers_deadline(&self) -> bool {
         self.context.and_then(|context| context.deadline) == Some(self.deadline)
+    }
+
+    /// Whether it is not executed any more.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.is_late(now) || self.reply.is_over()
+    }
+
+    /// Whether its deadline has passed, or is too near to try again what has been held by somebody else until now.
+    fn is_late(&self, now: Instant) -> bool {
+        self.deadline <= now || (self.deadline <= now + Retry::LAST && self.reply.is_set_aside())
     }
 }
 
@@ -68,13 +97,14 @@ pub(super) struct Claimed<R: Request> {
 pub(super) fn claim<R: Request>(messages: Vec<Message<R>>, metrics: &LaneMetrics) -> Claimed<R> {
     let now = Instant::now();
     let claim = |message: Message<R>| {
-        if message.deadline <= now {
+        if message.is_late(now) {
             if message.is_callers_deadline() {
                 metrics.abandoned();
             } else {
                 metrics.expired();
             }
-            message.reply.send(Err(Error::Overloaded));
+            let error = if message.reply.is_set_aside() { Error::Unavailable } else { Error::Overloaded };
+            message.reply.send(Err(error));
             return None;
         }
         if !message.reply.take() {
@@ -142,7 +172,7 @@ impl<R: Request> Lane<R> {
             return Err(self.refusal());
         }
         let (reply, answer) = reply::pair();
-        match self.mailbox.try_send(Mail::Message(Message { request, context, sent, deadline, reply })) {
+        match self.mailbox.try_send(Mail::Message(Message { request, context, sent, deadline, reply, retry: None })) {
             Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => Err(self.refusal()),
             Err(TrySendError::Disconnected(_)) => Err(Error::Unavailable),
@@ -161,6 +191,7 @@ impl<R: Request> Lane<R> {
 fn give_up<R: Request>(answer: Answer<Outcome<R>>) -> Outcome<R> {
     match answer.give_up() {
         GaveUp::NeverTaken => Err(Error::Overloaded),
+        GaveUp::SetAside => Err(Error::Unavailable),
         GaveUp::Taken => Err(R::UNANSWERED),
         GaveUp::Answered(outcome) => outcome,
     }

@@ -5,7 +5,8 @@ use diesel::sql_types::{BigInt, SqlOrd, SqlType, Text};
 
 use super::batch_error::BatchError;
 use super::connection::{Connection, on_backend};
-use super::lane::{Outcome, Request};
+use super::lane::{Ran, Request};
+use super::locks::Locks;
 use super::row::UserRow;
 use super::schema::users;
 use crate::users::{Error, Folded, Page, PageQuery, Start, User, UserId};
@@ -18,8 +19,11 @@ impl Request for PageQuery {
     // A page gains nothing from its neighbours, and must not wait for them.
     const MAX_BATCH: usize = 1;
 
-    fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Option<Outcome<Self>>>, BatchError> {
-        Ok(batch.iter().map(|query| read_page(connection, query).map(Ok).map(Some)).collect::<QueryResult<_>>()?)
+    fn run(connection: &mut Connection, batch: &[&Self], _: Locks) -> Result<Vec<Ran<Self>>, BatchError> {
+        Ok(batch
+            .iter()
+            .map(|query| read_page(connection, query).map(Ok).map(Ran::Executed))
+            .collect::<QueryResult<_>>()?)
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use super::create_users::NewRow;
 use super::delete_users::Delete;
+use super::touched::Touched;
 use super::update_users::Update;
 use super::write::Write;
 
@@ -26,19 +27,13 @@ pub(super) struct Plan<'a> {
     pub(super) deletes: Vec<Planned<'a, Delete>>,
 }
 
-#[derive(PartialEq, Eq, Hash)]
-enum Touched<'a> {
-    User(i64),
-    Address(&'a str),
-}
-
 /// Picks the writes of a batch that run now.
 pub(super) fn plan<'a>(batch: &[&'a Write]) -> Plan<'a> {
     let mut plan = Plan::default();
     let mut seen: HashSet<Touched<'a>> = HashSet::with_capacity(batch.len());
     for (at, write) in batch.iter().enumerate() {
         let mut free = true;
-        for thing in touched(write).into_iter().flatten() {
+        for thing in write.touched().into_iter().flatten() {
             // What a waiting message touches is not free either, or a later one would overtake it.
             free &= seen.insert(thing);
         }
@@ -48,14 +43,6 @@ pub(super) fn plan<'a>(batch: &[&'a Write]) -> Plan<'a> {
     }
     plan.sort();
     plan
-}
-
-fn touched(write: &Write) -> [Option<Touched<'_>>; 2] {
-    match write {
-        Write::Create(row) => [Some(Touched::Address(row.email_key().as_str())), None],
-        Write::Update(update) => [Some(Touched::User(update.id.get())), update.email_key().map(Touched::Address)],
-        Write::Delete(delete) => [Some(Touched::User(delete.id.get())), None],
-    }
 }
 
 impl<'a> Plan<'a> {

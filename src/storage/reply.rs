@@ -18,6 +18,8 @@ pub(super) fn pair<T>() -> (Reply<T>, Answer<T>) {
 enum State<T> {
     /// In the mailbox.
     Waiting(Option<Waker>),
+    /// Put back, because somebody else holds what it needs.
+    SetAside(Option<Waker>),
     /// An actor is at it.
     Taken(Option<Waker>),
     Answered(T, Neighbours),
@@ -58,7 +60,7 @@ impl<T> Reply<T> {
     /// Claims the message for execution; false when its caller is gone, and then it must not be executed.
     pub(super) fn take(&self) -> bool {
         change(&self.slot, |state| match state {
-            State::Waiting(waker) => (State::Taken(waker), true),
+            State::Waiting(waker) | State::SetAside(waker) => (State::Taken(waker), true),
             other => (other, false),
         })
     }
@@ -69,6 +71,29 @@ impl<T> Reply<T> {
             State::Taken(waker) => (State::Waiting(waker), ()),
             other => (other, ()),
         });
+    }
+
+    /// Puts a message back that needs what somebody else holds, or is behind one that does.
+    pub(super) fn set_aside(&self) {
+        change(&self.slot, |state| match state {
+            State::Taken(waker) | State::Waiting(waker) => (State::SetAside(waker), ()),
+            other => (other, ()),
+        });
+    }
+
+    pub(super) fn is_set_aside(&self) -> bool {
+        change(&self.slot, |state| match state {
+            State::SetAside(waker) => (State::SetAside(waker), true),
+            other => (other, false),
+        })
+    }
+
+    /// Whether its caller is gone.
+    pub(super) fn is_over(&self) -> bool {
+        change(&self.slot, |state| match state {
+            State::Over => (State::Over, true),
+            other => (other, false),
+        })
     }
 
     /// Answers. Does nothing when the caller is gone.
@@ -90,7 +115,7 @@ impl<T> Reply<T> {
     /// The end is dropped, after the lock is let go, if the caller is gone.
     fn finish(&self, end: State<T>) -> Option<Waker> {
         let (waker, _unheard) = change(&self.slot, |state| match state {
-            State::Waiting(waker) | State::Taken(waker) => (end, (waker, None)),
+            State::Waiting(waker) | State::SetAside(waker) | State::Taken(waker) => (end, (waker, None)),
             other => (other, (None, Some(end))),
         });
         waker
@@ -127,6 +152,8 @@ pub(super) struct Answer<T> {
 pub(super) enum GaveUp<T> {
     /// The message was not taken, and never will be.
     NeverTaken,
+    /// The message was not executed, and never will be: somebody else held what it needed.
+    SetAside,
     /// An actor had taken it: it may or may not be executed.
     Taken,
     /// The answer was there after all.
@@ -138,6 +165,7 @@ impl<T> Answer<T> {
     pub(super) fn give_up(self) -> GaveUp<T> {
         match change(&self.slot, |state| (State::Over, state)) {
             State::Waiting(_) => GaveUp::NeverTaken,
+            State::SetAside(_) => GaveUp::SetAside,
             State::Taken(_) | State::Over => GaveUp::Taken,
             State::Answered(answer, _) => GaveUp::Answered(answer),
         }
@@ -151,6 +179,7 @@ impl<T> Future for Answer<T> {
         let waker = || Some(context.waker().clone());
         let end = change(&self.slot, |state| match state {
             State::Waiting(_) => (State::Waiting(waker()), None),
+            State::SetAside(_) => (State::SetAside(waker()), None),
             State::Taken(_) => (State::Taken(waker()), None),
             end @ (State::Answered(..) | State::Over) => (State::Over, Some(end)),
         });
@@ -235,6 +264,13 @@ mod tests {
         assert!(reply.take());
         reply.put_back();
         assert_eq!(answer.give_up(), GaveUp::NeverTaken);
+
+        let (reply, answer) = pair::<()>();
+        assert!(reply.take());
+        reply.set_aside();
+        assert!(reply.is_set_aside());
+        assert_eq!(answer.give_up(), GaveUp::SetAside);
+        assert!(reply.is_over());
 
         let (reply, answer) = pair();
         assert!(reply.take());

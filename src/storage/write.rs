@@ -1,5 +1,6 @@
 use super::create_users::NewRow;
 use super::delete_users::Delete;
+use super::touched::Touched;
 use super::update_users::Update;
 
 /// One change.
@@ -13,5 +14,13 @@ impl Write {
     /// The row to create, if it is a create.
     pub(super) const fn create(&self) -> Option<&NewRow> {
         if let Self::Create(row) = self { Some(row) } else { None }
+    }
+
+    pub(super) fn touched(&self) -> [Option<Touched<'_>>; 2] {
+        match self {
+            Self::Create(row) => [Some(Touched::Address(row.email_key().as_str())), None],
+            Self::Update(update) => [Some(Touched::User(update.id.get())), update.email_key().map(Touched::Address)],
+            Self::Delete(delete) => [Some(Touched::User(delete.id.get())), None],
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! On PostgreSQL a batch of writes is one statement: one round trip, one commit.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use diesel::QueryResult;
 use diesel::pg::{Pg, PgConnection};
@@ -13,16 +14,18 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use super::batch_error::BatchError;
 use super::create_users::{Created, create_many, insert_many};
 use super::delete_users::{DELETE_FOUND, Delete};
-use super::lane::Outcome;
+use super::lane::Ran;
+use super::lock_timeout::LockTimeout;
+use super::locks::Locks;
 use super::plan::{Plan, Planned, plan};
 use super::record_events::{Occasion, RecordAll, RecordCreated};
 use super::row::{MaybeUserColumns, UserRow};
 use super::update_users::UPDATE_FOUND;
 use super::wanted::Wanted;
 use super::write::Write;
-use crate::users::{User, Version};
+use crate::users::{Error, User, UserId, Version};
 
-/// Runs the writes of a batch that do not touch what an earlier one touches; the others have no outcome yet.
+/// Runs the writes of a batch that do not touch what an earlier one touches; the others are deferred.
 ///
 /// The statement is a transaction of its own accord: with BEGIN, a lock and COMMIT beside it, it would be four round trips.
 /// It commits before it answers, so whatever panics may do so after the commit.
@@ -30,11 +33,12 @@ pub(super) fn write_together(
     postgres: &mut PgConnection,
     batch: &[&Write],
     occasion: Occasion,
-) -> Result<Vec<Option<Outcome<Write>>>, BatchError> {
-    let plan = plan(batch);
+    locks: Locks,
+) -> Result<Vec<Ran<Write>>, BatchError> {
+    let (plan, begun) = (plan(batch), Instant::now());
     let panicked = |_| Err(DieselError::DeserializationError("panicked".into()));
-    let written = catch_unwind(AssertUnwindSafe(|| write_planned(postgres, &plan, batch.len(), occasion)));
-    written.unwrap_or_else(panicked).map_err(BatchError::of_lone_statement)
+    let written = catch_unwind(AssertUnwindSafe(|| write_planned(postgres, &plan, batch.len(), occasion, locks)));
+    written.unwrap_or_else(panicked).map_err(|error| BatchError::of_write(error, locks, begun.elapsed()))
 }
 
 fn write_planned(
@@ -42,29 +46,46 @@ fn write_planned(
     plan: &Plan<'_>,
     places: usize,
     occasion: Occasion,
-) -> QueryResult<Vec<Option<Outcome<Write>>>> {
+    locks: Locks,
+) -> QueryResult<Vec<Ran<Write>>> {
     let creates = requests(&plan.creates);
-    let (mut created, mut found) = if plan.updates.is_empty() && plan.deletes.is_empty() {
-        (create_many(postgres, &creates, occasion)?, HashMap::new())
+    let mut written = if plan.updates.is_empty() && plan.deletes.is_empty() {
+        Written { created: create_many(postgres, &creates, occasion, locks)?, ..Written::default() }
     } else {
-        write_many(postgres, plan, occasion)?
+        write_many(postgres, plan, occasion, locks)?
     };
-    let mut outcomes = vec![None; places];
-    let mut answer = |at: usize, outcome| {
-        if let Some(place) = outcomes.get_mut(at) {
-            *place = Some(outcome);
+    let mut all = Vec::from_iter(std::iter::repeat_with(|| Ran::Deferred).take(places));
+    let mut answer = |at: usize, ran| {
+        if let Some(place) = all.get_mut(at) {
+            *place = ran;
         }
     };
     for (at, row) in &plan.creates {
-        answer(*at, row.outcome(&mut created, occasion.now));
+        answer(*at, Ran::Executed(row.outcome(&mut written.created, occasion.now)));
     }
     for (at, update) in &plan.updates {
-        answer(*at, update.outcome(found.remove(&update.id.get())));
+        answer(*at, written.change_of(update.id, |found| update.outcome(found)));
     }
     for (at, delete) in &plan.deletes {
-        answer(*at, Delete::outcome(found.remove(&delete.id.get())));
+        answer(*at, written.change_of(delete.id, Delete::outcome));
     }
-    Ok(outcomes)
+    Ok(all)
+}
+
+/// What a statement has done.
+#[derive(Default)]
+struct Written {
+    created: Created,
+    found: HashMap<i64, Found>,
+    /// Users that are there, as far as it could see, and that it could not lock.
+    locked: HashSet<i64>,
+}
+
+impl Written {
+    fn change_of(&mut self, id: UserId, outcome: impl FnOnce(Option<Found>) -> Result<User, Error>) -> Ran<Write> {
+        let id = id.get();
+        if self.locked.contains(&id) { Ran::Locked } else { Ran::Executed(outcome(self.found.remove(&id))) }
+    }
 }
 
 fn requests<'a, T>(planned: &[Planned<'a, T>]) -> Vec<&'a T> {
@@ -78,39 +99,45 @@ pub(super) struct Found {
     pub(super) changed: Option<User>,
 }
 
-type FoundById = HashMap<i64, Found>;
-
-fn write_many(postgres: &mut PgConnection, plan: &Plan<'_>, occasion: Occasion) -> QueryResult<(Created, FoundById)> {
+fn write_many(postgres: &mut PgConnection, plan: &Plan<'_>, occasion: Occasion, locks: Locks) -> QueryResult<Written> {
     let (updates, deletes) = (requests(&plan.updates), requests(&plan.deletes));
     let (creates, now) = (requests(&plan.creates), occasion.now);
-    let statement = WriteMany {
-        creates: insert_many(&creates, now),
-        wanted: Wanted::new(&updates, &deletes, now),
-        recorded: RecordAll(RecordCreated::new(&creates, occasion)),
+    let recorded = RecordAll(RecordCreated::new(&creates, occasion));
+    let creates = insert_many(&creates, now);
+    let wanted = Wanted::new(&updates, &deletes, now, locks.skips_users);
+    let lock_timeout = LockTimeout::new(locks);
+    let rows = if locks.skips_users {
+        WriteMany::<_, true> { creates, wanted, recorded, lock_timeout }.load::<WrittenRow>(postgres)
+    } else {
+        WriteMany::<_, false> { creates, wanted, recorded, lock_timeout }.load::<WrittenRow>(postgres)
     };
-    let (mut created, mut found) = (Created::new(), FoundById::new());
-    for (id, email_key, version, changed) in statement.load::<WrittenRow>(postgres)? {
+    let mut written = Written::default();
+    for (id, email_key, version, changed) in rows? {
         if let Some(email_key) = email_key {
-            created.insert(email_key, id);
-        }
-        if let Some(version) = version {
-            found.insert(id, Found { version: Version(version), changed: changed.map(User::from) });
+            written.created.insert(email_key, id);
+        } else if let Some(version) = version {
+            written.found.insert(id, Found { version: Version(version), changed: changed.map(User::from) });
+        } else {
+            written.locked.insert(id);
         }
     }
-    Ok((created, found))
+    Ok(written)
 }
 
-/// An id; for a created user, the key of its address; for one that was found, its version before, and what became of it.
+/// An id; for a created user, the key of its address; for one that was found, its version before, and what became of it; for
+/// one that is locked, nothing.
 type WrittenRow = (i64, Option<String>, Option<i64>, Option<UserRow>);
 
-/// SQL text, because Diesel has no `WITH`.
-struct WriteMany<'a, C> {
+/// SQL text, because Diesel has no `WITH`. Whether it skips locked users is a part of its type: each of the two texts is kept
+/// prepared.
+struct WriteMany<'a, C, const SKIPS: bool> {
     creates: C,
     wanted: Wanted<'a>,
     recorded: RecordAll<'a>,
+    lock_timeout: LockTimeout,
 }
 
-impl<C: QueryFragment<Pg>> QueryFragment<Pg> for WriteMany<'_, C> {
+impl<C: QueryFragment<Pg>, const SKIPS: bool> QueryFragment<Pg> for WriteMany<'_, C, SKIPS> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH created AS (");
         self.creates.walk_ast(out.reborrow())?;
@@ -121,23 +148,25 @@ impl<C: QueryFragment<Pg>> QueryFragment<Pg> for WriteMany<'_, C> {
         }
         out.push_sql("), changed AS (SELECT * FROM updated UNION ALL SELECT * FROM deleted), recorded AS (");
         self.recorded.walk_ast(out.reborrow())?;
+        out.push_sql(") SELECT id, email_key, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM created WHERE ");
+        self.lock_timeout.walk_ast(out.reborrow())?;
         out.push_sql(
-            ") SELECT id, email_key, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM created
-            UNION ALL
-            SELECT found.id, NULL, found.version, changed.* FROM found LEFT JOIN changed ON changed.id = found.id",
+            " UNION ALL
+            SELECT found.id, NULL, found.version, changed.* FROM found LEFT JOIN changed ON changed.id = found.id
+            UNION ALL ",
         );
-        Ok(())
+        self.wanted.select_locked(out)
     }
 }
 
-impl<C> QueryId for WriteMany<'_, C> {
-    type QueryId = WriteMany<'static, ()>;
+impl<C, const SKIPS: bool> QueryId for WriteMany<'_, C, SKIPS> {
+    type QueryId = WriteMany<'static, (), SKIPS>;
 
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl<C> Query for WriteMany<'_, C> {
+impl<C, const SKIPS: bool> Query for WriteMany<'_, C, SKIPS> {
     type SqlType = (BigInt, Nullable<Text>, Nullable<BigInt>, MaybeUserColumns);
 }
 
-impl<C> RunQueryDsl<PgConnection> for WriteMany<'_, C> {}
+impl<C, const SKIPS: bool> RunQueryDsl<PgConnection> for WriteMany<'_, C, SKIPS> {}

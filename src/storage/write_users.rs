@@ -7,8 +7,10 @@ use super::batch_error::BatchError;
 use super::connection::{Connection, write_transaction};
 use super::create_users::create_in_order;
 use super::delete_users::delete_one;
-use super::lane::{Outcome, Request};
+use super::lane::{Ran, Request};
+use super::locks::Locks;
 use super::record_events::Occasion;
+use super::touched::Touched;
 use super::update_users::update_one;
 use super::write::Write;
 use super::write_together::write_together;
@@ -21,12 +23,16 @@ impl Request for Write {
 
     const UNANSWERED: Error = Error::OutcomeUnknown;
 
-    fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Option<Outcome<Self>>>, BatchError> {
+    fn run(connection: &mut Connection, batch: &[&Self], locks: Locks) -> Result<Vec<Ran<Self>>, BatchError> {
         let occasion = Occasion::now();
         match connection {
             Connection::Sqlite(sqlite) => write_transaction(sqlite, |sqlite| write_in_order(sqlite, batch, occasion)),
-            Connection::Postgres(postgres) => write_together(postgres, batch, occasion),
+            Connection::Postgres(postgres) => write_together(postgres, batch, occasion, locks),
         }
+    }
+
+    fn touches(&self) -> [Option<Touched<'_>>; 2] {
+        self.touched()
     }
 
     fn change(&self) -> Option<Change> {
@@ -40,11 +46,7 @@ impl Request for Write {
 
 /// On SQLite a statement costs no round trip, so each message has statements of its own, in the order of arrival; but creates
 /// that follow each other share some.
-fn write_in_order(
-    sqlite: &mut SqliteConnection,
-    batch: &[&Write],
-    occasion: Occasion,
-) -> QueryResult<Vec<Option<Outcome<Write>>>> {
+fn write_in_order(sqlite: &mut SqliteConnection, batch: &[&Write], occasion: Occasion) -> QueryResult<Vec<Ran<Write>>> {
     let mut outcomes = Vec::with_capacity(batch.len());
     for run in batch.chunk_by(|one, next| one.create().is_some() && next.create().is_some()) {
         match run {
@@ -56,5 +58,5 @@ fn write_in_order(
             }
         }
     }
-    Ok(outcomes.into_iter().map(Some).collect())
+    Ok(outcomes.into_iter().map(Ran::Executed).collect())
 }

@@ -92,7 +92,7 @@ async fn a_locked_table_holds_nobody_past_the_deadline() {
     .await;
 }
 
-/// Its neighbours in the batch are tried one by one and do not share its fate.
+/// Its neighbours in the batch go on.
 #[tokio::test]
 async fn a_locked_row_is_refused_alone() {
     let app = App::start_with(Db::Postgres, &[("DB_DEADLINE", "3s")]).await;
@@ -118,7 +118,7 @@ async fn a_locked_row_is_refused_alone() {
 }
 
 /// What it waited for decides: the version is compared with what the lock's holder left, and not with what was there when
-/// the statement began.
+/// it was first tried.
 #[tokio::test]
 async fn whoever_waits_for_a_row_sees_what_became_of_it() {
     const CHANGE: &str = "UPDATE users SET version = version + 1, name = 'held'";
@@ -139,12 +139,11 @@ async fn whoever_waits_for_a_row_sees_what_became_of_it() {
 
 /// The answer to a request that waited until somebody else's change was committed.
 async fn after_waiting(app: &App, change: &str, request: RequestBuilder) -> Answer {
-    let (mut holder, mut watcher) = (app.database.connect(), app.database.connect());
+    let mut holder = app.database.connect();
     holder.run(&format!("BEGIN; {change}"));
-    let waiting = "SELECT pid::text AS fact FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let set_aside = "db_messages_set_aside{lane=\"writes\"}";
     let release = async {
-        until("the statement waits", Duration::from_secs(5), async || watcher.facts(waiting).len() == 1).await;
+        until("it is set aside", Duration::from_secs(5), async || app.metrics().await.value(set_aside) == 1.0).await;
         holder.run("COMMIT");
     };
     tokio::join!(request.answer(), release).0

@@ -1,4 +1,4 @@
-//! What PostgreSQL plans for look-ups that come one at a time.
+//! What PostgreSQL plans for look-ups and changes that come one at a time.
 
 use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::{BigInt, Text};
@@ -9,7 +9,7 @@ use crate::support::{Answered, Postgres, Program, Server};
 
 /// So many that PostgreSQL finds a look-up of ten keys much dearer than one of one.
 const USERS: i64 = 20_000;
-const LOOK_UPS: i64 = 40;
+const CALLS: i64 = 40;
 /// A statement's first five times count, and then the plan to keep; on three connections at most.
 const PLANS: i64 = 3 * 6;
 
@@ -36,35 +36,63 @@ struct Planned {
     calls: i64,
 }
 
-fn planned(connection: &mut PgConnection) -> Vec<Planned> {
-    // Those that get whole users: `seed` has a look-up of its own.
-    let look_ups = r#"SELECT query, plans, calls FROM pg_stat_statements
-        WHERE query LIKE 'SELECT%"users"."version"%FROM "users" WHERE ("users"."%" = ANY%'"#;
-    sql_query(look_ups).load(connection).unwrap()
+/// Look-ups that get whole users: `seed` has one of its own.
+const LOOK_UP: &str = r#"SELECT%"users"."version"%FROM "users" WHERE ("users"."%" = ANY%"#;
+const CHANGE: &str = "WITH created AS (%), found AS (%";
+
+/// What was planned of the statements that look like one.
+fn planned(connection: &mut PgConnection, like: &str) -> Vec<Planned> {
+    let statements = "SELECT query, plans, calls FROM pg_stat_statements WHERE query LIKE $1";
+    sql_query(statements).bind::<Text, _>(like).load(connection).unwrap()
+}
+
+fn are_planned_seldom(statements: Vec<Planned>) {
+    for Planned { query, plans, calls } in statements {
+        assert_eq!(calls, CALLS, "{query}");
+        assert!((1..=PLANS).contains(&plans), "{plans} plans for {calls} calls: {query}");
+    }
+}
+
+/// A server on many users, and a connection to its database that counts plans.
+async fn start(postgres: &mut Postgres, dir: &TempDir) -> (Server, PgConnection) {
+    let mut connection = count_plans(postgres).await;
+    let program = || Program::new(dir.path()).env("DATABASE_URL", postgres.url()).with_a_key();
+    program().args(["migrate"]).run().succeeded();
+    program().args(["seed", "--count", &USERS.to_string()]).run().succeeded();
+    connection.batch_execute("ANALYZE users").unwrap();
+    let server = Server::listening(program());
+    server.ready().await;
+    (server, connection)
 }
 
 #[tokio::test]
 async fn one_user_is_looked_up_by_a_plan_that_is_kept() {
     let (dir, mut postgres) = (TempDir::new().unwrap(), Postgres::started().await);
-    let mut connection = count_plans(&mut postgres).await;
-    let program = || Program::new(dir.path()).env("DATABASE_URL", postgres.url()).with_a_key();
-    program().args(["migrate"]).run().succeeded();
-    program().args(["seed", "--count", &USERS.to_string()]).run().succeeded();
-    connection.batch_execute("ANALYZE users").unwrap();
-
-    let server = Server::listening(program());
-    server.ready().await;
-    for id in 1..=LOOK_UPS {
+    let (server, mut connection) = start(&mut postgres, &dir).await;
+    for id in 1..=CALLS {
         let user = server.get(&format!("/api/v2/users/{id}")).answer().await.body(200);
         let email = user["email"].as_str().unwrap();
         let found = server.get(&format!("/api/v2/users?email={email}")).answer().await.body(200);
         assert_eq!(found["users"], serde_json::json!([user]));
     }
 
-    let planned = planned(&mut connection);
+    let planned = planned(&mut connection, LOOK_UP);
     assert_eq!(planned.len(), 2, "one statement by id and one by email");
-    for Planned { query, plans, calls } in planned {
-        assert_eq!(calls, LOOK_UPS, "{query}");
-        assert!((1..=PLANS).contains(&plans), "{plans} plans for {calls} calls: {query}");
+    are_planned_seldom(planned);
+}
+
+/// To plan the statement takes longer than to run it.
+#[tokio::test]
+async fn one_user_is_changed_by_a_plan_that_is_kept() {
+    let (dir, mut postgres) = (TempDir::new().unwrap(), Postgres::started().await);
+    let (server, mut connection) = start(&mut postgres, &dir).await;
+    for id in 1..=CALLS / 2 {
+        let path = format!("/api/v2/users/{id}");
+        server.patch(&path, &serde_json::json!({ "name": "Johnny" })).answer().await.body(200);
+        server.delete(&path).answer().await.expect(204);
     }
+
+    let planned = planned(&mut connection, CHANGE);
+    assert_eq!(planned.len(), 1, "one statement for all changes");
+    are_planned_seldom(planned);
 }

@@ -51,6 +51,7 @@ mod grpc_observed;
 mod grpc_strangers;
 mod grpc_watch;
 mod health;
+mod held_locks;
 mod host;
 mod hung;
 mod jwks;

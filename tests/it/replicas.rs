@@ -9,8 +9,12 @@ use crate::support::{Answered, App, CLIENTS, Db, Server, at_once, count, user};
 const USERS: usize = 10;
 
 async fn pair(db: Db) -> (App, Server) {
-    let app = App::start(db).await;
-    let other = Server::listening(app.database.program());
+    pair_with(db, &[]).await
+}
+
+async fn pair_with(db: Db, vars: &[(&str, &str)]) -> (App, Server) {
+    let app = App::start_with(db, vars).await;
+    let other = Server::listening(app.database.program().envs(vars));
     other.ready().await;
     (app, other)
 }
@@ -35,6 +39,25 @@ async fn neither_waits_for_the_other_for_ever(#[values(Db::Sqlite, Db::Postgres)
     for user in app.everyone().await {
         assert_eq!(user["version"], 1 + CLIENTS * 20 / USERS, "{user}");
     }
+}
+
+/// Each takes its turn, whoever had the last one; nobody is refused meanwhile.
+#[rstest]
+#[tokio::test]
+async fn a_crowd_at_one_user_is_served_by_both(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    const TURNS: usize = 5;
+    // All wait for one user, on a machine that may be busy.
+    let (app, other) = pair_with(db, &[("DB_DEADLINE", "30s"), ("DB_MAX_WAIT", "30s")]).await;
+    app.create("John", "john@example.com").await;
+    let replicas = [&*app, &other];
+    at_once(CLIENTS, async |client: usize| {
+        for _ in 0..TURNS {
+            let patch = replicas[client % 2].patch("/api/v2/users/1", &json!({ "name": format!("{client}") }));
+            patch.answer().await.body(200);
+        }
+    })
+    .await;
+    assert_eq!(app.everyone().await[0]["version"], 1 + CLIENTS * TURNS);
 }
 
 #[rstest]

@@ -5,6 +5,7 @@ use crate::metrics::Metrics;
 use crate::storage::Settings;
 use crate::storage::connection::Connection;
 use crate::storage::database_url::DatabaseUrl;
+use crate::storage::lane::Outcome;
 use crate::storage::reply::{Answer, GaveUp, pair};
 
 /// What a test sends: each kind does one thing to the batch that it is in.
@@ -16,6 +17,10 @@ enum Probe {
     LosesItsAnswer,
     /// Wants to be the first of a batch.
     First,
+    /// Its user is locked.
+    Locked,
+    /// It waits for a lock, and all others with it.
+    Waits,
 }
 
 impl Request for Probe {
@@ -24,10 +29,11 @@ impl Request for Probe {
 
     const UNANSWERED: Error = Error::OutcomeUnknown;
 
-    fn run(_: &mut Connection, batch: &[&Self]) -> Result<Vec<Option<Outcome<Self>>>, BatchError> {
+    fn run(_: &mut Connection, batch: &[&Self], _: Locks) -> Result<Vec<Ran<Self>>, BatchError> {
         for probe in batch {
             match probe {
-                Self::Fine | Self::First => {}
+                Self::Fine | Self::First | Self::Locked => {}
+                Self::Waits => return Err(BatchError::Locked(diesel::result::Error::RollbackTransaction)),
                 Self::Panics => panic!("as it should"),
                 Self::Fails => return Err(diesel::result::Error::RollbackTransaction.into()),
                 Self::LosesItsAnswer => {
@@ -35,9 +41,12 @@ impl Request for Probe {
                 }
             }
         }
-        let outcome =
-            |(at, probe): (usize, &&Self)| (at == 0 || !matches!(probe, Self::First)).then_some(Ok(batch.len()));
-        Ok(batch.iter().enumerate().map(outcome).collect())
+        let ran = |(at, probe): (usize, &&Self)| match probe {
+            Self::First if at > 0 => Ran::Deferred,
+            Self::Locked => Ran::Locked,
+            _ => Ran::Executed(Ok(batch.len())),
+        };
+        Ok(batch.iter().enumerate().map(ran).collect())
     }
 }
 
@@ -64,6 +73,7 @@ fn actor(folder: &tempfile::TempDir) -> Actor {
         pace,
         metrics: lane,
         failures: Throttle::default(),
+        locks: LockWaits::new(patience / 4),
         on_hang: Arc::new(|| {}),
         lane: "probes",
         system: "sqlite",
@@ -73,7 +83,7 @@ fn actor(folder: &tempfile::TempDir) -> Actor {
 fn send(request: Probe, patience: Duration) -> (Message<Probe>, Answer<Outcome<Probe>>) {
     let (reply, answer) = pair();
     let sent = Instant::now();
-    (Message { request, context: None, sent, deadline: sent + patience, reply }, answer)
+    (Message { request, context: None, sent, deadline: sent + patience, reply, retry: None }, answer)
 }
 
 fn send_all(probes: &[Probe]) -> (Vec<Message<Probe>>, Vec<Answer<Outcome<Probe>>>) {
@@ -141,6 +151,49 @@ async fn whoever_is_not_executed_waits_for_the_next_batch() {
         outcomes.push(answer.await.unwrap());
     }
     assert_eq!(outcomes, [Ok(4), Ok(1), Ok(4)]);
+}
+
+#[tokio::test]
+async fn a_message_for_a_locked_user_is_set_aside_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (messages, mut answers) = send_all(&[Probe::Fine, Probe::Locked]);
+    let actor = actor(&folder);
+    let waiting = actor.serve(messages);
+    assert!(waiting[0].retry.unwrap().queues(), "at first it queues");
+    let waiting = actor.serve(waiting);
+    let retry = waiting[0].retry.unwrap();
+    assert!(!retry.queues() && !retry.alone && waiting.len() == 1);
+    assert_eq!(answers.pop().unwrap().give_up(), GaveUp::SetAside);
+    assert_eq!(answers.pop().unwrap().await, Some(Ok(2)));
+}
+
+#[tokio::test]
+async fn the_message_that_a_batch_waits_for_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut probes = [Probe::Fine; 100];
+    probes[42] = Probe::Waits;
+    let (messages, mut answers) = send_all(&probes);
+    let waiting = actor(&folder).serve(messages);
+    assert!(waiting.len() == 1 && waiting[0].retry.unwrap().alone);
+    let found = answers.remove(42);
+    let mut batches = 0.0;
+    for answer in answers {
+        let Some(Ok(size)) = answer.await else { panic!("the others go on") };
+        batches += 1.0 / f64::from(u32::try_from(size).unwrap());
+    }
+    assert!(batches < 20.0, "{batches} batches");
+    assert_eq!(found.give_up(), GaveUp::SetAside);
+}
+
+#[tokio::test]
+async fn whoever_is_tried_again_until_its_deadline_hears_that_it_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (messages, mut answers) = send_all(&[Probe::Locked]);
+    let actor = actor(&folder);
+    let mut waiting = actor.serve(messages);
+    waiting[0].deadline = Instant::now();
+    assert!(actor.serve(waiting).is_empty());
+    assert_eq!(answers.pop().unwrap().await, Some(Err(Error::Unavailable)));
 }
 
 #[test]
