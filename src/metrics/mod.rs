@@ -45,6 +45,7 @@ pub struct Metrics {
     lanes: Lanes,
     pool: PoolMetrics,
     database_up: Sampled,
+    database_failing: Sampled,
     changes: Changes,
     auth_failures: AuthFailures,
     jwks_refreshes: JwksRefreshes,
@@ -63,6 +64,7 @@ impl Metrics {
         let lanes = Lanes::new(&registry)?;
         let pool = PoolMetrics::new(&registry)?;
         let database_up = register(&registry, Sampled::new("db_up", DATABASE_UP, &[])?)?;
+        let database_failing = sampled(&registry, "db_failing", DATABASE_FAILING, &["check"])?;
         let changes = Changes::new(&registry)?;
         let auth_failures = AuthFailures::new(&registry)?;
         let jwks_refreshes = JwksRefreshes::new(&registry)?;
@@ -70,7 +72,19 @@ impl Metrics {
         let build = gauges(&registry, "user_service_build_info", BUILD_INFO, &["version", "commit", "database"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("USER_SERVICE_COMMIT"), database]).set(1);
         registry.register(Box::new(ProcessCollector::for_self()))?;
-        Ok(Self { registry, requests, calls, lanes, pool, database_up, changes, auth_failures, jwks_refreshes, events })
+        Ok(Self {
+            registry,
+            requests,
+            calls,
+            lanes,
+            pool,
+            database_up,
+            database_failing,
+            changes,
+            auth_failures,
+            jwks_refreshes,
+            events,
+        })
     }
 
     /// All metrics in Prometheus' text format.
@@ -85,6 +99,11 @@ impl Metrics {
     /// Has `db_up` tell what this says at each scrape.
     pub fn watch_database(&self, is_up: impl Fn() -> bool + Send + Sync + 'static) {
         self.database_up.add(&[], move || f64::from(u8::from(is_up())));
+    }
+
+    /// Has `db_failing` tell of this check what this says at each scrape.
+    pub fn watch_check(&self, check: &str, fails: impl Fn() -> bool + Send + Sync + 'static) {
+        self.database_failing.add(&[check], move || f64::from(u8::from(fails())));
     }
 
     /// Of the pool of database connections.
@@ -112,7 +131,8 @@ impl Metrics {
     }
 }
 
-const DATABASE_UP: &str = "Whether the database answers and its schema is up to date, as /ready tells it: 1 or 0.";
+const DATABASE_UP: &str = "Whether the database can do what requests need, as /ready tells it: 1 or 0.";
+const DATABASE_FAILING: &str = "What stands in the way if it cannot, as /ready names it: 1 for that, 0 for all else.";
 const BUILD_INFO: &str = "What runs here; always 1.";
 
 fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {

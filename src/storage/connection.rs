@@ -86,11 +86,6 @@ impl Connection {
             Self::Postgres(postgres) => (0..2).any(|_| matches!(postgres.notifications_iter().next(), Some(Err(_)))),
         }
     }
-
-    /// Asks the database for a sign of life.
-    pub(super) fn ping(&mut self) -> QueryResult<()> {
-        on_backend!(self, |connection| connection.ping())
-    }
 }
 
 /// Writes within one transaction. It takes the write lock at once: one that reads first and asks for it later can fail
@@ -110,7 +105,7 @@ pub(super) fn write_transaction<T>(
         DieselError::DatabaseError(Kind::Unknown, cause) if cause.message().ends_with("full") => {
             BatchError::NotExecuted(error)
         }
-        _ => BatchError::OutcomeUnknown(error),
+        _ => BatchError::OutcomeUnknown(error.into()),
     })?;
     Ok(result)
 }
@@ -165,7 +160,7 @@ fn is_locked(error: &DieselError) -> bool {
 
 /// A lock that somebody holds must leave time to say so, and to try the rest of the batch without the message that waits
 /// for it.
-fn lock_patience(patience: Duration) -> Duration {
+pub(super) fn lock_patience(patience: Duration) -> Duration {
     (patience / 4).max(Duration::from_millis(1))
 }
 

@@ -7,8 +7,9 @@ use crossbeam_channel::{Sender, TrySendError};
 
 use super::batch_error::BatchError;
 use super::connection::Connection;
-use super::keeper::{Keeper, Readiness};
+use super::keeper::Keeper;
 use super::pace::Pace;
+use super::readiness::Readiness;
 use super::reply::{self, Answer, GaveUp, Reply};
 use crate::metrics::{Change, LaneMetrics};
 use crate::telemetry::Context;
@@ -20,6 +21,9 @@ pub(super) trait Request: Send + Sized + 'static {
 
     /// What the caller hears when its message was taken and nobody can tell what came of it.
     const UNANSWERED: Error;
+
+    /// Whether it changes anything.
+    const CHANGES: bool = false;
 
     /// The largest batch that pays, where that is less than the configured one.
     const MAX_BATCH: usize = usize::MAX;
@@ -133,8 +137,8 @@ impl<R: Request> Lane<R> {
         sent: Instant,
         deadline: Instant,
     ) -> Result<Answer<Outcome<R>>, Error> {
-        if !self.keeper.is_migrated() {
-            return Err(Error::Unavailable);
+        if let Some(error) = self.keeper.refusal(R::CHANGES) {
+            return Err(error);
         }
         if self.pace.expected_wait(self.mailbox.len(), sent) > self.max_wait {
             return Err(self.refusal());

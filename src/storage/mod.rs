@@ -8,13 +8,16 @@ mod actor;
 mod actors;
 mod backup;
 mod batch_error;
+mod check;
 mod connection;
 mod create_users;
 mod database_url;
 mod delete_users;
 mod event_log;
 mod event_row;
+mod fitness;
 mod follow;
+mod generation;
 mod get_users;
 mod keeper;
 mod lane;
@@ -23,11 +26,14 @@ mod migrations;
 mod pace;
 mod plan;
 mod pool;
+mod readiness;
 mod record_events;
 mod reply;
 mod row;
 mod schema;
 mod seed;
+mod sqlite_files;
+mod unstorable;
 mod update_users;
 mod wanted;
 mod write;
@@ -41,8 +47,8 @@ pub use backup::{BackupError, backup};
 pub use database_url::DatabaseUrl;
 pub use event_log::{Backlog, EventLog, Fate, Held, Leading, Pruned, Retention, RetryError, retry_parked};
 pub use follow::Follower;
-pub use keeper::{Check, Readiness};
 pub use migrations::{MigrateError, migrate};
+pub use readiness::{Check, Readiness};
 pub use seed::{SeedError, seed};
 
 use crate::metrics::Metrics;
@@ -78,8 +84,9 @@ pub struct Settings {
 /// The users in the database. Cloning gives another handle to the same actors.
 ///
 /// Every method fails with [`Error::Overloaded`] when the lane's mailbox is full, when the wait in it is expected to be too
-/// long, or when the deadline passes in it; and with [`Error::Unavailable`] when the database cannot be reached or is not
-/// migrated. Both mean that nothing was executed. A write whose outcome was lost is [`Error::OutcomeUnknown`].
+/// long, or when the deadline passes in it; with [`Error::Unavailable`] when the database cannot be reached, is not migrated
+/// or takes no changes; and with [`Error::Unusable`] when its tables or its file are gone. All of them mean that nothing was
+/// executed. A write whose outcome was lost is [`Error::OutcomeUnknown`].
 #[derive(Clone)]
 pub struct Storage {
     lookups: Lane<Lookup>,
@@ -113,6 +120,10 @@ impl Storage {
         };
         let watched = Arc::clone(&keeper);
         metrics.watch_database(move || watched.readiness() == Readiness::Ready);
+        for check in Check::ALL {
+            let watched = Arc::clone(&keeper);
+            metrics.watch_check(check.word(), move || watched.readiness() == Readiness::Failing(check));
+        }
         let keeper = keeper::spawn(keeper, pool, settings.auto_migrate)?;
         Ok((storage, Running { actors, keeper }))
     }

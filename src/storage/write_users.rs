@@ -9,6 +9,7 @@ use super::create_users::create_in_order;
 use super::delete_users::delete_one;
 use super::lane::{Outcome, Request};
 use super::record_events::Occasion;
+use super::unstorable;
 use super::update_users::update_one;
 use super::write::Write;
 use super::write_together::write_together;
@@ -21,11 +22,14 @@ impl Request for Write {
 
     const UNANSWERED: Error = Error::OutcomeUnknown;
 
+    const CHANGES: bool = true;
+
     fn run(connection: &mut Connection, batch: &[&Self]) -> Result<Vec<Option<Outcome<Self>>>, BatchError> {
         let occasion = Occasion::now();
         match connection {
             Connection::Sqlite(sqlite) => write_transaction(sqlite, |sqlite| write_in_order(sqlite, batch, occasion)),
-            Connection::Postgres(postgres) => write_together(postgres, batch, occasion),
+            Connection::Postgres(postgres) => write_together(postgres, batch, occasion)
+                .or_else(|failure| unstorable::outcome_of_write(postgres, batch, failure)),
         }
     }
 

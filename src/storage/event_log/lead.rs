@@ -43,7 +43,7 @@ pub struct Backlog {
 impl EventLog {
     /// Leads, if it does already, if nobody does, or if the leader's beat is still the one that is taken for its last.
     pub async fn lead(&self, me: Uuid, last_beat: Option<i64>) -> Result<Leading, Error> {
-        self.run(move |connection| {
+        self.change(move |connection| {
             let me = me.to_string();
             connection.write(|connection| {
                 take_lead(connection, &me, last_beat)?;
@@ -61,7 +61,7 @@ impl EventLog {
 
     /// Lets others see that there is a relay, although it cannot lead: what it has yet to send must not be forgotten.
     pub async fn stand_by(&self) -> Result<(), Error> {
-        self.run(|connection| {
+        self.change(|connection| {
             connection.write(|connection| {
                 on_backend!(connection, |connection| {
                     diesel::update(event_log::table)
@@ -76,7 +76,7 @@ impl EventLog {
 
     /// Leaves the lead to whoever asks next.
     pub async fn step_down(&self, me: Uuid) -> Result<(), Error> {
-        self.run(move |connection| {
+        self.change(move |connection| {
             connection.write(|connection| {
                 on_backend!(connection, |connection| {
                     let mine = event_log::table.filter(event_log::leader.eq(me.to_string()));
@@ -92,7 +92,7 @@ impl EventLog {
     /// these. False, and nothing is written, when another one leads by now, or when it was last written down that they are
     /// sent up to elsewhere: then it is an older state of the database, which somebody has restored.
     pub async fn advance(&self, me: Uuid, from: Position, to: Position, fates: Vec<Fate>) -> Result<bool, Error> {
-        self.run(move |connection| {
+        self.change(move |connection| {
             connection.write(|connection| {
                 let leads = set_sent(connection, &me.to_string(), from, to)?;
                 if leads && !fates.is_empty() {

@@ -26,10 +26,18 @@ impl Db {
                 Database { url, dir, created: None }
             }
             Self::Postgres => {
-                let created = Created::new();
+                // A linguistic collation, as many servers have: an order left to the database then shows.
+                let created = Created::new("ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'");
                 Database { url: created.url.to_string(), dir, created: Some(created) }
             }
         }
+    }
+
+    /// A PostgreSQL database that holds no more characters than those of Western Europe.
+    pub fn latin1() -> Database {
+        let created = Created::new("ENCODING 'LATIN1' LOCALE_PROVIDER libc LOCALE 'C'");
+        let dir = TempDir::new().expect("a temporary folder");
+        Database { url: created.url.to_string(), dir, created: Some(created) }
     }
 
     /// Where this database's migrations are.
@@ -70,6 +78,11 @@ impl Database {
         }
     }
 
+    /// Where the file of a SQLite database is.
+    pub fn file(&self) -> PathBuf {
+        self.url.trim_start_matches("sqlite://").into()
+    }
+
     /// Ends every connection but the one that asks for it, and waits for their ends.
     pub fn break_connections(&self) {
         let broken = self.connect().facts(
@@ -103,7 +116,7 @@ impl Connection {
         Self::Sqlite(connection)
     }
 
-    fn postgres(url: &str) -> Self {
+    pub fn postgres(url: &str) -> Self {
         Self::Postgres(PgConnection::establish(url).unwrap_or_else(|error| panic!("PostgreSQL at {url}: {error}")))
     }
 
@@ -139,15 +152,12 @@ struct Created {
 }
 
 impl Created {
-    /// A linguistic collation, as many servers have: an order left to the database then shows.
-    fn new() -> Self {
+    fn new(options: &str) -> Self {
         let admin = std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL is not set: run scripts/test");
         let name = format!("user_service_test_{}", Uuid::new_v4().simple());
         let mut url = Url::parse(&admin).expect("TEST_POSTGRES_URL is a URL");
         url.set_path(&name);
-        Connection::postgres(&admin).run(&format!(
-            "CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
-        ));
+        Connection::postgres(&admin).run(&format!("CREATE DATABASE {name} TEMPLATE template0 {options}"));
         Self { name, admin, url }
     }
 }
