@@ -54,17 +54,7 @@ const RULES: &[Rule] = &[
     // The storage's handle is passed on to the use cases; only readiness is asked of it.
     rule(
         "http/",
-        &[
-            "auth",
-            "events",
-            "metrics",
-            "net",
-            "storage::Check",
-            "storage::Readiness",
-            "storage::Storage",
-            "telemetry",
-            "users",
-        ],
+        &["auth", "events", "metrics", "net", "storage::Readiness", "storage::Storage", "telemetry", "users"],
         &["actix", "tokio_rustls", "utoipa"],
     ),
     // The same, and neither knows the other.

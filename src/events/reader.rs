@@ -56,7 +56,7 @@ impl Reader {
         loop {
             self.wait().await?;
             let piece = match self.take().await {
-                Err(Error::Overloaded | Error::Unavailable) => {
+                Err(Error::Overloaded | Error::Unavailable | Error::Unusable) => {
                     sleep(RETRY + self.some(SPREAD)).await;
                     continue;
                 }

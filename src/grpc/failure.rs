@@ -48,7 +48,9 @@ impl Failure {
         let is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
         match self {
             // Whoever has no time left is not to be told to come back.
-            Self::User(users::Error::Overloaded | users::Error::Unavailable) if is_over => Self::DeadlineExceeded,
+            Self::User(users::Error::Overloaded | users::Error::Unavailable | users::Error::Unusable) if is_over => {
+                Self::DeadlineExceeded
+            }
             other => other,
         }
     }
@@ -131,7 +133,7 @@ const fn user_code(error: &users::Error) -> Code {
         users::Error::EmailTaken => Code::AlreadyExists,
         users::Error::VersionMismatch => Code::Aborted,
         users::Error::EventsGone => Code::OutOfRange,
-        users::Error::Overloaded | users::Error::Unavailable => Code::Unavailable,
+        users::Error::Overloaded | users::Error::Unavailable | users::Error::Unusable => Code::Unavailable,
         users::Error::OutcomeUnknown => Code::DeadlineExceeded,
         users::Error::Internal => Code::Internal,
     }

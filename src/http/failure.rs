@@ -101,7 +101,9 @@ const fn user_status(error: &users::Error) -> StatusCode {
         users::Error::VersionMismatch => StatusCode::PRECONDITION_FAILED,
         users::Error::InvalidPageToken => StatusCode::BAD_REQUEST,
         users::Error::EventsGone => StatusCode::GONE,
-        users::Error::Overloaded | users::Error::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        users::Error::Overloaded | users::Error::Unavailable | users::Error::Unusable => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         users::Error::OutcomeUnknown => StatusCode::GATEWAY_TIMEOUT,
         users::Error::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::metrics::{CONTENT_TYPE, Metrics};
 use crate::net::Draining;
-use crate::storage::{Check, Readiness, Storage};
+use crate::storage::{Readiness, Storage};
 use crate::users::Timestamp;
 
 /// The process runs and answers.
@@ -32,7 +32,7 @@ pub(super) async fn health() -> HttpResponse {
 #[schema(as = Ready)]
 pub(super) struct ReadyBody {
     ready: bool,
-    /// What stands in the way: `database`, `migrations` or `shutdown`.
+    /// What stands in the way: `database`, `migrations`, `read_only`, `encoding`, `schema`, `file` or `shutdown`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     failing: Option<&'static str>,
@@ -41,7 +41,8 @@ pub(super) struct ReadyBody {
     detail: Option<&'static str>,
 }
 
-/// Whether requests can be served: the database answers, its schema is up to date, and the service is not shutting down.
+/// Whether requests can be served: the database answers, takes changes, can store every name and has the schema that is
+/// needed, SQLite's file is where it was, and the service is not shutting down.
 /// Answers at once with what was last seen, usually within the last second.
 #[utoipa::path(get, path = "/ready", tag = "operations", responses(
     (status = OK, description = "They can.", body = ReadyBody),
@@ -57,10 +58,7 @@ pub(super) async fn ready(storage: web::Data<Storage>, draining: web::Data<Drain
     }
     match storage.readiness() {
         Readiness::Ready => HttpResponse::Ok().json(ReadyBody { ready: true, failing: None, detail: None }),
-        Readiness::Failing(Check::Database) => failing("database", "the database does not answer; the log says why"),
-        Readiness::Failing(Check::Migrations) => {
-            failing("migrations", "the schema is not up to date; the log says why")
-        }
+        Readiness::Failing(check) => failing(check.word(), check.detail()),
     }
 }
 

@@ -49,6 +49,7 @@ pub struct Metrics {
     pool: PoolMetrics,
     hung_calls: AllHungCalls,
     database_up: Sampled,
+    database_failing: Sampled,
     changes: Changes,
     auth_failures: AuthFailures,
     jwks_refreshes: JwksRefreshes,
@@ -68,6 +69,7 @@ impl Metrics {
         let pool = PoolMetrics::new(&registry)?;
         let hung_calls = AllHungCalls::new(&registry)?;
         let database_up = register(&registry, Sampled::new("db_up", DATABASE_UP, &[])?)?;
+        let database_failing = sampled(&registry, "db_failing", DATABASE_FAILING, &["check"])?;
         let changes = Changes::new(&registry)?;
         let auth_failures = AuthFailures::new(&registry)?;
         let jwks_refreshes = JwksRefreshes::new(&registry)?;
@@ -83,6 +85,7 @@ impl Metrics {
             pool,
             hung_calls,
             database_up,
+            database_failing,
             changes,
             auth_failures,
             jwks_refreshes,
@@ -102,6 +105,11 @@ impl Metrics {
     /// Has `db_up` tell what this says at each scrape.
     pub fn watch_database(&self, is_up: impl Fn() -> bool + Send + Sync + 'static) {
         self.database_up.add(&[], move || f64::from(u8::from(is_up())));
+    }
+
+    /// Has `db_failing` tell of this check what this says at each scrape.
+    pub fn watch_check(&self, check: &str, fails: impl Fn() -> bool + Send + Sync + 'static) {
+        self.database_failing.add(&[check], move || f64::from(u8::from(fails())));
     }
 
     /// Of the pool of database connections.
@@ -129,7 +137,8 @@ impl Metrics {
     }
 }
 
-const DATABASE_UP: &str = "Whether the database answers and its schema is up to date, as /ready tells it: 1 or 0.";
+const DATABASE_UP: &str = "Whether the database can do what requests need, as /ready tells it: 1 or 0.";
+const DATABASE_FAILING: &str = "What stands in the way if it cannot, as /ready names it: 1 for that, 0 for all else.";
 const BUILD_INFO: &str = "What runs here; always 1.";
 
 fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {

@@ -320,7 +320,12 @@ fn run<R: Request>(pooled: &mut Pooled, batch: &[Message<R>], locks: Locks) -> R
         [Message { context: Some(context), .. }] => context.run(run),
         _ => run(),
     };
-    result.map_err(|_| Failure::Panic)?.map_err(Failure::Batch)
+    let outcomes = result.map_err(|_| Failure::Panic)?.map_err(Failure::Batch)?;
+    if R::CHANGES {
+        // What was committed to a file that is no longer the database's is not there, or is somewhere else.
+        pooled.check_files().map_err(|displaced| Failure::Batch(BatchError::OutcomeUnknown(displaced.into())))?;
+    }
+    Ok(outcomes)
 }
 
 fn is_sampled<R: Request>(message: &Message<R>) -> bool {
@@ -332,7 +337,8 @@ fn give_back(pool: &Pool, mut pooled: Pooled, failure: &Failure) {
     match failure {
         // Whatever panicked may have left half an answer on the wire.
         Failure::Panic => pooled.discard(),
-        Failure::Batch(BatchError::NotExecuted(_) | BatchError::Locked(_)) => pool.check(pooled),
+        Failure::Batch(BatchError::NotExecuted(error)) => pool.take_back(pooled, error),
+        Failure::Batch(BatchError::Locked(_)) => pool.check(pooled),
         Failure::Batch(BatchError::OutcomeUnknown(_)) | Failure::NoConnection => {
             pooled.discard();
             pool.suspect_all();

@@ -13,9 +13,9 @@ pub(super) enum BatchError {
     /// Rolled back, because it had waited too long for what somebody else's transaction holds.
     #[error("not executed: somebody else holds a lock: {0}")]
     Locked(DieselError),
-    /// Its commit was asked for, and the answer to that was lost.
+    /// Its commit was asked for, and the answer to that was lost; or it was answered by what is no longer the database.
     #[error("outcome of the commit unknown: {0}")]
-    OutcomeUnknown(DieselError),
+    OutcomeUnknown(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl BatchError {
@@ -24,7 +24,7 @@ impl BatchError {
     pub(super) fn of_lone_statement(error: DieselError) -> Self {
         match error {
             DieselError::DatabaseError(Kind::ClosedConnection, _) | DieselError::DeserializationError(_) => {
-                Self::OutcomeUnknown(error)
+                Self::OutcomeUnknown(error.into())
             }
             _ => Self::NotExecuted(error),
         }

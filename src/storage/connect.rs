@@ -35,6 +35,11 @@ impl Connector {
         Self { url: settings.url.clone(), deadline: settings.deadline, limit: FIND + call_limit, hung }
     }
 
+    /// How long an attempt may take.
+    pub(super) const fn limit(&self) -> Duration {
+        self.limit
+    }
+
     pub(super) fn connect(&self) -> ConnectionResult<Connection> {
         if matches!(self.url, DatabaseUrl::Sqlite(_)) {
             return Connection::open(&self.url, self.deadline);

@@ -91,11 +91,6 @@ impl Connection {
     pub(super) const fn may_hang(&self) -> bool {
         matches!(self, Self::Postgres(_))
     }
-
-    /// Asks the database for a sign of life.
-    pub(super) fn ping(&mut self) -> QueryResult<()> {
-        on_backend!(self, |connection| connection.ping())
-    }
 }
 
 /// Writes within one transaction. It takes the write lock at once: one that reads first and asks for it later can fail
@@ -115,7 +110,7 @@ pub(super) fn write_transaction<T>(
         DieselError::DatabaseError(Kind::Unknown, cause) if cause.message().ends_with("full") => {
             BatchError::NotExecuted(error)
         }
-        _ => BatchError::OutcomeUnknown(error),
+        _ => BatchError::OutcomeUnknown(error.into()),
     })?;
     Ok(result)
 }

@@ -39,6 +39,12 @@ impl NewRow {
         &self.email_key
     }
 
+    /// What it stores, and in which field of the user.
+    pub(super) fn texts(&self) -> [(&'static str, &str); 4] {
+        let (name, email) = (self.new.name.as_str(), self.new.email.as_str());
+        [("name", name), ("name", self.name_key.as_str()), ("email", email), ("email", self.email_key.as_str())]
+    }
+
     /// What came of it, by what was created. Of those with the same address, the one that is asked first was created.
     pub(super) fn outcome(&self, created: &mut Created, now: Timestamp) -> Result<User, Error> {
         created.remove(self.email_key.as_str()).map(|id| self.stored_as(id, now)).ok_or(Error::EmailTaken)

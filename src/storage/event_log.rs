@@ -26,8 +26,9 @@ pub use prune::{Pruned, Retention};
 use super::connection::{Connection, on_backend};
 use super::follow::Follower;
 use super::hung::{Hung, MAX_HUNG};
-use super::keeper::{Keeper, Readiness};
+use super::keeper::Keeper;
 use super::pool::{Pool, Pooled};
+use super::readiness::{Check, Readiness};
 use super::schema::event_log;
 use super::watchdog::OnHang;
 use crate::metrics::HungCalls;
@@ -76,13 +77,32 @@ impl EventLog {
         self.run(next).await?.ok_or(Error::EventsGone)
     }
 
-    /// Runs work on a connection.
+    /// Runs work that changes nothing on a connection.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, Error> {
+        self.run_unless(self.keeper.refusal(false), work).await
+    }
+
+    /// Runs work that changes something on a connection.
+    async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.run_unless(self.keeper.refusal(true), work).await
+    }
+
+    async fn run_unless<T: Send + 'static>(
+        &self,
+        refusal: Option<Error>,
+        work: impl FnOnce(&mut Connection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, Error> {
         // The keeper has told why.
-        if !self.keeper.is_migrated() || self.keeper.readiness() != Readiness::Ready {
+        if let Some(error) = refusal {
+            return Err(error);
+        }
+        if self.keeper.readiness() == Readiness::Failing(Check::Database) {
             return Err(Error::Unavailable);
         }
         let turn = timeout(self.deadline, Arc::clone(&self.turns).acquire_owned()).await;
@@ -131,7 +151,7 @@ fn run<T>(pool: &Pool, on_hang: &OnHang, work: impl FnOnce(&mut Connection) -> Q
 }
 
 fn failed(pool: &Pool, pooled: Pooled, error: diesel::result::Error) -> Trouble {
-    pool.check(pooled);
+    pool.take_back(pooled, &error);
     error.into()
 }
 

@@ -99,7 +99,8 @@ impl Follower {
             && !doubt.writers.is_empty()
         {
             let writers = writers(postgres)?;
-            if doubt.writers.iter().any(|writer| writers.contains(writer)) {
+            let is_standby = writers.iter().any(|writer| writer == PRIMARY);
+            if is_standby || doubt.writers.iter().any(|writer| writers.contains(writer)) {
                 return Ok(None);
             }
         }
@@ -150,6 +151,10 @@ fn read(connection: &mut Connection, Position(from): Position, limit: i64) -> Qu
     })
 }
 
+/// Stands for all writers of the server that a standby follows: their locks cannot be seen from there. When it is promoted,
+/// those that have not committed never will.
+const PRIMARY: &str = "primary";
+
 /// The transactions that write events now. A transaction holds its lock on the table from before it gives an event its place
 /// until it is seen to have ended. One that is prepared (two-phase commit) goes on under another name, and would be taken for
 /// ended: nobody here prepares any.
@@ -157,7 +162,8 @@ pub(super) fn writers(postgres: &mut PgConnection) -> QueryResult<Vec<String>> {
     let rows: Vec<Writer> = diesel::sql_query(
         "SELECT virtualtransaction AS id FROM pg_locks
         WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted AND relation = 'events'::regclass
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        UNION ALL SELECT 'primary' WHERE pg_is_in_recovery()",
     )
     .load(postgres)?;
     Ok(rows.into_iter().map(|writer| writer.id).collect())

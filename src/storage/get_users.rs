@@ -13,6 +13,7 @@ use super::lane::{Ran, Request};
 use super::locks::Locks;
 use super::row::UserRow;
 use super::schema::users;
+use super::unstorable::is_unstorable;
 use crate::users::{Error, Folded, User, UserId};
 
 /// Which user to get.
@@ -30,7 +31,9 @@ impl Request for Lookup {
     fn run(connection: &mut Connection, batch: &[&Self], _: Locks) -> Result<Vec<Ran<Self>>, BatchError> {
         match connection {
             Connection::Sqlite(sqlite) => get_one_by_one(sqlite, batch),
-            Connection::Postgres(postgres) => get_together(postgres, batch),
+            Connection::Postgres(postgres) => {
+                get_together(postgres, batch).or_else(|failure| nobody_has_it(postgres, batch, failure))
+            }
         }
     }
 }
@@ -67,6 +70,16 @@ fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Ra
         Lookup::Email(key) => by_email.get(key.as_str()).cloned(),
     };
     Ok(batch.iter().map(answer).map(Ok).map(Ran::Executed).collect())
+}
+
+/// The outcome of a look-up that failed alone, if it failed for an address that cannot be stored; else the failure.
+fn nobody_has_it(
+    postgres: &mut PgConnection,
+    batch: &[&Lookup],
+    failure: BatchError,
+) -> Result<Vec<Ran<Lookup>>, BatchError> {
+    let ([Lookup::Email(key)], BatchError::NotExecuted(error)) = (batch, &failure) else { return Err(failure) };
+    if is_unstorable(postgres, key.as_str(), error) { Ok(vec![Ran::Executed(Ok(None))]) } else { Err(failure) }
 }
 
 fn get_by_ids(postgres: &mut PgConnection, ids: Vec<i64>) -> QueryResult<HashMap<i64, User>> {

@@ -7,9 +7,10 @@ use crossbeam_channel::{Sender, TrySendError};
 
 use super::batch_error::BatchError;
 use super::connection::Connection;
-use super::keeper::{Keeper, Readiness};
+use super::keeper::Keeper;
 use super::locks::Locks;
 use super::pace::Pace;
+use super::readiness::Readiness;
 use super::reply::{self, Answer, GaveUp, Reply};
 use super::retry::Retry;
 use super::touched::Touched;
@@ -24,6 +25,9 @@ pub(super) trait Request: Send + Sized + 'static {
 
     /// What the caller hears when its message was taken and nobody can tell what came of it.
     const UNANSWERED: Error;
+
+    /// Whether it changes anything.
+    const CHANGES: bool = false;
 
     /// The largest batch that pays, where that is less than the configured one.
     const MAX_BATCH: usize = usize::MAX;
@@ -165,7 +169,10 @@ impl<R: Request> Lane<R> {
         sent: Instant,
         deadline: Instant,
     ) -> Result<Answer<Outcome<R>>, Error> {
-        if !self.keeper.is_migrated() || self.workers.are_gone() {
+        if let Some(error) = self.keeper.refusal(R::CHANGES) {
+            return Err(error);
+        }
+        if self.workers.are_gone() {
             return Err(Error::Unavailable);
         }
         if self.pace.expected_wait(self.mailbox.len(), sent) > self.max_wait {

@@ -1,6 +1,7 @@
 //! Page queries. Each is a statement of its own, in a lane of its own: a slow page never stands before a look-up.
 
 use diesel::prelude::*;
+use diesel::result::Error as DieselError;
 use diesel::sql_types::{BigInt, SqlOrd, SqlType, Text};
 
 use super::batch_error::BatchError;
@@ -9,6 +10,7 @@ use super::lane::{Ran, Request};
 use super::locks::Locks;
 use super::row::UserRow;
 use super::schema::users;
+use super::unstorable::is_unstorable;
 use crate::users::{Error, Folded, Page, PageQuery, Start, User, UserId};
 
 impl Request for PageQuery {
@@ -20,10 +22,24 @@ impl Request for PageQuery {
     const MAX_BATCH: usize = 1;
 
     fn run(connection: &mut Connection, batch: &[&Self], _: Locks) -> Result<Vec<Ran<Self>>, BatchError> {
-        Ok(batch
-            .iter()
-            .map(|query| read_page(connection, query).map(Ok).map(Ran::Executed))
-            .collect::<QueryResult<_>>()?)
+        let read = |query: &&Self| {
+            let page = read_page(connection, query).or_else(|error| nobody_is_named_so(connection, query, error));
+            page.map(Ok).map(Ran::Executed)
+        };
+        Ok(batch.iter().map(read).collect::<QueryResult<_>>()?)
+    }
+}
+
+/// The page for a prefix that the database's encoding has no place for; else the failure.
+fn nobody_is_named_so(connection: &mut Connection, query: &PageQuery, error: DieselError) -> QueryResult<Page> {
+    let Start::ByName { prefix, .. } = &query.start else { return Err(error) };
+    // A transaction that failed must have ended before anything else is asked.
+    let is_sound = connection.recover();
+    let Connection::Postgres(postgres) = connection else { return Err(error) };
+    if is_sound && is_unstorable(postgres, prefix.as_str(), &error) {
+        Ok(Page { users: Vec::new(), more: false, total: query.count.then_some(0) })
+    } else {
+        Err(error)
     }
 }
 

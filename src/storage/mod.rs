@@ -9,6 +9,7 @@ mod actor;
 mod actors;
 mod backup;
 mod batch_error;
+mod check;
 mod connect;
 mod connection;
 mod create_users;
@@ -16,7 +17,9 @@ mod database_url;
 mod delete_users;
 mod event_log;
 mod event_row;
+mod fitness;
 mod follow;
+mod generation;
 mod get_users;
 mod hung;
 mod keeper;
@@ -29,6 +32,7 @@ mod migrations;
 mod pace;
 mod plan;
 mod pool;
+mod readiness;
 mod record_events;
 mod reply;
 mod retry;
@@ -36,7 +40,9 @@ mod row;
 mod schema;
 mod seed;
 mod set_aside;
+mod sqlite_files;
 mod touched;
+mod unstorable;
 mod update_users;
 mod wanted;
 mod watchdog;
@@ -52,9 +58,9 @@ pub use backup::{BackupError, backup};
 pub use database_url::DatabaseUrl;
 pub use event_log::{Backlog, EventLog, Fate, Held, Leading, Pruned, Retention, RetryError, retry_parked};
 pub use follow::Follower;
-pub use keeper::{Check, Readiness};
 pub use mark::Mark;
 pub use migrations::{MigrateError, migrate};
+pub use readiness::{Check, Readiness};
 pub use seed::{SeedError, seed};
 
 use crate::metrics::Metrics;
@@ -91,8 +97,9 @@ pub struct Settings {
 /// The users in the database. Cloning gives another handle to the same actors.
 ///
 /// Every method fails with [`Error::Overloaded`] when the lane's mailbox is full, when the wait in it is expected to be too
-/// long, or when the deadline passes in it; and with [`Error::Unavailable`] when the database cannot be reached or is not
-/// migrated. Both mean that nothing was executed. A write whose outcome was lost is [`Error::OutcomeUnknown`].
+/// long, or when the deadline passes in it; with [`Error::Unavailable`] when the database cannot be reached, is not migrated
+/// or takes no changes; and with [`Error::Unusable`] when its tables or its file are gone. All of them mean that nothing was
+/// executed. A write whose outcome was lost is [`Error::OutcomeUnknown`].
 #[derive(Clone)]
 pub struct Storage {
     lookups: Lane<Lookup>,
@@ -126,6 +133,10 @@ impl Storage {
         };
         let watched = storage.clone();
         metrics.watch_database(move || watched.readiness() == Readiness::Ready);
+        for check in Check::ALL {
+            let watched = storage.clone();
+            metrics.watch_check(check.word(), move || watched.readiness() == Readiness::Failing(check));
+        }
         let keeper = keeper::spawn(keeper, pool, settings.auto_migrate, metrics.hung_calls("keeper"))?;
         Ok((storage, Running { actors, keeper }))
     }

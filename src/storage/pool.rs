@@ -2,16 +2,20 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use diesel::ConnectionError;
+use diesel::result::Error as DieselError;
 use r2d2::{ManageConnection, NopErrorHandler};
 use scopeguard::ScopeGuard;
 
 use super::Settings;
 use super::connect::Connector;
-use super::connection::Connection;
+use super::connection::{Connection, lock_patience};
 use super::database_url::DatabaseUrl;
+use super::fitness::counts_against;
+use super::generation::Generation;
+use super::sqlite_files::{Displaced, OpenFiles, SqliteFiles};
 use super::watchdog::{Lease, Leases, OnHang};
 use crate::metrics::{Metrics, PoolMetrics};
 
@@ -22,8 +26,10 @@ pub(super) type Pooled = ScopeGuard<CheckedOut, fn(CheckedOut)>;
 #[derive(Clone)]
 pub(super) struct Pool {
     connections: r2d2::Pool<Manager>,
-    generation: Arc<AtomicU64>,
+    manager: Manager,
     leases: Leases,
+    /// How long a failed statement may have waited for a lock.
+    lock_patience: Duration,
     metrics: PoolMetrics,
 }
 
@@ -31,14 +37,12 @@ impl Pool {
     /// # Errors
     /// When the system gives no thread.
     pub(super) fn new(settings: &Settings, metrics: &Metrics) -> std::io::Result<Self> {
-        let generation = Arc::new(AtomicU64::new(0));
         let limit = call_limit(settings.deadline);
-        let leases = Leases::new(limit, Arc::clone(&generation));
+        let manager = Manager::new(settings, Connector::new(settings, limit, metrics.hung_calls("connect")));
+        let leases = Leases::new(limit, Arc::clone(&manager.generation));
         if matches!(settings.url, DatabaseUrl::Postgres(_)) {
             leases.watch()?;
         }
-        let connector = Connector::new(settings, limit, metrics.hung_calls("connect"));
-        let manager = Manager { connector, generation: Arc::clone(&generation) };
         let connections = r2d2::Pool::builder()
             .max_size(settings.pool_size)
             .min_idle(Some(0))
@@ -47,10 +51,10 @@ impl Pool {
             // Whoever asks for a connection and gets none says why; the pool's own threads need not say it too.
             .error_handler(Box::new(NopErrorHandler))
             .test_on_check_out(true)
-            .build_unchecked(manager);
+            .build_unchecked(manager.clone());
         let metrics = metrics.pool().clone();
         watch(&connections, &metrics);
-        Ok(Self { connections, generation, leases, metrics })
+        Ok(Self { connections, manager, leases, lock_patience: lock_patience(settings.deadline), metrics })
     }
 
     /// Takes a connection, waiting at most `DB_CONNECT_TIMEOUT` for it. Should a call on it hang, the caller learns so by
@@ -73,17 +77,65 @@ impl Pool {
         pooled
     }
 
-    /// Takes back a connection after a failure: if it is dead, no other of its age is handed out again.
-    pub(super) fn check(&self, mut pooled: Pooled) {
+    /// Takes back a connection on which a statement failed. If it is dead, or if the failure may be its own, no other of its
+    /// age is handed out again.
+    pub(super) fn take_back(&self, mut pooled: Pooled, error: &DieselError) {
+        // Whoever waited for a lock in vain would have done so over any connection.
+        let waited = pooled.handed_out.elapsed() >= self.lock_patience;
+        let is_suspect = !waited && counts_against(&pooled.connection, error);
+        let generation = pooled.generation;
         if !pooled.connection.recover() {
             pooled.discard();
-            self.suspect_all();
+            self.manager.generation.end(generation);
+        } else if is_suspect && self.manager.generation.suspect(generation) {
+            pooled.discard();
         }
     }
 
-    /// One connection was found dead: those opened until now probably are too, and are not handed out again.
+    /// Takes back a connection that may be dead.
+    pub(super) fn check(&self, mut pooled: Pooled) {
+        if !pooled.connection.recover() {
+            pooled.discard();
+            self.manager.generation.end(pooled.generation);
+        }
+    }
+
+    /// One connection was found dead, or connected to what is no longer the database: those opened until now probably are too,
+    /// and are not handed out again.
     pub(super) fn suspect_all(&self) {
-        self.generation.fetch_add(1, Ordering::Relaxed);
+        self.manager.generation.end_current();
+    }
+
+    /// The same, and SQLite's are all closed before one is opened again.
+    pub(super) fn start_over(&self) {
+        if let Some(files) = &self.manager.files {
+            files.close_first();
+        }
+        self.suspect_all();
+    }
+
+    /// Whether the file system lets SQLite's file be written.
+    pub(super) fn may_be_written(&self) -> bool {
+        self.manager.files.as_ref().is_none_or(|files| files.may_be_written())
+    }
+
+    /// Replaces a connection that is handed out by a new one.
+    pub(super) fn reopen(&self, pooled: &mut Pooled) -> Result<(), diesel::r2d2::Error> {
+        pooled.may_take(self.manager.connector.limit());
+        ***pooled = self.manager.open()?;
+        pooled.may_take(self.leases.limit());
+        Ok(())
+    }
+
+    /// Whether the database's file is where it was, and may be opened. Of connections that must be closed first, closes one that
+    /// nobody uses.
+    pub(super) fn check_files(&self) -> Result<(), Displaced> {
+        let Some(files) = &self.manager.files else { return Ok(()) };
+        if files.closes_first() {
+            // It looks for a connection that may be handed out, and closes those that may not.
+            drop(self.connections.try_get());
+        }
+        files.check_before_open()
     }
 
     /// How many connections are in use, without those whose calls were abandoned.
@@ -160,21 +212,52 @@ impl DerefMut for CheckedOut {
 /// What the pool keeps.
 pub(super) struct Session {
     pub(super) connection: Connection,
+    /// SQLite's. After the connection: it must be closed when this is dropped.
+    files: Option<OpenFiles>,
     generation: u64,
+    handed_out: Instant,
     discarded: bool,
 }
 
 impl Session {
+    /// Whether what is committed over this connection is in the database.
+    pub(super) fn check_files(&self) -> Result<(), Displaced> {
+        self.files.as_ref().map_or(Ok(()), OpenFiles::check)
+    }
+
     /// Keeps the connection from going back to the pool.
     pub(super) fn discard(&mut self) {
         self.discarded = true;
     }
 }
 
-/// Opens connections and tells the sound from the dead.
+/// Opens connections and tells the sound from the dead. Cloning gives another handle to the same generation and files.
+#[derive(Clone)]
 pub(super) struct Manager {
-    connector: Connector,
-    generation: Arc<AtomicU64>,
+    connector: Arc<Connector>,
+    generation: Arc<Generation>,
+    /// SQLite's.
+    files: Option<Arc<SqliteFiles>>,
+}
+
+impl Manager {
+    fn new(settings: &Settings, connector: Connector) -> Self {
+        let files = match &settings.url {
+            DatabaseUrl::Sqlite(path) => Some(SqliteFiles::new(path)),
+            DatabaseUrl::Postgres(_) => None,
+        };
+        Self { connector: Arc::new(connector), generation: Arc::default(), files }
+    }
+
+    fn open(&self) -> Result<Session, diesel::r2d2::Error> {
+        let generation = self.generation.current();
+        let displaced = |displaced: Displaced| ConnectionError::BadConnection(displaced.to_string());
+        // A file that is gone must not be made anew, empty as it would be.
+        self.files.as_ref().map_or(Ok(()), |files| files.check_before_open()).map_err(displaced)?;
+        let connection = self.connector.connect()?;
+        let files = self.files.as_ref().map(SqliteFiles::opened).transpose().map_err(displaced)?;
+        Ok(Session { connection, files, generation, handed_out: Instant::now(), discarded: false })
+    }
 }
 
 impl ManageConnection for Manager {
@@ -183,9 +266,7 @@ impl ManageConnection for Manager {
     type Error = diesel::r2d2::Error;
 
     fn connect(&self) -> Result<Option<Session>, Self::Error> {
-        let generation = self.generation.load(Ordering::Relaxed);
-        let connection = self.connector.connect()?;
-        Ok(Some(Session { connection, generation, discarded: false }))
+        self.open().map(Some)
     }
 
     /// Not a ping, which would cost a round trip a batch and run outside of every timeout: only whether the server has
@@ -193,20 +274,19 @@ impl ManageConnection for Manager {
     fn is_valid(&self, session: &mut Option<Session>) -> Result<(), Self::Error> {
         let trouble = match session {
             None => "abandoned",
-            Some(session) if session.generation != self.generation.load(Ordering::Relaxed) => {
-                "opened before the database was lost"
-            }
+            Some(session) if session.generation != self.generation.current() => "opened before the database was lost",
             Some(session) => {
                 if !session.connection.is_closed() {
+                    session.handed_out = Instant::now();
                     return Ok(());
                 }
                 "the database has closed it"
             }
         };
-        Err(diesel::ConnectionError::BadConnection(trouble.to_owned()).into())
+        Err(ConnectionError::BadConnection(trouble.to_owned()).into())
     }
 
     fn has_broken(&self, session: &mut Option<Session>) -> bool {
-        session.is_none()
+        session.as_ref().is_none_or(|session| session.generation != self.generation.current())
     }
 }

@@ -6,12 +6,12 @@
 //! place in the pool, no other connection of its age is handed out again, and whoever works with it is replaced. The
 //! connection itself stays with the thread that waits in it, and is closed when the call returns at last.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use r2d2::PooledConnection;
 
+use super::generation::Generation;
 use super::pool::Manager;
 
 /// What is done about a call that hangs. It must not wait for anything.
@@ -32,7 +32,7 @@ pub(super) struct Leases(Arc<Shared>);
 struct Shared {
     limit: Duration,
     /// The pool's, which rises when one of its connections is abandoned.
-    generation: Arc<AtomicU64>,
+    generation: Arc<Generation>,
     held: Mutex<Held>,
 }
 
@@ -62,8 +62,13 @@ pub(super) struct Lease {
 
 impl Leases {
     /// No call may take longer than this, if it has not asked for more.
-    pub(super) fn new(limit: Duration, generation: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(limit: Duration, generation: Arc<Generation>) -> Self {
         Self(Arc::new(Shared { limit, generation, held: Mutex::default() }))
+    }
+
+    /// How long a call may take that has not asked for more.
+    pub(super) fn limit(&self) -> Duration {
+        self.0.limit
     }
 
     pub(super) fn begin(&self, place: Place, may_hang: bool, on_hang: &OnHang) -> Lease {
@@ -137,7 +142,7 @@ impl Shared {
             return;
         }
         held.hung += hung.len();
-        self.generation.fetch_add(1, Ordering::Relaxed);
+        self.generation.end_current();
         // Under the lock: whoever finds its lease gone must have been replaced by then.
         for entry in &hung {
             (entry.on_hang)();

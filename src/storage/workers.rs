@@ -79,7 +79,8 @@ impl Workers {
         let may_be_replaced = !self.0.hung.are_too_many();
         self.0.hung.begin();
         let needs_nobody = worker.is_about_to_end.load(Ordering::Relaxed);
-        if !needs_nobody && !(may_be_replaced && self.spawn(true).is_ok()) {
+        let is_replaced = may_be_replaced && !needs_nobody && self.spawn(true).is_ok();
+        if !is_replaced && !needs_nobody {
             *missing += 1;
             log::error!("{}: too many calls to the database hang; this thread is not replaced", self.0.hung.caller());
         }

@@ -23,4 +23,17 @@ impl Write {
             Self::Delete(delete) => [Some(Touched::User(delete.id.get())), None],
         }
     }
+
+    /// What it would have stored, and in which field of a user.
+    pub(super) fn texts(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::Create(row) => row.texts().to_vec(),
+            Self::Update(update) => {
+                let name = [update.name(), update.name_key()].into_iter().flatten().map(|text| ("name", text));
+                let email = [update.email(), update.email_key()].into_iter().flatten().map(|text| ("email", text));
+                name.chain(email).collect()
+            }
+            Self::Delete(_) => Vec::new(),
+        }
+    }
 }

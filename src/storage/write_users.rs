@@ -11,6 +11,7 @@ use super::lane::{Ran, Request};
 use super::locks::Locks;
 use super::record_events::Occasion;
 use super::touched::Touched;
+use super::unstorable;
 use super::update_users::update_one;
 use super::write::Write;
 use super::write_together::write_together;
@@ -23,11 +24,14 @@ impl Request for Write {
 
     const UNANSWERED: Error = Error::OutcomeUnknown;
 
+    const CHANGES: bool = true;
+
     fn run(connection: &mut Connection, batch: &[&Self], locks: Locks) -> Result<Vec<Ran<Self>>, BatchError> {
         let occasion = Occasion::now();
         match connection {
             Connection::Sqlite(sqlite) => write_transaction(sqlite, |sqlite| write_in_order(sqlite, batch, occasion)),
-            Connection::Postgres(postgres) => write_together(postgres, batch, occasion, locks),
+            Connection::Postgres(postgres) => write_together(postgres, batch, occasion, locks)
+                .or_else(|failure| unstorable::outcome_of_write(postgres, batch, failure)),
         }
     }
 

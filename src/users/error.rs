@@ -22,6 +22,9 @@ pub enum Error {
     /// Not executed: the database cannot be reached or is not ready.
     #[error("the database is not available; nothing was changed")]
     Unavailable,
+    /// Not executed: the database cannot do it until somebody mends that. There is no use in coming again soon.
+    #[error("the database is not usable; nothing was changed")]
+    Unusable,
     /// The change may or may not have happened; repeating it blindly could do it twice.
     #[error("the answer of the database was lost; the change may or may not have happened")]
     OutcomeUnknown,
@@ -42,7 +45,7 @@ impl Error {
             Self::InvalidPageToken => "invalid_page_token",
             Self::EventsGone => "events_gone",
             Self::Overloaded => "overloaded",
-            Self::Unavailable => "unavailable",
+            Self::Unavailable | Self::Unusable => "unavailable",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::Internal => "internal",
         }

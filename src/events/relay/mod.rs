@@ -152,7 +152,7 @@ impl Supervisor {
                             return Err(error);
                         }
                         Ended::Overtaken => {
-                            log::warn!("another replica relays by now, or the log of events is another one")
+                            log::warn!("another replica relays by now, or the log of events is another one");
                         }
                         Ended::NoDatabase => log::warn!("no events are relayed until the database answers"),
                     }

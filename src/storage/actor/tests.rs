@@ -37,7 +37,7 @@ impl Request for Probe {
                 Self::Panics => panic!("as it should"),
                 Self::Fails => return Err(diesel::result::Error::RollbackTransaction.into()),
                 Self::LosesItsAnswer => {
-                    return Err(BatchError::OutcomeUnknown(diesel::result::Error::RollbackTransaction));
+                    return Err(BatchError::OutcomeUnknown("lost".into()));
                 }
             }
         }

@@ -44,7 +44,7 @@ pub struct Backlog {
 impl EventLog {
     /// Leads, if it does already, if nobody does, or if the leader's beat is still the one that is taken for its last.
     pub async fn lead(&self, me: Uuid, last_beat: Option<i64>) -> Result<Leading, Error> {
-        self.run(move |connection| {
+        self.change(move |connection| {
             let me = me.to_string();
             connection.write(|connection| {
                 take_lead(connection, &me, last_beat)?;
@@ -62,7 +62,7 @@ impl EventLog {
 
     /// Lets others see that there is a relay, although it cannot lead: what it has yet to send must not be forgotten.
     pub async fn stand_by(&self) -> Result<(), Error> {
-        self.run(|connection| {
+        self.change(|connection| {
             connection.write(|connection| {
                 on_backend!(connection, |connection| {
                     diesel::update(event_log::table)
@@ -77,7 +77,7 @@ impl EventLog {
 
     /// Leaves the lead to whoever asks next.
     pub async fn step_down(&self, me: Uuid) -> Result<(), Error> {
-        self.run(move |connection| {
+        self.change(move |connection| {
             connection.write(|connection| {
                 on_backend!(connection, |connection| {
                     let mine = event_log::table.filter(event_log::leader.eq(me.to_string()));
@@ -100,7 +100,7 @@ impl EventLog {
         seen: Mark,
         fates: Vec<Fate>,
     ) -> Result<bool, Error> {
-        self.run(move |connection| {
+        self.change(move |connection| {
             connection.write(|connection| {
                 let leads = seen.holds(connection)? && set_sent(connection, &me.to_string(), from, to)?;
                 if leads && !fates.is_empty() {

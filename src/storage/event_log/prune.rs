@@ -42,7 +42,7 @@ impl EventLog {
     /// Forgets the oldest events, `limit` at the most, if they happened before then; with `sent_only` none that a relay has yet
     /// to send. None that is held.
     pub async fn prune(&self, before: Timestamp, sent_only: bool, limit: i64) -> Result<Pruned, Error> {
-        self.run(move |connection| {
+        self.change(move |connection| {
             let state = State::read(connection)?;
             let last = if sent_only { state.settled_to() } else { Position(i64::MAX) };
             let Some(to) = oldest_to(connection, &state, last, before, limit)? else { return Ok(Pruned::Nothing) };
@@ -66,7 +66,7 @@ impl EventLog {
         unsent_before: Option<Timestamp>,
         limit: i64,
     ) -> Result<Pruned, Error> {
-        self.run(move |connection| {
+        self.change(move |connection| {
             connection.write(|connection| {
                 let pruned_to = State::lock(connection)?.pruned_to;
                 let mut ids = parked(connection, parked_before, max_parked, limit)?;

@@ -110,6 +110,19 @@ impl Answer {
     /// An error of everything else.
     #[track_caller]
     pub fn problem(&self, status: u16, code: &str) -> Value {
+        self.retry_after_when_unavailable();
+        self.any_problem(status, code)
+    }
+
+    /// The same, where nothing is said about coming again: what stands in the way stays until somebody mends it.
+    #[track_caller]
+    pub fn unusable(&self) -> Value {
+        assert!(!self.headers.contains_key("retry-after"), "nobody knows when: {self:#?}");
+        self.any_problem(503, "unavailable")
+    }
+
+    #[track_caller]
+    fn any_problem(&self, status: u16, code: &str) -> Value {
         self.expect(status);
         self.content_type("application/problem+json");
         let problem = self.json();
@@ -121,7 +134,6 @@ impl Answer {
         for member in problem.as_object().expect("an object").keys() {
             assert!(PROBLEM_MEMBERS.contains(&member.as_str()), "{member} is not a problem's member: {self:#?}");
         }
-        self.retry_after_when_unavailable();
         problem
     }
 

@@ -26,10 +26,19 @@ impl Db {
                 Database { url, dir, created: None }
             }
             Self::Postgres => {
-                let created = Created::new();
+                // A linguistic collation, as many servers have: an order left to the database then shows.
+                // A linguistic collation, as many servers have: an order left to the database then shows.
+                let created = Created::new("ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'");
                 Database { url: created.url.to_string(), dir, created: Some(created) }
             }
         }
+    }
+
+    /// A PostgreSQL database that holds no more characters than those of Western Europe.
+    pub fn latin1() -> Database {
+        let created = Created::new("ENCODING 'LATIN1' LOCALE_PROVIDER libc LOCALE 'C'");
+        let dir = TempDir::new().expect("a temporary folder");
+        Database { url: created.url.to_string(), dir, created: Some(created) }
     }
 
     /// Where this database's migrations are.
@@ -68,6 +77,11 @@ impl Database {
             Some(created) => Connection::postgres(created.url.as_str()),
             None => Connection::sqlite(self.url.trim_start_matches("sqlite://")),
         }
+    }
+
+    /// Where the file of a SQLite database is.
+    pub fn file(&self) -> PathBuf {
+        self.url.trim_start_matches("sqlite://").into()
     }
 
     /// Ends every connection but the one that asks for it, and waits for their ends.
@@ -164,13 +178,9 @@ struct Created {
 }
 
 impl Created {
-    /// A linguistic collation, as many servers have: an order left to the database then shows.
-    fn new() -> Self {
+    fn new(options: &str) -> Self {
         let created = Self::named();
-        created.admin().run(&format!(
-            "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'",
-            created.name
-        ));
+        created.admin().run(&format!("CREATE DATABASE {} TEMPLATE template0 {options}", created.name));
         created
     }
 

@@ -1,4 +1,5 @@
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use diesel::{Connection, PgConnection};
 use tempfile::TempDir;
 
-use super::{Connection as Beside, planned_port, signal, until};
+use super::{Connection as Client, planned_port, signal, until};
 
 /// A PostgreSQL that a test may stop, freeze and start again.
 pub struct Postgres {
@@ -31,13 +32,39 @@ impl Postgres {
         self.port
     }
 
+    /// A standby that follows this server: it can be read, and takes no changes until it is promoted.
+    pub async fn standby(&self) -> Self {
+        let mut standby = Self::planned();
+        // PostgreSQL wants its data for itself.
+        fs::set_permissions(standby.dir.path(), Permissions::from_mode(0o700)).expect("the folder's mode");
+        let folder = standby.dir.path().to_str().expect("a readable name");
+        let copy = [programs() + "/pg_basebackup", "-d".into(), self.url(), "-D".into(), folder.into()];
+        run_as_servers_user(
+            standby.dir.path(),
+            copy.into_iter().chain(["-R", "-c", "fast", "--no-sync"].map(Into::into)),
+        );
+        standby.start().await;
+        standby
+    }
+
+    /// Makes a standby a server of its own.
+    pub fn promote(&self) {
+        self.connect().run("SELECT pg_promote()");
+    }
+
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// Host and port.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     pub async fn start(&mut self) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/postgres");
-        let mut command = Command::new(script);
+        let mut command = script();
+        // What a server wrote outlives its end without that, if not the machine's.
+        command.env("POSTGRES_OPTIONS", "-c fsync=off");
         command.arg(self.dir.path()).arg(self.port.to_string());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.process = Some(command.spawn().expect("scripts/postgres starts"));
@@ -55,8 +82,8 @@ impl Postgres {
     }
 
     /// A connection beside the service's.
-    pub fn connect(&self) -> Beside {
-        Beside::postgres(&self.url())
+    pub fn connect(&self) -> Client {
+        Client::postgres(&self.url())
     }
 
     /// The service's backends that are in such a state.
@@ -114,6 +141,32 @@ impl Drop for Postgres {
             self.crash();
         }
     }
+}
+
+fn script() -> Command {
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/postgres"))
+}
+
+/// The folder that the server's programs are in.
+fn programs() -> String {
+    let output = script().arg("--programs").output().expect("scripts/postgres starts");
+    String::from_utf8(output.stdout).expect("a readable name").trim().to_owned()
+}
+
+/// Runs a program as the user that `scripts/postgres` runs the server as, with a folder that is that user's.
+fn run_as_servers_user(folder: &Path, words: impl Iterator<Item = String>) {
+    let is_root = fs::metadata("/proc/self").expect("/proc").uid() == 0;
+    let mut command = if is_root {
+        let own = Command::new("chown").arg("postgres:").arg(folder).status().expect("chown");
+        assert!(own.success(), "chown: {own}");
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
+        command
+    } else {
+        Command::new("env")
+    };
+    let output = command.args(words).current_dir("/").output().expect("a program starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn children(parent: u32) -> Vec<u32> {

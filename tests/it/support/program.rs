@@ -1,4 +1,6 @@
 use std::ffi::OsStr;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -37,6 +39,20 @@ impl Program {
             .get_envs()
             .any(|(name, _)| ["JWT_", "JWKS_"].iter().any(|it| name.to_string_lossy().starts_with(it)));
         if is_said { self } else { self.env("JWT_SECRET", SECRET) }
+    }
+
+    /// Begins it as a user to whom files' modes apply, which they do not to root, with a folder that is that user's.
+    pub fn as_no_root(mut self, folder: &Path) -> Self {
+        const NOBODY: u32 = 65534;
+        if std::fs::metadata("/proc/self").expect("/proc").uid() == 0 {
+            chown(folder, Some(NOBODY), Some(NOBODY)).expect("the folder becomes the user's");
+            for entry in std::fs::read_dir(folder).expect("the folder") {
+                let path = entry.expect("an entry").path();
+                chown(path, Some(NOBODY), Some(NOBODY)).expect("a file becomes the user's");
+            }
+            self.0.uid(NOBODY).gid(NOBODY);
+        }
+        self
     }
 
     /// Begins it with these limits of open files.

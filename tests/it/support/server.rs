@@ -55,6 +55,16 @@ impl Server {
         self.get("/ready").try_answer().await.is_ok_and(|answer| answer.status == 200)
     }
 
+    /// What `/ready` names as standing in the way; empty when nothing does.
+    pub async fn failing(&self) -> String {
+        self.get("/ready").answer().await.json()["failing"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until that is what stands in the way.
+    pub async fn fails_for(&self, word: &str) {
+        until(&format!("/ready names {word}"), START, async || self.failing().await == word).await;
+    }
+
     /// Host and port.
     pub fn address(&self) -> &str {
         &self.address

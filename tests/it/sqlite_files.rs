@@ -1,0 +1,134 @@
+//! SQLite's files are deleted, replaced or made read-only beneath a service that has them open.
+
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rstest::rstest;
+use serde_json::Value;
+
+use crate::support::{Answered, App, Db, Server, email, until, user};
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn file(app: &App, suffix: &str) -> PathBuf {
+    let mut path = OsString::from(app.database.file());
+    path.push(suffix);
+    path.into()
+}
+
+/// Creates a user, and returns it if that was acknowledged. If not, it was not executed, or nobody knows.
+async fn try_to_create(app: &App, email: &str) -> Option<Value> {
+    let answer = app.post("/api/v2/users", &user("John", email)).answer().await;
+    if answer.status == 201 {
+        return Some(answer.json());
+    }
+    assert!(matches!(answer.status, 503 | 504), "{answer:?}");
+    None
+}
+
+/// What is in the file is written to no more: whoever was answered would have been lied to.
+#[tokio::test]
+async fn a_deleted_database_acknowledges_nothing() {
+    let mut app = App::start(Db::Sqlite).await;
+    app.create("John", "john@example.com").await;
+    fs::remove_file(file(&app, "")).unwrap();
+    for turn in 0..20 {
+        assert_eq!(try_to_create(&app, &format!("{turn}@example.com")).await, None, "it is on no disk");
+    }
+    app.fails_for("file").await;
+    assert_eq!(app.metrics().await.sum("db_failing", &[("check", "file")]), 1);
+    app.get("/api/v2/users/1").answer().await.unusable();
+    app.post("/api/v2/users", &user("Jane", "jane@example.com")).answer().await.unusable();
+    assert!(app.log().contains("users.db"), "the log names the file");
+    assert!(!file(&app, "").exists(), "an empty database takes its place");
+    app.restart().await;
+    assert_eq!(app.everyone().await, Vec::<Value>::new());
+}
+
+/// Without the log of what is newest (`-wal`), or with another one, nothing that was acknowledged is missing afterwards.
+#[rstest]
+#[tokio::test]
+async fn files_beside_it_are_made_anew(#[values("-wal", "-shm")] suffix: &str, #[values(false, true)] replaced: bool) {
+    let mut app = App::start(Db::Sqlite).await;
+    let mut acknowledged = vec![app.create("John", "john@example.com").await];
+    let beside = file(&app, suffix);
+    fs::remove_file(&beside).unwrap();
+    if replaced {
+        fs::write(&beside, []).unwrap();
+    }
+    for turn in 0..20 {
+        acknowledged.extend(try_to_create(&app, &format!("{turn}@example.com")).await);
+    }
+    until("it is told and mended", SOON, async || app.log().contains(suffix) && app.is_ready().await).await;
+    acknowledged.push(app.create("Jane", "jane@example.com").await);
+    app.restart().await;
+    let found = app.by_email().await;
+    for user in &acknowledged {
+        assert_eq!(found.get(email(user)), Some(user), "lost");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_put_back_is_served_again() {
+    let app = App::start(Db::Sqlite).await;
+    let john = app.create("John", "john@example.com").await;
+    let aside = file(&app, ".aside");
+    fs::rename(file(&app, ""), &aside).unwrap();
+    app.fails_for("file").await;
+    fs::rename(&aside, file(&app, "")).unwrap();
+    app.ready().await;
+    assert_eq!(app.get("/api/v2/users/1").answer().await.body(200), john);
+    app.create("Jane", "jane@example.com").await;
+}
+
+/// Another file under its name may be anything: that it is the database from now on, only a restart says.
+#[tokio::test]
+async fn another_file_is_served_after_a_restart() {
+    let mut app = App::start(Db::Sqlite).await;
+    let john = app.create("John", "john@example.com").await;
+    let backup = app.database.dir().join("backup.db");
+    app.database.program().args(["backup", backup.to_str().unwrap()]).run().succeeded();
+    app.create("Jane", "jane@example.com").await;
+    fs::rename(&backup, file(&app, "")).unwrap();
+    app.fails_for("file").await;
+    app.get("/api/v2/users/1").answer().await.unusable();
+    for suffix in ["-wal", "-shm"] {
+        let _ = fs::remove_file(file(&app, suffix));
+    }
+    app.restart().await;
+    assert_eq!(app.everyone().await, [john]);
+}
+
+/// Restarts of all of its connections, one after the other and at once, replace files of their own accord.
+#[tokio::test]
+async fn whoever_else_opens_and_closes_it_is_no_trouble() {
+    let app = App::start(Db::Sqlite).await;
+    for round in 0..20 {
+        app.create("John", &format!("john{round}@example.com")).await;
+        let backup = app.database.dir().join(format!("backup{round}.db"));
+        app.database.program().args(["backup", backup.to_str().unwrap()]).run().succeeded();
+        app.database.connect().run("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+    app.ready().await;
+    assert!(!app.log().contains("not ready"), "{}", app.log());
+}
+
+#[tokio::test]
+async fn a_file_that_may_only_be_read_is_read() {
+    let mut app = App::start(Db::Sqlite).await;
+    let john = app.create("John", "john@example.com").await;
+    app.kill();
+    let mode = |mode| fs::set_permissions(file(&app, ""), Permissions::from_mode(mode)).unwrap();
+    mode(0o400);
+    let server = Server::listening(app.database.program().as_no_root(app.database.dir()));
+    server.fails_for("read_only").await;
+    assert_eq!(server.get("/api/v2/users/1").answer().await.body(200), john);
+    assert_eq!(server.everyone().await, [john]);
+    server.post("/api/v2/users", &user("Jane", "jane@example.com")).answer().await.problem(503, "unavailable");
+    mode(0o600);
+    server.ready().await;
+    server.create("Jane", "jane@example.com").await;
+}

@@ -1,0 +1,40 @@
+use std::sync::{Arc, Mutex};
+
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+
+/// An address behind which a server can be changed for another, as a failover does it: new connections go to the new one, and
+/// the old ones stay where they are.
+pub struct MovingAddress {
+    port: u16,
+    upstream: Arc<Mutex<String>>,
+}
+
+impl MovingAddress {
+    pub async fn of(upstream: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let upstream = Arc::new(Mutex::new(upstream));
+        tokio::spawn(accept(listener, Arc::clone(&upstream)));
+        Self { port, upstream }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn move_to(&self, upstream: String) {
+        *self.upstream.lock().unwrap() = upstream;
+    }
+}
+
+async fn accept(listener: TcpListener, upstream: Arc<Mutex<String>>) {
+    while let Ok((mut client, _)) = listener.accept().await {
+        let upstream = upstream.lock().unwrap().clone();
+        tokio::spawn(async move {
+            if let Ok(mut server) = TcpStream::connect(upstream).await {
+                let _ = copy_bidirectional(&mut client, &mut server).await;
+            }
+        });
+    }
+}
