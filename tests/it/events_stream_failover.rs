@@ -85,7 +85,7 @@ async fn a_call_over_grpc_ends_too(#[values(Db::Sqlite, Db::Postgres)] db: Db, #
     assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
     details(&status, "EVENTS_GONE");
     let again = WatchUsersRequest { after: Some(after), types: Vec::new() };
-    let status = grpc.watch_users(again).await.err().expect("no such position");
+    let status = grpc.watch_users(again).await.expect_err("no such position");
     assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
 }
 

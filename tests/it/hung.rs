@@ -58,11 +58,11 @@ impl Hanging {
         while begun.elapsed() < DEADLINE {
             sleep(Duration::from_millis(5)).await;
             for backend in waiting() {
-                self.postgres.stop(backend);
+                Postgres::stop(backend);
                 if waiting().contains(&backend) {
                     return Some(backend);
                 }
-                self.postgres.resume(backend);
+                Postgres::resume(backend);
             }
         }
         None
@@ -73,7 +73,7 @@ impl Hanging {
         let mut stopped = Vec::new();
         loop {
             let backends = self.postgres.backends("TRUE");
-            self.postgres.stop_all(&backends);
+            Postgres::stop_all(&backends);
             stopped.extend(backends);
             let answer = request().answer().await;
             if answer.status == 504 {
@@ -134,7 +134,7 @@ async fn a_writer_that_hangs_is_replaced() {
     assert_eq!(stream.take(1).await[0].data["data"]["name"], "Late");
     assert_eq!((hanging.hung("writes").await, hanging.abandoned("writes").await), (1.0, 1.0));
     hanging.server.get("/ready").answer().await.expect(200);
-    hanging.postgres.resume(writer);
+    Postgres::resume(writer);
     hanging.all_return().await;
     assert_eq!(hanging.abandoned("writes").await, 1.0);
     // It may have been executed or not, and so it may be now: once.
@@ -161,7 +161,7 @@ async fn what_an_abandoned_writer_does_late_is_one_more_change() {
     stopped.extend(hanging.hang_up(|| rename("Newest")).await);
     let before = john().await.body(200)["version"].as_u64().unwrap();
     hanging.creates("Late").await;
-    hanging.postgres.resume_all(&stopped);
+    Postgres::resume_all(&stopped);
     hanging.all_return().await;
     let john = john().await.body(200);
     // Its caller was told that it may be executed yet. The other's condition does not hold any more.
@@ -182,7 +182,7 @@ async fn all_that_were_connected_hang_and_everything_goes_on() {
     let published = async || server.metrics().await.value("events_published_total");
     until("it relays", SOON, async || published().await == 1.0).await;
     let backends = hanging.postgres.backends("TRUE");
-    hanging.postgres.stop_all(&backends);
+    Postgres::stop_all(&backends);
     for path in ["/api/v2/users/1", "/api/v2/users"] {
         until("reads are answered", SOON, async || server.get(path).answer().await.status == 200).await;
     }
@@ -192,7 +192,7 @@ async fn all_that_were_connected_hang_and_everything_goes_on() {
     assert_eq!(told[0].data["data"]["name"], "Jane");
     until("it relays again", SOON, async || published().await >= 2.0).await;
     assert!(server.metrics().await.sum("db_calls_abandoned_total", &[]) > 0);
-    hanging.postgres.resume_all(&backends);
+    Postgres::resume_all(&backends);
     hanging.all_return().await;
     hanging.events_tell_what_there_is().await;
 }

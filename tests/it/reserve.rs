@@ -91,7 +91,7 @@ async fn nor_do_those_who_do_not_listen() {
 async fn calls_share_the_places() {
     let app = App::start_with(Db::Sqlite, &FULL).await;
     let held = fill(&app);
-    assert_eq!(Health::of(&app).check("").await.unwrap().as_str_name(), "SERVING");
+    assert_eq!(format!("{:?}", Health::of(&app).check("").await.unwrap()), "Serving");
     let status = app.grpc().get_user(GetUserRequest { id: 1 }).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     assert!(details(&status, "OVERLOADED").retry_info().is_some());

@@ -123,7 +123,7 @@ async fn a_file_that_may_only_be_read_is_read() {
     app.kill();
     let mode = |mode| fs::set_permissions(file(&app, ""), Permissions::from_mode(mode)).unwrap();
     mode(0o400);
-    let server = Server::listening(app.database.program().as_no_root(app.database.dir()));
+    let server = Server::listening(app.database.program().without_root(app.database.dir()));
     server.fails_for("read_only").await;
     assert_eq!(server.get("/api/v2/users/1").answer().await.body(200), john);
     assert_eq!(server.everyone().await, [john]);

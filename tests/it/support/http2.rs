@@ -102,7 +102,7 @@ fn head(method: &str, more: usize) -> Vec<u8> {
     if more > 0 {
         // It becomes the first entry of the table, which is number 62.
         head.extend(literal(0x40, b"a", b"b"));
-        head.extend(std::iter::repeat_n(0x80 | 62, more));
+        head.extend(std::iter::repeat_n(0x80 | 0x3e, more));
     }
     head
 }

@@ -95,23 +95,23 @@ impl Postgres {
     }
 
     /// One backend's socket stays open and nothing answers on it. It may have ended just now.
-    pub fn stop(&self, backend: u32) {
+    pub fn stop(backend: u32) {
         signal::send("STOP", backend);
     }
 
-    pub fn resume(&self, backend: u32) {
+    pub fn resume(backend: u32) {
         signal::send("CONT", backend);
     }
 
-    pub fn stop_all(&self, backends: &[u32]) {
+    pub fn stop_all(backends: &[u32]) {
         for backend in backends {
-            self.stop(*backend);
+            Self::stop(*backend);
         }
     }
 
-    pub fn resume_all(&self, backends: &[u32]) {
+    pub fn resume_all(backends: &[u32]) {
         for backend in backends {
-            self.resume(*backend);
+            Self::resume(*backend);
         }
     }
 

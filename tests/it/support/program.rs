@@ -42,7 +42,7 @@ impl Program {
     }
 
     /// Begins it as a user to whom files' modes apply, which they do not to root, with a folder that is that user's.
-    pub fn as_no_root(mut self, folder: &Path) -> Self {
+    pub fn without_root(mut self, folder: &Path) -> Self {
         const NOBODY: u32 = 65534;
         if std::fs::metadata("/proc/self").expect("/proc").uid() == 0 {
             chown(folder, Some(NOBODY), Some(NOBODY)).expect("the folder becomes the user's");

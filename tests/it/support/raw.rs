@@ -53,11 +53,6 @@ impl Raw {
         head + std::str::from_utf8(&body).expect("a readable body")
     }
 
-    pub fn has_answer_within(&mut self, time: Duration) -> bool {
-        self.0.set_read_timeout(Some(time)).unwrap();
-        self.0.peek(&mut [0]).is_ok_and(|length| length == 1)
-    }
-
     /// Everything until the server hangs up.
     pub fn read_to_end(&mut self) -> String {
         let mut bytes = Vec::new();
