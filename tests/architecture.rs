@@ -112,7 +112,7 @@ fn every_rule_is_for_some_file() {
     }
 }
 
-/// Nothing waits for a batch to fill: the actor takes what is there.
+/// Nothing waits for a batch to fill: the actor takes what is there. Only what is set aside has a time, in `actor/mail.rs`.
 #[test]
 fn no_timer_fills_a_batch() {
     let text = std::fs::read_to_string(source_folder().join("storage/actor.rs")).unwrap();

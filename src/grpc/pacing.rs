@@ -19,8 +19,6 @@ pub(super) struct Paced<S> {
     unread: &'static [u8],
     calls: Rc<UnderWay>,
     frames: Frames,
-    /// Whether what was read last is to be dealt with before anything else is read.
-    is_next_turn: bool,
     /// Whether the client takes nothing at present, and who waits for that to end.
     is_stuck: bool,
     reader: Option<Waker>,
@@ -30,7 +28,7 @@ impl<S> Paced<S> {
     /// One that has begun with these bytes.
     pub(super) fn new(unread: &'static [u8], stream: S, calls: Rc<UnderWay>, max_head_bytes: u32) -> Self {
         let frames = Frames::new(max_head_bytes);
-        Self { stream, unread, calls, frames, is_next_turn: false, is_stuck: false, reader: None }
+        Self { stream, unread, calls, frames, is_stuck: false, reader: None }
     }
 
     /// Takes note of what became of a write.
@@ -52,15 +50,17 @@ impl<S: AsyncRead + Unpin> Paced<S> {
             self.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        if std::mem::take(&mut self.is_next_turn) {
-            // Behind whatever can go on by now.
+        if self.calls.had_piece() {
+            // Behind whatever can go on by now. hyper asks again and again in one turn: whenever it has taken up a call.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let most = self.frames.up_to_boundary().min(buffer.remaining());
         let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(most));
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut piece))?;
-        self.is_next_turn = self.frames.pass(piece.filled())? == Passed::PieceOfCall;
+        if self.frames.pass(piece.filled())? == Passed::PieceOfCall {
+            self.calls.take_piece();
+        }
         let length = piece.filled().len();
         self.calls.hear(length);
         buffer.advance(length);

@@ -5,9 +5,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::Receiver;
 
 use super::batch_error::BatchError;
 use super::lane::{Claimed, Mail, Message, Ran, Request, claim};
@@ -15,7 +14,7 @@ use super::locks::{LockWaits, Locks};
 use super::pace::Pace;
 use super::pool::{Pool, Pooled};
 use super::reply;
-use super::set_aside::{Due, next_due, take_due};
+use super::set_aside::Due;
 use super::watchdog::OnHang;
 use super::workers::Worker;
 use crate::metrics::{BatchFailure, LaneMetrics};
@@ -45,12 +44,12 @@ impl Actor {
         let (mut waiting, mut open) = (Vec::new(), true);
         // Abandoned, it ends: those who wait have heard that their time is up.
         while (open || !waiting.is_empty()) && !worker.is_abandoned() {
-            let (messages, more) = gather(waiting, mail, self.max_batch);
+            let (due, more) = mail::next(waiting, mail, self.max_batch);
             open &= more;
             if !open {
                 worker.prepare_to_end();
             }
-            waiting = self.serve_due(take_due(messages, Instant::now()), worker);
+            waiting = self.serve_due(due, worker);
         }
     }
 
@@ -223,52 +222,6 @@ impl Actor {
     }
 }
 
-/// Adds mail to those that still wait, up to a full batch of it; if none of them runs now, waits for the first. False when
-/// this was the last mail.
-///
-/// Those that wait do not count: many messages for one user must not take the places of messages for others.
-fn gather<R: Request>(waiting: Vec<Message<R>>, mail: &Receiver<Mail<R>>, max_batch: usize) -> (Vec<Message<R>>, bool) {
-    let (waiting, mut batch) = (waiting.len(), waiting);
-    match await_first(&batch, mail) {
-        Ok(Some(first)) => {
-            batch.reserve(max_batch.min(1 + mail.len()));
-            batch.push(first);
-        }
-        Ok(None) => {}
-        Err(NoMore) => return (batch, false),
-    }
-    let most = waiting + max_batch;
-    while batch.len() < most {
-        match mail.try_recv() {
-            Ok(Mail::Message(message)) => batch.push(message),
-            Ok(Mail::Stop) => return (batch, false),
-            Err(_) => break,
-        }
-    }
-    (batch, true)
-}
-
-struct NoMore;
-
-/// Waits for mail until one of those that wait is due.
-fn await_first<R: Request>(waiting: &[Message<R>], mail: &Receiver<Mail<R>>) -> Result<Option<Message<R>>, NoMore> {
-    let now = Instant::now();
-    let mail = match next_due(waiting, now) {
-        None => mail.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        Some(due) if due <= now => return Ok(None),
-        Some(due) => mail.recv_deadline(due).inspect_err(|error| {
-            if *error == RecvTimeoutError::Disconnected {
-                std::thread::sleep(due.saturating_duration_since(now));
-            }
-        }),
-    };
-    match mail {
-        Ok(Mail::Message(first)) => Ok(Some(first)),
-        Err(RecvTimeoutError::Timeout) => Ok(None),
-        Ok(Mail::Stop) | Err(RecvTimeoutError::Disconnected) => Err(NoMore),
-    }
-}
-
 /// A database that is lost, locked, full or read-only is not there for the caller; anything else is our fault.
 fn not_executed(cause: &diesel::result::Error) -> Error {
     use diesel::result::{DatabaseErrorKind as Kind, Error as Cause};
@@ -368,6 +321,7 @@ fn answer_all<R: Request>(messages: impl IntoIterator<Item = Message<R>>, error:
 }
 
 mod locked;
+mod mail;
 mod parts;
 #[cfg(test)]
 mod tests;

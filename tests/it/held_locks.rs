@@ -81,7 +81,7 @@ async fn insist(app: &App, ask: Ask, over: &Cell<bool>) {
             refused += 1;
         }
     }
-    assert!(refused >= unknown, "{refused} refused, {unknown} unknown");
+    assert!(unknown <= 1 + refused, "{refused} refused, {unknown} unknown");
 }
 
 #[rstest]

@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use super::mail::gather;
 use super::*;
 use crate::metrics::Metrics;
 use crate::storage::Settings;
@@ -190,7 +191,8 @@ async fn whoever_is_tried_again_until_its_deadline_hears_that_it_is_not_there() 
     let folder = tempfile::tempdir().unwrap();
     let (messages, mut answers) = send_all(&[Probe::Locked]);
     let actor = actor(&folder);
-    let mut waiting = actor.serve(messages);
+    // At first it queues for the lock; after that it is set aside.
+    let mut waiting = actor.serve(actor.serve(messages));
     waiting[0].deadline = Instant::now();
     assert!(actor.serve(waiting).is_empty());
     assert_eq!(answers.pop().unwrap().await, Some(Err(Error::Unavailable)));

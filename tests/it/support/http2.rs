@@ -100,9 +100,9 @@ fn head(method: &str, more: usize) -> Vec<u8> {
     }
     head.extend(literal(0, b"content-type", b"application/grpc"));
     if more > 0 {
-        // It becomes the first entry of the table, which is number 62.
+        // It becomes the first entry of the table, which is number 62, and 0xbe names it.
         head.extend(literal(0x40, b"a", b"b"));
-        head.extend(std::iter::repeat_n(0x80 | 0x3e, more));
+        head.extend(std::iter::repeat_n(0xbe, more));
     }
     head
 }
