@@ -18,14 +18,14 @@ impl ListUsers {
         Self { email: None, name_prefix: None, page_size: 100 }
     }
 
-    /// Only the user with this email, whatever its case.
+    /// Only the user with this email, as the service compares addresses: see [`User::email`](crate::User::email).
     #[must_use]
     pub fn email(mut self, email: impl Into<String>) -> Self {
         self.email = Some(email.into());
         self
     }
 
-    /// Only users whose name starts so, whatever its case.
+    /// Only users whose name starts so, whatever its case and however accents are encoded.
     #[must_use]
     pub fn name_prefix(mut self, name_prefix: impl Into<String>) -> Self {
         self.name_prefix = Some(name_prefix.into());

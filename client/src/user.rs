@@ -13,7 +13,8 @@ pub struct User {
     pub id: i64,
     /// 1 to 100 characters.
     pub name: String,
-    /// As it was given; unique regardless of case.
+    /// As it was given, and unique: the domain by UTS 46 (non-transitional), the local part in NFC with small letters for capital
+    /// ones. The service's docs/api.md says more.
     pub email: String,
     /// 1 when created, one more with every update.
     pub version: i64,
@@ -55,7 +56,7 @@ pub struct UserV1 {
 pub struct UserFields {
     /// 1 to 100 characters after trimming, no control characters.
     pub name: String,
-    /// At most 254 bytes; unique regardless of case.
+    /// At most 254 bytes; unique, see [`User::email`].
     pub email: String,
 }
 

@@ -66,8 +66,9 @@ pub fn check_name(name: &UserName, given: &Value) {
     assert_eq!(UserName::parse(text.to_owned()).as_ref(), Ok(name));
     let key = name.key();
     assert_eq!(Folded::new(key.as_str()), key, "folding twice is folding once");
-    for (end, char) in text.char_indices() {
-        let prefix = NamePrefix::parse(&text[..end + char.len_utf8()]).expect("as good as the name");
+    // What is not ASCII may be the accent of what comes before it.
+    for (end, _) in text.char_indices().filter(|(_, char)| char.is_ascii()) {
+        let prefix = NamePrefix::parse(&text[..end]).expect("as good as the name");
         assert!(key.as_str().starts_with(prefix.key().as_str()), "{prefix:?} does not find {name:?}");
     }
 }
@@ -86,6 +87,7 @@ pub fn check_email(email: &Email, given: &Value) {
     assert!(!domain.contains(|char: char| char.is_whitespace() || "<>[]()\"\\,;:".contains(char)), "{domain}");
     assert_eq!(Email::parse(text.to_owned()).as_ref(), Ok(email));
     let key = email.key();
-    assert_eq!(Folded::new(key.as_str()), key, "folding twice is folding once");
-    assert_eq!(Folded::new(&text.to_ascii_uppercase()), key, "case does not make another address");
+    let key_of = |text: &str| Email::stored(text.to_owned()).key().into_string();
+    assert_eq!(key_of(key.as_str()), key.as_str(), "the key of a key is that key");
+    assert_eq!(key_of(&text.to_ascii_uppercase()), key.as_str(), "case does not make another address");
 }

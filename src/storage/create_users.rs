@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, SingleValue, Text, Timestamp as SqlTimestamp};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, SingleValue, Text, Timestamp as SqlTimestamp};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use super::event_row::Kind;
@@ -15,13 +15,13 @@ use super::record_events::{Occasion, RecordCreated, record_created, record_one};
 use super::row::Moment;
 use super::schema::users;
 use crate::telemetry::TracePlace;
-use crate::users::{Error, Folded, NewUser, Timestamp, User, UserId, Version};
+use crate::users::{EmailKey, Error, Folded, NewUser, Timestamp, User, UserId, Version};
 
 /// A user to create, with the keys that it is stored under: folded by the caller's thread, not by the actor's.
 pub(super) struct NewRow {
     new: NewUser,
     name_key: Folded,
-    email_key: Folded,
+    email_key: EmailKey,
     trace: Option<TracePlace>,
 }
 
@@ -35,19 +35,19 @@ impl NewRow {
         self.trace
     }
 
-    pub(super) const fn email_key(&self) -> &Folded {
+    pub(super) const fn email_key(&self) -> &EmailKey {
         &self.email_key
     }
 
     /// What it stores, and in which field of the user.
     pub(super) fn texts(&self) -> [(&'static str, &str); 4] {
         let (name, email) = (self.new.name.as_str(), self.new.email.as_str());
-        [("name", name), ("name", self.name_key.as_str()), ("email", email), ("email", self.email_key.as_str())]
+        [("name", name), ("name", self.name_key.as_str()), ("email", email), ("email", self.email_key.older())]
     }
 
     /// What came of it, by what was created. Of those with the same address, the one that is asked first was created.
     pub(super) fn outcome(&self, created: &mut Created, now: Timestamp) -> Result<User, Error> {
-        created.remove(self.email_key.as_str()).map(|id| self.stored_as(id, now)).ok_or(Error::EmailTaken)
+        created.remove(self.email_key.older()).map(|id| self.stored_as(id, now)).ok_or(Error::EmailTaken)
     }
 
     /// The user that this row became.
@@ -90,7 +90,7 @@ pub(super) fn create_in_order(
 pub(super) fn insert_in_order(sqlite: &mut SqliteConnection, rows: &[&NewRow], now: Timestamp) -> QueryResult<Created> {
     let mut created = Created::with_capacity(rows.len());
     for rows in rows.chunks(InsertSome::MAX_ROWS) {
-        created.extend(InsertSome { rows, now: Moment(now) }.load::<(String, i64)>(sqlite)?);
+        created.extend(InsertSome::new(rows, now).load::<(String, i64)>(sqlite)?);
     }
     Ok(created)
 }
@@ -98,25 +98,31 @@ pub(super) fn insert_in_order(sqlite: &mut SqliteConnection, rows: &[&NewRow], n
 /// SQL text, because Diesel never keeps an INSERT of many rows prepared.
 struct InsertSome<'a> {
     rows: &'a [&'a NewRow],
+    address_keys: Vec<Option<&'a str>>,
     now: Moment,
 }
 
-impl InsertSome<'_> {
+impl<'a> InsertSome<'a> {
     /// Enough for what a statement costs of itself to be shared by many; few enough for a statement of each length to be
     /// kept prepared.
     const MAX_ROWS: usize = 16;
+
+    fn new(rows: &'a [&'a NewRow], now: Timestamp) -> Self {
+        let address_keys = rows.iter().map(|row| row.email_key.unless_plain()).collect();
+        Self { rows, address_keys, now: Moment(now) }
+    }
 }
 
 impl QueryFragment<Sqlite> for InsertSome<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         out.push_sql(
-            "INSERT INTO users (name, name_key, email, email_key, version, created_at, updated_at)
-            SELECT new.column1, new.column2, new.column3, new.column4, 1, moment.now, moment.now
+            "INSERT INTO users (name, name_key, email, email_key, address_key, has_keys, version, created_at, updated_at)
+            SELECT new.column1, new.column2, new.column3, new.column4, new.column5, true, 1, moment.now, moment.now
             FROM (SELECT ",
         );
         out.push_bind_param::<SqlTimestamp, _>(&self.now)?;
         out.push_sql(" AS now) AS moment, (VALUES ");
-        for (at, row) in self.rows.iter().enumerate() {
+        for (at, (row, address_key)) in self.rows.iter().zip(&self.address_keys).enumerate() {
             out.push_sql(if at == 0 { "(" } else { ", (" });
             out.push_bind_param::<Text, _>(row.new.name.as_str())?;
             out.push_sql(", ");
@@ -124,7 +130,9 @@ impl QueryFragment<Sqlite> for InsertSome<'_> {
             out.push_sql(", ");
             out.push_bind_param::<Text, _>(row.new.email.as_str())?;
             out.push_sql(", ");
-            out.push_bind_param::<Text, _>(row.email_key.as_str())?;
+            out.push_bind_param::<Text, _>(row.email_key.older())?;
+            out.push_sql(", ");
+            out.push_bind_param::<Nullable<Text>, _>(address_key)?;
             out.push_sql(")");
         }
         // Without a WHERE, SQLite takes ON for a part of the join.
@@ -208,7 +216,9 @@ pub(super) fn insert_many<'a>(
         unnest::<Text, _>(column(|row| row.new.name.as_str())),
         unnest::<Text, _>(column(|row| row.name_key.as_str())),
         unnest::<Text, _>(column(|row| row.new.email.as_str())),
-        unnest::<Text, _>(column(|row| row.email_key.as_str())),
+        unnest::<Text, _>(column(|row| row.email_key.older())),
+        unnest::<Nullable<Text>, _>(Vec::from_iter(rows.iter().map(|row| row.email_key.unless_plain()))),
+        true.into_sql::<Bool>(),
         version,
         now,
         now,
@@ -219,6 +229,8 @@ pub(super) fn insert_many<'a>(
         users::name_key,
         users::email,
         users::email_key,
+        users::address_key,
+        users::has_keys,
         users::version,
         users::created_at,
         users::updated_at,

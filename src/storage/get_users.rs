@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use diesel::Connection as _;
+use diesel::dsl::not;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
@@ -14,12 +15,12 @@ use super::locks::Locks;
 use super::row::UserRow;
 use super::schema::users;
 use super::unstorable::is_unstorable;
-use crate::users::{Error, Folded, User, UserId};
+use crate::users::{EmailKey, Error, User, UserId};
 
 /// Which user to get.
 pub(super) enum Lookup {
     Id(UserId),
-    Email(Folded),
+    Email(EmailKey),
 }
 
 impl Request for Lookup {
@@ -40,31 +41,47 @@ impl Request for Lookup {
 
 /// On SQLite a statement costs no round trip: cached single look-ups inside one read transaction are the fastest.
 fn get_one_by_one(sqlite: &mut SqliteConnection, batch: &[&Lookup]) -> Result<Vec<Ran<Lookup>>, BatchError> {
-    let get_one = |sqlite: &mut SqliteConnection, lookup: &Lookup| {
-        let row = match lookup {
-            Lookup::Id(id) => users::table.find(id.get()).select(UserRow::as_select()).get_result(sqlite),
-            Lookup::Email(key) => {
-                users::table.filter(users::email_key.eq(key.as_str())).select(UserRow::as_select()).get_result(sqlite)
-            }
-        };
-        row.optional().map(|found| Ran::Executed(Ok(found.map(User::from))))
-    };
-    Ok(sqlite.transaction(|sqlite| batch.iter().map(|lookup| get_one(sqlite, lookup)).collect::<QueryResult<_>>())?)
+    let get = |lookup: &&Lookup, sqlite: &mut SqliteConnection| get_one(sqlite, lookup).map(Ok).map(Ran::Executed);
+    Ok(sqlite.transaction(|sqlite| batch.iter().map(|lookup| get(lookup, sqlite)).collect::<QueryResult<_>>())?)
 }
 
-/// On PostgreSQL one statement gets all that are asked for by id, and one all that are asked for by address. Each is a
+fn get_one(sqlite: &mut SqliteConnection, lookup: &Lookup) -> QueryResult<Option<User>> {
+    let key = match lookup {
+        Lookup::Id(id) => {
+            let row = users::table.find(id.get()).select(UserRow::as_select()).get_result(sqlite);
+            return row.optional().map(|found| found.map(User::from));
+        }
+        Lookup::Email(key) => key,
+    };
+    let rows: Vec<UserRow> = if key.is_plain() {
+        users::table.filter(users::email_key.eq(key.as_str())).select(UserRow::as_select()).load(sqlite)
+    } else {
+        let may_have_it = users::email_key.eq(key.older()).and(not(users::has_keys));
+        let has_it = users::address_key.eq(key.as_str()).or(may_have_it);
+        users::table.filter(has_it).select(UserRow::as_select()).load(sqlite)
+    }?;
+    Ok(by_key(rows).remove(key.as_str()))
+}
+
+/// On PostgreSQL one statement gets all that are asked for by id, and one or two all that are asked for by address. Each is a
 /// transaction of its own accord.
 fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Ran<Lookup>>, BatchError> {
     let mut ids = Vec::with_capacity(batch.len());
-    let mut keys = Vec::new();
+    let (mut plain, mut others, mut older) = (Vec::new(), Vec::new(), Vec::new());
     for lookup in batch {
         match lookup {
             Lookup::Id(id) => ids.push(id.get()),
-            Lookup::Email(key) => keys.push(key.as_str()),
+            Lookup::Email(key) if key.is_plain() => plain.push(key.as_str()),
+            Lookup::Email(key) => {
+                others.push(key.as_str());
+                older.push(key.older());
+            }
         }
     }
     let by_id = get_by_ids(postgres, ids)?;
-    let by_email = get_by_emails(postgres, keys)?;
+    let mut rows = get_by_plain_keys(postgres, plain)?;
+    rows.extend(get_by_other_keys(postgres, others, older)?);
+    let by_email = by_key(rows);
     let answer = |lookup: &&Lookup| match lookup {
         Lookup::Id(id) => by_id.get(&id.get()).cloned(),
         Lookup::Email(key) => by_email.get(key.as_str()).cloned(),
@@ -79,7 +96,8 @@ fn nobody_has_it(
     failure: BatchError,
 ) -> Result<Vec<Ran<Lookup>>, BatchError> {
     let ([Lookup::Email(key)], BatchError::NotExecuted(error)) = (batch, &failure) else { return Err(failure) };
-    if is_unstorable(postgres, key.as_str(), error) { Ok(vec![Ran::Executed(Ok(None))]) } else { Err(failure) }
+    let is_unstorable = [key.as_str(), key.older()].into_iter().any(|text| is_unstorable(postgres, text, error));
+    if is_unstorable { Ok(vec![Ran::Executed(Ok(None))]) } else { Err(failure) }
 }
 
 fn get_by_ids(postgres: &mut PgConnection, ids: Vec<i64>) -> QueryResult<HashMap<i64, User>> {
@@ -89,11 +107,30 @@ fn get_by_ids(postgres: &mut PgConnection, ids: Vec<i64>) -> QueryResult<HashMap
     Ok(rows.into_iter().map(|row| (row.id, row.into())).collect())
 }
 
-fn get_by_emails(postgres: &mut PgConnection, keys: Vec<&str>) -> QueryResult<HashMap<String, User>> {
-    let Some(keys) = planned_once(keys) else { return Ok(HashMap::new()) };
-    let query = users::table.filter(users::email_key.eq_any(keys)).select((users::email_key, UserRow::as_select()));
-    let rows = query.load::<(String, UserRow)>(postgres)?;
-    Ok(rows.into_iter().map(|(key, row)| (key, row.into())).collect())
+fn get_by_plain_keys(postgres: &mut PgConnection, keys: Vec<&str>) -> QueryResult<Vec<UserRow>> {
+    let Some(keys) = planned_once(keys) else { return Ok(Vec::new()) };
+    users::table.filter(users::email_key.eq_any(keys)).select(UserRow::as_select()).load(postgres)
+}
+
+/// Asks for the keys, and in rows without keys for those of older releases.
+fn get_by_other_keys(postgres: &mut PgConnection, keys: Vec<&str>, older: Vec<&str>) -> QueryResult<Vec<UserRow>> {
+    let (Some(keys), Some(older)) = (planned_once(keys), planned_once(older)) else { return Ok(Vec::new()) };
+    let may_have_it = users::email_key.eq_any(older).and(not(users::has_keys));
+    let has_it = users::address_key.eq_any(keys).or(may_have_it);
+    users::table.filter(has_it).select(UserRow::as_select()).load(postgres)
+}
+
+/// The users by the keys of their addresses. What an older release has stored may have another key than it was found by, and
+/// two of its users may have one key: then the older one has it.
+fn by_key(rows: Vec<UserRow>) -> HashMap<String, User> {
+    let mut users = HashMap::with_capacity(rows.len());
+    for user in rows.into_iter().map(User::from) {
+        let key = user.email.key().into_string();
+        if users.get(&key).is_none_or(|other: &User| user.id < other.id) {
+            users.insert(key, user);
+        }
+    }
+    users
 }
 
 /// Repeats the last of few keys; `None` if there are none.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::check::{self, Found};
+use super::keys::{self, Filled};
 use super::migrations;
 use super::pool::{Pool, Pooled};
 use super::readiness::{Check, Readiness};
@@ -25,6 +26,10 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_millis(200);
 /// With no news for so long, the database does not answer.
 const STALE: Duration = Duration::from_secs(3);
+/// How long in each interval it computes keys, if some are missing.
+const FILLING: Duration = Duration::from_millis(200);
+/// With no news for so long, it counts as hung when it does that.
+const HANGING: Duration = Duration::from_secs(5);
 /// How long migrating may take: a statement of it may take ten minutes, and so may the wait for another replica.
 const MIGRATION: Duration = Duration::from_mins(30);
 
@@ -34,6 +39,8 @@ pub(super) struct Keeper {
     /// Whether no change can succeed, and whether no request can.
     read_only: AtomicBool,
     unusable: AtomicBool,
+    /// Whether no user was found whose keys were to be computed.
+    all_have_keys: AtomicBool,
     seen: Mutex<(Readiness, Instant)>,
     /// What was logged last.
     told: Mutex<Option<Result<(), String>>>,
@@ -45,6 +52,7 @@ impl Default for Keeper {
             migrated: AtomicBool::new(false),
             read_only: AtomicBool::new(false),
             unusable: AtomicBool::new(false),
+            all_have_keys: AtomicBool::new(false),
             seen: Mutex::new((Readiness::Failing(Check::Database), Instant::now())),
             told: Mutex::default(),
         }
@@ -66,6 +74,10 @@ impl Keeper {
     pub(super) fn readiness(&self) -> Readiness {
         let (readiness, at) = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if at.elapsed() < STALE { readiness } else { Readiness::Failing(Check::Database) }
+    }
+
+    pub(super) fn all_have_keys(&self) -> bool {
+        self.all_have_keys.load(Ordering::Relaxed)
     }
 
     fn is_migrated(&self) -> bool {
@@ -220,11 +232,28 @@ impl Watch {
         let mut pooled = self.pool.check_out(&self.on_hang)?;
         let result = self.examine(&mut pooled);
         match &result {
-            Ok(()) => {}
+            Ok(()) => self.fill_keys(pooled),
             Err(trouble) if trouble.is_unfit() => pooled.discard(),
             Err(_) => self.pool.check(pooled),
         }
         result
+    }
+
+    /// Computes the keys that are missing, for some time. What goes wrong is no reason not to serve requests.
+    fn fill_keys(&self, mut pooled: Pooled) {
+        let until = Instant::now() + FILLING;
+        let filled = loop {
+            pooled.may_take(HANGING);
+            match keys::fill(&mut pooled.connection) {
+                Ok(Filled::Some) if Instant::now() < until => {}
+                filled => break filled,
+            }
+        };
+        self.keeper.all_have_keys.store(matches!(filled, Ok(Filled::All)), Ordering::Relaxed);
+        if let Err(error) = filled {
+            log::warn!("the keys of some users are still to be computed: {error}");
+            self.pool.take_back(pooled, &error);
+        }
     }
 
     fn examine(&mut self, pooled: &mut Pooled) -> Result<(), Trouble> {

@@ -40,8 +40,8 @@ pub(super) trait Request: Send + Sized + 'static {
     fn run(connection: &mut Connection, batch: &[&Self], locks: Locks) -> Result<Vec<Ran<Self>>, BatchError>;
 
     /// What no other request may touch that is in the same statement, nor any that came later while this one waits.
-    fn touches(&self) -> [Option<Touched<'_>>; 2] {
-        [None, None]
+    fn touches(&self) -> [Option<Touched<'_>>; 3] {
+        [None, None, None]
     }
 
     /// What it has changed, if it succeeded.

@@ -11,7 +11,7 @@ use super::locks::Locks;
 use super::row::UserRow;
 use super::schema::users;
 use super::unstorable::is_unstorable;
-use crate::users::{Error, Folded, Page, PageQuery, Start, User, UserId};
+use crate::users::{Error, Folded, NamePrefix, Page, PageQuery, Start, User, UserId};
 
 impl Request for PageQuery {
     type Answer = Page;
@@ -36,8 +36,8 @@ fn nobody_is_named_so(connection: &mut Connection, query: &PageQuery, error: Die
     // A transaction that failed must have ended before anything else is asked.
     let is_sound = connection.recover();
     let Connection::Postgres(postgres) = connection else { return Err(error) };
-    if is_sound && is_unstorable(postgres, prefix.as_str(), &error) {
-        Ok(Page { users: Vec::new(), more: false, total: query.count.then_some(0) })
+    if is_sound && is_unstorable(postgres, prefix.key().as_str(), &error) {
+        Ok(Page { users: Vec::new(), more: false, last_name: None, total: query.count.then_some(0) })
     } else {
         Err(error)
     }
@@ -57,14 +57,16 @@ fn read_users(connection: &mut Connection, query: &PageQuery) -> QueryResult<Pag
     let size = usize::from(query.size.get());
     // One more than asked for tells whether there is a next page.
     let limit = i64::from(query.size.get()) + 1;
-    let mut rows = match &query.start {
-        Start::Offset(offset) => by_offset(connection, *offset, limit),
-        Start::AfterId(id) => after_id(connection, *id, limit),
-        Start::ByName { prefix, after } => by_name(connection, prefix, after.as_ref(), limit),
-    }?;
+    let (mut rows, mut names) = match &query.start {
+        Start::Offset(offset) => (by_offset(connection, *offset, limit)?, Vec::new()),
+        Start::AfterId(id) => (after_id(connection, *id, limit)?, Vec::new()),
+        Start::ByName { prefix, after } => by_name(connection, prefix, after.as_ref(), limit)?.into_iter().unzip(),
+    };
     let more = rows.len() > size;
     rows.truncate(size);
-    Ok(Page { users: rows.into_iter().map(User::from).collect(), more, total: None })
+    names.truncate(size);
+    let last_name = names.pop().map(Folded::stored);
+    Ok(Page { users: rows.into_iter().map(User::from).collect(), more, last_name, total: None })
 }
 
 fn by_offset(connection: &mut Connection, offset: i64, limit: i64) -> QueryResult<Vec<UserRow>> {
@@ -80,12 +82,31 @@ fn after_id(connection: &mut Connection, id: UserId, limit: i64) -> QueryResult<
     })
 }
 
+/// Users, and what each is ordered by: range after range of the index, each as if it were the only one.
 fn by_name(
+    connection: &mut Connection,
+    prefix: &NamePrefix,
+    after: Option<&(Folded, UserId)>,
+    limit: i64,
+) -> QueryResult<Vec<(UserRow, String)>> {
+    let mut rows = Vec::new();
+    for range in ranges(prefix) {
+        let missing = limit - i64::try_from(rows.len()).unwrap_or(limit);
+        // Beyond the first range, whoever stopped in an earlier one begins at the beginning.
+        let after = after.filter(|(name, _)| name >= range);
+        if missing > 0 {
+            rows.extend(read_range(connection, range, after, missing)?);
+        }
+    }
+    Ok(rows)
+}
+
+fn read_range(
     connection: &mut Connection,
     prefix: &Folded,
     after: Option<&(Folded, UserId)>,
     limit: i64,
-) -> QueryResult<Vec<UserRow>> {
+) -> QueryResult<Vec<(UserRow, String)>> {
     // Ids start at 1: (prefix, 0) comes before every name that starts with the prefix.
     let (name, id) = after.map_or((prefix, 0), |(name, id)| (name, id.get()));
     let here = position(users::name_key, users::id);
@@ -94,7 +115,7 @@ fn by_name(
             .filter(here.gt(position(name.as_str(), id)))
             .order((users::name_key, users::id))
             .limit(limit)
-            .select(UserRow::as_select())
+            .select((UserRow::as_select(), users::name_key))
             .into_boxed();
         if let Some(end) = prefix.end_of_prefix() {
             query = query.filter(users::name_key.lt(end));
@@ -103,14 +124,26 @@ fn by_name(
     })
 }
 
+/// What keys start with whose names have the prefix, in the order of the keys. Where an older release has made some keys, these
+/// are several; none starts with another one.
+fn ranges(prefix: &NamePrefix) -> Vec<&Folded> {
+    let mut ranges = Vec::from_iter([prefix.key()].into_iter().chain(prefix.older()));
+    ranges.sort_unstable();
+    ranges
+}
+
 fn count(connection: &mut Connection, start: &Start) -> QueryResult<i64> {
+    let Start::ByName { prefix, .. } = start else {
+        return on_backend!(connection, |connection| users::table.count().get_result(connection));
+    };
+    ranges(prefix).into_iter().map(|range| count_range(connection, range)).sum()
+}
+
+fn count_range(connection: &mut Connection, prefix: &Folded) -> QueryResult<i64> {
     on_backend!(connection, |connection| {
-        let mut query = users::table.into_boxed();
-        if let Start::ByName { prefix, .. } = start {
-            query = query.filter(users::name_key.ge(prefix.as_str()));
-            if let Some(end) = prefix.end_of_prefix() {
-                query = query.filter(users::name_key.lt(end));
-            }
+        let mut query = users::table.filter(users::name_key.ge(prefix.as_str())).into_boxed();
+        if let Some(end) = prefix.end_of_prefix() {
+            query = query.filter(users::name_key.lt(end));
         }
         query.count().get_result(connection)
     })

@@ -23,6 +23,7 @@ mod generation;
 mod get_users;
 mod hung;
 mod keeper;
+mod keys;
 mod lane;
 mod list_users;
 mod lock_timeout;
@@ -65,7 +66,7 @@ pub use seed::{SeedError, seed};
 
 use crate::metrics::Metrics;
 use crate::telemetry::{Context, TracePlace};
-use crate::users::{Changes, Error, Folded, NewUser, Page, PageQuery, User, UserId, Version};
+use crate::users::{Changes, EmailKey, Error, NewUser, Page, PageQuery, Start, User, UserId, Version};
 use actors::{Actors, Common};
 use create_users::NewRow;
 use delete_users::Delete;
@@ -152,12 +153,17 @@ impl Storage {
     }
 
     /// Gets the user with this address.
-    pub async fn get_user_by_email(&self, email: Folded) -> Result<Option<User>, Error> {
+    pub async fn get_user_by_email(&self, email: EmailKey) -> Result<Option<User>, Error> {
         self.lookups.ask(Lookup::Email(email)).await
     }
 
     /// Reads one page of users.
-    pub async fn list_users(&self, query: PageQuery) -> Result<Page, Error> {
+    pub async fn list_users(&self, mut query: PageQuery) -> Result<Page, Error> {
+        if self.keeper.all_have_keys()
+            && let Start::ByName { prefix, .. } = &mut query.start
+        {
+            prefix.forget_older();
+        }
         self.pages.ask(query).await
     }
 

@@ -55,7 +55,7 @@ impl<'a> Plan<'a> {
     }
 
     fn sort(&mut self) {
-        self.creates.sort_unstable_by(|(_, one), (_, other)| one.email_key().cmp(other.email_key()));
+        self.creates.sort_unstable_by(|(_, one), (_, other)| one.email_key().older().cmp(other.email_key().older()));
         self.updates.sort_unstable_by_key(|(_, update)| update.id);
         self.deletes.sort_unstable_by_key(|(_, delete)| delete.id);
     }

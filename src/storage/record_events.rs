@@ -112,7 +112,7 @@ pub(super) struct RecordCreated<'a> {
 
 impl<'a> RecordCreated<'a> {
     pub(super) fn new(rows: &[&'a NewRow], occasion: Occasion) -> Self {
-        let traced = rows.iter().filter_map(|row| Some((row.email_key().as_str(), row.trace()?.to_string())));
+        let traced = rows.iter().filter_map(|row| Some((row.email_key().older(), row.trace()?.to_string())));
         let (traced, places) = traced.unzip();
         Self { occasion, moment: Moment(occasion.now), traced, places }
     }

@@ -45,6 +45,10 @@ diesel::table! {
         version -> BigInt,
         created_at -> Timestamp,
         updated_at -> Timestamp,
+        address_key -> Nullable<Text>,
+        has_keys -> Bool,
+        key_revision -> BigInt,
+        duplicate_of -> Nullable<BigInt>,
     }
 }
 

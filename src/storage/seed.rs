@@ -77,7 +77,7 @@ fn prepare_for_bulk(connection: &mut Connection) -> QueryResult<()> {
 fn create_missing(connection: &mut Connection, rows: &[NewRow]) -> Result<u64, BatchError> {
     // Those that are there are left out beforehand: PostgreSQL draws an id even for a row that it then skips.
     let there = existing(connection, rows)?;
-    let missing = Vec::from_iter(rows.iter().filter(|row| !there.contains(row.email_key().as_str())));
+    let missing = Vec::from_iter(rows.iter().filter(|row| !there.contains(row.email_key().older())));
     let now = Timestamp::now();
     let created = match connection {
         Connection::Sqlite(sqlite) => {
@@ -91,7 +91,7 @@ fn create_missing(connection: &mut Connection, rows: &[NewRow]) -> Result<u64, B
 }
 
 fn existing(connection: &mut Connection, rows: &[NewRow]) -> QueryResult<HashSet<String>> {
-    let keys = Vec::from_iter(rows.iter().map(|row| row.email_key().as_str()));
+    let keys = Vec::from_iter(rows.iter().map(|row| row.email_key().older()));
     let there: Vec<String> = on_backend!(connection, |connection| {
         users::table.filter(users::email_key.eq_any(&keys)).select(users::email_key).load(connection)
     })?;

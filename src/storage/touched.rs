@@ -2,6 +2,6 @@
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) enum Touched<'a> {
     User(i64),
-    /// By the folded key.
+    /// By any of its keys.
     Address(&'a str),
 }

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::sql_types::{BigInt, Text, Timestamp as SqlTimestamp};
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamp as SqlTimestamp};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use super::event_row::Kind;
@@ -12,7 +12,7 @@ use super::row::{Moment, UserColumns, UserRow};
 use super::schema::users;
 use super::write_together::Found;
 use crate::telemetry::TracePlace;
-use crate::users::{Changes, Error, Folded, Timestamp, User, UserId, Version};
+use crate::users::{Changes, EmailKey, Error, Folded, Timestamp, User, UserId, Version};
 
 /// A user to update, with the keys that follow from the changes.
 pub(super) struct Update {
@@ -20,7 +20,7 @@ pub(super) struct Update {
     pub(super) expected: Option<Version>,
     changes: Changes,
     name_key: Option<Folded>,
-    email_key: Option<Folded>,
+    email_key: Option<EmailKey>,
     pub(super) trace: Option<TracePlace>,
 }
 
@@ -57,7 +57,11 @@ impl Update {
     }
 
     pub(super) fn email_key(&self) -> Option<&str> {
-        self.email_key.as_ref().map(Folded::as_str)
+        self.email_key.as_ref().map(EmailKey::older)
+    }
+
+    pub(super) fn address_key(&self) -> Option<&str> {
+        self.email_key.as_ref().and_then(EmailKey::unless_plain)
     }
 }
 
@@ -93,6 +97,9 @@ struct UpdateOne<'a> {
     id: i64,
     expected: Option<i64>,
     changes: [(&'static str, Option<&'a str>); 4],
+    moves: bool,
+    /// Of the new address, where it moves.
+    address_key: Option<&'a str>,
     now: Moment,
 }
 
@@ -104,19 +111,30 @@ impl<'a> UpdateOne<'a> {
             (", email = ", update.email()),
             (", email_key = ", update.email_key()),
         ];
-        Self { id: update.id.get(), expected: update.expected.map(|version| version.0), changes, now: Moment(now) }
+        Self {
+            id: update.id.get(),
+            expected: update.expected.map(|version| version.0),
+            changes,
+            moves: update.email().is_some(),
+            address_key: update.address_key(),
+            now: Moment(now),
+        }
     }
 }
 
 impl QueryFragment<Sqlite> for UpdateOne<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql("UPDATE users SET version = version + 1, updated_at = ");
+        out.push_sql("UPDATE users SET version = version + 1, key_revision = key_revision + 1, updated_at = ");
         out.push_bind_param::<SqlTimestamp, _>(&self.now)?;
         for (column, value) in &self.changes {
             if let Some(value) = value {
                 out.push_sql(column);
                 out.push_bind_param::<Text, _>(value)?;
             }
+        }
+        if self.moves {
+            out.push_sql(", duplicate_of = NULL, address_key = ");
+            out.push_bind_param::<Nullable<Text>, _>(&self.address_key)?;
         }
         out.push_sql(" WHERE id = ");
         out.push_bind_param::<BigInt, _>(&self.id)?;
@@ -151,10 +169,15 @@ pub(super) const UPDATE_FOUND: &str = "UPDATE users SET
         name_key = coalesce(found.name_key, users.name_key),
         email = coalesce(found.email, users.email),
         email_key = coalesce(found.email_key, users.email_key),
+        address_key = CASE WHEN found.email_key IS NULL THEN users.address_key ELSE found.address_key END,
+        duplicate_of = CASE WHEN found.email_key IS NULL THEN users.duplicate_of END,
+        key_revision = users.key_revision + 1,
         version = users.version + 1,
         updated_at = found.now
     FROM found
     WHERE users.id = found.id AND NOT found.gone AND (found.expected IS NULL OR found.expected = found.version)
         AND (found.email_key IS NULL OR NOT EXISTS (
             SELECT FROM users AS other WHERE other.email_key = found.email_key AND other.id <> found.id))
+        AND (found.address_key IS NULL OR NOT EXISTS (
+            SELECT FROM users AS other WHERE other.address_key = found.address_key AND other.id <> found.id))
     RETURNING users.id, users.name, users.email, users.version, users.created_at, users.updated_at";

@@ -28,6 +28,7 @@ pub(super) struct Wanted<'a> {
     name_keys: Vec<Option<&'a str>>,
     emails: Vec<Option<&'a str>>,
     email_keys: Vec<Option<&'a str>>,
+    address_keys: Vec<Option<&'a str>>,
     trace_parents: Vec<Option<String>>,
     now: Moment,
     skips_locked: bool,
@@ -57,6 +58,7 @@ impl<'a> Wanted<'a> {
             name_keys: texts(Update::name_key),
             emails: texts(Update::email),
             email_keys: texts(Update::email_key),
+            address_keys: texts(Update::address_key),
             trace_parents: rows.iter().map(|(_, _, trace, _)| trace.map(|place| place.to_string())).collect(),
             now: Moment(now),
             skips_locked,
@@ -80,7 +82,7 @@ impl<'a> Wanted<'a> {
 impl QueryFragment<Pg> for Wanted<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT users.id, users.version, wanted.expected, wanted.gone, wanted.name, wanted.name_key, ");
-        out.push_sql("wanted.email, wanted.email_key, wanted.trace_parent, ");
+        out.push_sql("wanted.email, wanted.email_key, wanted.address_key, wanted.trace_parent, ");
         out.push_bind_param::<SqlTimestamp, _>(&self.now)?;
         out.push_sql(" AS now FROM users JOIN unnest(");
         out.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.ids)?;
@@ -88,14 +90,14 @@ impl QueryFragment<Pg> for Wanted<'_> {
         out.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.expected)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Bool>, _>(&self.gone)?;
-        for texts in [&self.names, &self.name_keys, &self.emails, &self.email_keys] {
+        for texts in [&self.names, &self.name_keys, &self.emails, &self.email_keys, &self.address_keys] {
             out.push_sql(", ");
             out.push_bind_param::<Array<Nullable<Text>>, _>(texts)?;
         }
         out.push_sql(", ");
         out.push_bind_param::<Array<Nullable<Text>>, _>(&self.trace_parents)?;
         out.push_sql(
-            ") AS wanted (id, expected, gone, name, name_key, email, email_key, trace_parent)
+            ") AS wanted (id, expected, gone, name, name_key, email, email_key, address_key, trace_parent)
             ON wanted.id = users.id
             ORDER BY users.id FOR UPDATE OF users",
         );

@@ -16,12 +16,20 @@ impl Write {
         if let Self::Create(row) = self { Some(row) } else { None }
     }
 
-    pub(super) fn touched(&self) -> [Option<Touched<'_>>; 2] {
-        match self {
-            Self::Create(row) => [Some(Touched::Address(row.email_key().as_str())), None],
-            Self::Update(update) => [Some(Touched::User(update.id.get())), update.email_key().map(Touched::Address)],
-            Self::Delete(delete) => [Some(Touched::User(delete.id.get())), None],
-        }
+    pub(super) fn touched(&self) -> [Option<Touched<'_>>; 3] {
+        let user = match self {
+            Self::Create(_) => None,
+            Self::Update(update) => Some(Touched::User(update.id.get())),
+            Self::Delete(delete) => Some(Touched::User(delete.id.get())),
+        };
+        let (older, new) = match self {
+            Self::Create(row) => (Some(row.email_key().older()), row.email_key().unless_plain()),
+            Self::Update(update) => (update.email_key(), update.address_key()),
+            Self::Delete(_) => (None, None),
+        };
+        // One that is the key of both kinds is touched once.
+        let new = new.filter(|key| older != Some(key));
+        [user, older.map(Touched::Address), new.map(Touched::Address)]
     }
 
     /// What it would have stored, and in which field of a user.

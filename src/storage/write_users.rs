@@ -35,7 +35,7 @@ impl Request for Write {
         }
     }
 
-    fn touches(&self) -> [Option<Touched<'_>>; 2] {
+    fn touches(&self) -> [Option<Touched<'_>>; 3] {
         self.touched()
     }
 

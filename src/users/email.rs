@@ -1,8 +1,11 @@
 use email_address::{EmailAddress, Options};
 
-use super::{FieldError, Folded};
+use super::characters::{is_invisible, is_joiner, joiners_are_seen};
+use super::email_key::domain_to_ascii;
+use super::{EmailKey, FieldError};
 
-/// A syntactically valid email address (RFC 5321 mailbox, international ones too), at most 254 bytes, kept as given.
+/// A syntactically valid email address, at most 254 bytes, kept as given: a mailbox of RFC 5321 or RFC 6531, whose domain is
+/// one of DNS (UTS 46), and which is seen as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email(String);
 
@@ -15,14 +18,18 @@ impl Email {
     /// # Errors
     /// What is wrong with it, in words for the caller.
     pub fn parse(text: String) -> Result<Self, FieldError> {
-        if text.len() > Self::MAX_BYTES {
-            return Err(FieldError::new("email", "must have at most 254 bytes"));
-        }
-        let options = Options::default().without_display_text().without_domain_literal();
-        if text.chars().any(char::is_control) || EmailAddress::parse_with_options(&text, options).is_err() {
-            return Err(FieldError::new("email", "must be a valid email address"));
-        }
-        Ok(Self(text))
+        is_seen_as_it_is(&text)?;
+        if is_mailbox(&text) { Ok(Self(text)) } else { Err(not_valid()) }
+    }
+
+    /// Parses an address to look a user up by. Older releases took domains that are none in DNS, such as `foo_bar.com`; whoever
+    /// has one is found.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words for the caller.
+    pub fn parse_to_find(text: &str) -> Result<EmailKey, FieldError> {
+        is_seen_as_it_is(text)?;
+        if is_mailbox(text) || was_taken_before(text) { Ok(EmailKey::of(text)) } else { Err(not_valid()) }
     }
 
     /// An address that was parsed before it was stored.
@@ -39,8 +46,8 @@ impl Email {
 
     /// What makes an address unique.
     #[must_use]
-    pub fn key(&self) -> Folded {
-        Folded::new(&self.0)
+    pub fn key(&self) -> EmailKey {
+        EmailKey::of(&self.0)
     }
 
     /// The address as given.
@@ -48,6 +55,35 @@ impl Email {
     pub fn into_string(self) -> String {
         self.0
     }
+}
+
+fn not_valid() -> FieldError {
+    FieldError::new("email", "must be a valid email address")
+}
+
+fn is_seen_as_it_is(text: &str) -> Result<(), FieldError> {
+    if text.len() > Email::MAX_BYTES {
+        return Err(FieldError::new("email", "must have at most 254 bytes"));
+    }
+    let is_hidden = |c| is_invisible(c) && !is_joiner(c);
+    if !text.is_ascii() && (text.contains(is_hidden) || !joiners_are_seen(text)) {
+        return Err(FieldError::new("email", "must not contain characters that are not seen"));
+    }
+    Ok(())
+}
+
+fn is_mailbox(text: &str) -> bool {
+    text.rsplit_once('@').is_some_and(|(local, domain)| {
+        EmailAddress::is_valid_local_part(local)
+            && !local.contains(char::is_control)
+            && domain_to_ascii(domain).is_some()
+    })
+}
+
+/// Whether older releases stored such an address.
+fn was_taken_before(text: &str) -> bool {
+    let options = Options::default().without_display_text().without_domain_literal();
+    !text.contains(char::is_control) && EmailAddress::parse_with_options(text, options).is_ok()
 }
 
 #[cfg(test)]
@@ -61,7 +97,20 @@ mod tests {
 
     #[test]
     fn takes_addresses() {
-        for text in ["a@b.co", "John.O'Neil+tag@Example.com", "élodie@exämple.fr", &address_of(240)] {
+        for text in [
+            "a@b.co",
+            "John.O'Neil+tag@Example.com",
+            "élodie@exämple.fr",
+            "jose\u{301}@example.com",
+            "हिन्दी@डाटामेल.भारत",
+            "ผู้ใช้@ตัวอย่าง.ไทย",
+            "பயனர்@உதாரணம்.இந்தியா",
+            "ব্যবহারকারী@উদাহরণ.বাংলা",
+            "អ្នកប្រើ@example.com",
+            "می\u{200c}خواهم@example.com",
+            "a@r3---sn-apo3qvuoxuxbt-j5pe.example.com",
+            &address_of(240),
+        ] {
             assert_eq!(Email::parse(text.to_owned()).unwrap().as_str(), text);
         }
     }
@@ -71,6 +120,27 @@ mod tests {
         let texts = ["", "a", "@", "a@", "@b.co", "a b@c.de", "a@b@c.de", "a@b.co ", " a@b.co", "a\n@b.co", "a\0@b.co"];
         for text in texts.into_iter().chain(["Ann <ann@example.com>", "a@[127.0.0.1]", "a@-b.co", "a@b..co"]) {
             assert!(Email::parse(text.to_owned()).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_seen() {
+        for c in "\u{200b}\u{200d}\u{202e}\u{a0}\u{ad}\u{feff}\u{3164}\u{2028}\u{2800}\u{fe0f}".chars() {
+            for text in [format!("a{c}b@x.de"), format!("a@x{c}y.de"), format!("é{c}@x.de")] {
+                assert!(Email::parse(text.clone()).is_err(), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_domains_that_dns_does_not_have() {
+        for domain in
+            ["x?y.de", "x/y.de", "x!y.de", "x#y.de", "x%y.de", "x_y.de", "x&y.de", "xn--a.de", "xn--.de", "-x.de"]
+        {
+            assert!(Email::parse(format!("a@{domain}")).is_err(), "{domain}");
+        }
+        for domain in ["x.de.", "\u{301}x.de", "a\u{200c}b.de", &format!("{}.de", "ü".repeat(60))] {
+            assert!(Email::parse(format!("a@{domain}")).is_err(), "{domain}");
         }
     }
 

@@ -1,12 +1,15 @@
 use std::borrow::Cow;
 
 use icu_casemap::CaseMapper;
+use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 
-/// A text with its case folded (Unicode full case folding): two texts that differ only in case have the same one.
+/// A text with its case folded (Unicode full case folding), in NFC: two texts that differ only in case, or in whether accents
+/// are characters of their own, have the same one (a canonical caseless match, The Unicode Standard, D145).
 ///
 /// It is computed here and stored, because the databases fold differently: SQLite knows ASCII only, PostgreSQL what the
-/// locale of its cluster says. Folding goes character by character, so that the fold of a prefix is a prefix of the fold;
-/// `str::to_lowercase` would not do, it looks at the neighbours of a final sigma.
+/// locale of its cluster says. Folding goes character by character, so that the fold of a prefix is a prefix of the fold,
+/// unless the prefix ends between a letter and its accent; `str::to_lowercase` would not do, it looks at the neighbours of a
+/// final sigma.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Folded(String);
 
@@ -17,10 +20,37 @@ impl Folded {
         if text.is_ascii() {
             return Self(text.to_ascii_lowercase());
         }
-        Self(match CaseMapper::new().fold_string(text) {
-            Cow::Borrowed(same) => same.to_owned(),
-            Cow::Owned(folded) => folded,
-        })
+        let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize(text);
+        let folded = CaseMapper::new().fold_string(&decomposed);
+        Self(ComposingNormalizerBorrowed::new_nfc().normalize(&folded).into_owned())
+    }
+
+    /// Folds a text as releases did that did not compose: two texts that differ in whether accents are characters of their own
+    /// have different ones.
+    #[must_use]
+    pub fn before_normalization(text: &str) -> Self {
+        Self(CaseMapper::new().fold_string(text).into_owned())
+    }
+
+    /// What the keys of texts with this prefix start with that [`before_normalization`](Self::before_normalization) has made,
+    /// if not with its key: as it is written with accents of their own, and without.
+    #[must_use]
+    pub fn older_prefixes(prefix: &str) -> Vec<Self> {
+        if prefix.is_ascii() {
+            return Vec::new();
+        }
+        let (key, mut older) = (Self::new(prefix), Vec::new());
+        for form in [
+            Cow::Borrowed(prefix),
+            ComposingNormalizerBorrowed::new_nfc().normalize(prefix),
+            DecomposingNormalizerBorrowed::new_nfd().normalize(prefix),
+        ] {
+            let folded = Self::before_normalization(&form);
+            if folded != key && !older.contains(&folded) {
+                older.push(folded);
+            }
+        }
+        older
     }
 
     /// A text that was folded before it was stored.

@@ -1,4 +1,4 @@
-use super::{Email, Error, Filter, Page, PageQuery, PageSize, PageToken, Start, User, UserId};
+use super::{EmailKey, Error, Filter, Page, PageQuery, PageSize, PageToken, Start, User, UserId};
 use crate::storage::Storage;
 use crate::telemetry::use_case;
 
@@ -45,8 +45,13 @@ pub async fn list_users_by_offset(storage: &Storage, offset: i64, size: PageSize
 }
 
 /// An address belongs to one user at most: this is a look-up, batched with the others, and no page query.
-async fn list_the_one_with(storage: &Storage, email: &Email, filter: &Filter, count: bool) -> Result<UserList, Error> {
-    let found = storage.get_user_by_email(email.key()).await?;
+async fn list_the_one_with(
+    storage: &Storage,
+    email: &EmailKey,
+    filter: &Filter,
+    count: bool,
+) -> Result<UserList, Error> {
+    let found = storage.get_user_by_email(email.clone()).await?;
     let matches = |user: &User| filter.name_prefix.as_ref().is_none_or(|prefix| prefix.matches(user));
     let users = Vec::from_iter(found.filter(matches));
     let total = count.then(|| i64::from(!users.is_empty()));
@@ -57,13 +62,12 @@ fn start(filter: &Filter, after: Option<PageToken>) -> Start {
     match &filter.name_prefix {
         None => after.map_or(Start::AfterId(UserId::stored(0)), |token| Start::AfterId(token.id)),
         Some(prefix) => {
-            Start::ByName { prefix: prefix.key().clone(), after: after.and_then(|token| Some((token.name?, token.id))) }
+            Start::ByName { prefix: prefix.clone(), after: after.and_then(|token| Some((token.name?, token.id))) }
         }
     }
 }
 
 fn next_page_token(page: &Page, filter: &Filter) -> Option<String> {
     let last = page.users.last().filter(|_| page.more)?;
-    let name = filter.name_prefix.as_ref().map(|_| last.name.key());
-    Some(PageToken { id: last.id, name }.encode(filter))
+    Some(PageToken { id: last.id, name: page.last_name.clone() }.encode(filter))
 }

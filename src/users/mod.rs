@@ -3,9 +3,11 @@
 //! The types here are parsed, not validated: an [`Email`] that exists is a valid one. Types and errors know no HTTP and
 //! no database; the use cases call [`crate::storage`] and nothing else.
 
+mod characters;
 mod create_user;
 mod delete_user;
 mod email;
+mod email_key;
 mod error;
 mod event;
 mod expected;
@@ -24,6 +26,7 @@ mod user;
 pub use create_user::create_user;
 pub use delete_user::delete_user;
 pub use email::Email;
+pub use email_key::EmailKey;
 pub use error::{Error, FieldError};
 pub use event::{Change, Event, Position};
 pub use fold::Folded;

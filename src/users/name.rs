@@ -1,6 +1,8 @@
+use super::characters::{is_control, is_invisible};
 use super::{FieldError, Folded};
 
-/// What a user is called: 1 to 100 characters without surrounding white space and without control characters.
+/// What a user is called: 1 to 100 characters without surrounding white space, without control characters, line ends and
+/// overrides of the direction, and not only invisible ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserName(String);
 
@@ -21,8 +23,11 @@ impl UserName {
         if trimmed.len() > Self::MAX_CHARS && trimmed.chars().count() > Self::MAX_CHARS {
             return Err(FieldError::new("name", "must have at most 100 characters"));
         }
-        if trimmed.chars().any(char::is_control) {
+        if trimmed.chars().any(is_control) {
             return Err(FieldError::new("name", "must not contain control characters"));
+        }
+        if trimmed.chars().all(is_invisible) {
+            return Err(FieldError::new("name", "must have a character that is seen"));
         }
         Ok(Self(if trimmed.len() == text.len() { text } else { trimmed.to_owned() }))
     }
@@ -66,6 +71,26 @@ mod tests {
     fn refuses_what_is_empty_long_or_unprintable() {
         for text in ["", " \t ", &"x".repeat(101), &"Ṕ".repeat(101), "a\0b", "a\nb", "a\u{85}b"] {
             assert!(UserName::parse(text.to_owned()).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_seen_or_hides_the_rest() {
+        for text in [
+            "\u{200b}",
+            "\u{feff}",
+            "\u{3164}",
+            "\u{2800}",
+            "\u{200d}\u{200b}",
+            "a\u{202e}b",
+            "a\u{2028}b",
+            "a\u{2066}b",
+        ] {
+            assert!(UserName::parse(text.to_owned()).is_err(), "{text:?}");
+        }
+        for text in ["علی\u{200c}رضا", "👩\u{200d}🚀", "ភាសា\u{200b}ខ្មែរ", "\u{200f}אבי Cohen"]
+        {
+            assert_eq!(UserName::parse(text.to_owned()).unwrap().as_str(), text);
         }
     }
 }

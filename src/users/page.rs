@@ -1,17 +1,21 @@
-use super::{Email, Folded, User, UserId};
+use super::characters::is_control;
+use super::{EmailKey, Folded, User, UserId};
 
 /// Which users a list holds; all of them when nothing is set.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// The user with this address, whatever its case.
-    pub email: Option<Email>,
+    pub email: Option<EmailKey>,
     /// Users whose name starts so, whatever its case; the list is then ordered by folded name and id.
     pub name_prefix: Option<NamePrefix>,
 }
 
 /// The start of a name, at most 100 characters; every character stands for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamePrefix(Folded);
+pub struct NamePrefix {
+    key: Folded,
+    older: Vec<Folded>,
+}
 
 impl NamePrefix {
     /// Parses and folds a prefix.
@@ -19,25 +23,36 @@ impl NamePrefix {
     /// # Errors
     /// A phrase for the caller when no name can start so.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        if text.chars().any(char::is_control) {
+        if text.chars().any(is_control) {
             return Err("must not contain control characters");
         }
         if text.chars().count() > super::UserName::MAX_CHARS {
             return Err("must have at most 100 characters");
         }
-        Ok(Self(Folded::new(text)))
+        Ok(Self { key: Folded::new(text), older: Folded::older_prefixes(text) })
     }
 
     /// The folded prefix.
     #[must_use]
     pub const fn key(&self) -> &Folded {
-        &self.0
+        &self.key
+    }
+
+    /// What else a key may start with, as long as there are some that an older release has made.
+    #[must_use]
+    pub fn older(&self) -> &[Folded] {
+        &self.older
+    }
+
+    /// Forgets that, where no such keys are left.
+    pub fn forget_older(&mut self) {
+        self.older.clear();
     }
 
     /// Whether the user's name starts so.
     #[must_use]
     pub fn matches(&self, user: &User) -> bool {
-        user.name.key().as_str().starts_with(self.0.as_str())
+        user.name.key().as_str().starts_with(self.key.as_str())
     }
 }
 
@@ -81,7 +96,7 @@ pub enum Start {
     /// By id, after this one.
     AfterId(UserId),
     /// By folded name and id, within a prefix, after this position.
-    ByName { prefix: Folded, after: Option<(Folded, UserId)> },
+    ByName { prefix: NamePrefix, after: Option<(Folded, UserId)> },
 }
 
 /// The users of one page, in order.
@@ -90,6 +105,8 @@ pub struct Page {
     pub users: Vec<User>,
     /// Whether users follow after these.
     pub more: bool,
+    /// What the last of them is ordered by, where names order the list.
+    pub last_name: Option<Folded>,
     /// The count, when it was asked for.
     pub total: Option<i64>,
 }

@@ -61,11 +61,11 @@ impl PageToken {
 }
 
 fn checksum(content: &[u8], filter: &Filter) -> u32 {
-    let email = filter.email.as_ref().map(super::Email::key);
+    let email = filter.email.as_ref().map(super::EmailKey::as_str);
     let prefix = filter.name_prefix.as_ref().map(|prefix| prefix.key().as_str());
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(content);
-    for part in [email.as_ref().map(Folded::as_str), prefix] {
+    for part in [email, prefix] {
         // A byte that no UTF-8 text holds sets "no filter" and "an empty one" apart, and each filter from the next.
         hasher.update(if part.is_some() { &[0xff] } else { &[0xfe] });
         hasher.update(part.unwrap_or_default().as_bytes());

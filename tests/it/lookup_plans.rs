@@ -3,9 +3,10 @@
 use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, sql_query};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Answered, Postgres, Program, Server};
+use crate::support::{Answered, Postgres, Program, Server, email, query_string};
 
 /// So many that PostgreSQL finds a look-up of ten keys much dearer than one of one.
 const USERS: i64 = 20_000;
@@ -69,11 +70,15 @@ async fn start(postgres: &mut Postgres, dir: &TempDir) -> (Server, PgConnection)
 async fn one_user_is_looked_up_by_a_plan_that_is_kept() {
     let (dir, mut postgres) = (TempDir::new().unwrap(), Postgres::started().await);
     let (server, mut connection) = start(&mut postgres, &dir).await;
-    for id in 1..=CALLS {
-        let user = server.get(&format!("/api/v2/users/{id}")).answer().await.body(200);
-        let email = user["email"].as_str().unwrap();
-        let found = server.get(&format!("/api/v2/users?email={email}")).answer().await.body(200);
-        assert_eq!(found["users"], serde_json::json!([user]));
+    let page = server.get("/api/v2/users?page_size=100").answer().await.body(200);
+    // There is another statement for those whose key older releases do not know.
+    let are_plain = |user: &&Value| user["email"].as_str().unwrap().is_ascii();
+    let users = page["users"].as_array().unwrap().iter().filter(are_plain).take(usize::try_from(CALLS).unwrap());
+    for user in users {
+        server.get(&format!("/api/v2/users/{}", user["id"])).answer().await.body(200);
+        let query = query_string(&[("email", email(user))]);
+        let found = server.get(&format!("/api/v2/users?{query}")).answer().await.body(200);
+        assert_eq!(found["users"], json!([user]));
     }
 
     let planned = planned(&mut connection, LOOK_UP);
@@ -88,7 +93,7 @@ async fn one_user_is_changed_by_a_plan_that_is_kept() {
     let (server, mut connection) = start(&mut postgres, &dir).await;
     for id in 1..=CALLS / 2 {
         let path = format!("/api/v2/users/{id}");
-        server.patch(&path, &serde_json::json!({ "name": "Johnny" })).answer().await.body(200);
+        server.patch(&path, &json!({ "name": "Johnny" })).answer().await.body(200);
         server.delete(&path).answer().await.expect(204);
     }
 

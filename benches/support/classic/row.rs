@@ -15,6 +15,7 @@ diesel::table! {
         version -> BigInt,
         created_at -> Timestamp,
         updated_at -> Timestamp,
+        has_keys -> Bool,
     }
 }
 
@@ -53,6 +54,7 @@ pub(super) struct NewRow {
     name_key: String,
     email: String,
     email_key: String,
+    has_keys: bool,
     version: i64,
     created_at: NaiveDateTime,
     updated_at: NaiveDateTime,
@@ -64,8 +66,9 @@ impl From<NewUser> for NewRow {
         Self {
             name_key: new.name.key().into_string(),
             name: new.name.into_string(),
-            email_key: new.email.key().into_string(),
+            email_key: new.email.key().older().to_owned(),
             email: new.email.into_string(),
+            has_keys: true,
             version: 1,
             created_at: now,
             updated_at: now,

@@ -27,7 +27,7 @@ impl Update {
             version,
             name_key: new.name.key().into_string(),
             name: new.name.into_string(),
-            email_key: new.email.key().into_string(),
+            email_key: new.email.key().older().to_owned(),
             email: new.email.into_string(),
             updated_at: Utc::now().naive_utc(),
         }
@@ -42,7 +42,7 @@ where
     NaiveDateTime: ToSql<Timestamp, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        out.push_sql("UPDATE users SET version = version + 1, name = ");
+        out.push_sql("UPDATE users SET version = version + 1, key_revision = key_revision + 1, name = ");
         out.push_bind_param::<Text, _>(&self.name)?;
         out.push_sql(", name_key = ");
         out.push_bind_param::<Text, _>(&self.name_key)?;

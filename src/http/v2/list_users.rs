@@ -36,8 +36,8 @@ const INCLUDE_TOTAL: &str = "include_total";
     params(
         ("page_size" = Option<u64>, Query, description = "Default 20; more than 100 is 100.", minimum = 1),
         ("page_token" = Option<String>, Query, description = "`next_page_token` of the page before, with the same filters."),
-        ("email" = Option<String>, Query, description = "The user with this email, whatever its case."),
-        ("name_prefix" = Option<String>, Query, description = "Users whose name starts so, whatever its case."),
+        ("email" = Option<String>, Query, description = "The user with this email: the domain by UTS 46 (non-transitional), the local part in NFC and whatever its case."),
+        ("name_prefix" = Option<String>, Query, description = "Users whose name starts so, whatever its case and however accents are encoded."),
         ("include_total" = Option<bool>, Query, description = "Counts the users that match.")),
     responses(
         (status = OK, description = "The page.", body = UserPage,
@@ -62,7 +62,7 @@ pub(in crate::http) async fn list_users(
 }
 
 fn filter(query: &Parameters<'_>) -> Result<Filter, Failure> {
-    let email = query.text(EMAIL).map(|text| Email::parse(text.to_owned())).transpose();
+    let email = query.text(EMAIL).map(Email::parse_to_find).transpose();
     let name_prefix = query.text(NAME_PREFIX).map(NamePrefix::parse).transpose();
     Ok(Filter {
         email: email.map_err(|error| invalid(EMAIL, error.detail))?,

@@ -21,8 +21,9 @@ impl Request for Touching {
         Ok(Vec::new())
     }
 
-    fn touches(&self) -> [Option<Touched<'_>>; 2] {
-        self.0.map(|user| user.map(Touched::User))
+    fn touches(&self) -> [Option<Touched<'_>>; 3] {
+        let [one, other] = self.0.map(|user| user.map(Touched::User));
+        [one, other, None]
     }
 }
 

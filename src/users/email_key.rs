@@ -1,0 +1,153 @@
+use std::borrow::Cow;
+
+use icu_casemap::CaseMapper;
+use icu_normalizer::ComposingNormalizerBorrowed;
+use idna::AsciiDenyList;
+use idna::uts46::{DnsLength, Hyphens, Uts46};
+
+use super::Folded;
+
+/// What makes an address unique: two addresses with the same key are one. docs/api.md says for users what it is.
+///
+/// - The domain as DNS has it: UTS 46, non-transitional, so that `münchen.de` is `xn--mnchen-3ya.de`, and `faß.de` is not
+///   `fass.de`.
+/// - The local part in NFC, each capital letter as its small letter (Unicode's simple mapping). Not folded: `ß` is not `ss`
+///   and `ﬁ` is not `fi`, because to a mail server they are two, and one mailbox must not answer for the other.
+///
+/// Releases before this one knew users by another key, [`Folded`], which their replicas still ask for. Nearly always the two
+/// are equal; then the key is *plain*.
+#[derive(Clone, Debug)]
+pub struct EmailKey {
+    key: String,
+    /// None of a plain one.
+    folded: Option<Folded>,
+}
+
+impl EmailKey {
+    /// The key of an address, also of one that only an older release took.
+    pub(super) fn of(address: &str) -> Self {
+        let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+        let domain = domain_to_ascii(domain).unwrap_or_else(|| small_letters(domain));
+        let key = [&small_letters(local), "@", &domain].concat();
+        let is_plain = key.is_ascii() && !has_a_label(&domain);
+        Self { key, folded: (!is_plain).then(|| Folded::before_normalization(address)) }
+    }
+
+    /// The key.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.key
+    }
+
+    /// The key.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.key
+    }
+
+    /// The key by which older releases know the address.
+    #[must_use]
+    pub fn older(&self) -> &str {
+        self.folded.as_ref().map_or(&self.key, Folded::as_str)
+    }
+
+    /// The key, if older releases do not know the address by it.
+    #[must_use]
+    pub fn unless_plain(&self) -> Option<&str> {
+        (!self.is_plain()).then_some(&*self.key)
+    }
+
+    /// Whether older releases know the address by this key too.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        self.folded.is_none()
+    }
+}
+
+/// A domain as DNS has it; `None` if it is not one (RFC 5321, UTS 46 with the rules of STD 3, each label of at most 63 bytes).
+pub(super) fn domain_to_ascii(domain: &str) -> Option<Cow<'_, str>> {
+    // Hyphens in the third and fourth place occur in names of real hosts.
+    let hyphens = Hyphens::CheckFirstLast;
+    Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::STD3, hyphens, DnsLength::Verify).ok()
+}
+
+/// Whether a label is in the form that DNS has of one beyond ASCII.
+fn has_a_label(domain: &str) -> bool {
+    domain.split('.').any(|label| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--")))
+}
+
+/// In NFC, with small letters for capital ones.
+fn small_letters(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        let has_capitals = text.bytes().any(|byte| byte.is_ascii_uppercase());
+        return if has_capitals { text.to_ascii_lowercase().into() } else { text.into() };
+    }
+    let nfc = ComposingNormalizerBorrowed::new_nfc();
+    let small: String = nfc.normalize(text).chars().map(small_letter).collect();
+    // A small letter and its accent may be one character where the capital letter and the accent are two.
+    nfc.normalize(&small).into_owned().into()
+}
+
+/// The dotted capital I of Turkish stays what it is: its simple mapping is `i`, of which it is not the capital letter, and it
+/// would be taken for that.
+fn small_letter(c: char) -> char {
+    if c == 'İ' { c } else { CaseMapper::new().simple_lowercase(c) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(address: &str) -> String {
+        EmailKey::of(address).key
+    }
+
+    #[test]
+    fn one_mailbox_has_one_key() {
+        for (one, other) in [
+            ("John@X.com", "jOHN@x.COM"),
+            ("b@münchen.de", "B@XN--MNCHEN-3YA.de"),
+            ("b@MÜNCHEN.de", "b@mu\u{308}nchen.de"),
+            ("josé@x.de", "jose\u{301}@x.de"),
+            ("ÉLODIE@x.fr", "élodie@x.fr"),
+            // A capital J with a caron is two characters, a small one is one.
+            ("J\u{30c}@x.de", "ǰ@x.de"),
+            ("a@ｅxample。com", "a@example.com"),
+            ("почта@пример.рф", "ПОЧТА@XN--E1AFMKFD.xn--p1ai"),
+        ] {
+            assert_eq!(key(one), key(other));
+        }
+    }
+
+    #[test]
+    fn look_alikes_have_keys_of_their_own() {
+        for (one, other) in [
+            ("info@faß.de", "info@fass.de"),
+            ("ofﬁce@x.de", "office@x.de"),
+            ("straße@x.de", "strasse@x.de"),
+            ("İnfo@x.de", "info@x.de"),
+            ("ınfo@x.de", "info@x.de"),
+            ("ſam@x.de", "sam@x.de"),
+            ("ϕ@x.de", "φ@x.de"),
+            ("νίκος@x.gr", "νίκοσ@x.gr"),
+            ("аnna@x.de", "anna@x.de"),
+            ("a@βόλος.com", "a@βόλοσ.com"),
+        ] {
+            assert_ne!(key(one), key(other));
+        }
+    }
+
+    #[test]
+    fn what_ascii_has_is_plain_unless_it_stands_for_more() {
+        for address in ["Ann@Example.com", "a@ｅxample.com", "a.xn--b@x.de", "\"a b\"@x.de", "a@foo_bar.de"] {
+            let key = EmailKey::of(address);
+            assert!(key.is_plain() && key.older() == key.as_str(), "{address}");
+        }
+        for (address, older) in
+            [("info@faß.de", "info@fass.de"), ("É@x.fr", "é@x.fr"), ("B@XN--MNCHEN-3YA.de", "b@xn--mnchen-3ya.de")]
+        {
+            let key = EmailKey::of(address);
+            assert!(!key.is_plain() && key.older() == older, "{address}");
+        }
+    }
+}

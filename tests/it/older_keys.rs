@@ -1,0 +1,285 @@
+//! Users that a release has written which knew other keys of names and addresses: before this one ran, and beside it.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::identity::{found, id};
+use crate::support::{Answered, App, Connection, Database, Db, Server, query_string, until, user};
+
+const USERS: &str = "/api/v2/users";
+const SOON: Duration = Duration::from_secs(15);
+
+/// Creates a user as the release before did: it folded names and addresses, and knew nothing else. Ids are given from 1 on.
+fn create_as_before(connection: &mut Connection, (name, name_key): (&str, &str), (email, email_key): (&str, &str)) {
+    connection.run(&format!(
+        "INSERT INTO users (name, name_key, email, email_key, version, created_at, updated_at) VALUES
+         ('{name}', '{name_key}', '{email}', '{email_key}', 1, '2026-01-31 12:00:00.000001', '2026-01-31 12:00:00.000001')"
+    ));
+}
+
+fn with_address(connection: &mut Connection, email: &str, email_key: &str) {
+    create_as_before(connection, ("Somebody", "somebody"), (email, email_key));
+}
+
+/// A database that a release before has filled.
+fn filled(db: Db, fill: impl FnOnce(&mut Connection)) -> Database {
+    let database = db.fresh();
+    database.program().args(["migrate"]).run().succeeded();
+    fill(&mut database.connect());
+    database
+}
+
+fn without_keys(connection: &mut Connection) -> Vec<String> {
+    connection.facts("SELECT CAST(id AS TEXT) AS fact FROM users WHERE NOT has_keys ORDER BY id")
+}
+
+/// Who has ASCII only needs no new keys.
+async fn until_all_have_keys_but(database: &Database, ascii_only: &str) {
+    let mut connection = database.connect();
+    until("all others have their keys", SOON, async || without_keys(&mut connection) == [ascii_only]).await;
+}
+
+async fn by_prefix(server: &Server, prefix: &str) -> Vec<i64> {
+    let page = server.get(&format!("{USERS}?{}", query_string(&[("name_prefix", prefix)]))).answer().await.body(200);
+    page["users"].as_array().expect("users").iter().map(id).collect()
+}
+
+async fn total(server: &Server, prefix: &str) -> Value {
+    let query = query_string(&[("name_prefix", prefix), ("page_size", "1"), ("include_total", "true")]);
+    server.get(&format!("{USERS}?{query}")).answer().await.body(200)["total"].clone()
+}
+
+#[rstest]
+#[tokio::test]
+async fn who_was_there_before_is_found_by_every_way_to_write_the_address(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let database = filled(db, |connection| {
+        with_address(connection, "b@münchen.de", "b@münchen.de");
+        with_address(connection, "info@faß.de", "info@fass.de");
+        with_address(connection, "Jose\u{301}@example.com", "jose\u{301}@example.com");
+        with_address(connection, "a@ｅxample.com", "a@ｅxample.com");
+        with_address(connection, "old_style@foo_bar.com", "old_style@foo_bar.com");
+    });
+    let app = App::on(database, &[]).await;
+    // As it was written it is found from the first moment.
+    for (id, email) in
+        [(1, "B@münchen.de"), (2, "info@faß.de"), (3, "jose\u{301}@example.com"), (5, "old_style@foo_bar.com")]
+    {
+        assert_eq!(found(&app, email).await, [id], "{email}");
+    }
+    assert_eq!(found(&app, "info@fass.de").await, Vec::<i64>::new());
+    until_all_have_keys_but(&app.database, "5").await;
+    for (id, email) in [
+        (1, "b@xn--mnchen-3ya.de"),
+        (1, "b@münchen.de"),
+        (2, "info@xn--fa-hia.de"),
+        (3, "josé@example.com"),
+        (4, "a@example.com"),
+        (5, "old_style@foo_bar.com"),
+    ] {
+        assert_eq!(found(&app, email).await, [id], "{email}");
+    }
+    app.post(USERS, &user("Another", "b@xn--mnchen-3ya.de")).answer().await.problem(409, "email_taken");
+}
+
+#[rstest]
+#[tokio::test]
+async fn of_two_with_one_address_the_first_has_it_and_nobody_is_lost(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let pairs = [
+        (("b@münchen.de", "b@münchen.de"), ("b@xn--mnchen-3ya.de", "b@xn--mnchen-3ya.de")),
+        (("josé@example.com", "josé@example.com"), ("jose\u{301}@example.com", "jose\u{301}@example.com")),
+        (("a@ｅxample.com", "a@ｅxample.com"), ("a@example.com", "a@example.com")),
+        (("c@example.com", "c@example.com"), ("c@ｅxample.com", "c@ｅxample.com")),
+    ];
+    let database = filled(db, |connection| {
+        for (email, email_key) in pairs.into_iter().flat_map(|(first, second)| [first, second]) {
+            with_address(connection, email, email_key);
+        }
+    });
+    let app = App::on(database, &[]).await;
+    let mut connection = app.database.connect();
+    let duplicates =
+        "SELECT id || ' of ' || duplicate_of AS fact FROM users WHERE duplicate_of IS NOT NULL ORDER BY id";
+    let expected = ["2 of 1", "4 of 3", "6 of 5", "8 of 7"];
+    until("each is known", SOON, async || connection.facts(duplicates) == expected).await;
+    for (id, (first, second)) in (1..).step_by(2).zip(pairs) {
+        for email in [first.0, second.0] {
+            assert_eq!(found(&app, email).await, [id], "{email}");
+        }
+        let told = format!("user {} has the same address as user {}", id + 1, id);
+        until("the log names both", SOON, async || app.log().contains(&told)).await;
+        let path = format!("{USERS}/{}", id + 1);
+        assert_eq!(app.get(&path).answer().await.body(200)["email"], second.0, "found by id, and unchanged");
+        // It goes on under another address, or when the other one has gone.
+        app.patch(&path, &json!({ "name": "Renamed" })).answer().await.body(200);
+        app.patch(&path, &json!({ "email": second.0 })).answer().await.problem(409, "email_taken");
+        app.delete(&format!("{USERS}/{id}")).answer().await.empty(204);
+        app.patch(&path, &json!({ "email": second.0 })).answer().await.body(200);
+        assert_eq!(found(&app, first.0).await, [id + 1]);
+    }
+    assert_eq!(app.everyone().await.len(), pairs.len());
+    assert_eq!(connection.facts(duplicates), Vec::<String>::new());
+}
+
+/// While its row is locked it has no keys, and somebody takes the address under another way to write it.
+#[tokio::test]
+async fn whoever_came_first_gets_the_address_back() {
+    let database = filled(Db::Postgres, |connection| with_address(connection, "b@münchen.de", "b@münchen.de"));
+    let mut lock = database.connect();
+    lock.run("BEGIN; SELECT FROM users WHERE id = 1 FOR UPDATE");
+    let app = App::on(database, &[]).await;
+    let second = app.create("Somebody", "b@xn--mnchen-3ya.de").await;
+    assert_eq!(found(&app, "b@münchen.de").await, [1], "the first, although both are there");
+    drop(lock);
+    let has_lost = || format!("user {} has the same address as user 1", second["id"]);
+    until("the second has lost it", SOON, async || app.log().contains(&has_lost())).await;
+    assert_eq!(found(&app, "b@xn--mnchen-3ya.de").await, [1]);
+    assert_eq!(app.get(&format!("{USERS}/{}", second["id"])).answer().await.body(200), second);
+}
+
+/// What a replica of the release before writes meanwhile, which knows `name_key` and `email_key` only.
+#[rstest]
+#[tokio::test]
+async fn an_old_replica_may_write_beside_this_one(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
+    let id = id(&app.create("Ada", "info@faß.de").await);
+    let mut connection = app.database.connect();
+    let mut write =
+        |set: &str| connection.run(&format!("UPDATE users SET {set}, version = version + 1 WHERE id = {id}"));
+    // The key that it knows stays the same, the address does not.
+    write("email = 'info@fass.de', email_key = 'info@fass.de'");
+    assert_eq!(found(&app, "info@faß.de").await, Vec::<i64>::new());
+    assert_eq!(found(&app, "info@fass.de").await, [id]);
+    write("email = 'INFO@münchen.de', email_key = 'info@münchen.de'");
+    assert_eq!(found(&app, "info@fass.de").await, Vec::<i64>::new());
+    assert_eq!(found(&app, "info@münchen.de").await, [id]);
+    until("it is found by the other form", SOON, async || found(&app, "info@xn--mnchen-3ya.de").await == [id])
+        .await;
+    app.post(USERS, &user("Bob", "info@xn--mnchen-3ya.de")).answer().await.problem(409, "email_taken");
+    write("name = 'Jose\u{301}', name_key = 'jose\u{301}'");
+    until("it is found by the composed name", SOON, async || by_prefix(&app, "JOSÉ").await == [id]).await;
+    // It writes what it read, and undoes the new key.
+    write("name = 'Jose\u{301}', name_key = 'jose\u{301}'");
+    until("it is found again", SOON, async || by_prefix(&app, "JOSÉ").await == [id]).await;
+    write("name = 'Ada', name_key = 'ada'");
+    assert_eq!(by_prefix(&app, "ada").await, [id]);
+    with_address(&mut connection, "c@münchen.de", "c@münchen.de");
+    let new = found(&app, "c@münchen.de").await;
+    assert_eq!(new.len(), 1);
+    until("the new one too", SOON, async || found(&app, "c@xn--mnchen-3ya.de").await == new).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn composed_and_decomposed_names_find_each_other(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
+    let composed = id(&app.create("José Uno", "uno@example.com").await);
+    let decomposed = id(&app.create("Jose\u{301} Dos", "dos@example.com").await);
+    app.create("Josef", "josef@example.com").await;
+    for prefix in ["josé", "JOSE\u{301}", "jos\u{65}\u{301} "] {
+        assert_eq!(by_prefix(&app, prefix).await, [decomposed, composed], "{prefix}");
+    }
+}
+
+/// Names as they were before, which nobody can give new keys meanwhile.
+#[rstest]
+#[tokio::test]
+async fn until_all_have_keys_lists_by_name_ask_for_the_older_ones(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let database = filled(db, |connection| {
+        let named = [
+            (1, "José Uno", "josé uno"),
+            (2, "Jose\u{301} Dos", "jose\u{301} dos"),
+            (3, "ΜΑΪ\u{301}ΟΣ", "μαϊ\u{301}οσ"),
+            (4, "Μαΐος", "μαι\u{308}\u{301}οσ"),
+            (5, "Josef", "josef"),
+            (6, "Jose\u{301} Tres", "jose\u{301} tres"),
+        ];
+        for (id, name, name_key) in named {
+            let email = format!("user{id}@example.com");
+            create_as_before(connection, (name, name_key), (&email, &email));
+        }
+    });
+    let mut lock = database.connect();
+    lock.run(match db {
+        Db::Sqlite => "BEGIN IMMEDIATE",
+        Db::Postgres => "BEGIN; SELECT FROM users FOR UPDATE",
+    });
+    let app = App::on(database, &[]).await;
+    assert_eq!(total(&app, "josé").await, 3);
+    let (jose, may) = (["josé", "jose\u{301}", "JOSÉ"], ["μαΐ", "ΜΑΪ\u{301}", "μαι\u{308}\u{301}"]);
+    for prefix in jose {
+        assert_eq!(by_prefix(&app, prefix).await, [2, 6, 1], "{prefix}");
+    }
+    for prefix in may {
+        assert!(by_prefix(&app, prefix).await.contains(&4), "{prefix}");
+    }
+    let pages = join_all(jose.map(|prefix| walk(&app, prefix, None))).await;
+    assert_eq!(pages, [[2, 6, 1]; 3]);
+    // A page token from then goes on afterwards, or is refused.
+    let first = first_page(&app, "josé").await;
+    drop(lock);
+    until_all_have_keys_but(&app.database, "5").await;
+    until("the lists know", SOON, async || by_prefix(&app, "josé").await == [2, 6, 1]).await;
+    for prefix in may {
+        assert_eq!(by_prefix(&app, prefix).await, [3, 4], "{prefix}");
+    }
+    let token = first["next_page_token"].as_str().expect("a token");
+    assert!(walk(&app, "josé", Some(token)).await.ends_with(&[6, 1]), "nobody is left out who was yet to come");
+}
+
+async fn first_page(server: &Server, prefix: &str) -> Value {
+    let query = query_string(&[("name_prefix", prefix), ("page_size", "1")]);
+    server.get(&format!("{USERS}?{query}")).answer().await.body(200)
+}
+
+/// The ids of all pages of one user each, from a token on.
+async fn walk(server: &Server, prefix: &str, token: Option<&str>) -> Vec<i64> {
+    let (mut ids, mut token) = (Vec::new(), token.map(str::to_owned));
+    loop {
+        let mut query = vec![("name_prefix", prefix), ("page_size", "1")];
+        query.extend(token.as_deref().map(|token| ("page_token", token)));
+        let page = server.get(&format!("{USERS}?{}", query_string(&query))).answer().await.body(200);
+        ids.extend(page["users"].as_array().expect("users").iter().filter_map(|user| user["id"].as_i64()));
+        match page["next_page_token"].as_str() {
+            Some(next) => token = Some(next.to_owned()),
+            None => return ids,
+        }
+    }
+}
+
+/// Tokens that the release before gave: their positions hold its keys.
+#[rstest]
+#[case::of_a_composed_prefix("josé", true)]
+#[case::of_a_decomposed_prefix("jose\u{301}", false)]
+#[tokio::test]
+async fn a_page_token_of_the_release_before_goes_on_or_is_refused(#[case] prefix: &str, #[case] goes_on: bool) {
+    let app = App::start(Db::Sqlite).await;
+    for number in 0..3 {
+        app.create(&format!("José {number}"), &format!("user{number}@example.com")).await;
+    }
+    let token = token_of_the_release_before(prefix, 1, &format!("{prefix} 0"));
+    let query = query_string(&[("name_prefix", prefix), ("page_token", &token)]);
+    let answer = app.get(&format!("{USERS}?{query}")).answer().await;
+    if goes_on {
+        assert_eq!(answer.body(200)["users"].as_array().expect("users").len(), 2);
+    } else {
+        answer.problem(400, "invalid_page_token");
+    }
+}
+
+/// As `PageToken::encode` made it: a format byte, the id, the name's key, and a checksum over these and the filters' keys.
+fn token_of_the_release_before(prefix: &str, id: i64, name_key: &str) -> String {
+    use base64::Engine as _;
+
+    let mut bytes = vec![1];
+    bytes.extend(id.to_be_bytes());
+    bytes.extend(name_key.as_bytes());
+    let mut hasher = crc32fast::Hasher::new();
+    for part in [&bytes, [0xfe].as_slice(), &[0xff], prefix.as_bytes()] {
+        hasher.update(part);
+    }
+    bytes.extend(hasher.finalize().to_be_bytes());
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
