@@ -15,6 +15,7 @@
 //!
 //! The binary is the product; the library exists so that benches and tests can reach its parts.
 
+pub mod answer;
 pub mod auth;
 pub mod cli;
 pub mod config;

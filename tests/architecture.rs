@@ -82,9 +82,14 @@ const RULES: &[Rule] = &[
     rule("telemetry/", &[], &["governor", "opentelemetry", "tracing", "ureq"]),
     rule("telemetry/logs.rs", &["users::Timestamp"], &["actix", "lapin", "rustls", "tracing"]),
     rule("healthcheck.rs", &["http::Settings"], &["ureq"]),
-    rule("seed.rs", &["storage", "users"], &[]),
+    rule("seed.rs", &["answer", "storage", "users"], &[]),
     rule("config/", &["auth", "events", "grpc", "http", "lambda::RuntimeApi", "net::Tls", "storage", "telemetry"], &[]),
-    rule("cli.rs", &["auth", "config", "healthcheck", "seed", "server", "storage", "telemetry"], &["actix", "rustls"]),
+    rule("answer.rs", &[], &[]),
+    rule(
+        "cli.rs",
+        &["answer", "auth", "config", "healthcheck", "seed", "server", "storage", "telemetry"],
+        &["actix", "rustls"],
+    ),
     // It wires the others together.
     rule(
         "server.rs",

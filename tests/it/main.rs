@@ -99,6 +99,7 @@ mod tls;
 mod traces;
 mod traces_failing;
 mod unfit_database;
+mod unread_output;
 mod upgrade;
 mod v1;
 mod v1_list;
