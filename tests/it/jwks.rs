@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
@@ -57,6 +59,10 @@ fn other() -> Key {
     Key::new("other", Algorithm::RS256, "other.pem")
 }
 
+fn ed() -> Key {
+    Key::new("ed", Algorithm::EdDSA, "ed.pem")
+}
+
 fn set(keys: &[Value]) -> String {
     json!({ "keys": keys }).to_string()
 }
@@ -72,7 +78,7 @@ async fn status(app: &App, token: &str) -> u16 {
 #[rstest]
 #[case(rsa())]
 #[case(Key::new("ec", Algorithm::ES256, "ec.pem"))]
-#[case(Key::new("ed", Algorithm::EdDSA, "ed.pem"))]
+#[case(ed())]
 #[tokio::test]
 async fn each_kind_of_key_is_taken(#[case] key: Key) {
     let issuer = Issuer::of(&set(&[other().jwk(), key.jwk()]));
@@ -302,4 +308,24 @@ fn there_is_one_source_of_keys() {
     let program = Program::new(dir.path()).args(["token", "--subject", "me", "--scope", READ]);
     let output = program.env("JWKS_URL", "https://example.com/keys").run().exited(1);
     assert!(output.line_about("sign").contains("private key"), "{output:?}");
+}
+
+/// With the neutral element for a key, this signature is right for every text; with an exponent of 1, everybody can sign.
+#[tokio::test]
+async fn a_key_that_anybody_can_sign_for_is_none() {
+    let neutral = [[1].as_slice(), &[0; 31]].concat();
+    let weak = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "weak", "x": URL_SAFE_NO_PAD.encode(&neutral) });
+    let one = json!({ "kty": "RSA", "kid": "one", "n": other().jwk()["n"], "e": "AQ" });
+    let issuer = Issuer::of(&set(&[rsa().jwk(), weak, one]));
+    let app = app(&issuer, &[]).await;
+    assert_eq!(status(&app, &rsa().token()).await, 200);
+    let forged = |kid: &str, signature: &[u8]| {
+        let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::EdDSA) };
+        let any = signed(&header, &claims(READ), &ed().private);
+        let text = any.rsplit_once('.').unwrap().0;
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+    };
+    let signature = [neutral.as_slice(), &[0; 32]].concat();
+    assert_eq!(status(&app, &forged("weak", &signature)).await, 401);
+    assert!(app.log().contains("publishes 1 keys that can be used"), "{}", app.log());
 }
