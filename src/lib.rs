@@ -29,6 +29,7 @@ pub mod http;
 pub mod lambda;
 pub mod metrics;
 pub mod net;
+pub mod proxy;
 pub mod seed;
 pub mod server;
 pub mod signals;

@@ -1,8 +1,11 @@
 //! Keys that an issuer publishes.
 
-use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -328,4 +331,50 @@ async fn a_key_that_anybody_can_sign_for_is_none() {
     let signature = [neutral.as_slice(), &[0; 32]].concat();
     assert_eq!(status(&app, &forged("weak", &signature)).await, 401);
     assert!(app.log().contains("publishes 1 keys that can be used"), "{}", app.log());
+}
+
+/// Takes connections in place of a proxy, and counts them.
+fn proxy() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (url, asked) = (format!("http://{}", listener.local_addr().unwrap()), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&asked);
+    // It ends with the test's process.
+    thread::spawn(move || listener.incoming().for_each(|_| _ = count.fetch_add(1, Ordering::SeqCst)));
+    (url, asked)
+}
+
+#[tokio::test]
+async fn loopback_goes_through_no_proxy() {
+    let (issuer, (proxy, asked)) = (Issuer::of(&set(&[rsa().jwk()])), proxy());
+    let variables = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy"];
+    let app = app(&issuer, &variables.map(|name| (name, proxy.as_str()))).await;
+    assert_eq!(status(&app, &rsa().token()).await, 200);
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+}
+
+/// As curl and Go read the variables.
+#[rstest]
+#[case("http", &["HTTP_PROXY"], "", true)]
+#[case("http", &["ALL_PROXY"], "", true)]
+#[case("https", &["https_proxy"], "other.invalid", true)]
+#[case("http", &["HTTPS_PROXY"], "", false)]
+#[case("https", &["HTTP_PROXY"], "", false)]
+#[case("http", &["HTTP_PROXY", "ALL_PROXY"], "other.invalid, KEYS.Issuer.invalid", false)]
+#[case("http", &["HTTP_PROXY"], ".issuer.invalid", false)]
+#[case("http", &["HTTP_PROXY"], "issuer.invalid", false)]
+#[case("http", &["HTTP_PROXY"], "*", false)]
+#[tokio::test]
+async fn other_hosts_are_asked_as_the_environment_says(
+    #[case] scheme: &str,
+    #[case] variables: &[&str],
+    #[case] no_proxy: &str,
+    #[case] expected: bool,
+) {
+    let (proxy, asked) = proxy();
+    let url = format!("{scheme}://keys.issuer.invalid/keys");
+    let mut vars = vec![("JWKS_URL", url.as_str()), ("NO_PROXY", no_proxy)];
+    vars.extend(variables.iter().map(|name| (*name, proxy.as_str())));
+    let app = App::start_with(Db::Sqlite, &vars).await;
+    until("it has tried", Duration::from_secs(20), async || app.log().contains("cannot fetch the keys")).await;
+    assert_eq!(asked.load(Ordering::SeqCst) > 0, expected, "{}", app.log());
 }
