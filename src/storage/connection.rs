@@ -18,6 +18,7 @@ use parking_lot::{FairMutex, FairMutexGuard};
 
 use super::batch_error::BatchError;
 use super::database_url::DatabaseUrl;
+use crate::telemetry;
 
 /// An open connection.
 pub(super) enum Connection {
@@ -202,7 +203,8 @@ fn tcp_user_timeout(patience: Duration) -> Duration {
 }
 
 fn open_postgres(url: &str, patience: Duration) -> ConnectionResult<PgConnection> {
-    let mut connection = PgConnection::establish(&with_defaults(url, patience))?;
+    // libpq prints what the server tells whoever connects, such as that its collation is of another version by now.
+    let mut connection = telemetry::heard(|| PgConnection::establish(&with_defaults(url, patience)))?;
     let setup = format!(
         "SET statement_timeout = {0}; SET idle_in_transaction_session_timeout = {0}; SET lock_timeout = {1};",
         patience.as_millis(),

@@ -68,6 +68,7 @@ mod metrics_database;
 mod metrics_documented;
 mod migrations;
 mod mixed_batch;
+mod notices;
 mod openapi;
 mod openapi_calls;
 mod openapi_walk;
