@@ -88,7 +88,7 @@ impl<T: Format> FromRequest for Body<T> {
                 Err(Failure::UnsupportedMediaType { accepted: T::MEDIA_TYPE, header: T::ACCEPT })
             });
         }
-        if request.headers().contains_key(CONTENT_ENCODING) {
+        if is_encoded(request) {
             return Box::pin(async { Err(Failure::EncodedBody) });
         }
         let limits = request.app_data::<BodyLimits>().copied();
@@ -114,6 +114,13 @@ fn has_media_type(request: &HttpRequest, expected: &str) -> bool {
     let given = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     // What follows the semicolon may name a charset; JSON has one only (RFC 8259, 8.1).
     given.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(expected))
+}
+
+/// `identity` is a word for not being so (RFC 9110, 8.4.1), with which the answer to one that is asks for one that is not.
+fn is_encoded(request: &HttpRequest) -> bool {
+    let is_plain = |coding: &str| coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+    let mut given = request.headers().get_all(CONTENT_ENCODING);
+    !given.all(|codings| codings.to_str().is_ok_and(|codings| codings.split(',').map(str::trim).all(is_plain)))
 }
 
 async fn read(bytes: impl Future<Output = actix_web::Result<Bytes>>, limits: BodyLimits) -> Result<Bytes, Failure> {
