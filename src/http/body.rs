@@ -28,10 +28,10 @@ pub struct BodyLimits {
 #[serde(deny_unknown_fields)]
 pub(crate) struct UserBody {
     /// 1 to 100 characters after trimming, no control characters.
-    #[schema(min_length = 1, max_length = 100, example = "Ada Lovelace")]
+    #[schema(min_length = 1, example = "Ada Lovelace")]
     pub(crate) name: String,
     /// Unique regardless of case.
-    #[schema(format = Email, max_length = 254, example = "ada@example.com")]
+    #[schema(format = IdnEmail, max_length = 254, example = "ada@example.com")]
     pub(crate) email: String,
 }
 
@@ -41,11 +41,11 @@ pub(crate) struct UserBody {
 pub(crate) struct UserPatch {
     /// 1 to 100 characters after trimming, no control characters.
     #[serde(default, deserialize_with = "not_null")]
-    #[schema(value_type = String, required = false, min_length = 1, max_length = 100, example = "Ada Lovelace")]
+    #[schema(value_type = String, required = false, min_length = 1, example = "Ada Lovelace")]
     pub(crate) name: Option<String>,
     /// Unique regardless of case.
     #[serde(default, deserialize_with = "not_null")]
-    #[schema(value_type = String, required = false, format = Email, max_length = 254, example = "ada@example.com")]
+    #[schema(value_type = String, required = false, format = IdnEmail, max_length = 254, example = "ada@example.com")]
     pub(crate) email: Option<String>,
 }
 

@@ -71,6 +71,7 @@ mod mixed_batch;
 mod notices;
 mod openapi;
 mod openapi_calls;
+mod openapi_texts;
 mod openapi_walk;
 mod outage;
 mod paging;
