@@ -119,7 +119,7 @@ async fn an_exchange_that_is_there_is_used_as_it_is() {
 #[tokio::test]
 async fn who_may_only_write_relays_once_there_is_an_exchange() {
     let vhost = Vhost::fresh();
-    let app = App::start_with(Db::Sqlite, &[("AMQP_URL", &vhost.url_of_a_writer())]).await;
+    let app = App::start_with(Db::Sqlite, &[("AMQP_URL", &vhost.url_of_a_writer_to(".*"))]).await;
     app.create("John", "john@example.com").await;
     let log = || app.log();
     until("it tells", SOON, async || log().contains("no events are relayed")).await;
@@ -128,4 +128,18 @@ async fn who_may_only_write_relays_once_there_is_an_exchange() {
     assert_eq!(app.metrics().await.value("events_relay_connected"), 0.0);
     vhost.declare_exchange(FieldTable::default()).await;
     until("it is sent", SOON, async || app.metrics().await.value("events_published_total") == 1.0).await;
+}
+
+#[tokio::test]
+async fn who_may_not_even_write_is_told() {
+    let vhost = Vhost::fresh();
+    vhost.declare_exchange(FieldTable::default()).await;
+    let app = App::start_with(Db::Sqlite, &[("AMQP_URL", &vhost.url_of_a_writer_to("others"))]).await;
+    app.create("John", "john@example.com").await;
+    let log = || app.log();
+    until("it tells", SOON, async || log().contains("no events are relayed")).await;
+    let line = log().lines().find(|line| line.contains("no events are relayed")).unwrap().to_owned();
+    assert!(line.contains("user_events") && line.contains("ACCESS"), "{line}");
+    until("it is measured", SOON, async || app.metrics().await.value("events_relay_connected") == 0.0).await;
+    until("it waits", SOON, async || app.metrics().await.value("events_pending") == 1.0).await;
 }

@@ -43,15 +43,15 @@ impl Vhost {
         self.url.as_str()
     }
 
-    /// For a user of its own who may publish to whatever is there, and neither declare nor read.
-    pub fn url_of_a_writer(&self) -> String {
+    /// For a user of its own who may publish to what has a name like this, and neither declare nor read.
+    pub fn url_of_a_writer_to(&self, names: &str) -> String {
         let name = &self.name;
         eval(
             &self.dir,
             &format!(
                 "ok = rabbit_auth_backend_internal:add_user(<<\"{name}\">>, <<\"writer\">>, <<\"test\">>),
                  rabbit_auth_backend_internal:set_permissions(
-                     <<\"{name}\">>, <<\"{name}\">>, <<\"^$\">>, <<\".*\">>, <<\"^$\">>, <<\"test\">>)"
+                     <<\"{name}\">>, <<\"{name}\">>, <<\"^$\">>, <<\"{names}\">>, <<\"^$\">>, <<\"test\">>)"
             ),
         )
         .unwrap_or_else(|error| panic!("a user for the test: {error}"));
