@@ -1,8 +1,7 @@
 //! The command line.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "these are the answers to a person at a terminal")]
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io;
 use std::mem::ManuallyDrop;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -13,6 +12,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret as _;
 
+use crate::answer::{answer, complain, tell};
 use crate::config::Config;
 use crate::{auth, healthcheck, seed, server, storage, telemetry};
 
@@ -67,14 +67,17 @@ const BAD_CONFIGURATION: u8 = 2;
 /// Does what the command line says.
 #[must_use]
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return told(&error),
+    };
     let command = arguments.command.unwrap_or(Command::Serve);
     let needs_key = matches!(command, Command::Serve | Command::Token { .. } | Command::CheckConfig);
     let config = match Config::from_environment(needs_key) {
         Ok(config) => config,
         Err(mistakes) => {
             for mistake in mistakes {
-                eprintln!("{mistake}");
+                complain(mistake);
             }
             return ExitCode::from(BAD_CONFIGURATION);
         }
@@ -90,11 +93,19 @@ pub fn run() -> ExitCode {
         Command::RetryParked => exit_code(retry_parked(&config)),
         Command::Token { subject, scope, ttl } => exit_code(token(&config, &subject, &scope, ttl)),
         Command::Healthcheck => exit_code(healthcheck::healthcheck(&config.http)),
-        Command::CheckConfig => {
-            // A reader that has seen enough is no failure.
-            let _ = write!(std::io::stdout(), "{config}");
-            ExitCode::SUCCESS
+        Command::CheckConfig => exit_code(answer(&config)),
+    }
+}
+
+/// Tells what the parser says instead of a command: help that was asked for, or what is wrong with the arguments.
+fn told(error: &clap::Error) -> ExitCode {
+    let lost = error.print().err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+    match lost {
+        Some(lost) if !error.use_stderr() => {
+            complain(lost);
+            ExitCode::FAILURE
         }
+        _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(BAD_CONFIGURATION)),
     }
 }
 
@@ -107,23 +118,30 @@ fn serve(config: Config) -> Result<(), server::ServeError> {
 fn migrate(config: &Config) -> Result<(), storage::MigrateError> {
     let applied = storage::migrate(&config.storage)?;
     for name in &applied {
-        println!("applied {name}");
+        tell(format_args!("applied {name}"));
     }
-    println!("the schema is up to date");
+    tell("the schema is up to date");
     Ok(())
 }
 
 fn retry_parked(config: &Config) -> Result<(), storage::RetryError> {
     let retried = storage::retry_parked(&config.storage)?;
-    println!("events to be tried again: {retried}");
+    tell(format_args!("events to be tried again: {retried}"));
     Ok(())
 }
 
-fn token(config: &Config, subject: &str, scope: &str, ttl: Duration) -> Result<(), auth::IssueError> {
+fn token(config: &Config, subject: &str, scope: &str, ttl: Duration) -> Result<(), TokenError> {
     let token = auth::issue(&config.auth, subject, scope, ttl)?;
-    // A reader that has gone is no failure.
-    let _ = writeln!(std::io::stdout(), "{}", token.expose_secret());
-    Ok(())
+    Ok(answer(format_args!("{}\n", token.expose_secret()))?)
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+enum TokenError {
+    #[error(transparent)]
+    Issue(#[from] auth::IssueError),
+    #[error("cannot write it: {0}")]
+    Lost(#[from] io::Error),
 }
 
 /// A token counts in whole seconds: one for less would be good for nothing.

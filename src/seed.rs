@@ -1,5 +1,4 @@
 //! The `seed` command: made-up users, the same ones every time.
-#![expect(clippy::print_stdout, reason = "this is the answer to a person at a terminal")]
 
 use std::io::IsTerminal as _;
 use std::num::NonZeroU64;
@@ -7,6 +6,7 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::answer::tell;
 use crate::storage::{self, SeedError, Settings};
 use crate::users::{Email, NewUser, UserName};
 
@@ -62,12 +62,13 @@ pub fn seed(settings: &Settings, count: NonZeroU64) -> Result<(), SeedError> {
             let now = done.saturating_mul(10) / count;
             if now > tenths {
                 tenths = now;
-                println!("{done} of {count} users");
+                tell(format_args!("{done} of {count} users"));
             }
         })?
     };
     let there = count.get() - created;
-    println!("created {created} users in {:.1} s; {there} were there already", start.elapsed().as_secs_f64());
+    let seconds = start.elapsed().as_secs_f64();
+    tell(format_args!("created {created} users in {seconds:.1} s; {there} were there already"));
     Ok(())
 }
 

@@ -67,9 +67,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
 async fn serve_connections(config: &Config) -> Result<(), ServeError> {
     let mut signal = signals::first(config.shutdown.grace)?;
     open_enough_files(config);
-    if let Some(tls) = config.http.tls.clone() {
-        actix_web::rt::spawn(reload_on_hangup(tls, unix::signal(SignalKind::hangup())?));
-    }
+    actix_web::rt::spawn(reload_on_hangup(config.http.tls.clone(), unix::signal(SignalKind::hangup())?));
     let (parts, running) = Parts::start(config)?;
     let Parts { storage, metrics, traces, draining, .. } = parts.clone();
     let relay = config.events.relay.clone();
@@ -245,12 +243,13 @@ fn open_enough_files(config: &Config) {
     }
 }
 
-/// Takes a new certificate whenever SIGHUP says that there is one.
-async fn reload_on_hangup(tls: Tls, mut hangups: Signal) {
+/// Takes a new certificate whenever SIGHUP says that there is one. Left to itself, the signal would end the process at once.
+async fn reload_on_hangup(tls: Option<Tls>, mut hangups: Signal) {
     while hangups.recv().await.is_some() {
-        match tls.reload() {
-            Ok(()) => log::info!("SIGHUP: took the certificate that is there now"),
-            Err(error) => log::error!("SIGHUP: the certificate stays as it was: {error}"),
+        match tls.as_ref().map(Tls::reload) {
+            Some(Ok(())) => log::info!("SIGHUP: took the certificate that is there now"),
+            Some(Err(error)) => log::error!("SIGHUP: the certificate stays as it was: {error}"),
+            None => log::info!("SIGHUP: there is nothing to reload"),
         }
     }
 }

@@ -73,18 +73,24 @@ const RULES: &[Rule] = &[
     rule("events/", &["metrics", "net::Draining", "storage", "telemetry", "users"], &[]),
     rule("events/relay/", &["events", "metrics", "storage", "telemetry", "users"], &["lapin"]),
     // No HTTP here: a token is text, whichever protocol brought it.
-    rule("auth/", &["metrics"], &["governor", "jsonwebtoken", "ureq"]),
+    rule("auth/", &["metrics", "proxy"], &["governor", "jsonwebtoken", "ureq"]),
     // Everybody may count, so it names nobody.
     rule("metrics/", &[], &["prometheus"]),
     rule("metrics/requests.rs", &[], &["actix", "prometheus"]),
     // It silences parts of others, by their names.
     // Everybody may log, so it names nobody; and nobody else makes spans.
-    rule("telemetry/", &[], &["governor", "opentelemetry", "tracing", "ureq"]),
+    rule("telemetry/", &["proxy"], &["governor", "opentelemetry", "tracing", "ureq"]),
     rule("telemetry/logs.rs", &["users::Timestamp"], &["actix", "lapin", "rustls", "tracing"]),
     rule("healthcheck.rs", &["http::Settings"], &["ureq"]),
-    rule("seed.rs", &["storage", "users"], &[]),
+    rule("seed.rs", &["answer", "storage", "users"], &[]),
     rule("config/", &["auth", "events", "grpc", "http", "lambda::RuntimeApi", "net::Tls", "storage", "telemetry"], &[]),
-    rule("cli.rs", &["auth", "config", "healthcheck", "seed", "server", "storage", "telemetry"], &["actix", "rustls"]),
+    rule("answer.rs", &[], &[]),
+    rule("proxy.rs", &[], &["ureq"]),
+    rule(
+        "cli.rs",
+        &["answer", "auth", "config", "healthcheck", "seed", "server", "storage", "telemetry"],
+        &["actix", "rustls"],
+    ),
     // It wires the others together.
     rule(
         "server.rs",

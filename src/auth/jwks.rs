@@ -13,9 +13,11 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
+use url::Url;
 
 use super::{Denied, JwksSettings, PublicKey};
 use crate::metrics::JwksRefreshes;
+use crate::proxy::proxy_for;
 
 /// How long one attempt may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -80,7 +82,7 @@ impl Jwks {
         let attempts = watch::Sender::new(Attempts::Running);
         let jwks = Self(Arc::new(Shared { keys: RwLock::default(), generation: AtomicU64::new(0), attempts, wish }));
         let issuer = Issuer {
-            agent: agent(settings.url.scheme()),
+            agent: agent(&settings.url),
             settings: settings.clone(),
             jwks: jwks.clone(),
             seen: Vec::new(),
@@ -199,7 +201,7 @@ fn parse(body: &[u8]) -> Result<Vec<(Option<String>, PublicKey)>, FetchError> {
     Ok(set.keys.into_iter().filter_map(usable).collect())
 }
 
-fn agent(scheme: &str) -> Agent {
+fn agent(url: &Url) -> Agent {
     let tls = TlsConfig::builder()
         // The system's, or what SSL_CERT_FILE names.
         .root_certs(RootCerts::PlatformVerifier)
@@ -208,7 +210,8 @@ fn agent(scheme: &str) -> Agent {
         .timeout_global(Some(TIMEOUT))
         .max_redirects(3)
         // A redirect must not lead out of TLS.
-        .https_only(scheme == "https")
+        .https_only(url.scheme() == "https")
+        .proxy(proxy_for(url))
         .tls_config(tls);
     config.build().into()
 }

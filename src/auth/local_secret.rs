@@ -1,12 +1,14 @@
 //! A secret of the service's own, so that a first start needs no set-up.
 
-use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::process::geteuid;
 use secrecy::SecretString;
 
 use super::MIN_SECRET;
@@ -27,6 +29,8 @@ enum Cause {
     Io(io::Error),
     #[error("is no file")]
     NoFile,
+    #[error("belongs to another user, who may know it; delete it for a new one")]
+    Foreign,
     #[error("others may read it; chmod 600 it, or delete it for a new one")]
     Exposed,
     #[error("has fewer than {MIN_SECRET} bytes; delete it for a new one")]
@@ -38,6 +42,12 @@ enum Cause {
 impl From<io::Error> for Cause {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::NotFound { Self::Missing } else { Self::Io(error) }
+    }
+}
+
+impl From<rustix::io::Errno> for Cause {
+    fn from(error: rustix::io::Errno) -> Self {
+        io::Error::from(error).into()
     }
 }
 
@@ -63,15 +73,20 @@ fn failed(path: &Path, cause: Cause) -> SecretFileError {
 }
 
 fn read(path: &Path) -> Result<SecretString, Cause> {
-    let metadata = fs::metadata(path)?;
+    // What is looked at is what is read, whatever becomes of the name meanwhile. To open a pipe would wait for a writer.
+    let mut file = File::from(open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?);
+    let metadata = file.metadata()?;
     if !metadata.is_file() {
-        // To open a pipe would wait for a writer.
         return Err(Cause::NoFile);
+    }
+    if metadata.uid() != geteuid().as_raw() {
+        return Err(Cause::Foreign);
     }
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err(Cause::Exposed);
     }
-    let text = fs::read_to_string(path)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
     let secret = text.trim();
     if secret.len() < MIN_SECRET { Err(Cause::TooShort) } else { Ok(secret.into()) }
 }

@@ -2,11 +2,12 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::VerifyingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
-use rsa::RsaPublicKey;
 use rsa::pkcs1::DecodeRsaPublicKey as _;
 use rsa::traits::PublicKeyParts as _;
+use rsa::{BigUint, RsaPublicKey};
 
 /// A public key that can verify signatures, and the algorithm that is meant for its kind.
 #[derive(Clone, Debug)]
@@ -17,9 +18,6 @@ pub struct PublicKey {
 
 /// The fewest bytes that an RSA key may have (RFC 7518, 3.3).
 const MIN_RSA: usize = 256;
-/// The most, for the time that a signature takes to verify.
-const MAX_RSA: usize = 512;
-const ED25519: usize = 32;
 
 impl PublicKey {
     /// What [`Self::read`] takes, in words for the operator.
@@ -40,10 +38,10 @@ impl PublicKey {
     /// Reads a JWK (RFC 7517). `None` when it is no such key, or is not for signatures.
     pub(super) fn from_jwk(jwk: &Jwk) -> Option<Self> {
         let algorithm = match &jwk.algorithm {
-            AlgorithmParameters::RSA(rsa) if (MIN_RSA..=MAX_RSA).contains(&size(&rsa.n)?) => Algorithm::RS256,
+            AlgorithmParameters::RSA(rsa) if is_sound_rsa(&number(&rsa.n)?, &number(&rsa.e)?) => Algorithm::RS256,
             AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => Algorithm::ES256,
             AlgorithmParameters::OctetKeyPair(ed)
-                if ed.curve == EllipticCurve::Ed25519 && bytes(&ed.x)?.len() == ED25519 =>
+                if ed.curve == EllipticCurve::Ed25519 && is_sound_ed25519(&bytes(&ed.x)?) =>
             {
                 Algorithm::EdDSA
             }
@@ -58,9 +56,8 @@ impl PublicKey {
     }
 }
 
-/// How many bytes a number needs.
-fn size(base64: &str) -> Option<usize> {
-    Some(bytes(base64)?.iter().skip_while(|byte| **byte == 0).count())
+fn number(base64: &str) -> Option<BigUint> {
+    bytes(base64).map(|bytes| BigUint::from_bytes_be(&bytes))
 }
 
 fn bytes(base64: &str) -> Option<Vec<u8>> {
@@ -74,9 +71,14 @@ fn can_verify(key: &DecodingKey, algorithm: Algorithm) -> bool {
 
 fn rsa(pem: &str) -> Option<PublicKey> {
     let key = DecodingKey::from_rsa_pem(pem.as_bytes()).ok()?;
-    // It refuses those that are too large by itself.
     let parsed = RsaPublicKey::from_pkcs1_der(key.try_get_as_bytes().ok()?).ok()?;
-    (parsed.size() >= MIN_RSA).then_some(PublicKey { key, algorithm: Algorithm::RS256 })
+    is_sound_rsa(parsed.n(), parsed.e()).then_some(PublicKey { key, algorithm: Algorithm::RS256 })
+}
+
+/// Whether it is of a size that will do, and is no key with which every text is its own signature: an exponent of 1. The
+/// library refuses those that are too large, for the time that a signature takes to verify.
+fn is_sound_rsa(modulus: &BigUint, exponent: &BigUint) -> bool {
+    RsaPublicKey::new(modulus.clone(), exponent.clone()).is_ok_and(|key| key.size() >= MIN_RSA)
 }
 
 fn p256(pem: &str) -> Option<PublicKey> {
@@ -87,5 +89,10 @@ fn p256(pem: &str) -> Option<PublicKey> {
 
 fn ed25519(pem: &str) -> Option<PublicKey> {
     let key = DecodingKey::from_ed_pem(pem.as_bytes()).ok()?;
-    (key.try_get_as_bytes().ok()?.len() == ED25519).then_some(PublicKey { key, algorithm: Algorithm::EdDSA })
+    is_sound_ed25519(key.try_get_as_bytes().ok()?).then_some(PublicKey { key, algorithm: Algorithm::EdDSA })
+}
+
+/// Whether it is a point of large order: for the others anybody can make signatures (RFC 8032, 8.9, leaves them to us).
+fn is_sound_ed25519(point: &[u8]) -> bool {
+    VerifyingKey::try_from(point).is_ok_and(|key| !key.is_weak())
 }

@@ -28,10 +28,10 @@ pub struct BodyLimits {
 #[serde(deny_unknown_fields)]
 pub(crate) struct UserBody {
     /// 1 to 100 characters after trimming, no control characters.
-    #[schema(min_length = 1, max_length = 100, example = "Ada Lovelace")]
+    #[schema(min_length = 1, example = "Ada Lovelace")]
     pub(crate) name: String,
     /// Unique regardless of case.
-    #[schema(format = Email, max_length = 254, example = "ada@example.com")]
+    #[schema(format = IdnEmail, max_length = 254, example = "ada@example.com")]
     pub(crate) email: String,
 }
 
@@ -41,11 +41,11 @@ pub(crate) struct UserBody {
 pub(crate) struct UserPatch {
     /// 1 to 100 characters after trimming, no control characters.
     #[serde(default, deserialize_with = "not_null")]
-    #[schema(value_type = String, required = false, min_length = 1, max_length = 100, example = "Ada Lovelace")]
+    #[schema(value_type = String, required = false, min_length = 1, example = "Ada Lovelace")]
     pub(crate) name: Option<String>,
     /// Unique regardless of case.
     #[serde(default, deserialize_with = "not_null")]
-    #[schema(value_type = String, required = false, format = Email, max_length = 254, example = "ada@example.com")]
+    #[schema(value_type = String, required = false, format = IdnEmail, max_length = 254, example = "ada@example.com")]
     pub(crate) email: Option<String>,
 }
 
@@ -88,7 +88,7 @@ impl<T: Format> FromRequest for Body<T> {
                 Err(Failure::UnsupportedMediaType { accepted: T::MEDIA_TYPE, header: T::ACCEPT })
             });
         }
-        if request.headers().contains_key(CONTENT_ENCODING) {
+        if is_encoded(request) {
             return Box::pin(async { Err(Failure::EncodedBody) });
         }
         let limits = request.app_data::<BodyLimits>().copied();
@@ -114,6 +114,13 @@ fn has_media_type(request: &HttpRequest, expected: &str) -> bool {
     let given = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     // What follows the semicolon may name a charset; JSON has one only (RFC 8259, 8.1).
     given.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(expected))
+}
+
+/// `identity` is a word for not being so (RFC 9110, 8.4.1), with which the answer to one that is asks for one that is not.
+fn is_encoded(request: &HttpRequest) -> bool {
+    let is_plain = |coding: &str| coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+    let mut given = request.headers().get_all(CONTENT_ENCODING);
+    !given.all(|codings| codings.to_str().is_ok_and(|codings| codings.split(',').map(str::trim).all(is_plain)))
 }
 
 async fn read(bytes: impl Future<Output = actix_web::Result<Bytes>>, limits: BodyLimits) -> Result<Bytes, Failure> {

@@ -58,7 +58,10 @@ pub fn cors(origins: &Origins) -> Compat<Condition<Cors>> {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
             LAST_EVENT_ID,
+            // What those send who trace what a person does from the browser on (W3C Trace Context and Baggage).
             HeaderName::from_static("traceparent"),
+            HeaderName::from_static("tracestate"),
+            HeaderName::from_static("baggage"),
             X_REQUEST_ID,
         ])
         .expose_headers([

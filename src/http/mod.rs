@@ -22,6 +22,7 @@ mod request_id;
 mod resource;
 mod routes;
 mod security_headers;
+mod texts;
 mod timed;
 mod v1;
 mod v2;

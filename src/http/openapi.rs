@@ -6,6 +6,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{OpenApi as Document, RefOr};
 use utoipa::{Modify, OpenApi};
 
+use super::texts::Texts;
 use super::{docs, health, live, v1, v2};
 
 #[derive(OpenApi)]
@@ -18,7 +19,7 @@ use super::{docs, health, live, v1, v2};
         health::health, health::ready, health::metrics, docs::openapi_json, docs::to_swagger_ui, docs::swagger_ui,
         live::page, live::page_asset,
     ),
-    modifiers(&Aliases, &RequestIds, &Tokens),
+    modifiers(&Aliases, &RequestIds, &Tokens, &Texts),
 )]
 struct Api;
 
@@ -78,6 +79,7 @@ impl Modify for Tokens {
     }
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+/// Those that the path answers.
+pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten()
 }

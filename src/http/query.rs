@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use url::form_urlencoded;
+use percent_encoding::percent_decode_str;
 
 use super::failure::Failure;
 
@@ -15,10 +15,13 @@ impl<'a> Parameters<'a> {
     /// Splits a query string.
     ///
     /// # Errors
-    /// When it holds a parameter that is not among the known ones, or one of them twice.
+    /// When it holds a parameter that is not among the known ones, or one of them twice, or bytes that are no text.
     pub(super) fn parse(query: &'a str, known: &[&str]) -> Result<Self, Failure> {
         let mut pairs: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name).ok_or_else(|| invalid(name, NO_TEXT))?;
+            let value = decode(value).ok_or_else(|| invalid(&name, NO_TEXT))?;
             if !known.contains(&&*name) {
                 return Err(invalid(&name, "is not known here"));
             }
@@ -53,6 +56,18 @@ impl<'a> Parameters<'a> {
     }
 }
 
+const NO_TEXT: &str = "must be UTF-8, percent-encoded";
+
+/// A name or a value as it was before a form wrote it (WHATWG URL, 5.1). `None` when that was no text: read as U+FFFD, it would
+/// be another one than was meant.
+fn decode(written: &str) -> Option<Cow<'_, str>> {
+    if written.contains('+') {
+        let spaced = written.replace('+', " ");
+        return percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned().into());
+    }
+    percent_decode_str(written).decode_utf8().ok()
+}
+
 /// What is wrong with a parameter.
 pub(super) fn invalid(parameter: &str, detail: &'static str) -> Failure {
     // The name may be a stranger's: as much of it as any real one has is enough to find it again.
@@ -75,6 +90,16 @@ mod tests {
         );
         for text in ["n=0", "n=-1", "n=", "n=1.5", "n=+1", "n=abc"] {
             assert!(Parameters::parse(text, &["n"]).unwrap().positive("n").is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_form_writes_is_read() {
+        let query = Parameters::parse("&n=%C3%A9+%2B%26=%3D&&", &["n"]).unwrap();
+        assert_eq!(query.text("n"), Some("é +&=="));
+        assert_eq!(Parameters::parse("%6e", &["n"]).unwrap().text("n"), Some(""));
+        for text in ["n=%ff", "n=%C3", "n=+%80", "%ff=1", "%ff"] {
+            assert!(Parameters::parse(text, &["n"]).is_err(), "{text}");
         }
     }
 

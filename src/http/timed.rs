@@ -4,7 +4,7 @@
 //! of a body whose request has been answered already, not a client that does not take its answers.
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -181,6 +181,18 @@ impl Timed {
         }
     }
 
+    /// Bounds the wait for a client that takes nothing of what was to be written.
+    fn wait_for_room(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            return written;
+        }
+        if self.blocked.is_none() {
+            self.blocked = Some(Instant::now());
+            self.set_alarm();
+        }
+        if self.is_over(cx) { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }
+    }
+
     fn has_read(&mut self, bytes: usize) {
         self.in_a_row += bytes;
         if let Phase::Idle(_) = self.state.phase.get() {
@@ -224,14 +236,22 @@ impl AsyncRead for Timed {
 impl AsyncWrite for Timed {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        if written.is_ready() {
-            return written;
-        }
-        if self.blocked.is_none() {
-            self.blocked = Some(Instant::now());
-            self.set_alarm();
-        }
-        if self.is_over(cx) { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }
+        self.wait_for_room(cx, written)
+    }
+
+    /// TLS has what it says in pieces, and writes once only when it gives a connection up: the last of them is the alert that
+    /// says why.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
+        self.wait_for_room(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     /// Comes when all has been written that there was.

@@ -5,6 +5,7 @@
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
@@ -17,6 +18,7 @@ use parking_lot::{FairMutex, FairMutexGuard};
 
 use super::batch_error::BatchError;
 use super::database_url::DatabaseUrl;
+use crate::telemetry;
 
 /// An open connection.
 pub(super) enum Connection {
@@ -128,14 +130,14 @@ fn turn() -> Option<FairMutexGuard<'static, ()>> {
     TURNS.try_lock_for(PATIENCE)
 }
 
-fn open_sqlite(path: &std::path::Path, patience: Duration) -> ConnectionResult<SqliteConnection> {
+fn open_sqlite(path: &Path, patience: Duration) -> ConnectionResult<SqliteConnection> {
     if let Some(folder) = path.parent() {
         let cause = |error: std::io::Error| ConnectionError::BadConnection(format!("{}: {error}", folder.display()));
         std::fs::create_dir_all(folder).map_err(cause)?;
     }
     // A new file is for its owner only, and SQLite gives those beside it the same mode. Whatever goes wrong here, it will
     // meet too, and tell.
-    let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(end_of_links(path));
     let mut connection = SqliteConnection::establish(&path.to_string_lossy())?;
     let patience = lock_patience(patience);
     let setup =
@@ -143,6 +145,19 @@ fn open_sqlite(path: &std::path::Path, patience: Duration) -> ConnectionResult<S
     let ready = connection.batch_execute(&setup).and_then(|()| use_wal(&mut connection, patience));
     ready.map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
+}
+
+/// The file that a path stands for, whether it is there or not: a new file is never made through a link.
+fn end_of_links(path: &Path) -> PathBuf {
+    /// As many as the kernel follows.
+    const MAX_LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Ok(target) = std::fs::read_link(&path) else { break };
+        // A relative one is so to the folder that the link is in.
+        path = path.parent().map(|folder| folder.join(&target)).unwrap_or(target);
+    }
+    path
 }
 
 /// Switches a new file to WAL; one that has it stays as it is.
@@ -188,7 +203,8 @@ fn tcp_user_timeout(patience: Duration) -> Duration {
 }
 
 fn open_postgres(url: &str, patience: Duration) -> ConnectionResult<PgConnection> {
-    let mut connection = PgConnection::establish(&with_defaults(url, patience))?;
+    // libpq prints what the server tells whoever connects, such as that its collation is of another version by now.
+    let mut connection = telemetry::heard(|| PgConnection::establish(&with_defaults(url, patience)))?;
     let setup = format!(
         "SET statement_timeout = {0}; SET idle_in_transaction_session_timeout = {0}; SET lock_timeout = {1};",
         patience.as_millis(),

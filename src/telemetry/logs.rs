@@ -12,6 +12,7 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 
 use super::Context;
 use super::others::Bounded;
+use super::stderr;
 use crate::users::Timestamp;
 
 /// How a line looks.
@@ -36,7 +37,7 @@ const MAX_WAITING: usize = 10_000;
 /// Writes what waits when it is dropped; a second start, as tests may do, keeps the first.
 pub(super) fn start(level: &str, format: LogFormat) -> WorkerGuard {
     let (writer, guard) =
-        NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING).thread_name("log").finish(io::stderr());
+        NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING).thread_name("log").finish(stderr::of_the_log());
     let style = if io::stderr().is_terminal() { WriteStyle::Auto } else { WriteStyle::Never };
     let mut builder = env_logger::Builder::new();
     // It tells of each malformed request: a stranger could fill the log.

@@ -4,6 +4,7 @@ mod access_log;
 mod context;
 mod logs;
 mod others;
+mod stderr;
 mod throttle;
 mod traces;
 
@@ -12,6 +13,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 pub use access_log::{AccessLog, AccessLogger, Answered};
 pub use context::{Context, RequestId, TracePlace};
 pub use logs::{LogFormat, is_log_level};
+pub use stderr::heard;
 pub use throttle::Throttle;
 pub use traces::{Arrived, BatchSpan, RequestTrace, Sampler, Settings as TraceSettings, Traces, TracesError, use_case};
 

@@ -3,9 +3,11 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
 use rstest::rstest;
@@ -209,4 +211,42 @@ fn a_public_key_signs_nothing() {
     let output = Program::new(dir.path()).args(args).env("JWT_PUBLIC_KEY", file.to_str().unwrap()).run().exited(1);
     assert!(output.line_about("JWT_PUBLIC_KEY").contains("private key"), "{output:?}");
     assert_eq!(output.stdout, "");
+}
+
+/// Its owner knows it, and can make tokens.
+#[test]
+fn a_secret_of_another_owner_is_refused() {
+    const NOBODY: u32 = 65534;
+    let database = Db::Sqlite.fresh();
+    let file = database.dir().join("users.db.jwt-secret");
+    fs::write(&file, "0123456789abcdef0123456789abcdef").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    // Only root can give a file away; it is root who could read it then, too.
+    if chown(&file, Some(NOBODY), Some(NOBODY)).is_err() {
+        return;
+    }
+    for args in [&["serve"][..], &["token", "--subject", "x", "--scope", READ]] {
+        let output = database.program().args(args).run().exited(1);
+        assert!(output.line_about("jwt-secret").contains("belongs to another user"), "{output:?}");
+    }
+}
+
+/// With one of these for a key, anybody can make a signature that is right for nearly every text.
+#[rstest]
+#[case("0100000000000000000000000000000000000000000000000000000000000000")]
+#[case("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f")]
+#[case("0000000000000000000000000000000000000000000000000000000000000000")]
+#[case("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")]
+#[case("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a")]
+fn an_ed25519_key_of_small_order_is_none(#[case] point: &str) {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("key.pem");
+    let digits = Vec::from_iter(point.as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap()));
+    let point = digits.into_iter().map(|pair| u8::from_str_radix(pair, 16).unwrap());
+    // A SubjectPublicKeyInfo (RFC 8410, 4).
+    let der = Vec::from_iter(b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00".iter().copied().chain(point));
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der));
+    fs::write(&file, pem).unwrap();
+    let check = Program::new(dir.path()).args(["check-config"]).env("JWT_PUBLIC_KEY", "key.pem");
+    check.run().exited(2).line_about("JWT_PUBLIC_KEY");
 }

@@ -152,3 +152,27 @@ async fn no_content_type_is_415(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     }
     assert_eq!(app.everyone().await, before);
 }
+
+/// "No encoding" is how an answer asks for it (RFC 9110, 8.4.1 and 12.5.3), so whoever does as it says is understood.
+#[rstest]
+#[case("identity", true)]
+#[case("Identity", true)]
+#[case("identity, identity", true)]
+#[case("", true)]
+#[case("gzip", false)]
+#[case("identity, gzip", false)]
+#[case("x-identity", false)]
+#[tokio::test]
+async fn a_body_is_not_encoded(#[case] encoding: &str, #[case] is_taken: bool) {
+    let (app, _) = with_john(Db::Sqlite).await;
+    for (number, request) in V1.into_iter().chain(V2).enumerate() {
+        let body = format!(r#"{{"name":"Jane","email":"jane{number}@example.com"}}"#);
+        let answer = send(&app, request, body.into_bytes()).header("content-encoding", encoding).answer().await;
+        match (is_taken, request.0) {
+            (true, "POST") => answer.expect(201),
+            (true, _) => answer.expect(200),
+            (false, _) => answer.expect(415),
+        };
+        assert!(is_taken || answer.header("accept-encoding") == "identity", "{answer:?}");
+    }
+}

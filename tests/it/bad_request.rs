@@ -104,3 +104,34 @@ async fn nothing_that_can_be_sent_ends_the_server(#[values(Db::Sqlite, Db::Postg
     }
     app.create("John", "john@example.com").await;
 }
+
+/// Read as U+FFFD, they would ask for something else than what was meant, or for everybody.
+#[rstest]
+#[case("%ff")]
+#[case("%C3")]
+#[case("a%80b")]
+#[case("%c0%80")]
+#[case("%ed%a0%80")]
+#[case("%f5%80%80%80")]
+#[tokio::test]
+async fn a_query_that_is_no_utf8_is_refused(#[case] bytes: &str) {
+    let app = App::start(Db::Sqlite).await;
+    for (path, names) in [
+        ("/api/v2/users", &["page_size", "page_token", "email", "name_prefix", "include_total"][..]),
+        ("/api/v2/events", &["type"]),
+        ("/api/v1/users", &["page", "limit"]),
+    ] {
+        let values = names.iter().map(|name| format!("{path}?{name}={bytes}"));
+        for target in values.chain([format!("{path}?{bytes}=1"), format!("{path}?{bytes}")]) {
+            let answer = app.get(&target).answer().await;
+            let detail = if path.contains("v1") {
+                answer.error(400).json()["error"].clone()
+            } else {
+                answer.problem(400, "invalid_query")["detail"].clone()
+            };
+            assert!(detail.as_str().unwrap().contains("UTF-8"), "{target}: {detail}");
+        }
+    }
+    app.get(&format!("/api/v2/users/{bytes}")).answer().await.problem(400, "invalid_id");
+    app.get("/api/v2/users?name_prefix=%EF%BF%BD").answer().await.expect(200);
+}

@@ -14,7 +14,10 @@ async fn from(app: &App, origin: &str) -> Answer {
 async fn preflight(app: &App, origin: &str, method: &str) -> Answer {
     let request = app.anonymous(Method::OPTIONS, "/api/v2/users/1").header("origin", origin);
     let request = request.header("access-control-request-method", method);
-    request.header("access-control-request-headers", "authorization,content-type,if-match").answer().await
+    request
+        .header("access-control-request-headers", "authorization,content-type,if-match,traceparent,tracestate,baggage")
+        .answer()
+        .await
 }
 
 #[rstest]

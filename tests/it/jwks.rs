@@ -1,9 +1,14 @@
 //! Keys that an issuer publishes.
 
-use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
@@ -57,6 +62,10 @@ fn other() -> Key {
     Key::new("other", Algorithm::RS256, "other.pem")
 }
 
+fn ed() -> Key {
+    Key::new("ed", Algorithm::EdDSA, "ed.pem")
+}
+
 fn set(keys: &[Value]) -> String {
     json!({ "keys": keys }).to_string()
 }
@@ -72,7 +81,7 @@ async fn status(app: &App, token: &str) -> u16 {
 #[rstest]
 #[case(rsa())]
 #[case(Key::new("ec", Algorithm::ES256, "ec.pem"))]
-#[case(Key::new("ed", Algorithm::EdDSA, "ed.pem"))]
+#[case(ed())]
 #[tokio::test]
 async fn each_kind_of_key_is_taken(#[case] key: Key) {
     let issuer = Issuer::of(&set(&[other().jwk(), key.jwk()]));
@@ -302,4 +311,70 @@ fn there_is_one_source_of_keys() {
     let program = Program::new(dir.path()).args(["token", "--subject", "me", "--scope", READ]);
     let output = program.env("JWKS_URL", "https://example.com/keys").run().exited(1);
     assert!(output.line_about("sign").contains("private key"), "{output:?}");
+}
+
+/// With the neutral element for a key, this signature is right for every text; with an exponent of 1, everybody can sign.
+#[tokio::test]
+async fn a_key_that_anybody_can_sign_for_is_none() {
+    let neutral = [[1].as_slice(), &[0; 31]].concat();
+    let weak = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "weak", "x": URL_SAFE_NO_PAD.encode(&neutral) });
+    let one = json!({ "kty": "RSA", "kid": "one", "n": other().jwk()["n"], "e": "AQ" });
+    let issuer = Issuer::of(&set(&[rsa().jwk(), weak, one]));
+    let app = app(&issuer, &[]).await;
+    assert_eq!(status(&app, &rsa().token()).await, 200);
+    let forged = |kid: &str, signature: &[u8]| {
+        let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::EdDSA) };
+        let any = signed(&header, &claims(READ), &ed().private);
+        let text = any.rsplit_once('.').unwrap().0;
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+    };
+    let signature = [neutral.as_slice(), &[0; 32]].concat();
+    assert_eq!(status(&app, &forged("weak", &signature)).await, 401);
+    assert!(app.log().contains("publishes 1 keys that can be used"), "{}", app.log());
+}
+
+/// Takes connections in place of a proxy, and counts them.
+fn proxy() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (url, asked) = (format!("http://{}", listener.local_addr().unwrap()), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&asked);
+    // It ends with the test's process.
+    thread::spawn(move || listener.incoming().for_each(|_| _ = count.fetch_add(1, Ordering::SeqCst)));
+    (url, asked)
+}
+
+#[tokio::test]
+async fn loopback_goes_through_no_proxy() {
+    let (issuer, (proxy, asked)) = (Issuer::of(&set(&[rsa().jwk()])), proxy());
+    let variables = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy"];
+    let app = app(&issuer, &variables.map(|name| (name, proxy.as_str()))).await;
+    assert_eq!(status(&app, &rsa().token()).await, 200);
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+}
+
+/// As curl and Go read the variables.
+#[rstest]
+#[case("http", &["HTTP_PROXY"], "", true)]
+#[case("http", &["ALL_PROXY"], "", true)]
+#[case("https", &["https_proxy"], "other.invalid", true)]
+#[case("http", &["HTTPS_PROXY"], "", false)]
+#[case("https", &["HTTP_PROXY"], "", false)]
+#[case("http", &["HTTP_PROXY", "ALL_PROXY"], "other.invalid, KEYS.Issuer.invalid", false)]
+#[case("http", &["HTTP_PROXY"], ".issuer.invalid", false)]
+#[case("http", &["HTTP_PROXY"], "issuer.invalid", false)]
+#[case("http", &["HTTP_PROXY"], "*", false)]
+#[tokio::test]
+async fn other_hosts_are_asked_as_the_environment_says(
+    #[case] scheme: &str,
+    #[case] variables: &[&str],
+    #[case] no_proxy: &str,
+    #[case] expected: bool,
+) {
+    let (proxy, asked) = proxy();
+    let url = format!("{scheme}://keys.issuer.invalid/keys");
+    let mut vars = vec![("JWKS_URL", url.as_str()), ("NO_PROXY", no_proxy)];
+    vars.extend(variables.iter().map(|name| (*name, proxy.as_str())));
+    let app = App::start_with(Db::Sqlite, &vars).await;
+    until("it has tried", Duration::from_secs(20), async || app.log().contains("cannot fetch the keys")).await;
+    assert_eq!(asked.load(Ordering::SeqCst) > 0, expected, "{}", app.log());
 }

@@ -49,6 +49,14 @@ fn header_fault(spec: &Spec, response: &Value, answer: &Answer) -> Option<String
     if let Some(name) = undocumented {
         return Some(format!("the header {name} is not documented"));
     }
+    for (name, header) in &documented {
+        let Some(text) = answer.headers.get(name.as_str()).and_then(|value| value.to_str().ok()) else { continue };
+        let value = text.parse::<u64>().map_or_else(|_| text.into(), Value::from);
+        let faults = spec.faults(&header["schema"], &value);
+        if !faults.is_empty() {
+            return Some(format!("the header {name}: {}", faults.join("; ")));
+        }
+    }
     // Only the last page has no link.
     let missing = documented.iter().find(|(name, _)| name != "link" && !answer.headers.contains_key(name.as_str()));
     missing.map(|(name, _)| format!("the header {name} is documented"))

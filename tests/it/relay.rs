@@ -3,10 +3,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use lapin::types::{AMQPValue, FieldTable};
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::support::{Answered, App, Consumer, Db, Queue, Vhost, until, user};
+
+const SOON: Duration = Duration::from_secs(40);
 
 /// What is told of one event.
 fn told(body: &Value) -> (&str, &str, &Value) {
@@ -96,4 +99,47 @@ async fn one_that_is_refused_holds_up_its_user_and_nobody_else(#[values(Db::Sqli
         Vec::from_iter(first.iter().map(|it| it.as_str().expect("a text").trim_start_matches('0').to_owned())),
         ["1", "2", "3"]
     );
+}
+
+/// Whoever runs the broker may have declared the exchange otherwise, for events to be taken care of that no queue is bound
+/// for.
+#[tokio::test]
+async fn an_exchange_that_is_there_is_used_as_it_is() {
+    let vhost = Vhost::fresh();
+    let mut arguments = FieldTable::default();
+    arguments.insert("alternate-exchange".into(), AMQPValue::LongString("amq.fanout".into()));
+    vhost.declare_exchange(arguments).await;
+    let app = App::start_with(Db::Sqlite, &[("AMQP_URL", vhost.url())]).await;
+    app.create("John", "john@example.com").await;
+    until("it is sent", SOON, async || app.metrics().await.value("events_published_total") == 1.0).await;
+    assert!(!app.log().contains("no events are relayed"), "{}", app.log());
+}
+
+/// The least that a broker's user needs. What is missing is said, and looked for again.
+#[tokio::test]
+async fn who_may_only_write_relays_once_there_is_an_exchange() {
+    let vhost = Vhost::fresh();
+    let app = App::start_with(Db::Sqlite, &[("AMQP_URL", &vhost.url_of_a_writer_to(".*"))]).await;
+    app.create("John", "john@example.com").await;
+    let log = || app.log();
+    until("it tells", SOON, async || log().contains("no events are relayed")).await;
+    let line = log().lines().find(|line| line.contains("no events are relayed")).unwrap().to_owned();
+    assert!(line.contains("user_events") && line.contains("ACCESS"), "{line}");
+    assert_eq!(app.metrics().await.value("events_relay_connected"), 0.0);
+    vhost.declare_exchange(FieldTable::default()).await;
+    until("it is sent", SOON, async || app.metrics().await.value("events_published_total") == 1.0).await;
+}
+
+#[tokio::test]
+async fn who_may_not_even_write_is_told() {
+    let vhost = Vhost::fresh();
+    vhost.declare_exchange(FieldTable::default()).await;
+    let app = App::start_with(Db::Sqlite, &[("AMQP_URL", &vhost.url_of_a_writer_to("others"))]).await;
+    app.create("John", "john@example.com").await;
+    let log = || app.log();
+    until("it tells", SOON, async || log().contains("no events are relayed")).await;
+    let line = log().lines().find(|line| line.contains("no events are relayed")).unwrap().to_owned();
+    assert!(line.contains("user_events") && line.contains("ACCESS"), "{line}");
+    until("it is measured", SOON, async || app.metrics().await.value("events_relay_connected") == 0.0).await;
+    until("it waits", SOON, async || app.metrics().await.value("events_pending") == 1.0).await;
 }

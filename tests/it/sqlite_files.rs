@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -131,4 +131,26 @@ async fn a_file_that_may_only_be_read_is_read() {
     mode(0o600);
     server.ready().await;
     server.create("Jane", "jane@example.com").await;
+}
+
+/// Where a link leads, SQLite would make a file that everybody may read.
+#[rstest]
+#[case("elsewhere.db")]
+#[case("data/users.db")]
+#[tokio::test]
+async fn what_a_link_leads_to_is_made_for_its_owner_only(#[case] target: &str) {
+    let database = Db::Sqlite.fresh();
+    let (dir, link) = (database.dir().to_owned(), database.file());
+    fs::create_dir_all(dir.join(target).parent().unwrap()).unwrap();
+    // By way of another one; relative ones are so to the folder that they are in.
+    symlink(dir.join("second"), &link).unwrap();
+    symlink(target, dir.join("second")).unwrap();
+    let mut app = App::on(database, &[]).await;
+    let john = app.create("John", "john@example.com").await;
+    for suffix in ["", "-wal", "-shm"] {
+        let made = fs::symlink_metadata(dir.join(format!("{target}{suffix}"))).unwrap();
+        assert_eq!((made.is_file(), made.permissions().mode() & 0o777), (true, 0o600), "{target}{suffix}");
+    }
+    app.restart().await;
+    assert_eq!(app.everyone().await, [john]);
 }

@@ -1,15 +1,20 @@
 //! TLS for clients.
 
-use std::fs;
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
+use rstest::rstest;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use tempfile::TempDir;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use crate::support::{Authority, Program, Raw, Server, Signed, until};
+use crate::support::{App, Authority, Db, Program, Raw, Server, Signed, until};
 
 const HOST: &str = "127.0.0.1";
 
@@ -113,5 +118,51 @@ fn what_cannot_be_used_is_told_at_once() {
     for output in outputs.into_iter().chain([base64, check().run()]) {
         let text = output.exited(2).stderr;
         assert!(!text.contains(secret) && !text.contains(&bytes), "{text}");
+    }
+}
+
+/// A terminal that is closed, or an operator who takes the service for another one, must not end it.
+#[tokio::test]
+async fn sighup_without_a_certificate_changes_nothing() {
+    let app = App::start(Db::Sqlite).await;
+    app.signal("HUP");
+    until("it tells", Duration::from_secs(5), async || app.log().contains("SIGHUP: there is nothing to reload")).await;
+    app.create("John", "john@example.com").await;
+}
+
+/// The protocol that server and client agree upon, after the handshake.
+fn agreed(address: &str, trusted: &Authority, offered: &[&str]) -> io::Result<Option<String>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(trusted.pem().as_bytes()).unwrap()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+    let mut config = config.with_no_client_auth();
+    config.alpn_protocols = Vec::from_iter(offered.iter().map(|protocol| protocol.as_bytes().to_vec()));
+    let mut tls = ClientConnection::new(Arc::new(config), HOST.try_into().unwrap()).unwrap();
+    let mut tcp = TcpStream::connect(address)?;
+    tcp.set_read_timeout(Some(Duration::from_secs(10)))?;
+    while tls.is_handshaking() {
+        tls.complete_io(&mut tcp)?;
+    }
+    Ok(tls.alpn_protocol().map(|protocol| String::from_utf8(protocol.to_vec()).unwrap()))
+}
+
+/// RFC 7301, 3.2: who has nothing in common says so by an alert, instead of speaking what the other does not know.
+#[rstest]
+#[case(&["http/1.1"], Some("http/1.1"), None)]
+#[case(&["h2"], None, Some("h2"))]
+#[case(&["h2", "http/1.1"], Some("http/1.1"), Some("h2"))]
+#[case(&["h3", "spdy/1"], None, None)]
+fn what_is_spoken_is_agreed_upon(#[case] offered: &[&str], #[case] http: Option<&str>, #[case] grpc: Option<&str>) {
+    let authority = Authority::new();
+    let Secure { server, dir: _dir } = Secure::with(&authority.sign(HOST), &[]);
+    for (address, expected) in [(server.address(), http), (server.grpc_address(), grpc)] {
+        match (agreed(address, &authority, offered), expected) {
+            (Ok(protocol), expected) => assert!(protocol.is_some() && protocol.as_deref() == expected, "{protocol:?}"),
+            (Err(error), None) => assert!(error.to_string().contains("NoApplicationProtocol"), "{error}"),
+            (Err(error), Some(_)) => panic!("{error}"),
+        }
+        // Who offers none knows by other means what is spoken here.
+        assert_eq!(agreed(address, &authority, &[]).unwrap(), None);
     }
 }

@@ -74,3 +74,14 @@ async fn what_is_left_is_sent_at_the_end() {
     assert!(app.exit(SOON).await.success());
     otlp.until("the request's", |spans| spans.iter().any(|span| span.name == "GET /api/v2/users/{id}")).await;
 }
+
+#[tokio::test]
+async fn one_on_loopback_is_asked_through_no_proxy() {
+    let (collector, proxy) = (Otlp::start(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let proxy = format!("http://{}", proxy.local_addr().unwrap());
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str());
+    let vars = [endpoint, ("OTEL_BSP_SCHEDULE_DELAY", "20"), ("ALL_PROXY", &proxy), ("HTTP_PROXY", &proxy)];
+    let app = App::start_with(Db::Sqlite, &vars).await;
+    app.get("/api/v2/users/1").answer().await.expect(404);
+    collector.wait(1).await;
+}

@@ -70,7 +70,7 @@ pub(super) struct Broker {
 }
 
 impl Broker {
-    /// Connects, and declares the exchange.
+    /// Connects, and declares the exchange if there is none.
     pub(super) async fn connect(url: &AmqpUrl, source: &str) -> Result<Self, BrokerError> {
         let line = Line::default();
         let connected = timeout(PATIENCE, connect(&line, url)).await.map_err(|_| BrokerError::Silent)?;
@@ -134,9 +134,32 @@ async fn connect(line: &Line, url: &AmqpUrl) -> Result<(Connection, Channel), Br
     // Without its own recovery, which gives up some day: this module's callers never do.
     let properties = ConnectionProperties::default().with_connection_name(env!("CARGO_PKG_NAME").into());
     let connection = line.connect(url.uri(), properties).await?;
-    let channel = connection.create_channel().await?;
-    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Topic, options, FieldTable::default()).await?;
+    let channel = with_exchange(&connection).await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     Ok((connection, channel))
+}
+
+/// Opens a channel and sees to it that there is the exchange. One that is there may have been declared otherwise, by somebody who
+/// has reasons to, and need not be declared by us, who may lack the permission to.
+async fn with_exchange(connection: &Connection) -> Result<Channel, BrokerError> {
+    let channel = connection.create_channel().await?;
+    let looked = declare(&channel, ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() }).await;
+    match looked {
+        Ok(()) => return Ok(channel),
+        Err(error) if is_missing(&error) => {}
+        Err(error) => return Err(error.into()),
+    }
+    // The broker has closed the first one.
+    let channel = connection.create_channel().await?;
+    declare(&channel, ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() }).await?;
+    Ok(channel)
+}
+
+async fn declare(channel: &Channel, options: ExchangeDeclareOptions) -> lapin::Result<()> {
+    channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Topic, options, FieldTable::default()).await
+}
+
+fn is_missing(error: &lapin::Error) -> bool {
+    let ErrorKind::ProtocolError(error) = error.kind() else { return false };
+    matches!(error.kind(), AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
 }

@@ -21,7 +21,7 @@ pub(in crate::http) struct UserPage {
     next_page_token: Option<String>,
     /// How many users match the filters; only with `include_total=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, minimum = 0)]
     total: Option<i64>,
 }
 
@@ -36,8 +36,8 @@ const INCLUDE_TOTAL: &str = "include_total";
     params(
         ("page_size" = Option<u64>, Query, description = "Default 20; more than 100 is 100.", minimum = 1),
         ("page_token" = Option<String>, Query, description = "`next_page_token` of the page before, with the same filters."),
-        ("email" = Option<String>, Query, description = "The user with this email: the domain by UTS 46 (non-transitional), the local part in NFC and whatever its case."),
-        ("name_prefix" = Option<String>, Query, description = "Users whose name starts so, whatever its case and however accents are encoded."),
+        ("email" = Option<String>, Query, format = IdnEmail, max_length = 254, description = "The user with this email: the domain by UTS 46 (non-transitional), the local part in NFC and whatever its case."),
+        ("name_prefix" = Option<String>, Query, max_length = 100, description = "Users whose name starts so, whatever its case and however accents are encoded."),
         ("include_total" = Option<bool>, Query, description = "Counts the users that match.")),
     responses(
         (status = OK, description = "The page.", body = UserPage,

@@ -32,9 +32,9 @@ use crate::users;
 pub(super) struct User {
     #[schema(example = 1, minimum = 1)]
     id: i64,
-    #[schema(example = "John")]
+    #[schema(min_length = 1, max_length = 100, example = "John")]
     name: String,
-    #[schema(example = "john@example.com")]
+    #[schema(max_length = 254, example = "john@example.com")]
     email: String,
     /// 1 when created, one more with every update; the ETag is made of it.
     #[schema(example = 1, minimum = 1)]

@@ -10,6 +10,8 @@ use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
 use url::Url;
 
+use crate::proxy::proxy_for;
+
 /// The largest answer that is read, in bytes. It is empty, or says what was wrong.
 const MAX_ANSWER: u64 = 64 << 10;
 
@@ -27,7 +29,7 @@ type Sent<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> 
 impl Collector {
     pub(super) fn new(endpoint: &Url, timeout: Duration) -> Self {
         let place = format!("{}{}", endpoint.origin().ascii_serialization(), endpoint.path());
-        Self { agent: agent(endpoint.scheme(), timeout), place, is_well: AtomicBool::new(true) }
+        Self { agent: agent(endpoint, timeout), place, is_well: AtomicBool::new(true) }
     }
 
     fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ureq::Error> {
@@ -65,7 +67,7 @@ impl HttpClient for Collector {
     }
 }
 
-fn agent(scheme: &str, timeout: Duration) -> Agent {
+fn agent(endpoint: &Url, timeout: Duration) -> Agent {
     let tls = TlsConfig::builder()
         // The system's, or what SSL_CERT_FILE names.
         .root_certs(RootCerts::PlatformVerifier)
@@ -76,7 +78,8 @@ fn agent(scheme: &str, timeout: Duration) -> Agent {
         .http_status_as_error(false)
         // The headers may hold a secret, which is for this collector only.
         .max_redirects(0)
-        .https_only(scheme == "https")
+        .https_only(endpoint.scheme() == "https")
+        .proxy(proxy_for(endpoint))
         .tls_config(tls);
     config.build().into()
 }

@@ -1,3 +1,4 @@
+use boon::{Compiler, Draft, Schemas};
 use serde_json::{Map, Value};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -40,6 +41,19 @@ impl Spec {
             all.filter(|one| one["in"] == place).filter_map(|one| one["name"].as_str()).collect();
         names.sort_unstable();
         names
+    }
+
+    /// The schema of a parameter.
+    pub fn parameter(&self, method: &str, path: &str, name: &str) -> &Value {
+        let parameters = self.operation(method, path).and_then(|operation| operation["parameters"].as_array());
+        let found = parameters.into_iter().flatten().find(|parameter| parameter["name"] == name);
+        &found.unwrap_or_else(|| panic!("{method} {path} has no parameter {name}"))["schema"]
+    }
+
+    /// The schema of the body that a request has.
+    pub fn body(&self, method: &str, path: &str, content_type: &str) -> &Value {
+        let operation = self.operation(method, path).expect("an operation");
+        self.resolve(&operation["requestBody"]["content"][content_type]["schema"])
     }
 
     /// Follows `$ref` for as long as there is one.
@@ -115,6 +129,15 @@ impl Spec {
     }
 }
 
+/// Whether a value keeps to a schema without references, as a validator of others' sees it.
+pub fn keeps_to(schema: &Value, value: &Value) -> bool {
+    let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+    compiler.set_default_draft(Draft::V2020_12);
+    compiler.add_resource("schema.json", schema.clone()).expect("a schema");
+    let index = compiler.compile("schema.json", &mut schemas).unwrap_or_else(|error| panic!("{schema}: {error:#}"));
+    schemas.validate(value, index).is_ok()
+}
+
 fn has_type(schema: &Value, value: &Value) -> bool {
     let is = |name: &Value| match name.as_str() {
         Some("object") => value.is_object(),
@@ -149,6 +172,9 @@ fn check_text(schema: &Value, text: &str, at: &str, faults: &mut Vec<String>) {
     }
     if schema["maxLength"].as_u64().is_some_and(|most| length > most) {
         faults.push(format!("{at}: {text:?} is longer than {}", schema["maxLength"]));
+    }
+    if schema["pattern"].is_string() && !keeps_to(schema, &text.into()) {
+        faults.push(format!("{at}: {text:?} is not like {}", schema["pattern"]));
     }
     if schema["format"] == "date-time" && chrono::DateTime::parse_from_rfc3339(text).is_err() {
         faults.push(format!("{at}: {text:?} is not a time"));

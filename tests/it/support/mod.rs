@@ -50,7 +50,7 @@ pub use forgetful::Forgetful;
 pub use grpc::{Authorized, Grpc, bearer, channel, details, proto};
 pub use http2::Http2;
 pub use issuer::Issuer;
-pub use json_schema::Spec;
+pub use json_schema::{Spec, keeps_to};
 pub use library::library;
 pub use live_stream::{LiveStream, Told, insert_events, lose_events};
 pub use moving_address::MovingAddress;

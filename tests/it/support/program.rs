@@ -76,8 +76,13 @@ impl Program {
     }
 
     /// For a command that ends by itself.
-    pub fn run(mut self) -> Output {
-        let output = self.0.output().expect("the program starts");
+    pub fn run(self) -> Output {
+        self.run_into(Stdio::piped())
+    }
+
+    /// For a command that ends by itself, and writes its answer there. Waits for it where else nobody would.
+    pub fn run_into(mut self, stdout: Stdio) -> Output {
+        let output = self.0.stdout(stdout).output().expect("the program starts");
         Output {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),

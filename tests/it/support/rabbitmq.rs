@@ -3,13 +3,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use lapin::{Connection, ConnectionProperties};
+use lapin::options::ExchangeDeclareOptions;
+use lapin::types::FieldTable;
+use lapin::{Connection, ConnectionProperties, ExchangeKind};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use url::Url;
 use uuid::Uuid;
 
-use super::{file_of, planned_port, signal, until};
+use super::{EXCHANGE, file_of, planned_port, signal, until};
 
 /// One test's own part of the broker that all tests share, gone when the test is.
 pub struct Vhost {
@@ -40,11 +42,41 @@ impl Vhost {
     pub fn url(&self) -> &str {
         self.url.as_str()
     }
+
+    /// For a user of its own who may publish to what has a name like this, and neither declare nor read.
+    pub fn url_of_a_writer_to(&self, names: &str) -> String {
+        let name = &self.name;
+        eval(
+            &self.dir,
+            &format!(
+                "ok = rabbit_auth_backend_internal:add_user(<<\"{name}\">>, <<\"writer\">>, <<\"test\">>),
+                 rabbit_auth_backend_internal:set_permissions(
+                     <<\"{name}\">>, <<\"{name}\">>, <<\"^$\">>, <<\"{names}\">>, <<\"^$\">>, <<\"test\">>)"
+            ),
+        )
+        .unwrap_or_else(|error| panic!("a user for the test: {error}"));
+        let mut url = self.url.clone();
+        url.set_username(name).expect("a name");
+        url.set_password(Some("writer")).expect("a password");
+        url.into()
+    }
+
+    /// Declares the exchange of events before the service can, with arguments of the broker's operator.
+    pub async fn declare_exchange(&self, arguments: FieldTable) {
+        let connection = Connection::connect(self.url(), ConnectionProperties::default()).await.expect("it answers");
+        let channel = connection.create_channel().await.expect("a channel");
+        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let declared = channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Topic, durable, arguments);
+        declared.await.expect("an exchange");
+        connection.close(200, "OK".into()).await.expect("RabbitMQ lets it go");
+    }
 }
 
 impl Drop for Vhost {
     fn drop(&mut self) {
-        // The broker itself may be gone by now.
+        // There may be no such user, and the broker itself may be gone by now.
+        let _ =
+            eval(&self.dir, &format!("rabbit_auth_backend_internal:delete_user(<<\"{0}\">>, <<\"test\">>)", self.name));
         let _ = eval(&self.dir, &format!("rabbit_vhost:delete(<<\"{}\">>, <<\"test\">>)", self.name));
     }
 }
