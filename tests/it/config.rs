@@ -241,3 +241,47 @@ fn a_dollar_in_the_file_is_not_guessed_at(#[case] line: &str) {
     let printed = check_config(&dir).run().succeeded().stdout;
     assert!(printed.lines().any(|line| line == "EVENTS_SOURCE=/$HOME"), "{printed}");
 }
+
+/// An unquoted value would lose its quotes and backslashes, and a password would be another one.
+#[rstest]
+#[case("NAME='0123456789abcdef'0123456789abcdef'")]
+#[case("NAME=0123456789abcdef'0123456789abcdef'")]
+#[case("NAME=0123456789abcdef\"0123456789abcdef")]
+#[case("NAME=0123456789abcdef\\0123456789abcdef")]
+#[case("NAME=0123456789abcdef\\\\0123456789abcdef")]
+#[case("NAME='0123456789abcdef''0123456789abcdef'")]
+#[case("NAME=\"0123456789abcdef\"0123456789abcdef")]
+#[case("NAME='0123456789abcdef\\'\nOTHER='0123456789abcdef'")]
+#[case("NAME=\"0123456789abcdef\n0123456789abcdef\"")]
+#[case("NAME='0123456789abcdef")]
+#[case("NAME='0123456789abcdef' 0123456789abcdef")]
+#[case("NAME=\"0123456789abcdef\\x\"")]
+#[case("NAME=0123456789abcdef 0123456789abcdef")]
+#[case("NAME=#0123456789abcdef0123456789abcdef")]
+#[case("NAME: 0123456789abcdef0123456789abcdef")]
+#[case("\u{feff}NAME=0123456789abcdef0123456789abcdef")]
+#[case("NAME=0123456789abcdef\nNAME=fedcba9876543210")]
+fn the_file_says_the_same_to_everybody(#[case] text: &str) {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join(".env"), text.replace("NAME", "JWT_SECRET").replace("OTHER", "JWT_ISSUER")).unwrap();
+    let output = check_config(&dir).run().exited(2);
+    output.line_about(".env");
+    assert!(!output.stderr.contains("0123456789"), "{output:?}");
+}
+
+#[rstest]
+#[case("EVENTS_SOURCE=/a", "/a")]
+#[case(" export EVENTS_SOURCE = /a#b  # a comment, it's \"one\"", "/a#b")]
+#[case("EVENTS_SOURCE='/a'  # it's", "/a")]
+#[case("EVENTS_SOURCE=\"/a\"\r", "/a")]
+#[case("JWT_ISSUER='it\"s \\ # $5'", "it\"s \\ # $5")]
+#[case("JWT_ISSUER=\"it's \\\"one\\\" \\\\ #\"", "it's \"one\" \\ #")]
+#[case("JWT_ISSUER=a=b", "a=b")]
+#[case("EVENTS_SOURCE= # none", "/user-service")]
+#[case("EVENTS_SOURCE=''", "/user-service")]
+fn the_file_is_read_as_it_is_written(#[case] line: &str, #[case] held: &str) {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join(".env"), format!("\n# it's \"free\" for $5\n{line}\n")).unwrap();
+    let printed = Program::new(dir.path()).args(["check-config"]).run().succeeded().stdout;
+    assert!(printed.lines().any(|line| line.split_once('=').is_some_and(|(_, value)| value == held)), "{printed}");
+}
