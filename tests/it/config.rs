@@ -74,6 +74,26 @@ fn every_mistake_is_told_in_one_run(#[case] args: &[&str]) {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is made");
 }
 
+/// Those too that are looked at only when others are right.
+#[test]
+fn mistakes_of_what_goes_together_are_told_in_one_run() {
+    let dir = TempDir::new().unwrap();
+    let mistakes = [
+        ("EVENTS_SOURCE", "a b"),
+        ("EVENTS_MAX_READERS", "20000"),
+        ("EVENTS_MAX_TRIES", "often"),
+        ("AMQP_URL", "rabbit"),
+        ("JWKS_URL", "issuer"),
+        ("JWKS_REFRESH", "often"),
+        ("SHUTDOWN_DELAY", "30s"),
+    ];
+    let output = Program::new(dir.path()).args(["check-config"]).envs(&mistakes).run().exited(2);
+    for (variable, _) in mistakes {
+        let about = output.stderr.lines().filter(|line| line.starts_with(&format!("{variable}="))).count();
+        assert_eq!(about, 1, "{variable}: {output:?}");
+    }
+}
+
 #[test]
 fn one_mistake_is_enough() {
     let dir = TempDir::new().unwrap();

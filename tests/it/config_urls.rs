@@ -1,4 +1,4 @@
-//! URLs of the database: what would make another file, be lost, or be tried for ever is a mistake.
+//! URLs of the database and of the broker: what would make another file, be lost, or be tried for ever is a mistake.
 
 use std::fs;
 
@@ -131,4 +131,25 @@ fn a_place_that_is_none_is_a_mistake(#[case] rest: &str) {
 fn what_libpq_takes_is_taken(#[case] rest: &str) {
     let dir = TempDir::new().unwrap();
     check_config(&dir).env("DATABASE_URL", format!("postgres://{rest}")).run().succeeded();
+}
+
+#[rstest]
+#[case("mq/x?connection_timeout=30000", "connection_timeout")]
+#[case("mq/x?cacertfile=ca.pem", "cacertfile")]
+#[case("mq/x?heartbeat=60s", "heartbeat")]
+#[case("mq/x?frame_max=1", "frame_max")]
+#[case("mq/x?channel_max=many", "channel_max")]
+#[case("mq/x?auth_mechanism=plane", "auth_mechanism")]
+#[case("mq:0/x", "port")]
+#[case("mq:70000/x", "port")]
+#[case("mq/", "vhost")]
+#[case("mq/a/b", "vhost")]
+#[case("/x", "host")]
+#[case("$BROKER/x", "host")]
+fn the_part_of_the_brokers_url_that_is_wrong_is_named(#[case] rest: &str, #[case] part: &str) {
+    let dir = TempDir::new().unwrap();
+    let output = check_config(&dir).env("AMQP_URL", format!("amqp://jane:hunter2@{rest}")).run().exited(2);
+    let line = output.line_about("AMQP_URL");
+    assert!(line.contains(part), "{line}");
+    assert!(!line.contains("hunter2"), "{line}");
 }
