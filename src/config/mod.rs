@@ -1,5 +1,6 @@
 //! The environment, and `.env`, as typed settings. Reports every mistake at once.
 
+mod address;
 mod env_file;
 mod reader;
 mod tokens;
@@ -10,10 +11,9 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use url::Url;
-
+use address::{host, http_url, uri_reference};
 use env_file::env_file;
-use reader::Reader;
+use reader::{Reader, duration};
 
 use crate::http::Origins;
 use crate::lambda::RuntimeApi;
@@ -79,7 +79,7 @@ impl Config {
     /// Every mistake, not only the first.
     pub fn read(lookup: impl Fn(&str) -> Option<String>, needs_keys: bool) -> Result<Self, Vec<Mistake>> {
         let mut reader = Reader { lookup: &lookup, mistakes: Vec::new(), effective: Vec::new() };
-        let lambda = reader.text("AWS_LAMBDA_RUNTIME_API").map(|host| RuntimeApi::at(&host));
+        let lambda = reader.runtime_api();
         let (http, storage, shutdown) = (reader.http(needs_keys), reader.storage(lambda.is_some()), reader.shutdown());
         let grpc = reader.grpc(http.as_ref(), storage.as_ref());
         let max_connections = http.as_ref().map_or(usize::MAX, |http| http.max_connections);
@@ -114,7 +114,7 @@ const TLS_KEY: &str = "TLS_KEY";
 
 impl Reader<'_> {
     fn http(&mut self, needs_keys: bool) -> Option<http::Settings> {
-        let host = self.value("SERVER_HOST", "127.0.0.1", "a host name or an IP address", host);
+        let host = self.word("SERVER_HOST", "127.0.0.1", "a host name or an IP address", host);
         let port =
             self.value("SERVER_PORT", "3000", "a port, 0 to 65535 (0 picks a free one)", |text| text.parse().ok());
         let workers = self.count("SERVER_WORKERS", &cores().to_string(), 512);
@@ -126,7 +126,7 @@ impl Reader<'_> {
         let response_timeout = self.duration("RESPONSE_TIMEOUT", "15s");
         let keep_alive = self.duration("KEEP_ALIVE", "60s");
         let origins = self.origins();
-        let access_log = self.value("ACCESS_LOG", "problems", "all, problems or off", AccessLog::parse);
+        let access_log = self.word("ACCESS_LOG", "problems", "all, problems or off", AccessLog::parse);
         let slow_request = self.duration("SLOW_REQUEST", "1s");
         let files = self.tls_files();
         let over_tls = files.is_some();
@@ -182,12 +182,17 @@ impl Reader<'_> {
     }
 
     fn origins(&mut self) -> Option<Origins> {
-        self.value("CORS_ORIGINS", "", "origins between commas, such as https://example.com, or *", Origins::parse)
+        let takes = "origins between commas, such as https://example.com, or *";
+        let is_one = |origin: &str| matches!(origin, "" | "*") || http_url(origin).is_some();
+        self.word("CORS_ORIGINS", "", takes, |text| {
+            Origins::parse(text).filter(|_| text.split(',').map(str::trim).all(is_one))
+        })
     }
 
     /// The paths of the certificate and of its key. `None` when there is no TLS, and when there is a mistake.
     fn tls_files(&mut self) -> Option<(String, String)> {
-        match (self.text(TLS_CERT), self.text(TLS_KEY)) {
+        let (certificate, key) = (self.text(TLS_CERT), self.text(TLS_KEY));
+        match (certificate.ok()?, key.ok()?) {
             (None, None) => None,
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (certificate, _) => {
@@ -197,11 +202,8 @@ impl Reader<'_> {
         }
     }
 
-    /// `None` when there is a mistake. What is no path of a key may be the key: it is not shown.
+    /// `None` when there is a mistake.
     fn tls(&mut self, (certificate, key): (String, String)) -> Option<Tls> {
-        if [&certificate, &key].iter().any(|text| text.contains("-----BEGIN")) {
-            return self.mistake(TLS_CERT, "***", "the path of a PEM file, as does TLS_KEY, not what is in it");
-        }
         match Tls::load(certificate.clone().into(), key.into()) {
             Ok(tls) => {
                 self.effective.extend([(TLS_CERT, certificate), (TLS_KEY, "***".to_owned())]);
@@ -212,6 +214,17 @@ impl Reader<'_> {
                 self.mistake(TLS_CERT, &certificate, format!("{takes}: {error}"))
             }
         }
+    }
+
+    /// AWS Lambda says where it is asked; `cargo lambda` adds a path.
+    fn runtime_api(&mut self) -> Option<RuntimeApi> {
+        let name = "AWS_LAMBDA_RUNTIME_API";
+        let text = self.text(name).ok()??;
+        let host = text.strip_prefix("http://").unwrap_or(&text);
+        if host.contains("//") || host.contains(['?', '#']) || http_url(&format!("http://{host}")).is_none() {
+            return self.mistake(name, "***", "a host and a port, such as 127.0.0.1:9001");
+        }
+        Some(RuntimeApi::at(&text))
     }
 
     /// What AWS Lambda cannot do: its files are gone with the process, and between two requests nothing runs.
@@ -239,7 +252,7 @@ impl Reader<'_> {
         let deadline = self.duration("DB_DEADLINE", "2s");
         let max_wait = self.duration("DB_MAX_WAIT", "1s");
         let connect_timeout = self.duration("DB_CONNECT_TIMEOUT", "1s");
-        let auto_migrate = self.value("DB_AUTO_MIGRATE", "true", "true or false", |text| text.parse().ok());
+        let auto_migrate = self.word("DB_AUTO_MIGRATE", "true", "true or false", |text| text.parse().ok());
         Some(storage::Settings {
             url: url?,
             pool_size: u32::try_from(pool_size?).ok()?,
@@ -265,27 +278,31 @@ impl Reader<'_> {
         let readers = (max_connections / 5).clamp(1, 2000);
         let max_readers = self.count("EVENTS_MAX_READERS", &readers.to_string(), 1 << 20);
         let takes = "less than MAX_CONNECTIONS, or one";
-        self.require(max_readers.is_none_or(|it| it < max_connections.max(2)), "EVENTS_MAX_READERS", takes)?;
+        let leaves_room = max_readers.is_none_or(|it| it < max_connections.max(2));
+        let room = self.require(leaves_room, "EVENTS_MAX_READERS", takes);
         let max_tries = self.count("EVENTS_MAX_TRIES", "20", 1000);
-        let relay = match self.text(AMQP_URL) {
-            Some(text) => Some(self.relay(&text, source.clone()?, i64::try_from(max_tries?).ok()?)?),
-            None => None,
-        };
+        let broker = self.broker();
+        room?;
+        let max_tries = i64::try_from(max_tries?).ok()?;
+        let relay = |url| Some(events::RelaySettings { url, source: source.clone()?, max_tries });
         Some(events::Settings {
+            relay: broker.and_then(relay),
             source: source?,
-            relay,
             retention: Retention { events: events?, parked: parked?, max_parked: i64::try_from(max_parked?).ok()? },
             max_readers: max_readers?,
         })
     }
 
-    fn relay(&mut self, text: &str, source: String, max_tries: i64) -> Option<events::RelaySettings> {
-        let Some(url) = events::AmqpUrl::parse(text) else {
+    /// `None` when there is none, and when there is a mistake.
+    fn broker(&mut self) -> Option<events::AmqpUrl> {
+        match events::AmqpUrl::parse(&self.text(AMQP_URL).ok()??) {
+            Ok(url) => {
+                self.effective.push((AMQP_URL, url.to_string()));
+                Some(url)
+            }
             // It may hold a password.
-            return self.mistake(AMQP_URL, "***", events::AmqpUrl::TAKES);
-        };
-        self.effective.push((AMQP_URL, url.to_string()));
-        Some(events::RelaySettings { url, source, max_tries })
+            Err(takes) => self.mistake(AMQP_URL, "***", takes),
+        }
     }
 
     fn shutdown(&mut self) -> Option<ShutdownSettings> {
@@ -297,10 +314,11 @@ impl Reader<'_> {
     }
 
     fn telemetry(&mut self, storage: Option<&storage::Settings>) -> Option<telemetry::Settings> {
-        let takes = "env_logger's filter syntax, such as info or warn,user_service=debug";
+        let takes = "off, error, warn, info, debug or trace, or a list of one of them for everything and of target=level, \
+                     such as warn,user_service=debug, where a target is a path in Rust, and some level is for user_service";
         let level =
             self.value("LOG_LEVEL", "info", takes, |text| telemetry::is_log_level(text).then(|| text.to_owned()));
-        let format = self.value("LOG_FORMAT", "text", "text or json", |text| match text {
+        let format = self.word("LOG_FORMAT", "text", "text or json", |text| match text {
             "text" => Some(LogFormat::Text),
             "json" => Some(LogFormat::Json),
             _ => None,
@@ -313,11 +331,10 @@ impl Reader<'_> {
 
     /// Its value may hold a password, whether it is right or wrong: neither is shown as it stands.
     fn database_url(&mut self) -> Option<DatabaseUrl> {
-        let name = DATABASE_URL;
-        let text = self.text(name).unwrap_or_else(|| "sqlite://data/users.db".to_owned());
+        let text = self.text(DATABASE_URL).ok()?.unwrap_or_else(|| "sqlite://data/users.db".to_owned());
         match DatabaseUrl::parse(&text) {
             Ok(url) => {
-                self.effective.push((name, url.to_string()));
+                self.effective.push((DATABASE_URL, url.to_string()));
                 Some(url)
             }
             Err(takes) => {
@@ -326,28 +343,15 @@ impl Reader<'_> {
                     None if text.contains(['@', '=']) => "***".to_owned(),
                     None => text,
                 };
-                self.mistakes.push(Mistake { name, held, takes: takes.into() });
-                None
+                self.mistake(DATABASE_URL, &held, takes)
             }
         }
     }
 }
 
-/// What may stand in a URI reference (RFC 3986); no more is asked of it.
-fn uri_reference(text: &str) -> Option<String> {
-    let base = Url::parse("http://host/").ok()?;
-    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"{}|\\^`".contains(&byte));
-    (plain && text.len() <= 256 && base.join(text).is_ok()).then(|| text.to_owned())
-}
-
 fn retention(text: &str) -> Option<Duration> {
     let bounds = Duration::from_mins(1)..=Duration::from_hours(24 * 3653);
-    humantime::parse_duration(text).ok().filter(|it| bounds.contains(it))
-}
-
-fn host(text: &str) -> Option<String> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte));
-    plain.then(|| text.to_owned())
+    duration(text).filter(|it| bounds.contains(it))
 }
 
 fn cores() -> usize {

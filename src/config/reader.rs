@@ -13,6 +13,10 @@ pub struct Mistake {
     pub(super) takes: Cow<'static, str>,
 }
 
+/// What a variable holds is a mistake, and is among the mistakes already.
+#[derive(Debug)]
+pub(super) struct Wrong;
+
 /// Nothing here should take longer.
 const MAX_DURATION: Duration = Duration::from_hours(1);
 
@@ -33,7 +37,7 @@ impl Reader<'_> {
     pub(super) fn duration(&mut self, name: &'static str, default: &str) -> Option<Duration> {
         let bounds = Duration::from_millis(1)..=MAX_DURATION;
         let takes = "a duration from 1ms to 1h, such as 500ms or 2s";
-        self.value(name, default, takes, |text| humantime::parse_duration(text).ok().filter(|it| bounds.contains(it)))
+        self.value(name, default, takes, |text| duration(text).filter(|it| bounds.contains(it)))
     }
 
     pub(super) fn delay(&mut self, name: &'static str, default: &str) -> Option<Duration> {
@@ -48,7 +52,29 @@ impl Reader<'_> {
         takes: impl Into<Cow<'static, str>>,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<T> {
-        let held = self.text(name).unwrap_or_else(|| default.to_owned());
+        let held = self.text(name).ok()?.unwrap_or_else(|| default.to_owned());
+        self.parse(name, held, takes, parse)
+    }
+
+    /// As [`Self::value`], for what may be written in upper and lower case. `parse` gets it in lower case.
+    pub(super) fn word<T>(
+        &mut self,
+        name: &'static str,
+        default: &str,
+        takes: impl Into<Cow<'static, str>>,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let held = self.text(name).ok()?.map_or_else(|| default.to_owned(), |text| text.to_ascii_lowercase());
+        self.parse(name, held, takes, parse)
+    }
+
+    fn parse<T>(
+        &mut self,
+        name: &'static str,
+        held: String,
+        takes: impl Into<Cow<'static, str>>,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
         let parsed = parse(&held);
         if parsed.is_some() {
             self.effective.push((name, held));
@@ -58,8 +84,9 @@ impl Reader<'_> {
         parsed
     }
 
+    /// Takes any text.
     pub(super) fn optional(&mut self, name: &'static str) -> Option<String> {
-        let held = self.text(name)?;
+        let held = self.text(name).ok()??;
         self.effective.push((name, held.clone()));
         Some(held)
     }
@@ -83,17 +110,46 @@ impl Reader<'_> {
         holds.then_some(())
     }
 
-    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
-        let text = (self.lookup)(name).filter(|text| !text.is_empty())?;
-        if text.contains(char::REPLACEMENT_CHARACTER) {
-            // Random bytes would lose most of what is random in them.
-            return self.mistake(name, "***", "text in UTF-8");
-        }
-        Some(text)
+    /// `None` when the variable is not set.
+    pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, Wrong> {
+        let Some(text) = (self.lookup)(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+        let Some(takes) = slip(&text) else { return Ok(Some(text)) };
+        // It may be secret.
+        self.mistakes.push(Mistake { name, held: "***".to_owned(), takes: takes.into() });
+        Err(Wrong)
+    }
+}
+
+/// What belongs to how a value was written down, and not to the value; whether it does is not guessed at: with it, a file's path
+/// and a secret would be others than without it. And what is a file's content instead of its path.
+fn slip(text: &str) -> Option<&'static str> {
+    const BYTE_ORDER_MARK: char = '\u{feff}';
+    let is_blank = |character: char| character.is_whitespace() || character == BYTE_ORDER_MARK;
+    let is_between = |quote: char| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        // Random bytes would lose most of what is random in them.
+        Some("text in UTF-8")
+    } else if text.contains("-----BEGIN") {
+        // It may be private; a public one in the place of a secret is known to everybody.
+        Some("no PEM; for a PEM file, where one is taken, the path of it")
+    } else if text.starts_with(is_blank) || text.ends_with(is_blank) {
+        Some("a value without a space or a line end before or after it")
+    } else if is_between('"') || is_between('\'') {
+        Some("a value without quotes around it")
+    } else if text.contains(char::is_control) {
+        Some("a value without line ends and other control characters in it")
+    } else {
+        None
     }
 }
 
 /// A duration of up to an hour.
 pub(super) fn delay(text: &str) -> Option<Duration> {
-    humantime::parse_duration(text).ok().filter(|it| *it <= MAX_DURATION)
+    duration(text).filter(|it| *it <= MAX_DURATION)
+}
+
+/// Its units are in lower case: humantime's `M` is a month.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let is_plain = !text.contains(|character: char| character.is_ascii_uppercase());
+    humantime::parse_duration(text).ok().filter(|_| is_plain)
 }

@@ -4,8 +4,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use url::Url;
-
+use super::address::http_url;
 use super::reader::{Reader, delay};
 use crate::auth::{self, JwksSettings, KeySource, PublicKey};
 use crate::storage::DatabaseUrl;
@@ -28,10 +27,11 @@ impl Reader<'_> {
 
     fn key(&mut self, database: Option<&DatabaseUrl>, needs_keys: bool) -> Option<KeySource> {
         let refresh = self.duration("JWKS_REFRESH", "5m");
-        match (self.text(JWT_SECRET), self.text(JWT_PUBLIC_KEY), self.text(JWKS_URL)) {
+        let (secret, file, url) = (self.text(JWT_SECRET), self.text(JWT_PUBLIC_KEY), self.text(JWKS_URL));
+        match (secret.ok()?, file.ok()?, url.ok()?) {
             (Some(secret), None, None) => self.secret(secret),
             (None, Some(file), None) => self.public_key(file),
-            (None, None, Some(url)) => self.issuer(&url, refresh?),
+            (None, None, Some(url)) => self.issuer(&url, refresh),
             (None, None, None) => match database? {
                 DatabaseUrl::Sqlite(file) => Some(KeySource::LocalSecret(local_secret(file))),
                 DatabaseUrl::Postgres(_) if !needs_keys => Some(KeySource::Unset),
@@ -56,24 +56,18 @@ impl Reader<'_> {
         Some(KeySource::Secret(secret.into()))
     }
 
-    fn issuer(&mut self, text: &str, refresh: Duration) -> Option<KeySource> {
-        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        match url.filter(|url| url.username().is_empty() && url.password().is_none()) {
-            Some(url) => {
-                let settings = JwksSettings { url, refresh };
-                self.effective.push((JWKS_URL, settings.to_string()));
-                Some(KeySource::Issuer(settings))
-            }
+    fn issuer(&mut self, text: &str, refresh: Option<Duration>) -> Option<KeySource> {
+        let Some(url) = http_url(text) else {
             // It may hold a password.
-            None => self.mistake(JWKS_URL, "***", "an https:// or http:// URL without user and password"),
-        }
+            let takes = "an https:// or http:// URL without spaces, user and password";
+            return self.mistake(JWKS_URL, "***", takes);
+        };
+        let settings = JwksSettings { url, refresh: refresh? };
+        self.effective.push((JWKS_URL, settings.to_string()));
+        Some(KeySource::Issuer(settings))
     }
 
     fn public_key(&mut self, file: String) -> Option<KeySource> {
-        if file.contains("-----BEGIN") {
-            // It may be the private one.
-            return self.mistake(JWT_PUBLIC_KEY, "***", "the path of a PEM file, not what is in it");
-        }
         let Some(key) = PublicKey::read(Path::new(&file)) else {
             return self.mistake(JWT_PUBLIC_KEY, &file, PublicKey::TAKES);
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::address::http_url;
 use super::reader::Reader;
 use crate::telemetry::{Sampler, TraceSettings};
 
@@ -15,8 +16,7 @@ const ENDPOINTS: [(&str, &str); 2] =
 impl Reader<'_> {
     /// Where traces go. `None` when they go nowhere, and when there is a mistake.
     pub(super) fn traces(&mut self, max_links: u32) -> Option<TraceSettings> {
-        let is_off = self.is("OTEL_SDK_DISABLED", "true") || self.is("OTEL_TRACES_EXPORTER", "none");
-        if is_off || !ENDPOINTS.iter().any(|(name, _)| self.is_set(name)) {
+        if !ENDPOINTS.iter().any(|(name, _)| self.is_set(name)) || self.are_off() {
             return None;
         }
         let endpoint = self.endpoint();
@@ -30,14 +30,14 @@ impl Reader<'_> {
         let batch = 512.min(max_queue.unwrap_or(512)).to_string();
         let max_export_batch = self.count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", &batch, 1 << 20);
         let schedule_delay = self.milliseconds("OTEL_BSP_SCHEDULE_DELAY", "5000");
-        let resource = resource?;
+        let service_name = self.service_name(resource.as_deref().unwrap_or_default());
         Some(TraceSettings {
             endpoint: endpoint?,
             headers: headers?.into_iter().collect(),
             timeout: timeout?,
             sampler: sampler?,
-            service_name: self.service_name(&resource),
-            resource,
+            service_name,
+            resource: resource?,
             max_queue: max_queue?,
             max_export_batch: max_export_batch?,
             schedule_delay: schedule_delay?,
@@ -45,8 +45,12 @@ impl Reader<'_> {
         })
     }
 
-    fn is(&self, name: &str, value: &str) -> bool {
-        (self.lookup)(name).is_some_and(|held| held.eq_ignore_ascii_case(value))
+    fn are_off(&mut self) -> bool {
+        let is_disabled = self.word("OTEL_SDK_DISABLED", "false", "true or false", |text| text.parse().ok());
+        let exporter = self.word("OTEL_TRACES_EXPORTER", "otlp", "otlp or none", |text| {
+            ["otlp", "none"].into_iter().find(|exporter| *exporter == text)
+        });
+        is_disabled == Some(true) || exporter == Some("none")
     }
 
     fn is_set(&self, name: &str) -> bool {
@@ -55,13 +59,15 @@ impl Reader<'_> {
 
     fn endpoint(&mut self) -> Option<Url> {
         let (name, path) = ENDPOINTS.into_iter().find(|(name, _)| self.is_set(name))?;
-        let text = self.text(name)?;
-        let is_plain = |url: &Url| url.username().is_empty() && url.password().is_none() && url.query().is_none();
-        let url = Url::parse(&text).ok();
-        let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && is_plain(url));
-        let Some(mut url) = url else {
+        let text = self.text(name).ok()??;
+        // To one that ends in the path it would be added once more.
+        let has_path = |url: &Url| !path.is_empty() && url.path().trim_end_matches('/').ends_with(path);
+        let is_plain = |url: &Url| url.query().is_none() && url.fragment().is_none() && !has_path(url);
+        let Some(mut url) = http_url(&text).filter(is_plain) else {
+            let takes = "an http:// or https:// URL without spaces, user, password, query and fragment";
+            let takes = if path.is_empty() { takes.to_owned() } else { format!("{takes}; {path} is added to it") };
             // It may hold a password.
-            return self.mistake(name, "***", "an http:// or https:// URL without user, password and query");
+            return self.mistake(name, "***", takes);
         };
         if !path.is_empty() {
             url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
@@ -85,8 +91,7 @@ impl Reader<'_> {
     /// For what there is no choice of.
     fn only(&mut self, name: &'static str, value: &'static str) {
         let name = self.of_traces(name);
-        let parse = |held: &str| held.eq_ignore_ascii_case(value).then_some(());
-        self.value(name, value, format!("{value}, nothing else"), parse);
+        self.word(name, value, format!("{value}, nothing else"), |held| (held == value).then_some(()));
     }
 
     fn milliseconds(&mut self, name: &'static str, default: &str) -> Option<Duration> {
@@ -96,11 +101,13 @@ impl Reader<'_> {
     }
 
     fn sampler(&mut self) -> Option<Sampler> {
-        let argument = self.optional("OTEL_TRACES_SAMPLER_ARG");
+        let argument = self.value("OTEL_TRACES_SAMPLER_ARG", "1", "a ratio from 0 to 1", |held| {
+            held.parse().is_ok_and(|ratio: f64| (0.0..=1.0).contains(&ratio)).then(|| held.to_owned())
+        });
         let takes = "always_on, always_off or traceidratio, each also with parentbased_ before it; a ratio is in \
-                     OTEL_TRACES_SAMPLER_ARG, from 0 to 1";
+                     OTEL_TRACES_SAMPLER_ARG";
         let parse = |held: &str| Sampler::parse(held, argument.as_deref());
-        self.value("OTEL_TRACES_SAMPLER", "parentbased_always_on", takes, parse)
+        self.word("OTEL_TRACES_SAMPLER", "parentbased_always_on", takes, parse)
     }
 
     fn service_name(&mut self, resource: &[(String, String)]) -> String {
@@ -113,7 +120,7 @@ impl Reader<'_> {
     /// They are secret, right or wrong.
     fn headers(&mut self) -> Option<Vec<(String, String)>> {
         let name = self.of_traces("OTEL_EXPORTER_OTLP_HEADERS");
-        let Some(text) = self.text(name) else { return Some(Vec::new()) };
+        let Some(text) = self.text(name).ok()? else { return Some(Vec::new()) };
         let headers = pairs(&text).filter(|headers| headers.iter().all(is_header));
         if headers.is_none() {
             return self.mistake(name, "***", "headers: ".to_owned() + PAIRS);
@@ -134,11 +141,17 @@ fn is_header((name, value): &(String, String)) -> bool {
 fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     let members = text.split(',').map(str::trim).filter(|member| !member.is_empty());
     let pair = |member: &str| {
-        let (key, value) = member.split_once('=')?;
+        let (key, value) = member.split_once('=').filter(|(key, value)| !key.is_empty() && is_encoded(value))?;
         let value = percent_encoding::percent_decode_str(value.trim()).decode_utf8().ok()?;
         Some((key.trim().to_owned(), value.into_owned()))
     };
     members.map(pair).collect()
+}
+
+/// Whether each `%` begins a code; else it would be taken for itself.
+fn is_encoded(text: &str) -> bool {
+    let is_code = |code: &str| code.bytes().all(|byte| byte.is_ascii_hexdigit());
+    text.split('%').skip(1).all(|after| after.get(..2).is_some_and(is_code))
 }
 
 #[cfg(test)]

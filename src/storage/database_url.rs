@@ -1,3 +1,7 @@
+mod postgres;
+mod sqlite;
+
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -31,57 +35,29 @@ impl DatabaseUrl {
     /// Parses `sqlite://<path>`, `postgres://...` or `postgresql://...`.
     ///
     /// # Errors
-    /// What it takes, in words for the operator.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
-        if let Some(path) = text.strip_prefix("sqlite://") {
-            // Each connection to `:memory:` would be a database of its own.
-            return match path {
-                "" | ":memory:" => Err("a file after sqlite://"),
-                path => Ok(Self::Sqlite(path.into())),
-            };
-        }
-        if let Some(rest) = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://")) {
-            if !is_escaped(rest) {
-                return Err(
-                    "postgres://user:password@host:port/name, a password's own @ / ? # % and space written as %40 ...",
-                );
+    /// What it takes, in words for the operator, without anything that may be of a password.
+    pub fn parse(text: &str) -> Result<Self, Cow<'static, str>> {
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        match scheme.to_ascii_lowercase().as_str() {
+            "sqlite" => {
+                sqlite::check(rest)?;
+                Ok(Self::Sqlite(rest.into()))
             }
-            return Ok(Self::Postgres(text.to_owned()));
+            scheme @ ("postgres" | "postgresql") => {
+                // libpq knows it in lower case only.
+                let uri = format!("{scheme}://{rest}");
+                postgres::check(&uri, rest)?;
+                Ok(Self::Postgres(uri))
+            }
+            _ => Err("sqlite://<file>, postgres://... or postgresql://...".into()),
         }
-        Err("sqlite://<file>, postgres://... or postgresql://...")
     }
-}
-
-/// Whether libpq will understand it. What it does not, it shows in its error: a piece of the password that it took for
-/// the host or the port, or all of the URI.
-fn is_escaped(rest: &str) -> bool {
-    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
-    authority.matches('@').count() <= 1
-        && !path.contains(['@', '#'])
-        && !rest.contains(|character: char| character.is_whitespace() || character.is_control())
-        && rest.split('%').skip(1).all(begins_with_code)
-        && hosts.split(',').all(is_host)
 }
 
 /// Whether two hexadecimal digits follow that stand for a character; `%00` stands for none.
 fn begins_with_code(after_percent: &str) -> bool {
     let code = after_percent.get(..2).filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
     code.is_some_and(|code| code != "00")
-}
-
-/// `name`, `address` or `[address]`, and perhaps a port.
-fn is_host(text: &str) -> bool {
-    let port = match text.strip_prefix('[') {
-        Some(bracketed) => bracketed.split_once(']').map(|(_, port)| port),
-        None => Some(text.find(':').map_or("", |at| &text[at..])),
-    };
-    let is_port = |port: &str| port.is_empty() || port.strip_prefix(':').is_some_and(is_number);
-    port.is_some_and(is_port)
-}
-
-fn is_number(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Without secrets.

@@ -1,5 +1,6 @@
 //! Logs: the `log` facade to `env_logger`, on stderr. A line that is written while a request is served tells which.
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use env_logger::fmt::Formatter;
@@ -24,10 +25,48 @@ pub enum LogFormat {
     Json,
 }
 
-/// Whether the text is in `env_logger`'s filter syntax.
+/// Whether the text is in `env_logger`'s filter syntax, and says what is logged of this crate. That syntax takes whatever is no
+/// level for the name of a crate, and then nothing else is logged.
 #[must_use]
 pub fn is_log_level(text: &str) -> bool {
-    env_filter::Builder::new().try_parse(text).is_ok()
+    let (list, pattern) = text.split_once('/').map_or((text, None), |(list, pattern)| (list, Some(pattern)));
+    let Some(targets) = list.split(',').map(|directive| target(directive.trim())).collect::<Option<Vec<_>>>() else {
+        return false;
+    };
+    let are_distinct = HashSet::<_>::from_iter(&targets).len() == targets.len();
+    // A level after a slash is taken for words that a line must have.
+    let is_pattern = pattern.is_none_or(|pattern| !pattern.is_empty() && !is_level(pattern));
+    let is_ours = targets.iter().any(|target| *target == EVERYTHING || is_ours(target));
+    are_distinct && is_pattern && is_ours && env_filter::Builder::new().try_parse(text).is_ok()
+}
+
+const EVERYTHING: &str = "";
+
+/// What the directive sets a level for. `None` when it is none.
+fn target(directive: &str) -> Option<&str> {
+    match directive.split_once('=') {
+        Some((target, level)) => (is_path(target) && is_level(level.trim())).then_some(target),
+        None if is_level(directive) => Some(EVERYTHING),
+        // All of it. Of a name that is not ours it is not known whether it is a misspelt level.
+        None => (is_path(directive) && is_ours(directive)).then_some(directive),
+    }
+}
+
+fn is_level(text: &str) -> bool {
+    text.parse::<LevelFilter>().is_ok()
+}
+
+/// Whether it is one in Rust, as targets are: with `_` where a package's name has `-`.
+fn is_path(target: &str) -> bool {
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    target.split("::").all(is_name)
+}
+
+fn is_ours(target: &str) -> bool {
+    target.split("::").next() == Some(env!("CARGO_CRATE_NAME"))
 }
 
 /// Lines that may wait for a reader of stderr that is slow; more are lost. A reader that never reads must not stop those

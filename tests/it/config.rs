@@ -74,6 +74,26 @@ fn every_mistake_is_told_in_one_run(#[case] args: &[&str]) {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is made");
 }
 
+/// Those too that are looked at only when others are right.
+#[test]
+fn mistakes_of_what_goes_together_are_told_in_one_run() {
+    let dir = TempDir::new().unwrap();
+    let mistakes = [
+        ("EVENTS_SOURCE", "a b"),
+        ("EVENTS_MAX_READERS", "20000"),
+        ("EVENTS_MAX_TRIES", "often"),
+        ("AMQP_URL", "rabbit"),
+        ("JWKS_URL", "issuer"),
+        ("JWKS_REFRESH", "often"),
+        ("SHUTDOWN_DELAY", "30s"),
+    ];
+    let output = Program::new(dir.path()).args(["check-config"]).envs(&mistakes).run().exited(2);
+    for (variable, _) in mistakes {
+        let about = output.stderr.lines().filter(|line| line.starts_with(&format!("{variable}="))).count();
+        assert_eq!(about, 1, "{variable}: {output:?}");
+    }
+}
+
 #[test]
 fn one_mistake_is_enough() {
     let dir = TempDir::new().unwrap();
@@ -240,4 +260,48 @@ fn a_dollar_in_the_file_is_not_guessed_at(#[case] line: &str) {
     fs::write(&file, "# costs $5\nEVENTS_SOURCE='/$HOME'\n").unwrap();
     let printed = check_config(&dir).run().succeeded().stdout;
     assert!(printed.lines().any(|line| line == "EVENTS_SOURCE=/$HOME"), "{printed}");
+}
+
+/// An unquoted value would lose its quotes and backslashes, and a password would be another one.
+#[rstest]
+#[case("NAME='0123456789abcdef'0123456789abcdef'")]
+#[case("NAME=0123456789abcdef'0123456789abcdef'")]
+#[case("NAME=0123456789abcdef\"0123456789abcdef")]
+#[case("NAME=0123456789abcdef\\0123456789abcdef")]
+#[case("NAME=0123456789abcdef\\\\0123456789abcdef")]
+#[case("NAME='0123456789abcdef''0123456789abcdef'")]
+#[case("NAME=\"0123456789abcdef\"0123456789abcdef")]
+#[case("NAME='0123456789abcdef\\'\nOTHER='0123456789abcdef'")]
+#[case("NAME=\"0123456789abcdef\n0123456789abcdef\"")]
+#[case("NAME='0123456789abcdef")]
+#[case("NAME='0123456789abcdef' 0123456789abcdef")]
+#[case("NAME=\"0123456789abcdef\\x\"")]
+#[case("NAME=0123456789abcdef 0123456789abcdef")]
+#[case("NAME=#0123456789abcdef0123456789abcdef")]
+#[case("NAME: 0123456789abcdef0123456789abcdef")]
+#[case("\u{feff}NAME=0123456789abcdef0123456789abcdef")]
+#[case("NAME=0123456789abcdef\nNAME=fedcba9876543210")]
+fn the_file_says_the_same_to_everybody(#[case] text: &str) {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join(".env"), text.replace("NAME", "JWT_SECRET").replace("OTHER", "JWT_ISSUER")).unwrap();
+    let output = check_config(&dir).run().exited(2);
+    output.line_about(".env");
+    assert!(!output.stderr.contains("0123456789"), "{output:?}");
+}
+
+#[rstest]
+#[case("EVENTS_SOURCE=/a", "/a")]
+#[case(" export EVENTS_SOURCE = /a#b  # a comment, it's \"one\"", "/a#b")]
+#[case("EVENTS_SOURCE='/a'  # it's", "/a")]
+#[case("EVENTS_SOURCE=\"/a\"\r", "/a")]
+#[case("JWT_ISSUER='it\"s \\ # $5'", "it\"s \\ # $5")]
+#[case("JWT_ISSUER=\"it's \\\"one\\\" \\\\ #\"", "it's \"one\" \\ #")]
+#[case("JWT_ISSUER=a=b", "a=b")]
+#[case("EVENTS_SOURCE= # none", "/user-service")]
+#[case("EVENTS_SOURCE=''", "/user-service")]
+fn the_file_is_read_as_it_is_written(#[case] line: &str, #[case] held: &str) {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join(".env"), format!("\n# it's \"free\" for $5\n{line}\n")).unwrap();
+    let printed = Program::new(dir.path()).args(["check-config"]).run().succeeded().stdout;
+    assert!(printed.lines().any(|line| line.split_once('=').is_some_and(|(_, value)| value == held)), "{printed}");
 }

@@ -30,6 +30,8 @@ mod command_line;
 mod concurrency;
 mod conditional;
 mod config;
+mod config_slips;
+mod config_urls;
 mod contract;
 mod crash;
 mod dashboard;

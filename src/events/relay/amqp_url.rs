@@ -1,7 +1,7 @@
 use std::fmt;
 
-use lapin::uri::AMQPUri;
-use url::{Host, Url};
+use lapin::uri::{AMQPUri, SASLMechanism};
+use url::{Host, ParseError, Url};
 
 /// Where the message broker is, and as whom to go there. Shows no password.
 #[derive(Clone, PartialEq, Eq)]
@@ -11,31 +11,32 @@ pub struct AmqpUrl(AMQPUri);
 const FRAME: u32 = 16 << 10;
 /// The smallest that the protocol allows.
 const FRAME_MIN: u32 = 4096;
-/// What may be asked for in a URL. TLS is not among it: it is checked by what the machine trusts.
-const KNOWN: [&str; 4] = ["auth_mechanism", "channel_max", "frame_max", "heartbeat"];
 /// After twice as many seconds without a sign of life the broker is taken for dead.
 const HEARTBEAT: u16 = 10;
 
-impl AmqpUrl {
-    /// What a URL must be.
-    pub const TAKES: &'static str = "amqp://user:password@host:5672/vhost, or amqps://...; %2f is the vhost \"/\"";
+const SHAPE: &str = "amqp://user:password@host:5672/vhost, or amqps://...; %2f is the vhost \"/\"; a password's own @ / ? # % and \
+                     space are %40 ...";
 
-    /// Parses a URL, as RabbitMQ's URI specification has it. `None` when it is none.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let url = Url::parse(text).ok()?;
-        let are_known = url.query_pairs().all(|(name, _)| KNOWN.contains(&&*name));
-        let mut uri: AMQPUri = text.parse().ok()?;
+impl AmqpUrl {
+    /// Parses a URL, as RabbitMQ's URI specification has it.
+    ///
+    /// # Errors
+    /// What it takes, in words for the operator, without anything that may be of the password.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|error| match error {
+            ParseError::InvalidPort => with_shape("a port from 1 to 65535"),
+            ParseError::EmptyHost => with_shape("a host"),
+            _ => SHAPE.to_owned(),
+        })?;
+        let host = check_authority(&url)?;
+        check_vhost(&url)?;
+        url.query_pairs().try_for_each(|(name, value)| check_parameter(&name, &value))?;
+        let mut uri: AMQPUri = text.parse().map_err(|_| SHAPE)?;
         // lapin takes what it does not understand for the default.
-        uri.authority.host = match url.host()? {
-            Host::Ipv6(address) => address.to_string(),
-            host => host.to_string(),
-        };
-        let query = &mut uri.query;
-        let frame = *query.frame_max.get_or_insert(FRAME);
-        query.heartbeat.get_or_insert(HEARTBEAT);
-        let is_sane = are_known && frame >= FRAME_MIN && !uri.authority.host.is_empty() && uri.authority.port != 0;
-        (is_sane && !uri.vhost.is_empty()).then_some(Self(uri))
+        uri.authority.host = host;
+        uri.query.frame_max.get_or_insert(FRAME);
+        uri.query.heartbeat.get_or_insert(HEARTBEAT);
+        Ok(Self(uri))
     }
 
     pub(super) fn uri(&self) -> AMQPUri {
@@ -55,6 +56,51 @@ impl fmt::Debug for AmqpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
     }
+}
+
+fn with_shape(what: &str) -> String {
+    format!("{what}: {SHAPE}")
+}
+
+/// The host, if that and what stands around it can be meant. What does not stand where it should may be of the password.
+fn check_authority(url: &Url) -> Result<String, String> {
+    let is_misplaced = url.fragment().is_some() || url.query().is_some_and(|query| query.contains('@'));
+    if !matches!(url.scheme(), "amqp" | "amqps") || !url.has_authority() || is_misplaced {
+        return Err(SHAPE.to_owned());
+    }
+    if url.port() == Some(0) {
+        return Err(with_shape("a port from 1 to 65535"));
+    }
+    let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+    match url.host() {
+        Some(Host::Ipv6(address)) => Ok(address.to_string()),
+        Some(Host::Ipv4(address)) => Ok(address.to_string()),
+        Some(Host::Domain(name)) if !name.is_empty() && is_name(name) => Ok(name.to_ascii_lowercase()),
+        _ => Err(with_shape("a host")),
+    }
+}
+
+fn check_vhost(url: &Url) -> Result<(), String> {
+    let vhost = url.path().strip_prefix('/');
+    // Without a path it is the default one.
+    let is_one = vhost.is_none_or(|vhost| !vhost.is_empty() && !vhost.contains(['/', '@']));
+    if is_one { Ok(()) } else { Err(with_shape("one vhost, its own / and @ written as %2f and %40")) }
+}
+
+/// What may be asked for in a URL. TLS is not among it: it is checked by what the machine trusts. Nor is the time to connect.
+fn check_parameter(name: &str, value: &str) -> Result<(), String> {
+    let (is_good, takes) = match name {
+        "auth_mechanism" => (value.parse::<SASLMechanism>().is_ok(), "the name of a mechanism, such as plain"),
+        "channel_max" => (value.parse::<u16>().is_ok(), "a whole number up to 65535"),
+        "frame_max" => (value.parse().is_ok_and(|size: u32| size >= FRAME_MIN), "bytes, 4096 or more"),
+        "heartbeat" => (value.parse::<u16>().is_ok(), "seconds, up to 65535"),
+        _ => {
+            let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            let name = if is_word { name } else { "***" };
+            return Err(format!("no parameter {name}, only auth_mechanism, channel_max, frame_max and heartbeat"));
+        }
+    };
+    if is_good { Ok(()) } else { Err(format!("as the parameter {name} {takes}")) }
 }
 
 fn escaped(vhost: &str) -> impl fmt::Display {
@@ -92,7 +138,7 @@ mod tests {
             "amqp://mq/x?heartbeat=x",
             "amqp://a:%ff@mq/x",
         ] {
-            assert!(AmqpUrl::parse(text).is_none(), "{text}");
+            assert!(AmqpUrl::parse(text).is_err(), "{text}");
         }
     }
 }
