@@ -5,6 +5,7 @@ mod app;
 mod at_once;
 mod certificates;
 mod changes;
+mod clockless;
 mod consumer;
 mod database;
 mod event_schemas;
