@@ -1,4 +1,4 @@
-//! HAProxy, with `deploy/haproxy`, before a replica that has few connections.
+//! `HAProxy`, with `deploy/haproxy`, before a replica that has few connections.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tonic::Code;
 
 use crate::support::proto::GetUserRequest;
 use crate::support::proto::user_service_client::UserServiceClient;
-use crate::support::{Answered, App, Authorized, Db, HaProxy, Http2Client, TOKEN, at_once, channel};
+use crate::support::{App, Authorized, Db, HaProxy, Http2Client, TOKEN, at_once, channel};
 
 const CONNECTIONS: &str = "40";
 /// Of these; the others are for gRPC.

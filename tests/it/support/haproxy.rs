@@ -71,7 +71,7 @@ impl HaProxy {
         &self.grpc_address
     }
 
-    /// What HAProxy knows of the replica in one of its backends, by its name in the statistics' table.
+    /// What `HAProxy` knows of the replica in one of its backends, by its name in the statistics' table.
     pub fn fact(&self, backend: &str, name: &str) -> String {
         let mut admin = UnixStream::connect(self.dir.path().join("admin.sock")).expect("HAProxy can be administered");
         admin.write_all(b"show stat -1 4 -1\n").expect("it reads");
