@@ -11,7 +11,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use user_service::auth::{Denied, KeySource, Scope, Settings, Verifier};
+use user_service::auth::{KeySource, Scope, Settings, Verifier};
+use user_service::metrics::Metrics;
 
 const SECRET: &str = "the secret of all fuzzed services";
 const ANOTHER: &str = "the secret of some other services";
@@ -39,9 +40,8 @@ fuzz_target!(|bytes: &[u8]| {
 
     let token = signed(header, claims, SECRET);
     for scope in [Scope::UsersRead, Scope::UsersWrite] {
-        let is_authorized_by = |verifier: &Verifier| {
-            verifier.authenticate(&token).is_ok_and(|bearer| bearer.authorize(scope).is_ok())
-        };
+        let is_authorized_by =
+            |verifier: &Verifier| verifier.authenticate(&token).is_ok_and(|bearer| bearer.authorize(scope).is_ok());
         let authorized = is_authorized_by(&OPEN);
         assert!(!authorized || entitles(header, claims, scope), "authorized for {scope:?}");
         assert!(authorized || header != HEADER || !plainly_entitles(claims, scope), "not authorized for {scope:?}");
@@ -60,8 +60,10 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn verifier(issuer: Option<&str>, audience: Option<&str>) -> Verifier {
     let [issuer, audience] = [issuer, audience].map(|name| name.map(str::to_owned));
-    let settings = Settings { key: KeySource::Secret(SECRET.into()), issuer, audience, leeway: Duration::ZERO };
-    Verifier::new(&settings).expect("a secret is a key")
+    let (key, leeway) = (KeySource::Secret(SECRET.into()), Duration::ZERO);
+    let settings = Settings { key, issuer, audience, leeway, rate_limit: None };
+    let metrics = Metrics::new("sqlite").expect("metrics");
+    Verifier::new(&settings, metrics.jwks_refreshes()).expect("a secret is a key")
 }
 
 /// Checks that nothing is believed of a token that nobody signed with the secret.

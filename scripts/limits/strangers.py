@@ -25,7 +25,7 @@ FREE = 10
 # Of the connections that strangers may have, so many must have been open at once: else it was no proof.
 SHARE = 0.9
 # So long whoever has a token waits for an answer, beside so many.
-PATIENCE = 5.0
+PATIENCE = 2.0
 READ = "a read over REST"
 
 

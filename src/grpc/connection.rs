@@ -1,10 +1,9 @@
 //! One connection: how it begins, how long it may last, and how it ends.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,7 +21,6 @@ use super::Settings;
 use super::observe::Calls;
 use super::pacing::Paced;
 use super::stuck;
-use super::under_way::UnderWay;
 
 /// What an HTTP/2 connection begins with (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -72,7 +70,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let mut connection = pin!(connection);
     // What went wrong, its client did: it hung up, or broke the protocol.
     tokio::select! {
-        _ = in_turns(connection.as_mut(), &under_way) => return,
+        _ = connection.as_mut() => return,
         () = shutdown => {}
         () = sleep_until(end) => {}
         () = under_way.have_been_enough() => {}
@@ -81,17 +79,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     connection.as_mut().graceful_shutdown();
     // What has no end is not waited for, nor is a client that does not say goodbye.
     tokio::select! {
-        _ = in_turns(connection, &under_way) => {}
+        _ = connection => {}
         () = under_way.over() => {}
     }
-}
-
-/// The same, which tells when it goes on.
-fn in_turns<F: Future>(mut connection: Pin<&mut F>, calls: &UnderWay) -> impl Future<Output = F::Output> {
-    poll_fn(move |cx| {
-        calls.begin_turn();
-        connection.as_mut().poll(cx)
-    })
 }
 
 fn builder(settings: &Settings) -> Builder<OnThisThread> {

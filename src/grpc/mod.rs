@@ -28,6 +28,7 @@ mod pacing;
 mod reflection;
 mod services;
 mod stuck;
+mod turns;
 mod under_way;
 mod update_user;
 mod user;

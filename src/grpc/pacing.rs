@@ -1,5 +1,5 @@
-//! How fast a connection is read whose client has shown no token yet: a piece of a call at a time, and none while that client
-//! does not read. h2 parses whatever it gets before anybody may decide on the first of it, keeps the largest it ever had for as
+//! How fast a connection is read whose client has shown no token yet: a piece of a call a turn, and none while that client does
+//! not read. h2 parses whatever it gets before anybody may decide on the first of it, keeps the largest it ever had for as
 //! long as the connection lasts, and has an answer wait in memory for each call that it took: 300 KiB for 10 KiB that were sent.
 
 use std::io;
@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frames::{Frames, Passed};
+use super::turns::Turns;
 use super::under_way::UnderWay;
 
 /// A connection that is read as far as its client may be trusted.
@@ -19,6 +20,7 @@ pub(super) struct Paced<S> {
     unread: &'static [u8],
     calls: Rc<UnderWay>,
     frames: Frames,
+    turns: Turns,
     /// Whether the client takes nothing at present, and who waits for that to end.
     is_stuck: bool,
     reader: Option<Waker>,
@@ -27,8 +29,8 @@ pub(super) struct Paced<S> {
 impl<S> Paced<S> {
     /// One that has begun with these bytes.
     pub(super) fn new(unread: &'static [u8], stream: S, calls: Rc<UnderWay>, max_head_bytes: u32) -> Self {
-        let frames = Frames::new(max_head_bytes);
-        Self { stream, unread, calls, frames, is_stuck: false, reader: None }
+        let (frames, turns) = (Frames::new(max_head_bytes), Turns::new());
+        Self { stream, unread, calls, frames, turns, is_stuck: false, reader: None }
     }
 
     /// Takes note of what became of a write.
@@ -50,16 +52,17 @@ impl<S: AsyncRead + Unpin> Paced<S> {
             self.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        if self.calls.had_piece() {
-            // Behind whatever can go on by now. hyper asks again and again in one turn: whenever it has taken up a call.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
+        ready!(self.turns.poll(cx));
         let most = self.frames.up_to_boundary().min(buffer.remaining());
         let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(most));
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut piece))?;
+        let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, &mut piece) else {
+            // Others have something to say.
+            self.turns.end();
+            return Poll::Pending;
+        };
+        read?;
         if self.frames.pass(piece.filled())? == Passed::PieceOfCall {
-            self.calls.take_piece();
+            self.turns.end();
         }
         let length = piece.filled().len();
         self.calls.hear(length);

@@ -32,8 +32,6 @@ pub(super) struct UnderWay {
     is_known: Cell<bool>,
     /// How many bytes came before it did.
     heard: Cell<usize>,
-    /// Whether a piece of a call came since its connection's turn began.
-    had_piece: Cell<bool>,
     /// Permits for calls beyond those that each connection has room for; all connections share them.
     beyond: Arc<Semaphore>,
 }
@@ -48,7 +46,6 @@ impl UnderWay {
             is_closed: Cell::default(),
             is_known: Cell::default(),
             heard: Cell::default(),
-            had_piece: Cell::default(),
             beyond,
         })
     }
@@ -65,20 +62,6 @@ impl UnderWay {
 
     pub(super) fn is_known(&self) -> bool {
         self.is_known.get()
-    }
-
-    /// The connection goes on, after others had their turn.
-    pub(super) fn begin_turn(&self) {
-        self.had_piece.set(false);
-    }
-
-    /// A piece of a call has come.
-    pub(super) fn take_piece(&self) {
-        self.had_piece.set(true);
-    }
-
-    pub(super) fn had_piece(&self) -> bool {
-        self.had_piece.get()
     }
 
     /// Takes note of bytes that came of somebody who is not known.

@@ -16,7 +16,7 @@ const BATCH_SIZE: &str = "Messages executed in one transaction.";
 const TRANSACTION: &str = "Time that the transaction of a batch took, its commit included.";
 const SET_ASIDE: &str =
     "Messages that are set aside because somebody else's transaction holds what they need, or behind one of those.";
-const LOCKED: &str = "Times that a message found what it needs held by somebody else's transaction. Not executed, and tried again until its deadline.";
+const LOCKED: &str = "Times that a message found what it needs held by somebody else's transaction. Not executed, and tried again while there is time.";
 const REFUSED: &str =
     "Messages refused at once: no room, a wait that would have been too long, or no database. Not executed.";
 const EXPIRED: &str = "Messages whose deadline passed while they waited. Not executed.";

@@ -156,6 +156,10 @@ impl Actor {
             }
             Err(failure) => {
                 span.serves(contexts);
+                if failure.is_retried() {
+                    // Before the connection is asked how it is: should a caller give up now, it is to hear what is known.
+                    release(&claimed.messages);
+                }
                 give_back(&self.pool, pooled, &failure);
                 if !failure.is_a_lock() && (is_last || claimed.messages.len() > 1 || !failure.is_retried()) {
                     self.tell(&claimed.messages, &format!("a batch of {} {failure}", claimed.messages.len()));
@@ -308,9 +312,10 @@ fn names<R: Request>(batch: &[Message<R>]) -> String {
     ids.take(NAMED).collect::<Vec<_>>().join(", ") + more
 }
 
-fn put_back<R: Request>(batch: &[Message<R>]) {
+/// They were tried in vain, and may be tried again.
+fn release<R: Request>(batch: &[Message<R>]) {
     for message in batch {
-        message.reply.put_back();
+        message.reply.set_aside();
     }
 }
 

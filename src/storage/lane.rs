@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Sender, TrySendError};
 
 use super::batch_error::BatchError;
-use super::connection::Connection;
+use super::connection::{Connection, lock_patience};
 use super::keeper::Keeper;
-use super::locks::Locks;
+use super::locks::{LockWaits, Locks};
 use super::pace::Pace;
 use super::readiness::Readiness;
 use super::reply::{self, Answer, GaveUp, Reply};
@@ -85,9 +85,17 @@ impl<R: Request> Message<R> {
         self.is_late(now) || self.reply.is_over()
     }
 
-    /// Whether its deadline has passed, or is too near to try again what has been held by somebody else until now.
+    /// When it is given up if it was in vain until now. A try that begins later could end after the deadline, and then its caller
+    /// would not know whether it was executed. So there remains as long as a statement may wait for a lock; a busy machine needs
+    /// some of it, too.
+    pub(super) fn given_up(&self) -> Instant {
+        let time = self.deadline.saturating_duration_since(self.sent);
+        self.deadline.checked_sub(lock_patience(time).max(LockWaits::LONGEST)).unwrap_or(self.sent)
+    }
+
+    /// Whether its deadline has passed, or is too near to try again what was in vain until now.
     fn is_late(&self, now: Instant) -> bool {
-        self.deadline <= now || (self.deadline <= now + Retry::LAST && self.reply.is_set_aside())
+        self.deadline <= now || (self.given_up() <= now && self.reply.is_set_aside())
     }
 }
 

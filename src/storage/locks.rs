@@ -35,7 +35,7 @@ pub(super) struct LockWaits {
 
 impl LockWaits {
     /// A batch of another replica takes milliseconds, and all of its writes wait with the one that waits.
-    const LONGEST: Duration = Duration::from_millis(50);
+    pub(super) const LONGEST: Duration = Duration::from_millis(50);
 
     /// Where no statement waits longer than that for the lock of a table.
     pub(super) const fn new(table_timeout: Duration) -> Self {

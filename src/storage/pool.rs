@@ -131,6 +131,9 @@ impl Pool {
     /// nobody uses.
     pub(super) fn check_files(&self) -> Result<(), Displaced> {
         let Some(files) = &self.manager.files else { return Ok(()) };
+        if files.follow_mode() {
+            self.start_over();
+        }
         if files.closes_first() {
             // It looks for a connection that may be handed out, and closes those that may not.
             drop(self.connections.try_get());

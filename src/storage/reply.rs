@@ -18,7 +18,7 @@ pub(super) fn pair<T>() -> (Reply<T>, Answer<T>) {
 enum State<T> {
     /// In the mailbox.
     Waiting(Option<Waker>),
-    /// Put back, because somebody else holds what it needs.
+    /// Put back after it was tried in vain, mostly because somebody else holds what it needs.
     SetAside(Option<Waker>),
     /// An actor is at it.
     Taken(Option<Waker>),
@@ -73,7 +73,7 @@ impl<T> Reply<T> {
         });
     }
 
-    /// Puts a message back that needs what somebody else holds, or is behind one that does.
+    /// Puts a message back that was tried in vain, or is behind one that was.
     pub(super) fn set_aside(&self) {
         change(&self.slot, |state| match state {
             State::Taken(waker) | State::Waiting(waker) => (State::SetAside(waker), ()),
@@ -152,7 +152,7 @@ pub(super) struct Answer<T> {
 pub(super) enum GaveUp<T> {
     /// The message was not taken, and never will be.
     NeverTaken,
-    /// The message was not executed, and never will be: somebody else held what it needed.
+    /// The message was not executed, and never will be: it was tried in vain.
     SetAside,
     /// An actor had taken it: it may or may not be executed.
     Taken,

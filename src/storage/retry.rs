@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::locks::LockWaits;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Retry {
     pub(super) at: Instant,
@@ -15,21 +17,17 @@ impl Retry {
     /// The first pause is about as long as a batch of another replica.
     const FIRST: Duration = Duration::from_millis(4);
     const LONGEST: Duration = Duration::from_millis(250);
-    /// A try that begins so short before the deadline could end after it; then the caller would not know whether it was
-    /// executed.
-    pub(super) const LAST: Duration = Duration::from_millis(50);
 
     /// Right away, in a batch that queues for its users: most locks are those of another replica's batch. `None` if there is
-    /// no time to queue.
-    pub(super) fn at_once(now: Instant, deadline: Instant) -> Option<Self> {
-        (now + 2 * Self::LAST < deadline).then_some(Self { at: now, tries: 0, alone: false })
+    /// no time to queue before it is given up.
+    pub(super) fn at_once(now: Instant, given_up: Instant) -> Option<Self> {
+        (now + LockWaits::LONGEST < given_up).then_some(Self { at: now, tries: 0, alone: false })
     }
 
-    /// After a pause twice as long as the one before. What comes after the last try is that the message is given up.
-    pub(super) fn later(before: Option<Self>, alone: bool, now: Instant, deadline: Instant) -> Self {
+    /// After a pause twice as long as the one before, or when it is given up.
+    pub(super) fn later(before: Option<Self>, alone: bool, now: Instant, given_up: Instant) -> Self {
         let tries = before.map_or(0, |before| before.tries).saturating_add(1);
-        let last = deadline.checked_sub(Self::LAST).unwrap_or(now);
-        Self { at: (now + pause(tries)).min(last).max(now), tries, alone }
+        Self { at: (now + pause(tries)).min(given_up).max(now), tries, alone }
     }
 
     /// Whether what it needs has been held for so long that somebody should look who does it.
@@ -54,15 +52,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_until_the_deadline() {
+    fn pauses_grow_until_it_is_given_up() {
         let begun = Instant::now();
-        let deadline = begun + Duration::from_secs(2);
-        let (mut retry, mut tries) = (Retry::at_once(begun, deadline).unwrap(), 0);
-        while retry.at + Retry::LAST < deadline {
-            let next = Retry::later(Some(retry), false, retry.at, deadline);
+        let given_up = begun + Duration::from_secs(2);
+        let (mut retry, mut tries) = (Retry::at_once(begun, given_up).unwrap(), 0);
+        while retry.at < given_up {
+            let next = Retry::later(Some(retry), false, retry.at, given_up);
             let pauses = [retry.tries, next.tries].map(pause);
             assert!(!next.queues() && (retry.queues() || next.is_long() || pauses[1] == 2 * pauses[0]));
-            assert!(next.at > retry.at && next.at + Retry::LAST <= deadline);
+            assert!(next.at > retry.at && next.at <= given_up);
             (retry, tries) = (next, tries + 1);
         }
         assert!((5..20).contains(&tries), "{tries}");
@@ -71,8 +69,7 @@ mod tests {
     #[test]
     fn who_is_in_a_hurry_is_not_tried_again() {
         let now = Instant::now();
-        let deadline = now + Duration::from_millis(5);
-        assert_eq!(Retry::at_once(now, deadline), None);
-        assert_eq!(Retry::later(None, false, now, deadline).at, now, "to be given up");
+        assert_eq!(Retry::at_once(now, now + Duration::from_millis(5)), None);
+        assert_eq!(Retry::later(None, false, now, now).at, now, "to be given up");
     }
 }

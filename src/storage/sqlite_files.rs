@@ -2,10 +2,10 @@
 //!
 //! SQLite goes on with a file that was deleted or replaced beneath it, and reports success for what is then on no disk that
 //! anybody will read again. Nothing here opens a file: closing any descriptor of the database, its `-wal` or its `-shm` would
-//! drop the locks that SQLite holds on it in this process. So the paths are asked by `stat`.
+//! drop the locks that SQLite holds on it in this process. So the paths are asked by `stat`, and their modes set by `chmod`.
 
 use std::ffi::OsString;
-use std::fs::Metadata;
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use rustix::fs::Access;
+use rustix::io::Errno;
 
 /// The files of one database, for all connections of this process.
 pub(super) struct SqliteFiles {
@@ -48,7 +49,7 @@ pub(super) struct OpenFiles {
 pub(super) enum Displaced {
     #[error("{0} is gone, or is not the file that was opened: put that back, or restart the service")]
     Database(PathBuf),
-    #[error("{0} was deleted or replaced while it was in use: all connections are opened anew")]
+    #[error("{0} was deleted, replaced or changed while it was in use: all connections are opened anew")]
     Beside(PathBuf),
 }
 
@@ -57,10 +58,10 @@ impl OpenFiles {
     pub(super) fn check(&self) -> Result<(), Displaced> {
         self.files.check()?;
         let Some(first) = self.files.first() else { return Ok(()) };
-        for (path, opened) in [(&first.wal, &self.wal), (&first.shm, &self.shm)] {
+        for (path, opened) in first.beside().into_iter().zip([&self.wal, &self.shm]) {
             if !is_in_place(path, opened) {
                 self.files.close_first();
-                return Err(Displaced::Beside(path.clone()));
+                return Err(Displaced::Beside(path.to_owned()));
             }
         }
         Ok(())
@@ -104,9 +105,25 @@ impl SqliteFiles {
         self.closes_first.store(true, Ordering::SeqCst);
     }
 
-    /// Whether the file system lets the database be written.
+    /// Whether the file system lets the database be written, and what is beside it.
     pub(super) fn may_be_written(&self) -> bool {
-        self.first().is_none() || rustix::fs::access(&self.path, Access::WRITE_OK).is_ok()
+        self.first().is_none_or(|first| may_be_written(&self.path) && first.beside().into_iter().all(may_be_written))
+    }
+
+    /// Gives the files beside a database that may be written its mode, if they may not; true when one was changed.
+    ///
+    /// SQLite makes them with the database's mode. So those that were made while it was read-only would stay read-only after
+    /// somebody has mended it, and with them all connections.
+    pub(super) fn follow_mode(&self) -> bool {
+        let Some(first) = self.first().filter(|_| may_be_written(&self.path)) else { return false };
+        let Ok(mode) = self.path.metadata().map(|file| file.permissions()) else { return false };
+        let mut is_changed = false;
+        for path in first.beside().into_iter().filter(|path| !may_be_written(path)) {
+            // A link that somebody has put there leads to a file that is none of ours.
+            let is_file = path.symlink_metadata().is_ok_and(|file| file.is_file());
+            is_changed |= is_file && fs::set_permissions(path, mode.clone()).is_ok();
+        }
+        is_changed
     }
 
     /// The files of a connection that was opened just now.
@@ -135,7 +152,16 @@ impl SqliteFiles {
     }
 }
 
+/// What is not there will be made.
+fn may_be_written(path: &Path) -> bool {
+    matches!(rustix::fs::access(path, Access::WRITE_OK), Ok(()) | Err(Errno::NOENT))
+}
+
 impl First {
+    fn beside(&self) -> [&Path; 2] {
+        [&self.wal, &self.shm]
+    }
+
     /// `None` for what is no path of a file, but a URI that SQLite understands.
     fn of(path: &Path) -> Option<Self> {
         let real = path.canonicalize().ok()?;
@@ -165,7 +191,8 @@ impl FileId {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
 
@@ -190,6 +217,27 @@ mod tests {
             fs::rename(&aside, beside(suffix)).unwrap();
             assert!(opened.check().is_ok(), "back: {suffix}");
         }
+    }
+
+    #[test]
+    fn a_file_beside_it_follows_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, wal, elsewhere] = ["users.db", "users.db-wal", "elsewhere"].map(|name| folder.path().join(name));
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        for path in [&path, &wal, &elsewhere] {
+            fs::write(path, []).unwrap();
+            fs::set_permissions(path, Permissions::from_mode(0o400)).unwrap();
+        }
+        std::os::unix::fs::symlink(&elsewhere, folder.path().join("users.db-shm")).unwrap();
+        let files = SqliteFiles::new(&path);
+        files.opened().unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        // To root every file may be written.
+        let is_root = may_be_written(&elsewhere);
+        assert_eq!(files.follow_mode(), !is_root);
+        assert_eq!(mode(&wal) == 0o600, !is_root);
+        assert_eq!(mode(&elsewhere), 0o400, "not through a link");
+        assert!(!files.follow_mode());
     }
 
     #[test]

@@ -15,6 +15,12 @@ const DEADLINE: Duration = Duration::from_secs(1);
 /// Until a hung call is noticed and a new connection is there, on a busy machine.
 const SOON: Duration = Duration::from_secs(10);
 
+/// Whoever stores this user is at it for longer than a statement may take. A lock in its way would be in other writers' way too,
+/// for as long as a backend is stopped that has got it meanwhile.
+const DOZE: &str = "
+    CREATE FUNCTION doze() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NEW; END';
+    CREATE TRIGGER doze BEFORE INSERT ON users FOR EACH ROW WHEN (NEW.name = 'Dozy') EXECUTE FUNCTION doze()";
+
 struct Hanging {
     // The server goes first.
     server: Server,
@@ -42,8 +48,8 @@ impl Hanging {
         loop {
             let mut lock = self.postgres.connect();
             lock.run("BEGIN; LOCK TABLE users IN SHARE MODE");
-            let request = self.server.post("/api/v2/users", &user(name, &format!("{name}@example.com")));
-            let (answer, stopped) = futures::join!(request.answer(), self.stop_whoever_waits());
+            let stop = self.stop_whoever_waits("wait_event_type = 'Lock' AND query LIKE 'WITH created AS (%'", &[]);
+            let (answer, stopped) = futures::join!(self.create(name).answer(), stop);
             if let Some(backend) = stopped {
                 answer.problem(504, "outcome_unknown");
                 return backend;
@@ -51,15 +57,27 @@ impl Hanging {
         }
     }
 
-    /// A write waits for a quarter of the deadline only: on a busy machine it may be over before it is stopped.
-    async fn stop_whoever_waits(&self) -> Option<u32> {
-        let waiting = || self.postgres.backends("wait_event_type = 'Lock' AND query LIKE 'WITH created AS (%'");
+    /// The same, once more: see [`DOZE`].
+    async fn hang_up_a_dozing_write(&self, stopped: &[u32]) -> u32 {
+        loop {
+            let stop = self.stop_whoever_waits("wait_event = 'PgSleep'", stopped);
+            let (answer, stopped) = futures::join!(self.create("Dozy").answer(), stop);
+            if let Some(backend) = stopped {
+                answer.problem(504, "outcome_unknown");
+                return backend;
+            }
+        }
+    }
+
+    /// A write waits for a part of the deadline only: on a busy machine it may be over before it is stopped.
+    async fn stop_whoever_waits(&self, state: &str, stopped: &[u32]) -> Option<u32> {
+        let waiting = || self.postgres.backends(state).into_iter().filter(|backend| !stopped.contains(backend));
         let begun = Instant::now();
         while begun.elapsed() < DEADLINE {
             sleep(Duration::from_millis(5)).await;
             for backend in waiting() {
                 Postgres::stop(backend);
-                if waiting().contains(&backend) {
+                if waiting().any(|waits| waits == backend) {
                     return Some(backend);
                 }
                 Postgres::resume(backend);
@@ -82,8 +100,8 @@ impl Hanging {
         }
     }
 
-    async fn create(&self, name: &str) -> u16 {
-        self.server.post("/api/v2/users", &user(name, &format!("{name}@example.com"))).answer().await.status
+    fn create(&self, name: &str) -> RequestBuilder {
+        self.server.post("/api/v2/users", &user(name, &format!("{name}@example.com")))
     }
 
     async fn creates(&self, name: &str) {
@@ -92,7 +110,7 @@ impl Hanging {
 
     /// By this write, or by an earlier one that was answered by 504.
     async fn has_created(&self, name: &str) -> bool {
-        matches!(self.create(name).await, 201 | 409)
+        matches!(self.create(name).answer().await.status, 201 | 409)
     }
 
     async fn hung(&self, caller: &str) -> f64 {
@@ -101,6 +119,16 @@ impl Hanging {
 
     async fn abandoned(&self, caller: &str) -> f64 {
         self.server.metrics().await.value(&format!("db_calls_abandoned_total{{caller=\"{caller}\"}}"))
+    }
+
+    async fn are_abandoned(&self, writes: usize) {
+        let abandoned = format!("{writes} writes are abandoned");
+        #[expect(clippy::cast_precision_loss, reason = "three")]
+        until(&abandoned, SOON, async || self.abandoned("writes").await == writes as f64).await;
+    }
+
+    async fn refused(&self, lane: &str) -> f64 {
+        self.server.metrics().await.value(&format!("db_messages_refused_total{{lane=\"{lane}\"}}"))
     }
 
     async fn all_return(&self) {
@@ -140,6 +168,41 @@ async fn a_writer_that_hangs_is_replaced() {
     // It may have been executed or not, and so it may be now: once.
     hanging.events_tell_what_there_is().await;
     hanging.creates("Last").await;
+}
+
+/// Each keeps a thread and a connection, for nobody knows how long. So two are replaced; after a third, writes are refused and
+/// not executed, until one of them returns.
+#[tokio::test]
+async fn a_third_writer_that_hangs_is_not_replaced() {
+    let hanging = Hanging::with(&[]).await;
+    hanging.creates("John").await;
+    hanging.postgres.connect().run(DOZE);
+    let mut stopped = Vec::new();
+    for name in ["Jane", "Jim", "Nobody"] {
+        stopped.push(hanging.hang_up_a_dozing_write(&stopped).await);
+        hanging.are_abandoned(stopped.len()).await;
+        if stopped.len() < 3 {
+            hanging.creates(name).await;
+        }
+    }
+    let begun = Instant::now();
+    hanging.create("Refused").answer().await.problem(503, "unavailable");
+    assert!(begun.elapsed() < DEADLINE, "it waits: {:?}", begun.elapsed());
+    assert_eq!(hanging.server.failing().await, "database");
+    assert_eq!((hanging.hung("writes").await, hanging.abandoned("writes").await), (3.0, 3.0));
+    assert!(hanging.refused("writes").await >= 1.0);
+    hanging.server.get("/api/v2/users/1").answer().await.expect(200);
+    // There is room for one more as soon as one has returned.
+    Postgres::resume(stopped.remove(0));
+    hanging.creates("Late").await;
+    hanging.server.ready().await;
+    Postgres::resume_all(&stopped);
+    hanging.all_return().await;
+    assert_eq!(hanging.abandoned("writes").await, 3.0);
+    hanging.creates("Last").await;
+    let everyone = hanging.server.by_email().await;
+    assert!(!everyone.contains_key("Refused@example.com"), "503 is not executed");
+    hanging.events_tell_what_there_is().await;
 }
 
 /// Backends that are stopped before they read what they are sent do it when they go on.
@@ -222,7 +285,7 @@ async fn whoever_was_let_in_and_left_alone_comes_again() {
     let hanging = Hanging::on(postgres, &url, &[]).await;
     hanging.creates("John").await;
     pooler.stall(true);
-    until("all are refused", SOON, async || hanging.create("Jane").await == 503).await;
+    until("all are refused", SOON, async || hanging.create("Jane").answer().await.status == 503).await;
     until("new connections hang too", 3 * SOON, async || hanging.abandoned("connect").await >= 1.0).await;
     pooler.stall(false);
     until("it is connected again", 3 * SOON, async || hanging.has_created("Late").await).await;

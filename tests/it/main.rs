@@ -53,6 +53,7 @@ mod grpc_health;
 mod grpc_observed;
 mod grpc_strangers;
 mod grpc_watch;
+mod haproxy;
 mod health;
 mod held_locks;
 mod host;

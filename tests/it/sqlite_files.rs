@@ -20,8 +20,8 @@ fn file(app: &App, suffix: &str) -> PathBuf {
 }
 
 /// Creates a user, and returns it if that was acknowledged. If not, it was not executed, or nobody knows.
-async fn try_to_create(app: &App, email: &str) -> Option<Value> {
-    let answer = app.post("/api/v2/users", &user("John", email)).answer().await;
+async fn try_to_create(server: &Server, email: &str) -> Option<Value> {
+    let answer = server.post("/api/v2/users", &user("John", email)).answer().await;
     if answer.status == 201 {
         return Some(answer.json());
     }
@@ -116,11 +116,18 @@ async fn whoever_else_opens_and_closes_it_is_no_trouble() {
     assert!(!app.log().contains("not ready"), "{}", app.log());
 }
 
+/// Those beside it may be there or not; SQLite makes them with the mode that it has then.
+#[rstest]
 #[tokio::test]
-async fn a_file_that_may_only_be_read_is_read() {
+async fn a_file_that_may_only_be_read_is_read(#[values(false, true)] is_alone: bool) {
     let mut app = App::start(Db::Sqlite).await;
     let john = app.create("John", "john@example.com").await;
     app.kill();
+    if is_alone {
+        // The last one that closes it takes them away.
+        app.database.connect().run("SELECT count(*) FROM users");
+        assert!(!file(&app, "-wal").exists() && !file(&app, "-shm").exists());
+    }
     let mode = |mode| fs::set_permissions(file(&app, ""), Permissions::from_mode(mode)).unwrap();
     mode(0o400);
     let server = Server::listening(app.database.program().without_root(app.database.dir()));
@@ -129,6 +136,27 @@ async fn a_file_that_may_only_be_read_is_read() {
     assert_eq!(server.everyone().await, [john]);
     server.post("/api/v2/users", &user("Jane", "jane@example.com")).answer().await.problem(503, "unavailable");
     mode(0o600);
+    // All of its connections are new, or it is read-only again with the next one.
+    until("it takes changes", SOON, async || try_to_create(&server, "jane@example.com").await.is_some()).await;
+    server.ready().await;
+    for client in 0..20 {
+        server.create("Jack", &format!("jack{client}@example.com")).await;
+    }
+}
+
+/// Nobody has to be at work for it: what may not be written beside the file is found by the keeper.
+#[tokio::test]
+async fn files_beside_it_become_as_it_is() {
+    let app = App::start(Db::Sqlite).await;
+    app.create("John", "john@example.com").await;
+    let server = Server::listening(app.database.program().without_root(app.database.dir()));
+    server.ready().await;
+    for suffix in ["-wal", "-shm"] {
+        fs::set_permissions(file(&app, suffix), Permissions::from_mode(0o400)).unwrap();
+    }
+    let mode = |suffix| fs::metadata(file(&app, suffix)).unwrap().permissions().mode() & 0o777;
+    until("they may be written", SOON, async || ["-wal", "-shm"].into_iter().all(|suffix| mode(suffix) == mode("")))
+        .await;
     server.ready().await;
     server.create("Jane", "jane@example.com").await;
 }

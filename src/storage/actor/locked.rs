@@ -11,7 +11,7 @@ impl Actor {
     pub(super) fn set_aside_user<R: Request>(&self, message: Message<R>, locks: Locks) -> Message<R> {
         if message.retry.is_none()
             && locks.skips_users
-            && let Some(retry) = Retry::at_once(Instant::now(), message.deadline)
+            && let Some(retry) = Retry::at_once(Instant::now(), message.given_up())
         {
             message.reply.put_back();
             return self.set_aside(message, retry);
@@ -24,7 +24,7 @@ impl Actor {
     /// wait with it.
     pub(super) fn set_aside_for_later<R: Request>(&self, message: Message<R>, alone: bool) -> Message<R> {
         let before = message.retry;
-        let retry = Retry::later(before, alone, Instant::now(), message.deadline);
+        let retry = Retry::later(before, alone, Instant::now(), message.given_up());
         if retry.is_long() && !before.is_some_and(Retry::is_long) {
             self.tell(
                 std::slice::from_ref(&message),

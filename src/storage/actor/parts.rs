@@ -1,6 +1,6 @@
 //! After a batch has failed, its messages are tried in parts, to find those that it failed for.
 
-use super::{Actor, BatchError, Failure, Message, Request, answer_all, not_executed, put_back};
+use super::{Actor, BatchError, Failure, Message, Request, answer_all, not_executed};
 use crate::storage::set_aside::part_behind;
 use crate::users::Error;
 
@@ -9,10 +9,9 @@ impl Actor {
     /// returns, which wait.
     ///
     /// A part that fails is halved, and the next one after it is small; after one that does not fail the next is twice as
-    /// large. So one message of many is found by few statements, and only a message that failed alone hears of it.
+    /// large. So one message of many is found by few statements, and only a message that failed alone hears of it. Until its part
+    /// comes, a message is set aside: its caller may still give up on it, and if that takes too long it is not tried again.
     pub(super) fn serve_in_parts<R: Request>(&self, batch: Vec<Message<R>>, mut size: usize) -> Vec<Message<R>> {
-        // Until its part comes, a message waits as it did before, and its caller may still give up on it.
-        put_back(&batch);
         let (mut rest, mut waiting) = (batch, Vec::new());
         while !rest.is_empty() {
             size = size.clamp(1, rest.len());
@@ -25,7 +24,6 @@ impl Actor {
                     rest = deferred;
                 }
                 Err((part, failure)) if part.len() > 1 && failure.is_retried() => {
-                    put_back(&part);
                     size = part.len() / 2;
                     rest = part;
                 }

@@ -68,6 +68,19 @@ impl Database {
         &self.url
     }
 
+    /// The same, to be reached over another port of this machine.
+    pub fn url_over(&self, port: u16) -> String {
+        let mut url = Url::parse(&self.url).expect("a URL");
+        url.set_port(Some(port)).expect("a URL with a host");
+        url.into()
+    }
+
+    /// Host and port of the server that it is on.
+    pub fn address(&self) -> String {
+        let url = &self.on_postgres().url;
+        format!("{}:{}", url.host_str().expect("a host"), url.port().unwrap_or(5432))
+    }
+
     pub fn program(&self) -> Program {
         Program::new(self.dir()).env("DATABASE_URL", &self.url)
     }

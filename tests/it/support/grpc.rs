@@ -9,6 +9,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use super::http2_client::Http2Client;
 use super::server::Server;
 use super::token::TOKEN;
 use proto::user_service_client::UserServiceClient;
@@ -51,6 +52,14 @@ impl Server {
 
     pub fn grpc_with(&self, token: &str) -> Grpc {
         UserServiceClient::with_interceptor(channel(self.grpc_address()), Authorized(token.to_owned()))
+    }
+
+    /// The same, without a clock of its own.
+    pub async fn grpc_without_a_clock(&self) -> UserServiceClient<InterceptedService<Http2Client, Authorized>> {
+        let connection =
+            InterceptedService::new(Http2Client::connect(self.grpc_address()).await, Authorized(TOKEN.clone()));
+        let origin = format!("http://{}", self.grpc_address()).parse().expect("a URL");
+        UserServiceClient::with_origin(connection, origin)
     }
 }
 
