@@ -155,8 +155,7 @@ async fn an_old_replica_may_write_beside_this_one(#[values(Db::Sqlite, Db::Postg
     write("email = 'INFO@münchen.de', email_key = 'info@münchen.de'");
     assert_eq!(found(&app, "info@fass.de").await, Vec::<i64>::new());
     assert_eq!(found(&app, "info@münchen.de").await, [id]);
-    until("it is found by the other form", SOON, async || found(&app, "info@xn--mnchen-3ya.de").await == [id])
-        .await;
+    until("it is found by the other form", SOON, async || found(&app, "info@xn--mnchen-3ya.de").await == [id]).await;
     app.post(USERS, &user("Bob", "info@xn--mnchen-3ya.de")).answer().await.problem(409, "email_taken");
     write("name = 'Jose\u{301}', name_key = 'jose\u{301}'");
     until("it is found by the composed name", SOON, async || by_prefix(&app, "JOSÉ").await == [id]).await;
