@@ -6,7 +6,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Body, Method, RequestBuilder};
 use rstest::rstest;
 
-use crate::support::{Answered, App, Db, Raw, Server, Strict, TOKEN, user};
+use crate::support::{Answered, App, Db, Raw, Server, Strict, TOKEN, until, user};
 
 const LIMIT: usize = 64 * 1024;
 const ROUTES: [(&str, &str); 5] = [
@@ -207,4 +207,22 @@ async fn it_may_have_as_many_files_open_as_the_system_lets_it() {
     assert!(!server.log().contains("files may be open"), "{}", server.log());
     let server = Server::listening(database.program().with_open_files(64, 4096).env("MAX_CONNECTIONS", "4090"));
     assert!(server.log().contains("no more than 4096 files may be open"), "{}", server.log());
+}
+
+/// An allocator that kept what a peak took would have the next peak, of something else, end the process in its container.
+#[tokio::test]
+async fn memory_that_a_peak_took_is_given_back() {
+    const PEAK: usize = 600;
+    let app = App::start_with(Db::Sqlite, &[("BODY_TIMEOUT", "1m"), ("ACCESS_LOG", "off")]).await;
+    let before = app.memory();
+    let begin = |_| {
+        let mut connection = Raw::begin_post(app.address(), "/api/v2/users", LIMIT);
+        connection.write(&" ".repeat(LIMIT - 1));
+        connection
+    };
+    let connections = Vec::from_iter((0..PEAK).map(begin));
+    until("all bodies are there", Duration::from_secs(20), async || app.memory() > before + PEAK * LIMIT).await;
+    let taken = app.memory() - before;
+    drop(connections);
+    until("a third is left at the most", Duration::from_secs(40), async || app.memory() < before + taken / 3).await;
 }
