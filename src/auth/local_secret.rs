@@ -29,7 +29,7 @@ enum Cause {
     Io(io::Error),
     #[error("is no file")]
     NoFile,
-    #[error("belongs to another user, who may know it; delete it for a new one")]
+    #[error("belongs to another user, who may know it; run this as that user, or delete it for a new one")]
     Foreign,
     #[error("others may read it; chmod 600 it, or delete it for a new one")]
     Exposed,

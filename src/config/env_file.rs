@@ -24,15 +24,17 @@ pub(super) fn env_file() -> Result<HashMap<String, String>, Mistake> {
 }
 
 fn read(text: &str) -> Result<HashMap<String, String>, Cow<'static, str>> {
-    if text.lines().any(is_substituted) {
-        return Err(DOLLAR.into());
+    if let Some((number, _)) = (1..).zip(text.lines()).find(|(_, line)| is_substituted(line)) {
+        return Err(format!("{DOLLAR} (line {number})").into());
     }
     let mut variables = HashMap::new();
-    for line in text.lines() {
-        let line = without_comment(line).ok_or(QUOTES)?;
+    for (number, line) in (1..).zip(text.lines()) {
+        // Its name may be a piece of a secret, too.
+        let of_line = |takes: &str| format!("{takes} (line {number})");
+        let line = without_comment(line).ok_or_else(|| of_line(QUOTES))?;
         // Line by line, without comments: after some backslashes and quotes, dotenvy would go on with the next one.
         for variable in dotenvy::from_read_iter(line.as_bytes()) {
-            let (name, value) = variable.map_err(|_| if line.contains('\\') { QUOTES } else { LINES })?;
+            let (name, value) = variable.map_err(|_| of_line(if line.contains('\\') { QUOTES } else { LINES }))?;
             if variables.contains_key(&name) {
                 return Err(format!("each variable once, and {name} is there twice").into());
             }

@@ -339,7 +339,13 @@ impl Reader<'_> {
             }
             Err(takes) => {
                 let held = match text.split_once("://") {
-                    Some((scheme, _)) => format!("{scheme}://***"),
+                    // What is no scheme may be the password.
+                    Some((scheme, _))
+                        if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte)) =>
+                    {
+                        format!("{scheme}://***")
+                    }
+                    Some(_) => "***".to_owned(),
                     None if text.contains(['@', '=']) => "***".to_owned(),
                     None => text,
                 };

@@ -36,7 +36,8 @@ pub fn is_log_level(text: &str) -> bool {
     let are_distinct = HashSet::<_>::from_iter(&targets).len() == targets.len();
     // A level after a slash is taken for words that a line must have.
     let is_pattern = pattern.is_none_or(|pattern| !pattern.is_empty() && !is_level(pattern));
-    let is_ours = targets.iter().any(|target| *target == EVERYTHING || is_ours(target));
+    // Of a part alone it is not known whether there is one of that name.
+    let is_ours = targets.iter().any(|target| [EVERYTHING, env!("CARGO_CRATE_NAME")].contains(target));
     are_distinct && is_pattern && is_ours && env_filter::Builder::new().try_parse(text).is_ok()
 }
 

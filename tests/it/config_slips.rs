@@ -254,7 +254,7 @@ fn another_case_of_what_has_none_is_the_same() {
 #[rstest]
 #[case("LOG_LEVEL", "off")]
 #[case("LOG_LEVEL", "warn,user_service=debug")]
-#[case("LOG_LEVEL", "user_service::http=info")]
+#[case("LOG_LEVEL", "warn,user_service::http=info")]
 #[case("LOG_LEVEL", "user_service, hyper=off")]
 #[case("LOG_LEVEL", "INFO,h2::proto=WARN/timed? out")]
 #[case("KEEP_ALIVE", "1m 30s")]

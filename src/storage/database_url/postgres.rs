@@ -2,6 +2,7 @@
 
 use diesel::pg::PgConnection;
 use diesel::{Connection as _, ConnectionError};
+use percent_encoding::percent_decode_str;
 
 use super::begins_with_code;
 
@@ -53,7 +54,9 @@ fn complaint(uri: &str) -> Option<String> {
         Some(_) => "&",
     };
     match PgConnection::establish(&format!("{uri}{separator}{LAST}=none")) {
-        Err(ConnectionError::BadConnection(complaint)) => Some(complaint).filter(|it| !it.contains(LAST)),
+        Err(ConnectionError::BadConnection(complaint)) => {
+            Some(complaint).filter(|it| !(it.contains(LAST) && it.contains("\"none\"")))
+        }
         Err(error) => Some(error.to_string()),
         Ok(_) => None,
     }
@@ -65,6 +68,9 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 /// Numbers, which libpq looks at no sooner than when it connects. 0 and less stand for the system's.
 fn is_in_range(name: &str, value: &str) -> bool {
+    let value = percent_decode_str(value).decode_utf8_lossy();
+    // As libpq does.
+    let value = value.trim();
     match name {
         "port" => value.split(',').all(is_port),
         "connect_timeout"
