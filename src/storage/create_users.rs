@@ -47,7 +47,7 @@ impl NewRow {
 
     /// What came of it, by what was created. Of those with the same address, the one that is asked first was created.
     pub(super) fn outcome(&self, created: &mut Created, now: Timestamp) -> Result<User, Error> {
-        created.remove(self.email_key.older()).map(|id| self.stored_as(id, now)).ok_or(Error::EmailTaken)
+        created.remove(self.new.email.as_str()).map(|id| self.stored_as(id, now)).ok_or(Error::EmailTaken)
     }
 
     /// The user that this row became.
@@ -136,7 +136,7 @@ impl QueryFragment<Sqlite> for InsertSome<'_> {
             out.push_sql(")");
         }
         // Without a WHERE, SQLite takes ON for a part of the join.
-        out.push_sql(") AS new WHERE true ON CONFLICT DO NOTHING RETURNING email_key, id");
+        out.push_sql(") AS new WHERE true ON CONFLICT DO NOTHING RETURNING email, id");
         Ok(())
     }
 }
@@ -154,7 +154,7 @@ impl Query for InsertSome<'_> {
 
 impl RunQueryDsl<SqliteConnection> for InsertSome<'_> {}
 
-/// The ids of created users, by the keys of their addresses.
+/// The ids of created users, by their addresses as given. Not by a key: of two that share one key, the other may be taken.
 pub(super) type Created = HashMap<String, i64>;
 
 /// Creates many users in one statement, in the order given, and records that; each address may be among them once only.
@@ -185,7 +185,7 @@ impl<C: QueryFragment<Pg>> QueryFragment<Pg> for CreateMany<'_, C> {
         self.created.walk_ast(out.reborrow())?;
         out.push_sql("), recorded AS (");
         self.recorded.walk_ast(out.reborrow())?;
-        out.push_sql(") SELECT email_key, id FROM created WHERE ");
+        out.push_sql(") SELECT email, id FROM created WHERE ");
         self.lock_timeout.walk_ast(out)
     }
 }

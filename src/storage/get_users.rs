@@ -58,7 +58,7 @@ fn get_one(sqlite: &mut SqliteConnection, lookup: &Lookup) -> QueryResult<Option
     } else {
         let may_have_it = users::email_key.eq(key.older()).and(not(users::has_keys));
         let has_it = users::address_key.eq(key.as_str()).or(may_have_it);
-        users::table.filter(has_it).select(UserRow::as_select()).load(sqlite)
+        users::table.filter(has_it).order((users::has_keys.desc(), users::id)).select(UserRow::as_select()).load(sqlite)
     }?;
     Ok(by_key(rows).remove(key.as_str()))
 }
@@ -117,18 +117,15 @@ fn get_by_other_keys(postgres: &mut PgConnection, keys: Vec<&str>, older: Vec<&s
     let (Some(keys), Some(older)) = (planned_once(keys), planned_once(older)) else { return Ok(Vec::new()) };
     let may_have_it = users::email_key.eq_any(older).and(not(users::has_keys));
     let has_it = users::address_key.eq_any(keys).or(may_have_it);
-    users::table.filter(has_it).select(UserRow::as_select()).load(postgres)
+    users::table.filter(has_it).order((users::has_keys.desc(), users::id)).select(UserRow::as_select()).load(postgres)
 }
 
 /// The users by the keys of their addresses. What an older release has stored may have another key than it was found by, and
-/// two of its users may have one key: then the older one has it.
+/// two of its users may have one key: then the first of these rows has it, in which those with keys come first.
 fn by_key(rows: Vec<UserRow>) -> HashMap<String, User> {
     let mut users = HashMap::with_capacity(rows.len());
     for user in rows.into_iter().map(User::from) {
-        let key = user.email.key().into_string();
-        if users.get(&key).is_none_or(|other: &User| user.id < other.id) {
-            users.insert(key, user);
-        }
+        users.entry(user.email.key().into_string()).or_insert(user);
     }
     users
 }

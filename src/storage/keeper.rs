@@ -131,6 +131,7 @@ pub(super) fn spawn(
             on_hang: Arc::clone(worker.on_hang()),
             schema: None,
             unfit: None,
+            filling: None,
         };
         loop {
             let result = watch.look();
@@ -210,6 +211,8 @@ struct Watch {
     schema: Option<String>,
     /// For what the database was found unfit since it was fit last.
     unfit: Option<Check>,
+    /// What went wrong when keys were computed last.
+    filling: Option<String>,
 }
 
 impl Watch {
@@ -240,20 +243,25 @@ impl Watch {
     }
 
     /// Computes the keys that are missing, for some time. What goes wrong is no reason not to serve requests.
-    fn fill_keys(&self, mut pooled: Pooled) {
+    fn fill_keys(&mut self, mut pooled: Pooled) {
         let until = Instant::now() + FILLING;
         let filled = loop {
             pooled.may_take(HANGING);
             match keys::fill(&mut pooled.connection) {
                 Ok(Filled::Some) if Instant::now() < until => {}
-                filled => break filled,
+                Ok(filled) => break keys::free_duplicates(&mut pooled.connection).map(|()| filled),
+                Err(error) => break Err(error),
             }
         };
         self.keeper.all_have_keys.store(matches!(filled, Ok(Filled::All)), Ordering::Relaxed);
-        if let Err(error) = filled {
-            log::warn!("the keys of some users are still to be computed: {error}");
-            self.pool.take_back(pooled, &error);
+        let trouble = filled.as_ref().err().map(ToString::to_string);
+        if let Err(error) = &filled {
+            self.pool.take_back(pooled, error);
         }
+        if let Some(news) = trouble.as_ref().filter(|trouble| self.filling.as_ref() != Some(trouble)) {
+            log::warn!("the keys of some users are still to be computed: {news}");
+        }
+        self.filling = trouble;
     }
 
     fn examine(&mut self, pooled: &mut Pooled) -> Result<(), Trouble> {

@@ -26,7 +26,6 @@ struct Keyed {
     id: i64,
     name: String,
     email: String,
-    email_key: String,
 }
 
 impl Keyed {
@@ -38,7 +37,7 @@ impl Keyed {
 /// What there was to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Filled {
-    /// All users had their keys.
+    /// All users had their keys, but for duplicates.
     All,
     /// Some got theirs, and there may be more.
     Some,
@@ -56,12 +55,26 @@ pub(super) fn fill(connection: &mut Connection) -> QueryResult<Filled> {
         let keyless = find(connection)?;
         keyless.iter().map(|user| fill_one(connection, user)).collect::<QueryResult<Vec<_>>>()
     })?;
-    for (user, other) in filled.iter().flatten() {
+    for (user, holder) in filled.iter().flatten() {
         log::warn!(
-            "user {user} has the same address as user {other}, and is not found by it: change the address of one"
+            "user {user} has the same address as user {holder}, and is not found by it: change the address of one"
         );
     }
     Ok(if filled.is_empty() { Filled::NoneFree } else { Filled::Some })
+}
+
+/// Gives duplicates their keys whose addresses nobody else has any more.
+pub(super) fn free_duplicates(connection: &mut Connection) -> QueryResult<()> {
+    let duplicates: Vec<Keyed> = on_backend!(connection, |connection| {
+        let duplicates = users::table.filter(users::duplicate_of.is_not_null()).order(users::duplicate_of);
+        duplicates.limit(BATCH).select(Keyed::as_select()).load(connection)
+    })?;
+    for user in duplicates {
+        if holder(connection, &user.key(), user.id)?.is_none() {
+            connection.write(|connection| fill_one(connection, &user))?;
+        }
+    }
+    Ok(())
 }
 
 fn any_without_keys(connection: &mut Connection) -> QueryResult<bool> {
@@ -87,58 +100,29 @@ fn find(connection: &mut Connection) -> QueryResult<Vec<Keyed>> {
     }
 }
 
-/// Gives a user its keys. Of two with one address the one that came first has it; returns the other one, and who has it.
+/// Gives a user its keys. If another has its address, that one keeps it: who has the lower id may have taken the address later.
+/// Returns the user then, and who has it.
 fn fill_one(connection: &mut Connection, user: &Keyed) -> QueryResult<Option<(i64, i64)>> {
     let key = user.key();
-    let Some(holder) = holder(connection, &key, user.id)? else {
-        give(connection, user, &key)?;
-        return Ok(None);
-    };
-    // Whoever has the older key with another address keeps that until older releases are gone.
-    if holder.id < user.id || holder.key().as_str() != key.as_str() {
-        mark_duplicate(connection, user, &user.email_key, holder.id)?;
-        return Ok(Some((user.id, holder.id)));
-    }
-    // No address ends so: nobody finds it by that.
-    let nobodys = format!("{} {}", key.older(), holder.id);
-    mark_duplicate(connection, &holder, if key.is_plain() { &nobodys } else { &holder.email_key }, user.id)?;
-    give(connection, user, &key)?;
-    Ok(Some((holder.id, user.id)))
-}
-
-/// Who else has this key.
-fn holder(connection: &mut Connection, key: &EmailKey, id: i64) -> QueryResult<Option<Keyed>> {
-    on_backend!(connection, |connection| {
-        let others = users::table.filter(users::id.ne(id)).select(Keyed::as_select());
-        let holder = match key.unless_plain() {
-            None => others.filter(users::email_key.eq(key.older())).first(connection),
-            Some(key) => others.filter(users::address_key.eq(key)).first(connection),
-        };
-        holder.optional()
-    })
-}
-
-fn give(connection: &mut Connection, user: &Keyed, key: &EmailKey) -> QueryResult<()> {
-    set(connection, user, (key.older(), key.unless_plain(), None))
-}
-
-fn mark_duplicate(connection: &mut Connection, user: &Keyed, email_key: &str, of: i64) -> QueryResult<()> {
-    set(connection, user, (email_key, None, Some(of)))
-}
-
-fn set(
-    connection: &mut Connection,
-    user: &Keyed,
-    (email_key, address_key, duplicate_of): (&str, Option<&str>, Option<i64>),
-) -> QueryResult<()> {
+    let holder = holder(connection, &key, user.id)?;
     let name_key = UserName::stored(user.name.clone()).key();
     let keys = (
         users::name_key.eq(name_key.as_str()),
-        users::email_key.eq(email_key),
-        users::address_key.eq(address_key),
-        users::duplicate_of.eq(duplicate_of),
+        users::address_key.eq(if holder.is_some() { None } else { key.unless_plain() }),
+        users::duplicate_of.eq(holder),
         users::has_keys.eq(true),
+        // Else the trigger would take it for a write of an older release.
+        users::key_revision.eq(users::key_revision + 1),
     );
-    on_backend!(connection, |connection| diesel::update(users::table.find(user.id)).set(keys).execute(connection))
-        .map(drop)
+    on_backend!(connection, |connection| { diesel::update(users::table.find(user.id)).set(keys).execute(connection) })?;
+    Ok(holder.map(|holder| (user.id, holder)))
+}
+
+/// Who else has this key. Of a plain one nobody: the index on the older keys sees to that.
+fn holder(connection: &mut Connection, key: &EmailKey, id: i64) -> QueryResult<Option<i64>> {
+    let Some(key) = key.unless_plain() else { return Ok(None) };
+    on_backend!(connection, |connection| {
+        let others = users::table.filter(users::address_key.eq(key).and(users::id.ne(id)));
+        others.select(users::id).first(connection).optional()
+    })
 }

@@ -35,6 +35,11 @@ fn nobody_is_named_so(connection: &mut Connection, query: &PageQuery, error: Die
     let Start::ByName { prefix, .. } = &query.start else { return Err(error) };
     // A transaction that failed must have ended before anything else is asked.
     let is_sound = connection.recover();
+    if is_sound && !prefix.older().is_empty() {
+        // It may be one of these that it has no place for.
+        let query = query.clone().without_older_prefixes();
+        return read_page(connection, &query).or_else(|error| nobody_is_named_so(connection, &query, error));
+    }
     let Connection::Postgres(postgres) = connection else { return Err(error) };
     if is_sound && is_unstorable(postgres, prefix.key().as_str(), &error) {
         Ok(Page { users: Vec::new(), more: false, last_name: None, total: query.count.then_some(0) })

@@ -66,7 +66,7 @@ pub use seed::{SeedError, seed};
 
 use crate::metrics::Metrics;
 use crate::telemetry::{Context, TracePlace};
-use crate::users::{Changes, EmailKey, Error, NewUser, Page, PageQuery, Start, User, UserId, Version};
+use crate::users::{Changes, EmailKey, Error, NewUser, Page, PageQuery, User, UserId, Version};
 use actors::{Actors, Common};
 use create_users::NewRow;
 use delete_users::Delete;
@@ -158,12 +158,8 @@ impl Storage {
     }
 
     /// Reads one page of users.
-    pub async fn list_users(&self, mut query: PageQuery) -> Result<Page, Error> {
-        if self.keeper.all_have_keys()
-            && let Start::ByName { prefix, .. } = &mut query.start
-        {
-            prefix.forget_older();
-        }
+    pub async fn list_users(&self, query: PageQuery) -> Result<Page, Error> {
+        let query = if self.keeper.all_have_keys() { query.without_older_prefixes() } else { query };
         self.pages.ask(query).await
     }
 

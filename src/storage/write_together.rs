@@ -112,9 +112,9 @@ fn write_many(postgres: &mut PgConnection, plan: &Plan<'_>, occasion: Occasion, 
         WriteMany::<_, false> { creates, wanted, recorded, lock_timeout }.load::<WrittenRow>(postgres)
     };
     let mut written = Written::default();
-    for (id, email_key, version, changed) in rows? {
-        if let Some(email_key) = email_key {
-            written.created.insert(email_key, id);
+    for (id, created, version, changed) in rows? {
+        if let Some(email) = created {
+            written.created.insert(email, id);
         } else if let Some(version) = version {
             written.found.insert(id, Found { version: Version(version), changed: changed.map(User::from) });
         } else {
@@ -124,7 +124,7 @@ fn write_many(postgres: &mut PgConnection, plan: &Plan<'_>, occasion: Occasion, 
     Ok(written)
 }
 
-/// An id; for a created user, the key of its address; for one that was found, its version before, and what became of it; for
+/// An id; for a created user, its address; for one that was found, its version before, and what became of it; for
 /// one that is locked, nothing.
 type WrittenRow = (i64, Option<String>, Option<i64>, Option<UserRow>);
 
@@ -148,7 +148,7 @@ impl<C: QueryFragment<Pg>, const SKIPS: bool> QueryFragment<Pg> for WriteMany<'_
         }
         out.push_sql("), changed AS (SELECT * FROM updated UNION ALL SELECT * FROM deleted), recorded AS (");
         self.recorded.walk_ast(out.reborrow())?;
-        out.push_sql(") SELECT id, email_key, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM created WHERE ");
+        out.push_sql(") SELECT id, email, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM created WHERE ");
         self.lock_timeout.walk_ast(out.reborrow())?;
         out.push_sql(
             " UNION ALL

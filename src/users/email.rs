@@ -1,7 +1,7 @@
 use email_address::{EmailAddress, Options};
 
 use super::characters::{is_invisible, is_joiner, joiners_are_seen};
-use super::email_key::domain_to_ascii;
+use super::email_key::{domain_to_ascii, is_disguised};
 use super::{EmailKey, FieldError};
 
 /// A syntactically valid email address, at most 254 bytes, kept as given: a mailbox of RFC 5321 or RFC 6531, whose domain is
@@ -19,7 +19,7 @@ impl Email {
     /// What is wrong with it, in words for the caller.
     pub fn parse(text: String) -> Result<Self, FieldError> {
         is_seen_as_it_is(&text)?;
-        if is_mailbox(&text) { Ok(Self(text)) } else { Err(not_valid()) }
+        if is_mailbox(&text) && !is_disguised(&text) { Ok(Self(text)) } else { Err(not_valid()) }
     }
 
     /// Parses an address to look a user up by. Older releases took domains that are none in DNS, such as `foo_bar.com`; whoever
@@ -65,7 +65,8 @@ fn is_seen_as_it_is(text: &str) -> Result<(), FieldError> {
     if text.len() > Email::MAX_BYTES {
         return Err(FieldError::new("email", "must have at most 254 bytes"));
     }
-    let is_hidden = |c| is_invisible(c) && !is_joiner(c);
+    // A local part in quotes may hold spaces.
+    let is_hidden = |c: char| !c.is_ascii() && is_invisible(c) && !is_joiner(c);
     if !text.is_ascii() && (text.contains(is_hidden) || !joiners_are_seen(text)) {
         return Err(FieldError::new("email", "must not contain characters that are not seen"));
     }
@@ -121,6 +122,15 @@ mod tests {
         for text in texts.into_iter().chain(["Ann <ann@example.com>", "a@[127.0.0.1]", "a@-b.co", "a@b..co"]) {
             assert!(Email::parse(text.to_owned()).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn refuses_what_only_stands_for_an_address_in_ascii() {
+        for text in ["a@ｅxample.com", "a@example。com", "a@ℂ.de", "`@x.de".replace('`', "\u{1fef}").as_str()] {
+            assert!(Email::parse(text.to_owned()).is_err(), "{text:?}");
+            assert!(Email::parse_to_find(text).is_ok(), "{text:?}");
+        }
+        assert!(Email::parse("\"a b\"@münchen.de".into()).is_ok());
     }
 
     #[test]

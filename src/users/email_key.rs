@@ -14,8 +14,8 @@ use super::Folded;
 /// - The local part in NFC, each capital letter as its small letter (Unicode's simple mapping). Not folded: `ß` is not `ss`
 ///   and `ﬁ` is not `fi`, because to a mail server they are two, and one mailbox must not answer for the other.
 ///
-/// Releases before this one knew users by another key, [`Folded`], which their replicas still ask for. Nearly always the two
-/// are equal; then the key is *plain*.
+/// Releases before this one knew users by another key, [`Folded`], which their replicas still ask for. An address in ASCII has
+/// one key for both, unless DNS has its domain for one beyond ASCII; that key is *plain*.
 #[derive(Clone, Debug)]
 pub struct EmailKey {
     key: String,
@@ -26,11 +26,21 @@ pub struct EmailKey {
 impl EmailKey {
     /// The key of an address, also of one that only an older release took.
     pub(super) fn of(address: &str) -> Self {
-        let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
-        let domain = domain_to_ascii(domain).unwrap_or_else(|| small_letters(domain));
-        let key = [&small_letters(local), "@", &domain].concat();
-        let is_plain = key.is_ascii() && !has_a_label(&domain);
-        Self { key, folded: (!is_plain).then(|| Folded::before_normalization(address)) }
+        let key = new_key(address);
+        let is_ascii_only = is_ascii_only(&key);
+        if is_ascii_only && address.is_ascii() {
+            return Self { key, folded: None };
+        }
+        let folded = Folded::before_normalization(address);
+        if !is_ascii_only {
+            return Self { key, folded: Some(folded) };
+        }
+        if folded.as_str() == key {
+            return Self { key, folded: None };
+        }
+        // Whoever gave a text that stands for an address in ASCII, which is refused now, keeps what that text was known by: an
+        // address in ASCII has only its older key, and no index compares that with the new ones.
+        Self { key: folded.as_str().to_owned(), folded: Some(folded) }
     }
 
     /// The key.
@@ -64,6 +74,22 @@ impl EmailKey {
     }
 }
 
+/// Whether a text beyond ASCII stands for an address in ASCII: `a@ｅxample.com`. No mail server knows such a domain.
+pub(super) fn is_disguised(address: &str) -> bool {
+    let key = new_key(address);
+    is_ascii_only(&key) && Folded::before_normalization(address).as_str() != key
+}
+
+fn new_key(address: &str) -> String {
+    let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+    let domain = domain_to_ascii(domain).unwrap_or_else(|| small_letters(domain));
+    [&small_letters(local), "@", &domain].concat()
+}
+
+fn is_ascii_only(key: &str) -> bool {
+    key.is_ascii() && !has_a_label(key)
+}
+
 /// A domain as DNS has it; `None` if it is not one (RFC 5321, UTS 46 with the rules of STD 3, each label of at most 63 bytes).
 pub(super) fn domain_to_ascii(domain: &str) -> Option<Cow<'_, str>> {
     // Hyphens in the third and fourth place occur in names of real hosts.
@@ -71,8 +97,9 @@ pub(super) fn domain_to_ascii(domain: &str) -> Option<Cow<'_, str>> {
     Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::STD3, hyphens, DnsLength::Verify).ok()
 }
 
-/// Whether a label is in the form that DNS has of one beyond ASCII.
-fn has_a_label(domain: &str) -> bool {
+/// Whether a label of the domain is in the form that DNS has of one beyond ASCII.
+fn has_a_label(address: &str) -> bool {
+    let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
     domain.split('.').any(|label| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--")))
 }
 
@@ -88,10 +115,10 @@ fn small_letters(text: &str) -> Cow<'_, str> {
     nfc.normalize(&small).into_owned().into()
 }
 
-/// The dotted capital I of Turkish stays what it is: its simple mapping is `i`, of which it is not the capital letter, and it
-/// would be taken for that.
+/// The dotted capital I of Turkish and the capital theta symbol stay what they are: their simple mappings are `i` and `θ`, of which
+/// they are not the capital letters, and they would be taken for those.
 fn small_letter(c: char) -> char {
-    if c == 'İ' { c } else { CaseMapper::new().simple_lowercase(c) }
+    if matches!(c, 'İ' | 'ϴ') { c } else { CaseMapper::new().simple_lowercase(c) }
 }
 
 #[cfg(test)]
@@ -112,7 +139,6 @@ mod tests {
             ("ÉLODIE@x.fr", "élodie@x.fr"),
             // A capital J with a caron is two characters, a small one is one.
             ("J\u{30c}@x.de", "ǰ@x.de"),
-            ("a@ｅxample。com", "a@example.com"),
             ("почта@пример.рф", "ПОЧТА@XN--E1AFMKFD.xn--p1ai"),
         ] {
             assert_eq!(key(one), key(other));
@@ -131,6 +157,8 @@ mod tests {
             ("ϕ@x.de", "φ@x.de"),
             ("νίκος@x.gr", "νίκοσ@x.gr"),
             ("аnna@x.de", "anna@x.de"),
+            ("ϴ@x.gr", "θ@x.gr"),
+            ("a@ｅxample.com", "a@example.com"),
             ("a@βόλος.com", "a@βόλοσ.com"),
         ] {
             assert_ne!(key(one), key(other));
@@ -139,7 +167,7 @@ mod tests {
 
     #[test]
     fn what_ascii_has_is_plain_unless_it_stands_for_more() {
-        for address in ["Ann@Example.com", "a@ｅxample.com", "a.xn--b@x.de", "\"a b\"@x.de", "a@foo_bar.de"] {
+        for address in ["Ann@Example.com", "\u{212a}@x.de", "a.xn--b@x.de", "\"a b\"@x.de", "a@foo_bar.de"] {
             let key = EmailKey::of(address);
             assert!(key.is_plain() && key.older() == key.as_str(), "{address}");
         }

@@ -44,11 +44,6 @@ impl NamePrefix {
         &self.older
     }
 
-    /// Forgets that, where no such keys are left.
-    pub fn forget_older(&mut self) {
-        self.older.clear();
-    }
-
     /// Whether the user's name starts so.
     #[must_use]
     pub fn matches(&self, user: &User) -> bool {
@@ -86,6 +81,17 @@ pub struct PageQuery {
     pub size: PageSize,
     /// Whether to count all users that the pages together hold.
     pub count: bool,
+}
+
+impl PageQuery {
+    /// The same, where no keys are left that an older release has made.
+    #[must_use]
+    pub fn without_older_prefixes(mut self) -> Self {
+        if let Start::ByName { prefix, .. } = &mut self.start {
+            prefix.older.clear();
+        }
+        self
+    }
 }
 
 /// Where a page starts, and with that, its order.

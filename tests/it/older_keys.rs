@@ -76,7 +76,7 @@ async fn who_was_there_before_is_found_by_every_way_to_write_the_address(#[value
         (1, "b@münchen.de"),
         (2, "info@xn--fa-hia.de"),
         (3, "josé@example.com"),
-        (4, "a@example.com"),
+        (4, "a@ｅxample.com"),
         (5, "old_style@foo_bar.com"),
     ] {
         assert_eq!(found(&app, email).await, [id], "{email}");
@@ -90,8 +90,7 @@ async fn of_two_with_one_address_the_first_has_it_and_nobody_is_lost(#[values(Db
     let pairs = [
         (("b@münchen.de", "b@münchen.de"), ("b@xn--mnchen-3ya.de", "b@xn--mnchen-3ya.de")),
         (("josé@example.com", "josé@example.com"), ("jose\u{301}@example.com", "jose\u{301}@example.com")),
-        (("a@ｅxample.com", "a@ｅxample.com"), ("a@example.com", "a@example.com")),
-        (("c@example.com", "c@example.com"), ("c@ｅxample.com", "c@ｅxample.com")),
+        (("C@xn--mnchen-3ya.de", "c@xn--mnchen-3ya.de"), ("c@MÜNCHEN.de", "c@münchen.de")),
     ];
     let database = filled(db, |connection| {
         for (email, email_key) in pairs.into_iter().flat_map(|(first, second)| [first, second]) {
@@ -102,7 +101,7 @@ async fn of_two_with_one_address_the_first_has_it_and_nobody_is_lost(#[values(Db
     let mut connection = app.database.connect();
     let duplicates =
         "SELECT id || ' of ' || duplicate_of AS fact FROM users WHERE duplicate_of IS NOT NULL ORDER BY id";
-    let expected = ["2 of 1", "4 of 3", "6 of 5", "8 of 7"];
+    let expected = ["2 of 1", "4 of 3", "6 of 5"];
     until("each is known", SOON, async || connection.facts(duplicates) == expected).await;
     for (id, (first, second)) in (1..).step_by(2).zip(pairs) {
         for email in [first.0, second.0] {
@@ -115,28 +114,46 @@ async fn of_two_with_one_address_the_first_has_it_and_nobody_is_lost(#[values(Db
         // It goes on under another address, or when the other one has gone.
         app.patch(&path, &json!({ "name": "Renamed" })).answer().await.body(200);
         app.patch(&path, &json!({ "email": second.0 })).answer().await.problem(409, "email_taken");
-        app.delete(&format!("{USERS}/{id}")).answer().await.empty(204);
-        app.patch(&path, &json!({ "email": second.0 })).answer().await.body(200);
-        assert_eq!(found(&app, first.0).await, [id + 1]);
+        if id == 1 {
+            app.patch(&format!("{USERS}/{id}"), &json!({ "email": "elsewhere@example.com" })).answer().await.body(200);
+        } else {
+            app.delete(&format!("{USERS}/{id}")).answer().await.empty(204);
+        }
+        until("it has the address then", SOON, async || found(&app, first.0).await == [id + 1]).await;
+        app.put(&path, &user("Renamed", second.0)).answer().await.body(200);
     }
-    assert_eq!(app.everyone().await.len(), pairs.len());
+    assert_eq!(app.everyone().await.len(), pairs.len() + 1);
     assert_eq!(connection.facts(duplicates), Vec::<String>::new());
 }
 
-/// While its row is locked it has no keys, and somebody takes the address under another way to write it.
+/// Whoever has an address keeps it, although another, with a lower id, takes it at a replica that does not know better.
+#[rstest]
 #[tokio::test]
-async fn whoever_came_first_gets_the_address_back() {
-    let database = filled(Db::Postgres, |connection| with_address(connection, "b@münchen.de", "b@münchen.de"));
-    let mut lock = database.connect();
-    lock.run("BEGIN; SELECT FROM users WHERE id = 1 FOR UPDATE");
-    let app = App::on(database, &[]).await;
-    let second = app.create("Somebody", "b@xn--mnchen-3ya.de").await;
-    assert_eq!(found(&app, "b@münchen.de").await, [1], "the first, although both are there");
-    drop(lock);
-    let has_lost = || format!("user {} has the same address as user 1", second["id"]);
-    until("the second has lost it", SOON, async || app.log().contains(&has_lost())).await;
-    assert_eq!(found(&app, "b@xn--mnchen-3ya.de").await, [1]);
-    assert_eq!(app.get(&format!("{USERS}/{}", second["id"])).answer().await.body(200), second);
+async fn nobody_loses_an_address_to_a_lower_id(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
+    let attacker = id(&app.create("Mallory", "mallory@example.com").await);
+    let plain = id(&app.create("Alice", "alice@example.com").await);
+    let other = id(&app.create("Bob", "bob@xn--mnchen-3ya.de").await);
+    let mut connection = app.database.connect();
+    for (email, victim, address) in
+        [("alice@ｅxample.com", plain, "alice@example.com"), ("bob@münchen.de", other, "bob@xn--mnchen-3ya.de")]
+    {
+        connection.run(&format!("UPDATE users SET email = '{email}', email_key = '{email}' WHERE id = {attacker}"));
+        assert_eq!(found(&app, address).await, [victim]);
+        until("the attacker has been looked at", SOON, async || without_keys(&mut connection).is_empty()).await;
+        assert_eq!(found(&app, address).await, [victim]);
+        app.put(&format!("{USERS}/{victim}"), &user("Victim", address)).answer().await.body(200);
+    }
+    assert_eq!(found(&app, "bob@münchen.de").await, [other]);
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_hold_the_older_forms_still_lists() {
+    let database = Db::latin1();
+    let server = Server::listening(database.program());
+    server.fails_for("encoding").await;
+    let jose = id(&server.create("José", "jose@example.com").await);
+    assert_eq!(by_prefix(&server, "JOSÉ").await, [jose]);
 }
 
 /// What a replica of the release before writes meanwhile, which knows `name_key` and `email_key` only.

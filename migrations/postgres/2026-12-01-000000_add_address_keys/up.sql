@@ -6,9 +6,10 @@ ALTER TABLE users
     ADD COLUMN IF NOT EXISTS has_keys     BOOLEAN NOT NULL DEFAULT false,
     -- Rises with each write of a replica that knows the new keys.
     ADD COLUMN IF NOT EXISTS key_revision BIGINT NOT NULL DEFAULT 0,
-    -- The user who has the same address and had it earlier; this one is not found by it.
+    -- The user who has the same address; this one is not found by it.
     ADD COLUMN IF NOT EXISTS duplicate_of BIGINT;
 CREATE UNIQUE INDEX IF NOT EXISTS users_address_key ON users (address_key) WHERE address_key IS NOT NULL;
+CREATE INDEX IF NOT EXISTS users_duplicate_of ON users (duplicate_of) WHERE duplicate_of IS NOT NULL;
 -- Those whose keys are to be computed. For addresses in ASCII, and for names whose key is, the old keys are right.
 CREATE INDEX IF NOT EXISTS users_without_keys ON users (id)
     WHERE NOT has_keys AND (name_key ~ '[^\x01-\x7f]' OR email ~ '[^\x01-\x7f]' OR email_key LIKE '%xn--%');

@@ -1,5 +1,6 @@
 DROP TRIGGER users_forget_keys;
 DROP INDEX users_without_keys;
+DROP INDEX users_duplicate_of;
 DROP INDEX users_address_key;
 ALTER TABLE users DROP COLUMN address_key;
 ALTER TABLE users DROP COLUMN has_keys;

@@ -5,9 +5,10 @@ ALTER TABLE users ADD COLUMN address_key TEXT;
 ALTER TABLE users ADD COLUMN has_keys BOOLEAN NOT NULL DEFAULT false;
 -- Rises with each write of a release that knows the new keys.
 ALTER TABLE users ADD COLUMN key_revision BIGINT NOT NULL DEFAULT 0;
--- The user who has the same address and had it earlier; this one is not found by it.
+-- The user who has the same address; this one is not found by it.
 ALTER TABLE users ADD COLUMN duplicate_of BIGINT;
 CREATE UNIQUE INDEX users_address_key ON users (address_key) WHERE address_key IS NOT NULL;
+CREATE INDEX users_duplicate_of ON users (duplicate_of) WHERE duplicate_of IS NOT NULL;
 -- Those whose keys are to be computed. For addresses in ASCII, and for names whose key is, the old keys are right.
 CREATE INDEX users_without_keys ON users (id)
     WHERE NOT has_keys AND (name_key GLOB '*[^ -~]*' OR email GLOB '*[^ -~]*' OR email_key LIKE '%xn--%');
