@@ -1,4 +1,5 @@
 use std::ffi::OsStr;
+use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -42,17 +43,27 @@ impl Program {
     }
 
     /// Begins it as a user to whom files' modes apply, which they do not to root, with a folder that is that user's.
-    pub fn without_root(mut self, folder: &Path) -> Self {
+    pub fn without_root(self, folder: &Path) -> Self {
         const NOBODY: u32 = 65534;
-        if std::fs::metadata("/proc/self").expect("/proc").uid() == 0 {
-            chown(folder, Some(NOBODY), Some(NOBODY)).expect("the folder becomes the user's");
-            for entry in std::fs::read_dir(folder).expect("the folder") {
-                let path = entry.expect("an entry").path();
+        if fs::metadata("/proc/self").expect("/proc").uid() != 0 {
+            return self;
+        }
+        // Where root built it, that user may not get to.
+        let program = folder.join("user-service");
+        if !program.exists() {
+            let built = self.0.get_program();
+            fs::hard_link(built, &program).or_else(|_| fs::copy(built, &program).map(drop)).expect("the program");
+        }
+        chown(folder, Some(NOBODY), Some(NOBODY)).expect("the folder becomes the user's");
+        for entry in fs::read_dir(folder).expect("the folder") {
+            let path = entry.expect("an entry").path();
+            if path != program {
                 chown(path, Some(NOBODY), Some(NOBODY)).expect("a file becomes the user's");
             }
-            self.0.uid(NOBODY).gid(NOBODY);
         }
-        self
+        let mut other = Command::new(program);
+        other.args(self.0.get_args()).uid(NOBODY).gid(NOBODY);
+        Self(self.with_the_rest(other))
     }
 
     /// Begins it with these limits of open files.
@@ -62,12 +73,18 @@ impl Program {
             .arg("-c")
             .arg(format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\""))
             .arg(self.0.get_program());
-        shell.args(self.0.get_args()).env_clear().stdin(Stdio::null());
-        shell.envs(self.0.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.args(self.0.get_args());
+        Self(self.with_the_rest(shell))
+    }
+
+    /// Another command, in the same environment.
+    fn with_the_rest(&self, mut other: Command) -> Command {
+        other.env_clear().stdin(Stdio::null());
+        other.envs(self.0.get_envs().filter_map(|(name, value)| Some((name, value?))));
         if let Some(dir) = self.0.get_current_dir() {
-            shell.current_dir(dir);
+            other.current_dir(dir);
         }
-        Self(shell)
+        other
     }
 
     /// For a program that goes on running.
