@@ -71,10 +71,26 @@ pub(super) fn free_duplicates(connection: &mut Connection) -> QueryResult<()> {
     })?;
     for user in duplicates {
         if holder(connection, &user.key(), user.id)?.is_none() {
-            connection.write(|connection| fill_one(connection, &user))?;
+            connection.write(|connection| match lock_duplicate(connection, user.id)? {
+                Some(user) => fill_one(connection, &user).map(drop),
+                None => Ok(()),
+            })?;
         }
     }
     Ok(())
+}
+
+/// The duplicate as it is now: somebody may have given it another address since it was read. `None` if it is no duplicate any
+/// more, or locked.
+fn lock_duplicate(connection: &mut Connection, id: i64) -> QueryResult<Option<Keyed>> {
+    let user = users::table.filter(users::id.eq(id).and(users::duplicate_of.is_not_null()));
+    match connection {
+        // A transaction that writes is the only one.
+        Connection::Sqlite(sqlite) => user.select(Keyed::as_select()).first(sqlite).optional(),
+        Connection::Postgres(postgres) => {
+            user.select(Keyed::as_select()).for_no_key_update().skip_locked().first(postgres).optional()
+        }
+    }
 }
 
 fn any_without_keys(connection: &mut Connection) -> QueryResult<bool> {

@@ -61,13 +61,13 @@ impl EmailKey {
         self.folded.as_ref().map_or(&self.key, Folded::as_str)
     }
 
-    /// The key, if older releases do not know the address by it.
+    /// The key, unless it is plain.
     #[must_use]
     pub fn unless_plain(&self) -> Option<&str> {
         (!self.is_plain()).then_some(&*self.key)
     }
 
-    /// Whether older releases know the address by this key too.
+    /// Whether it is one for older releases, too, and an address in ASCII.
     #[must_use]
     pub const fn is_plain(&self) -> bool {
         self.folded.is_none()
