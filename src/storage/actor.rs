@@ -122,7 +122,8 @@ impl Actor {
     /// cost nothing. Returns those that have not been executed, and wait for the next batch. If the batch fails it comes
     /// back with the reason, which has been logged, but for that of a single message which is tried once more.
     ///
-    /// The connection comes first: as long as there is none, a caller that gives up knows that nothing was executed.
+    /// The connection comes first, and SQLite's write lock: as long as they are not there, a caller that gives up knows that
+    /// nothing was executed.
     fn attempt<R: Request>(
         &self,
         batch: Vec<Message<R>>,
@@ -139,12 +140,23 @@ impl Actor {
                 return Err(self.failed(batch, Failure::NoConnection));
             }
         };
+        let turn = match if R::CHANGES { pooled.connection.begin_batch() } else { Ok(None) } {
+            Ok(turn) => turn,
+            Err(error) => {
+                let failure = Failure::Batch(BatchError::NotExecuted(error));
+                return Err(self.hand_back(batch, pooled, failure, is_last));
+            }
+        };
         let claimed = claim(batch, &self.metrics);
         if claimed.messages.is_empty() {
+            if R::CHANGES {
+                self.pool.check(pooled);
+            }
             return Ok(claimed.messages);
         }
         let span = BatchSpan::start(self.system, self.lane, claimed.messages.iter().any(is_sampled));
         let result = span.transaction(self.system, || run(&mut pooled, &claimed.messages, locks));
+        drop(turn);
         self.metrics.transaction(claimed.at.elapsed());
         let contexts = claimed.messages.iter().map(|message| message.context);
         match result {
@@ -156,17 +168,28 @@ impl Actor {
             }
             Err(failure) => {
                 span.serves(contexts);
-                if failure.is_retried() {
-                    // Before the connection is asked how it is: should a caller give up now, it is to hear what is known.
-                    release(&claimed.messages);
-                }
-                give_back(&self.pool, pooled, &failure);
-                if !failure.is_a_lock() && (is_last || claimed.messages.len() > 1 || !failure.is_retried()) {
-                    self.tell(&claimed.messages, &format!("a batch of {} {failure}", claimed.messages.len()));
-                }
-                Err(self.failed(claimed.messages, failure))
+                Err(self.hand_back(claimed.messages, pooled, failure, is_last))
             }
         }
+    }
+
+    /// Ends an attempt that failed.
+    fn hand_back<R: Request>(
+        &self,
+        batch: Vec<Message<R>>,
+        pooled: Pooled,
+        failure: Failure,
+        is_last: bool,
+    ) -> Failed<R> {
+        if failure.is_retried() {
+            // Before the connection is asked how it is: should a caller give up now, it is to hear what is known.
+            release(&batch);
+        }
+        give_back(&self.pool, pooled, &failure);
+        if !failure.is_a_lock() && (is_last || batch.len() > 1 || !failure.is_retried()) {
+            self.tell(&batch, &format!("a batch of {} {failure}", batch.len()));
+        }
+        self.failed(batch, failure)
     }
 
     /// Logs a failure: as a line of the request that it is of, if that is one; else with the requests' names.

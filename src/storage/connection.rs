@@ -69,6 +69,15 @@ impl Connection {
         Ok(result)
     }
 
+    /// Begins the transaction of a batch that changes something, and waits for the write lock. On PostgreSQL such a batch is one
+    /// statement, which needs no transaction.
+    pub(super) fn begin_batch(&mut self) -> QueryResult<Turn> {
+        match self {
+            Self::Sqlite(sqlite) => begin_write(sqlite),
+            Self::Postgres(_) => Ok(None),
+        }
+    }
+
     /// After a failed batch: ends its transaction. False when the connection is of no more use.
     pub(super) fn recover(&mut self) -> bool {
         on_backend!(self, |connection| {
@@ -104,8 +113,24 @@ pub(super) fn write_transaction<T>(
     sqlite: &mut SqliteConnection,
     write: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
 ) -> Result<T, BatchError> {
-    let _turn = turn();
+    let _turn = begin_write(sqlite)?;
+    write_and_commit(sqlite, write)
+}
+
+fn begin_write(sqlite: &mut SqliteConnection) -> QueryResult<Turn> {
+    let turn = turn();
     AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE")?;
+    Ok(turn)
+}
+
+/// Writes in the transaction that was begun, and commits it.
+///
+/// # Errors
+/// As those of [`write_transaction`].
+pub(super) fn write_and_commit<T>(
+    sqlite: &mut SqliteConnection,
+    write: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+) -> Result<T, BatchError> {
     let result = write(sqlite)?;
     AnsiTransactionManager::commit_transaction(sqlite).map_err(|error| match &error {
         // SQLite writes at COMMIT, so this is when it finds no room; Diesel has rolled back by now.
@@ -117,6 +142,9 @@ pub(super) fn write_transaction<T>(
     Ok(result)
 }
 
+/// The turn of a thread that writes to SQLite, until it is dropped.
+pub(super) type Turn = Option<FairMutexGuard<'static, ()>>;
+
 /// Whose turn it is, of this process's threads that write to SQLite. A process has one database.
 static TURNS: FairMutex<()> = FairMutex::new(());
 
@@ -125,7 +153,7 @@ static TURNS: FairMutex<()> = FairMutex::new(());
 ///
 /// It is a matter of manners, not of safety: whoever has waited for long goes on without a turn, and has to wait for SQLite's
 /// lock. It may be another process that holds it.
-fn turn() -> Option<FairMutexGuard<'static, ()>> {
+fn turn() -> Turn {
     const PATIENCE: Duration = Duration::from_millis(100);
     TURNS.try_lock_for(PATIENCE)
 }

@@ -86,11 +86,12 @@ impl<R: Request> Message<R> {
     }
 
     /// When it is given up if it was in vain until now. A try that begins later could end after the deadline, and then its caller
-    /// would not know whether it was executed. So there remains as long as a statement may wait for a lock; a busy machine needs
-    /// some of it, too.
+    /// would not know whether it was executed. So there remains as long as a statement may wait for a lock, and half of that
+    /// for a busy machine.
     pub(super) fn given_up(&self) -> Instant {
         let time = self.deadline.saturating_duration_since(self.sent);
-        self.deadline.checked_sub(lock_patience(time).max(LockWaits::LONGEST)).unwrap_or(self.sent)
+        let last_try = lock_patience(time).max(LockWaits::LONGEST);
+        self.deadline.checked_sub(last_try * 3 / 2).unwrap_or(self.sent)
     }
 
     /// Whether its deadline has passed, or is too near to try again what was in vain until now.

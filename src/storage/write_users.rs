@@ -4,7 +4,7 @@ use diesel::QueryResult;
 use diesel::sqlite::SqliteConnection;
 
 use super::batch_error::BatchError;
-use super::connection::{Connection, write_transaction};
+use super::connection::{Connection, write_and_commit};
 use super::create_users::create_in_order;
 use super::delete_users::delete_one;
 use super::lane::{Ran, Request};
@@ -29,7 +29,7 @@ impl Request for Write {
     fn run(connection: &mut Connection, batch: &[&Self], locks: Locks) -> Result<Vec<Ran<Self>>, BatchError> {
         let occasion = Occasion::now();
         match connection {
-            Connection::Sqlite(sqlite) => write_transaction(sqlite, |sqlite| write_in_order(sqlite, batch, occasion)),
+            Connection::Sqlite(sqlite) => write_and_commit(sqlite, |sqlite| write_in_order(sqlite, batch, occasion)),
             Connection::Postgres(postgres) => write_together(postgres, batch, occasion, locks)
                 .or_else(|failure| unstorable::outcome_of_write(postgres, batch, failure)),
         }
