@@ -1,7 +1,7 @@
 //! What the fuzz targets in `fuzz/` reach of the parts that are private. It exists under `--cfg fuzzing` only.
 
+use crate::domain::{Changes, FieldError, NewUser};
 use crate::http::body::{self, UserBody, UserPatch};
-use crate::users::{Changes, FieldError, NewUser};
 
 /// Reads the body of a create.
 ///

@@ -19,6 +19,7 @@ pub mod answer;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod domain;
 pub mod events;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -32,7 +33,7 @@ pub mod net;
 pub mod proxy;
 pub mod seed;
 pub mod server;
+pub mod service;
 pub mod signals;
 pub mod storage;
 pub mod telemetry;
-pub mod users;

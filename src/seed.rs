@@ -7,8 +7,8 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::answer::tell;
+use crate::domain::{Email, NewUser, UserName};
 use crate::storage::{self, SeedError, Settings};
-use crate::users::{Email, NewUser, UserName};
 
 const FIRST_NAMES: &str = "Ada Alan Barbara Bjarne Claude Clara Dennis Dorothy Edsger Élodie Frances Fred Grace Guido Hedy \
     Haruki Ines Ivan Jean John Katherine Ken Leslie Linus Margaret Mary Niklaus Noor Olga Øyvind Peter Priya Radia Robin Shafi \

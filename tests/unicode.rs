@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say so and stop")]
 
-use user_service::users::{Email, NewUser, UserName};
+use user_service::domain::{Email, NewUser, UserName};
 
 /// The fields of each line of a file that is no comment.
 fn lines(data: &str) -> Vec<Vec<&str>> {

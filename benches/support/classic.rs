@@ -17,7 +17,7 @@ use actix_web::error::ErrorUnprocessableEntity;
 use actix_web::{App, HttpServer, Result, web};
 use serde::Deserialize;
 use user_service::config::Config;
-use user_service::users::NewUser;
+use user_service::domain::NewUser;
 
 use super::database::Database;
 use super::trial::Server;

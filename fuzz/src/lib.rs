@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use serde_json::Value;
-use user_service::users::{Email, FieldError, Folded, NamePrefix, UserName};
+use user_service::domain::{Email, FieldError, Folded, NamePrefix, UserName};
 
 /// Reads a body and checks the answer against what JSON says of the same bytes. `None` when it is refused.
 ///

@@ -3,9 +3,9 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::signs_of_life::SignsOfLife;
+use crate::domain::{Error, Timestamp};
 use crate::metrics::EventMetrics;
 use crate::storage::{Backlog, EventLog};
-use crate::users::{Error, Timestamp};
 
 const INTERVAL: Duration = Duration::from_secs(5);
 

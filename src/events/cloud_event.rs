@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::users::{Change, Event, User};
+use crate::domain::{Change, Event, User};
 
 /// What became of a user, as the attribute `type` says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +118,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::users::{Email, Position, Timestamp, UserId, UserName, Version};
+    use crate::domain::{Email, Position, Timestamp, UserId, UserName, Version};
 
     fn event(change: Change, version: i64) -> Event {
         let occurred_at = Timestamp::from_unix_micros(1_700_000_000_000_001);

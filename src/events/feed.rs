@@ -13,10 +13,10 @@ use super::keep_up::keep_up;
 use super::reader::Reader;
 use super::ring::{Epoch, Head, PIECE, Piece, Ring};
 use super::told::Told;
+use crate::domain::{Error, Event, Position};
 use crate::metrics::EventMetrics;
 use crate::storage::{EventLog, Mark};
 use crate::telemetry::use_case;
-use crate::users::{Error, Event, Position};
 
 /// How many of the last events are kept for readers: some 3 MiB, or 40 s at 100 changes a second.
 pub(super) const RING: u16 = 4096;

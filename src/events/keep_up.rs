@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::feed::{Feed, RING};
+use crate::domain::Error;
 use crate::storage::Follower;
-use crate::users::Error;
 
 /// How long after one look at the log comes the next.
 const INTERVAL: Duration = Duration::from_millis(100);

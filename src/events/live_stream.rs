@@ -5,8 +5,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::reader::Reader;
 use super::told::Told;
+use crate::domain::{Error, Position};
 use crate::net::Draining;
-use crate::users::{Error, Position};
 
 /// After how long without an event there is a sign of life.
 const HEARTBEAT: Duration = Duration::from_secs(15);

@@ -11,7 +11,7 @@ use super::cloud_event::EventType;
 use super::feed::{Feed, Place};
 use super::ring::{Epoch, Head, Piece};
 use super::told::Told;
-use crate::users::{Error, Position};
+use crate::domain::{Error, Position};
 
 /// Over how long the readers' work is spread, so that a thousand of them do not hold up everything else at once.
 const SPREAD: Duration = Duration::from_millis(100);

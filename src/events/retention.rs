@@ -6,9 +6,9 @@ use tokio::time::sleep;
 
 use super::chance::chance;
 use super::signs_of_life::SignsOfLife;
+use crate::domain::{Error, Timestamp};
 use crate::metrics::EventMetrics;
 use crate::storage::{EventLog, Pruned, Retention};
-use crate::users::{Error, Timestamp};
 
 /// How often old events are looked for. Each pause is up to half as long again, or shorter, so that replicas do not look all
 /// at once.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::cloud_event::EventType;
 use super::told::Told;
+use crate::domain::{Error, Position};
 use crate::storage::Mark;
-use crate::users::{Error, Position};
 
 /// How many events a reader takes at once. It holds no more of them than that, some 50 KiB, however slow it is.
 pub(super) const PIECE: u8 = 64;

@@ -1,5 +1,5 @@
 use super::cloud_event::{EventType, to_json};
-use crate::users::{Event, Position};
+use crate::domain::{Event, Position};
 
 /// An event as readers are told it.
 #[derive(Debug)]
@@ -25,14 +25,14 @@ impl Told {
     /// For tests: what is not given is made up.
     #[cfg(test)]
     pub(crate) fn example(position: i64, r#type: EventType, json: String) -> Self {
-        let (position, occurred_at) = (Position(position), crate::users::Timestamp::from_unix_micros(0));
+        let (position, occurred_at) = (Position(position), crate::domain::Timestamp::from_unix_micros(0));
         let event = Event {
             position,
             id: Event::uuid(occurred_at, 0, position),
             occurred_at,
-            user_id: crate::users::UserId::stored(1),
-            version: crate::users::Version::FIRST,
-            change: crate::users::Change::Deleted,
+            user_id: crate::domain::UserId::stored(1),
+            version: crate::domain::Version::FIRST,
+            change: crate::domain::Change::Deleted,
             trace_parent: None,
         };
         Self { event, r#type, json }

@@ -1,8 +1,8 @@
 use super::failure::Failure;
 use super::generated::users::{BatchGetUsersRequest, BatchGetUsersResponse, User};
 use super::user::user_id;
+use crate::service;
 use crate::storage::Storage;
-use crate::users;
 
 /// As many as a page of a list may hold.
 const MAX_IDS: usize = 100;
@@ -15,6 +15,6 @@ pub(super) async fn batch_get_users(
         return Err(Failure::InvalidField { field: "ids", detail: "must be at most 100" });
     }
     let ids = request.ids.into_iter().map(|id| user_id("ids", id)).collect::<Result<Vec<_>, _>>()?;
-    let users = users::get_users(storage, ids).await?;
+    let users = service::get_users(storage, ids).await?;
     Ok(BatchGetUsersResponse { users: users.into_iter().map(User::from).collect() })
 }

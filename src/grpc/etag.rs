@@ -1,5 +1,5 @@
 use super::failure::Failure;
-use crate::users::{Expected, Version};
+use crate::domain::{Expected, Version};
 
 /// Which state of a user a change is meant for, by the field `etag` of its request. A weak tag never matches, and neither does
 /// one that is no version.

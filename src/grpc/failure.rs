@@ -7,14 +7,14 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::auth::{Denied, Refused};
+use crate::domain;
 use crate::telemetry::Context;
-use crate::users;
 
 /// Why a call failed. The texts are for the client.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error(transparent)]
-    User(#[from] users::Error),
+    User(#[from] domain::Error),
     #[error(transparent)]
     Refused(#[from] Refused),
     #[error("{field}: {detail}")]
@@ -48,7 +48,7 @@ impl Failure {
         let is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
         match self {
             // Whoever has no time left is not to be told to come back.
-            Self::User(users::Error::Overloaded | users::Error::Unavailable | users::Error::Unusable) if is_over => {
+            Self::User(domain::Error::Overloaded | domain::Error::Unavailable | domain::Error::Unusable) if is_over => {
                 Self::DeadlineExceeded
             }
             other => other,
@@ -66,7 +66,7 @@ impl Failure {
             Self::MessageTooLarge { .. } => (Code::ResourceExhausted, "message_too_large"),
             Self::DeadlineExceeded => (Code::DeadlineExceeded, "deadline_exceeded"),
             Self::StreamOver => (Code::Unavailable, "stream_over"),
-            Self::ConnectionOver => (Code::Unavailable, users::Error::Unavailable.code()),
+            Self::ConnectionOver => (Code::Unavailable, domain::Error::Unavailable.code()),
             Self::TooManyCalls => (Code::ResourceExhausted, "too_many_calls"),
             Self::Unimplemented => (Code::Unimplemented, "unimplemented"),
         }
@@ -74,13 +74,13 @@ impl Failure {
 
     fn violations(&self) -> Vec<FieldViolation> {
         match self {
-            Self::User(users::Error::Invalid(fields)) => {
-                let violation = |error: &users::FieldError| {
+            Self::User(domain::Error::Invalid(fields)) => {
+                let violation = |error: &domain::FieldError| {
                     FieldViolation::new(error.field.clone().unwrap_or_default(), error.detail)
                 };
                 fields.iter().map(violation).collect()
             }
-            Self::User(error @ users::Error::InvalidPageToken) => {
+            Self::User(error @ domain::Error::InvalidPageToken) => {
                 vec![FieldViolation::new("page_token", error.to_string())]
             }
             Self::InvalidField { field, detail } => vec![FieldViolation::new(*field, *detail)],
@@ -90,7 +90,7 @@ impl Failure {
 
     const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::User(users::Error::Overloaded | users::Error::Unavailable)
+            Self::User(domain::Error::Overloaded | domain::Error::Unavailable)
             | Self::Refused(Refused::Denied(Denied::NoKeys))
             | Self::StreamOver
             | Self::ConnectionOver
@@ -126,16 +126,16 @@ impl From<Failure> for Status {
     }
 }
 
-const fn user_code(error: &users::Error) -> Code {
+const fn user_code(error: &domain::Error) -> Code {
     match error {
-        users::Error::Invalid(_) | users::Error::InvalidPageToken => Code::InvalidArgument,
-        users::Error::NotFound => Code::NotFound,
-        users::Error::EmailTaken => Code::AlreadyExists,
-        users::Error::VersionMismatch => Code::Aborted,
-        users::Error::EventsGone => Code::OutOfRange,
-        users::Error::Overloaded | users::Error::Unavailable | users::Error::Unusable => Code::Unavailable,
-        users::Error::OutcomeUnknown => Code::DeadlineExceeded,
-        users::Error::Internal => Code::Internal,
+        domain::Error::Invalid(_) | domain::Error::InvalidPageToken => Code::InvalidArgument,
+        domain::Error::NotFound => Code::NotFound,
+        domain::Error::EmailTaken => Code::AlreadyExists,
+        domain::Error::VersionMismatch => Code::Aborted,
+        domain::Error::EventsGone => Code::OutOfRange,
+        domain::Error::Overloaded | domain::Error::Unavailable | domain::Error::Unusable => Code::Unavailable,
+        domain::Error::OutcomeUnknown => Code::DeadlineExceeded,
+        domain::Error::Internal => Code::Internal,
     }
 }
 
@@ -183,6 +183,6 @@ pub(super) fn is_failure(status: &Status, streams: bool) -> bool {
 }
 
 fn is_outcome_unknown(status: &Status) -> bool {
-    let reason = users::Error::OutcomeUnknown.code();
+    let reason = domain::Error::OutcomeUnknown.code();
     status.get_details_error_info().is_some_and(|info| info.reason.eq_ignore_ascii_case(reason))
 }

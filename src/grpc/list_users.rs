@@ -1,14 +1,15 @@
 use super::failure::Failure;
 use super::generated::users::{ListUsersRequest, ListUsersResponse, User};
+use crate::domain::{Email, Filter, NamePrefix, PageSize};
+use crate::service;
 use crate::storage::Storage;
-use crate::users::{self, Email, Filter, NamePrefix, PageSize};
 
 pub(super) async fn list_users(storage: &Storage, request: ListUsersRequest) -> Result<ListUsersResponse, Failure> {
     let ListUsersRequest { page_size, page_token, email, name_prefix, include_total } = request;
     let size = size(page_size)?;
     let filter = filter(email.as_deref(), name_prefix.as_deref())?;
     let page_token = Some(page_token.as_str()).filter(|token| !token.is_empty());
-    let list = users::list_users(storage, &filter, size, page_token, include_total).await?;
+    let list = service::list_users(storage, &filter, size, page_token, include_total).await?;
     Ok(ListUsersResponse {
         users: list.users.into_iter().map(User::from).collect(),
         next_page_token: list.next_page_token.unwrap_or_default(),

@@ -5,6 +5,7 @@ use tonic::{Request, Response, Status};
 use super::batch_get_users::batch_get_users;
 use super::create_user::create_user;
 use super::delete_user::delete_user;
+use super::failure::Failure;
 use super::generated::users::user_service_server::UserService;
 use super::generated::users::{
     BatchGetUsersRequest, BatchGetUsersResponse, CreateUserRequest, CreateUserResponse, DeleteUserRequest,
@@ -18,7 +19,6 @@ use super::update_user::update_user;
 use super::watch_users::{Messages, watch_users};
 use crate::auth::Refused;
 use crate::events::Feed;
-use crate::grpc::failure::Failure;
 use crate::net::Draining;
 use crate::storage::Storage;
 

@@ -25,9 +25,9 @@ use super::methods::Users;
 use super::services::{Answer, Services};
 use super::under_way::{CallUnderWay, UnderWay};
 use crate::auth::{Bearer, Gate, Refused, Scope};
+use crate::domain;
 use crate::metrics::{MethodMetrics, Metrics};
 use crate::telemetry::{AccessLogger, Answered, Arrived, Context, RequestId, RequestTrace, Traces};
-use crate::users;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Calls that may wait at once for an issuer's keys. Whoever invents the name of a key may have one wait, with its head, and
@@ -235,7 +235,7 @@ impl Shared {
     ) -> Result<Response<Body>, Failure> {
         if let Some(scope) = route.endpoint.scope {
             if caller.is_in_reserve {
-                return Err(users::Error::Overloaded.into());
+                return Err(domain::Error::Overloaded.into());
             }
             // Bounded by itself. Whoever has no token that does is told that, however little time there was.
             let bearer = self.admit(request.headers(), scope, caller.peer).await?;

@@ -4,8 +4,8 @@ use super::etag;
 use super::failure::Failure;
 use super::generated::users::{UpdateUserRequest, UpdateUserResponse};
 use super::user::user_id;
+use crate::service;
 use crate::storage::Storage;
-use crate::users;
 
 pub(super) async fn update_user(storage: &Storage, request: UpdateUserRequest) -> Result<UpdateUserResponse, Failure> {
     let UpdateUserRequest { id, name, email, update_mask, etag } = request;
@@ -17,7 +17,7 @@ pub(super) async fn update_user(storage: &Storage, request: UpdateUserRequest) -
         _ => Wanted { name: !name.is_empty(), email: !email.is_empty() },
     };
     let (name, email) = (sets_name.then_some(name), sets_email.then_some(email));
-    let user = users::update_user(storage, id, expected, name, email).await?;
+    let user = service::update_user(storage, id, expected, name, email).await?;
     Ok(UpdateUserResponse { user: Some(user.into()) })
 }
 

@@ -2,10 +2,10 @@ use prost_types::Timestamp;
 
 use super::failure::Failure;
 use super::generated::users::User;
-use crate::users::{self, UserId};
+use crate::domain::{self, UserId};
 
-impl From<users::User> for User {
-    fn from(user: users::User) -> Self {
+impl From<domain::User> for User {
+    fn from(user: domain::User) -> Self {
         let (created_at, updated_at) = (Some(timestamp(user.created_at)), Some(timestamp(user.updated_at)));
         let (id, version, etag) = (user.id.get(), user.version.0, user.version.etag());
         Self {
@@ -20,7 +20,7 @@ impl From<users::User> for User {
     }
 }
 
-pub(super) fn timestamp(at: users::Timestamp) -> Timestamp {
+pub(super) fn timestamp(at: domain::Timestamp) -> Timestamp {
     const MICROS: i64 = 1_000_000;
     let nanos = i32::try_from(at.unix_micros().rem_euclid(MICROS) * 1000).unwrap_or_default();
     Timestamp { seconds: at.unix_micros().div_euclid(MICROS), nanos }

@@ -9,10 +9,10 @@ use super::generated::users::{self as proto, UserEvent, WatchUsersRequest, Watch
 use super::observe::Admitted;
 use super::user::timestamp;
 use crate::auth::{Denied, Refused};
+use crate::domain::{Change, Position};
 use crate::events::{End, EventType, Feed, LiveStream, Next, Told};
 use crate::net::Draining;
 use crate::telemetry::Context;
-use crate::users::{Change, Position};
 
 /// The messages of an answer.
 pub(super) type Messages = Pin<Box<dyn Stream<Item = Result<WatchUsersResponse, Status>> + Send>>;

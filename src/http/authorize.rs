@@ -14,7 +14,7 @@ use futures_util::future::{Either, LocalBoxFuture};
 use super::failure::Failure;
 use super::timed::Turns;
 use crate::auth::{Bearer, Gate, Refused, Scope};
-use crate::users;
+use crate::domain;
 
 /// Who may use a resource.
 #[derive(Clone, Copy)]
@@ -91,7 +91,7 @@ where
         // Before the token is looked at: that may have to wait for keys.
         if request.conn_data::<Turns>().is_some_and(Turns::is_in_reserve) {
             return Either::Right(Either::Left(ready(Ok(
-                request.error_response(Failure::from(users::Error::Overloaded))
+                request.error_response(Failure::from(domain::Error::Overloaded))
             ))));
         }
         let bearer = authenticate(gate, request.request());

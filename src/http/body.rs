@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::failure::Failure;
 use super::timed::Turns;
-use crate::users::{self, Email, FieldError, UserName};
+use crate::domain::{self, Email, FieldError, UserName};
 
 /// The bounds of a body.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +100,7 @@ impl<T: Format> FromRequest for Body<T> {
         Box::pin(async move {
             let bytes = match limits {
                 Some(limits) => read(bytes, limits).await?,
-                None => return Err(users::Error::Internal.into()),
+                None => return Err(domain::Error::Internal.into()),
             };
             if let Some(turns) = turns {
                 turns.received();
@@ -151,7 +151,7 @@ fn explain(bytes: &[u8], complete: bool, error: Option<serde_json::Error>) -> Fa
         return malformed(error);
     };
     let Value::Object(fields) = value else {
-        return users::Error::Invalid(vec![FieldError { field: None, detail: "must be an object" }]).into();
+        return domain::Error::Invalid(vec![FieldError { field: None, detail: "must be an object" }]).into();
     };
     let unknown = fields.keys().filter(|key| !["name", "email"].contains(&key.as_str()));
     let unknown = unknown.map(|key| FieldError::new(key, "is not a known field"));
@@ -161,7 +161,7 @@ fn explain(bytes: &[u8], complete: bool, error: Option<serde_json::Error>) -> Fa
     ];
     let complaints = Vec::from_iter(wrong.into_iter().flatten().chain(unknown).take(MAX_COMPLAINTS));
     // Nothing is wrong with the fields themselves: one of them is there twice.
-    if complaints.is_empty() { malformed(error) } else { users::Error::Invalid(complaints).into() }
+    if complaints.is_empty() { malformed(error) } else { domain::Error::Invalid(complaints).into() }
 }
 
 fn malformed(error: Option<serde_json::Error>) -> Failure {

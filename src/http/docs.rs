@@ -55,7 +55,7 @@ pub(super) async fn swagger_ui(request: HttpRequest) -> Result<HttpResponse, Fai
         Ok(None) => Err(Failure::RouteNotFound),
         Err(error) => {
             log::error!("cannot serve the API's page: {error}");
-            Err(crate::users::Error::Internal.into())
+            Err(crate::domain::Error::Internal.into())
         }
     }
 }

@@ -6,17 +6,17 @@ use actix_web::ResponseError;
 use actix_web::http::StatusCode;
 
 use crate::auth::{Denied, Refused};
-use crate::users;
+use crate::domain;
 
 /// Why a request failed. The texts are for the client.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
-    User(#[from] users::Error),
+    User(#[from] domain::Error),
     #[error("the body is not valid JSON: {0}")]
     MalformedBody(String),
     #[error(transparent)]
-    InvalidId(#[from] users::InvalidUserId),
+    InvalidId(#[from] domain::InvalidUserId),
     #[error("query parameter {parameter}: {detail}")]
     InvalidQuery { parameter: String, detail: &'static str },
     #[error("header {name}: {detail}")]
@@ -68,7 +68,7 @@ impl Failure {
                 Some(("retry-after", retry_after.to_string().into()))
             }
             // Seconds: a batch takes milliseconds, so that there is room again at once; this keeps a crowd from pressing.
-            Self::User(users::Error::Overloaded | users::Error::Unavailable)
+            Self::User(domain::Error::Overloaded | domain::Error::Unavailable)
             | Self::Refused(Refused::Denied(Denied::NoKeys)) => Some(("retry-after", "1".into())),
             Self::Refused(Refused::Denied(denied)) => Some(("www-authenticate", challenge(*denied).into())),
             Self::MethodNotAllowed { allow } => Some(("allow", allow.into())),
@@ -79,8 +79,8 @@ impl Failure {
     }
 
     /// The fields that are wrong.
-    pub(crate) fn fields(&self) -> &[users::FieldError] {
-        if let Self::User(users::Error::Invalid(fields)) = self { fields } else { &[] }
+    pub(crate) fn fields(&self) -> &[domain::FieldError] {
+        if let Self::User(domain::Error::Invalid(fields)) = self { fields } else { &[] }
     }
 }
 
@@ -93,19 +93,19 @@ const fn refusal(refused: Refused) -> StatusCode {
     }
 }
 
-const fn user_status(error: &users::Error) -> StatusCode {
+const fn user_status(error: &domain::Error) -> StatusCode {
     match error {
-        users::Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        users::Error::NotFound => StatusCode::NOT_FOUND,
-        users::Error::EmailTaken => StatusCode::CONFLICT,
-        users::Error::VersionMismatch => StatusCode::PRECONDITION_FAILED,
-        users::Error::InvalidPageToken => StatusCode::BAD_REQUEST,
-        users::Error::EventsGone => StatusCode::GONE,
-        users::Error::Overloaded | users::Error::Unavailable | users::Error::Unusable => {
+        domain::Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        domain::Error::NotFound => StatusCode::NOT_FOUND,
+        domain::Error::EmailTaken => StatusCode::CONFLICT,
+        domain::Error::VersionMismatch => StatusCode::PRECONDITION_FAILED,
+        domain::Error::InvalidPageToken => StatusCode::BAD_REQUEST,
+        domain::Error::EventsGone => StatusCode::GONE,
+        domain::Error::Overloaded | domain::Error::Unavailable | domain::Error::Unusable => {
             StatusCode::SERVICE_UNAVAILABLE
         }
-        users::Error::OutcomeUnknown => StatusCode::GATEWAY_TIMEOUT,
-        users::Error::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        domain::Error::OutcomeUnknown => StatusCode::GATEWAY_TIMEOUT,
+        domain::Error::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -5,10 +5,10 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::Timestamp;
 use crate::metrics::{CONTENT_TYPE, Metrics};
 use crate::net::Draining;
 use crate::storage::{Readiness, Storage};
-use crate::users::Timestamp;
 
 /// The process runs and answers.
 #[derive(Serialize, ToSchema)]

@@ -1,6 +1,6 @@
 //! REST: routes, the two versions of the API, and what all routes share.
 //!
-//! Handlers turn a request into the words of a use case in [`crate::users`], and its result into a response. Whatever goes
+//! Handlers turn a request into the words of a use case in [`crate::domain`], and its result into a response. Whatever goes
 //! wrong is a [`failure::Failure`], which knows no version; how it looks is decided in one place, [`observe`].
 
 mod authorize;

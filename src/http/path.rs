@@ -6,7 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
 use super::failure::Failure;
-use crate::users::UserId;
+use crate::domain::UserId;
 
 /// The `{id}` of a path.
 pub(super) struct PathId(pub(super) UserId);

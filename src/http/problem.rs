@@ -6,8 +6,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::failure::Failure;
+use crate::domain::FieldError;
 use crate::telemetry::Context;
-use crate::users::FieldError;
 
 pub(super) const CONTENT: &str = "application/problem+json";
 

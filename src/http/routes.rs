@@ -4,8 +4,9 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
 
 use super::authorize::{Access, Authorize};
+use super::failure::Failure;
 use super::resource::{delete, get, patch, post, put, resource};
-use super::{docs, failure::Failure, health, live, v1, v2};
+use super::{docs, health, live, v1, v2};
 use crate::auth::Gate;
 use crate::metrics::Metrics;
 

@@ -1,99 +1,39 @@
 //! Users in a database: the connection, the statements, and the actors that run them in batches.
 //!
-//! [`Storage`] is the handle that the use cases call. Each method puts one message into a lane's mailbox ([`lane`]); a
-//! database actor ([`actor`]) takes whatever is waiting there, runs it as one batch in one transaction, and answers each
-//! caller ([`reply`]). A connection whose call does not return is abandoned, and whoever waits in it replaced ([`watchdog`],
-//! [`workers`]). Nothing here knows HTTP.
+//! [`Storage`] is the handle that the use cases call. Each method puts one message into a lane's mailbox; a
+//! database actor takes whatever is waiting there, runs it as one batch in one transaction, and answers each
+//! caller ([`engine`]). A connection whose call does not return is abandoned, and whoever waits in it replaced ([`database`]). Nothing here knows HTTP.
 
-mod actor;
-mod actors;
-mod backup;
-mod batch_error;
-mod check;
-mod connect;
-mod connection;
-mod create_users;
-mod database_url;
-mod delete_users;
+mod database;
+mod engine;
 mod event_log;
-mod event_row;
-mod fitness;
-mod follow;
-mod generation;
-mod get_users;
-mod hung;
-mod keeper;
-mod keys;
-mod lane;
-mod list_users;
-mod lock_timeout;
-mod locks;
-mod mark;
-mod migrations;
-mod pace;
-mod plan;
-mod pool;
-mod readiness;
-mod record_events;
-mod reply;
-mod retry;
-mod row;
-mod schema;
+mod read;
 mod seed;
-mod set_aside;
-mod sqlite_files;
-mod touched;
-mod unstorable;
-mod update_users;
-mod wanted;
-mod watchdog;
-mod workers;
 mod write;
-mod write_together;
-mod write_users;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use backup::{BackupError, backup};
-pub use database_url::DatabaseUrl;
+pub use database::backup::{BackupError, backup};
+pub use database::database_url::DatabaseUrl;
+pub use database::migrations::{MigrateError, migrate};
+pub use database::readiness::{Check, Readiness};
+pub use database::settings::Settings;
+pub use event_log::follow::Follower;
+pub use event_log::mark::Mark;
 pub use event_log::{Backlog, EventLog, Fate, Held, Leading, Pruned, Retention, RetryError, retry_parked};
-pub use follow::Follower;
-pub use mark::Mark;
-pub use migrations::{MigrateError, migrate};
-pub use readiness::{Check, Readiness};
 pub use seed::{SeedError, seed};
 
+use crate::domain::{Changes, EmailKey, Error, NewUser, Page, PageQuery, User, UserId, Version};
 use crate::metrics::Metrics;
 use crate::telemetry::{Context, TracePlace};
-use crate::users::{Changes, EmailKey, Error, NewUser, Page, PageQuery, User, UserId, Version};
-use actors::{Actors, Common};
-use create_users::NewRow;
-use delete_users::Delete;
-use get_users::Lookup;
-use keeper::Keeper;
-use lane::Lane;
-use pool::Pool;
-use update_users::Update;
-use workers::Workers;
-use write::Write;
-
-/// How the storage works; every value is documented where it is configured.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub url: DatabaseUrl,
-    pub pool_size: u32,
-    pub lookup_actors: usize,
-    pub page_actors: usize,
-    pub mailbox: usize,
-    pub max_batch: usize,
-    /// How long a caller waits for an answer, queueing included.
-    pub deadline: Duration,
-    /// How long a message may be expected to wait for an actor.
-    pub max_wait: Duration,
-    pub connect_timeout: Duration,
-    pub auto_migrate: bool,
-}
+use database::keeper::{self, Keeper};
+use database::pool::Pool;
+use database::workers::Workers;
+use engine::actors::{Actors, Common};
+use engine::lane::Lane;
+use read::get_users::Lookup;
+use write::{Create, Delete, Update, Write};
 
 /// The users in the database. Cloning gives another handle to the same actors.
 ///
@@ -144,7 +84,7 @@ impl Storage {
 
     /// Creates a user; [`Error::EmailTaken`] when another one has the address.
     pub async fn create_user(&self, new: NewUser) -> Result<User, Error> {
-        self.writes.ask(Write::Create(NewRow::new(new, trace()))).await
+        self.writes.ask(Write::Create(Create::new(new, trace()))).await
     }
 
     /// Gets the user with this id.

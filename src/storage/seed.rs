@@ -4,15 +4,20 @@ use std::collections::HashSet;
 use std::num::NonZeroU64;
 
 use diesel::connection::SimpleConnection as _;
+use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
+use diesel::query_builder::{QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, SingleValue, Text, Timestamp as SqlTimestamp};
 
-use super::Settings;
-use super::batch_error::BatchError;
-use super::connection::{Connection, on_backend, write_transaction};
-use super::create_users::{NewRow, insert_in_order, insert_many};
-use super::migrations::{self, MigrateError};
-use super::schema::users;
-use crate::users::{NewUser, Timestamp};
+use super::database::batch_error::BatchError;
+use super::database::connection::{Connection, on_backend, write_transaction};
+use super::database::migrations::{self, MigrateError};
+use super::database::row::Moment;
+use super::database::schema::users;
+use super::database::settings::Settings;
+use super::write::Create;
+use super::write::sqlite::insert_in_order;
+use crate::domain::{NewUser, Timestamp, Version};
 
 /// Users in one transaction.
 const BATCH: u64 = 10_000;
@@ -55,7 +60,7 @@ pub fn seed(
     let (mut done, mut created) = (0, 0);
     while done < count.get() {
         let until = count.get().min(done + BATCH);
-        let rows = Vec::from_iter((done + 1..=until).map(|number| NewRow::new(user(number), None)));
+        let rows = Vec::from_iter((done + 1..=until).map(|number| Create::new(user(number), None)));
         created += create_missing(&mut connection, &rows)?;
         done = until;
         progress(done);
@@ -74,7 +79,7 @@ fn prepare_for_bulk(connection: &mut Connection) -> QueryResult<()> {
     }
 }
 
-fn create_missing(connection: &mut Connection, rows: &[NewRow]) -> Result<u64, BatchError> {
+fn create_missing(connection: &mut Connection, rows: &[Create]) -> Result<u64, BatchError> {
     // Those that are there are left out beforehand: PostgreSQL draws an id even for a row that it then skips.
     let there = existing(connection, rows)?;
     let missing = Vec::from_iter(rows.iter().filter(|row| !there.contains(row.email_key().older())));
@@ -90,10 +95,52 @@ fn create_missing(connection: &mut Connection, rows: &[NewRow]) -> Result<u64, B
     Ok(created as u64)
 }
 
-fn existing(connection: &mut Connection, rows: &[NewRow]) -> QueryResult<HashSet<String>> {
+fn existing(connection: &mut Connection, rows: &[Create]) -> QueryResult<HashSet<String>> {
     let keys = Vec::from_iter(rows.iter().map(|row| row.email_key().older()));
     let there: Vec<String> = on_backend!(connection, |connection| {
         users::table.filter(users::email_key.eq_any(&keys)).select(users::email_key).load(connection)
     })?;
     Ok(there.into_iter().collect())
+}
+
+/// The statement that creates many users, in the order given; each address may be among them once only.
+///
+/// The values travel as one array a column: the statement stays the same for every number of rows, and so stays prepared.
+fn insert_many<'a>(
+    rows: &[&'a Create],
+    now: Timestamp,
+) -> impl QueryFragment<Pg> + QueryId + RunQueryDsl<PgConnection> + use<'a> {
+    let column = |of: fn(&Create) -> &str| Vec::from_iter(rows.iter().map(|row| of(row)));
+    let version = Version::FIRST.0.into_sql::<BigInt>();
+    let now = Moment(now).into_sql::<SqlTimestamp>();
+    diesel::select((
+        unnest::<Text, _>(column(|row| row.name())),
+        unnest::<Text, _>(column(|row| row.name_key())),
+        unnest::<Text, _>(column(|row| row.email())),
+        unnest::<Text, _>(column(|row| row.email_key().older())),
+        unnest::<Nullable<Text>, _>(Vec::from_iter(rows.iter().map(|row| row.email_key().unless_plain()))),
+        true.into_sql::<Bool>(),
+        version,
+        now,
+        now,
+    ))
+    .insert_into(users::table)
+    .into_columns((
+        users::name,
+        users::name_key,
+        users::email,
+        users::email_key,
+        users::address_key,
+        users::has_keys,
+        users::version,
+        users::created_at,
+        users::updated_at,
+    ))
+    .on_conflict_do_nothing()
+}
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// One row for each element. Several side by side in a SELECT advance together.
+    fn unnest<T: SingleValue>(values: Array<T>) -> T;
 }

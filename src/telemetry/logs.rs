@@ -14,7 +14,6 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use super::Context;
 use super::others::Bounded;
 use super::stderr;
-use crate::users::Timestamp;
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +133,7 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     record.key_values().visit(&mut fields).map_err(io::Error::other)?;
     let context = Context::current();
     let line = Line {
-        timestamp: Timestamp::now().to_string(),
+        timestamp: out.timestamp_micros().to_string(),
         level: record.level().as_str(),
         target: record.target(),
         message: record.args().to_string(),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rstest::rstest;
+use user_service::domain::{Error, Position, Timestamp};
 use user_service::storage::{EventLog, Fate, Follower, Leading, Mark, Pruned, Running};
-use user_service::users::{Error, Position, Timestamp};
 use uuid::Uuid;
 
 use crate::support::{Database, Db, library, lose_events, until};

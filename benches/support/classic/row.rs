@@ -3,7 +3,7 @@
 use chrono::{NaiveDateTime, SecondsFormat, Utc};
 use diesel::prelude::*;
 use serde::{Serialize, Serializer};
-use user_service::users::NewUser;
+use user_service::domain::NewUser;
 
 diesel::table! {
     users (id) {

@@ -3,7 +3,7 @@
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error, NopErrorHandler, Pool, R2D2Connection};
-use user_service::users::NewUser;
+use user_service::domain::NewUser;
 
 use super::row::{NewRow, User, VersionedUser, users};
 use super::update::Update;

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, HasSqlType, Text, Timestamp};
-use user_service::users::NewUser;
+use user_service::domain::NewUser;
 
 #[derive(QueryId)]
 pub(super) struct Update {

@@ -2,7 +2,7 @@ use actix_web::error::{ErrorBadRequest, ErrorInternalServerError, ErrorPrecondit
 use actix_web::http::header::{ETAG, IfMatch, LINK};
 use actix_web::{HttpResponse, Result, web};
 use serde::{Deserialize, Serialize};
-use user_service::users::{Filter, PageSize, PageToken, UserId};
+use user_service::domain::{Filter, PageSize, PageToken, UserId};
 
 use super::UserBody;
 use super::row::VersionedUser;

@@ -14,8 +14,8 @@ use tokio::time::timeout;
 
 use super::AmqpUrl;
 use super::line::Line;
+use crate::domain::Event;
 use crate::events::cloud_event::{EventType, to_json};
-use crate::users::Event;
 
 /// The topic exchange that events go to; their types are the routing keys.
 const EXCHANGE: &str = "user_events";

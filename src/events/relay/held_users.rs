@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::backoff::backoff;
-use crate::users::UserId;
+use crate::domain::UserId;
 
 /// The longest time between two tries.
 const LONGEST: Duration = Duration::from_mins(1);

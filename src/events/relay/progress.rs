@@ -2,8 +2,8 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
+use crate::domain::{Error, Position};
 use crate::storage::{EventLog, Fate, Mark};
-use crate::users::{Error, Position};
 
 /// How often it is written down how far events are sent, if they are.
 const OFTEN: Duration = Duration::from_millis(100);

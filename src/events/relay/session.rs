@@ -16,10 +16,10 @@ use super::broker::{Broker, BrokerError, Receipt};
 use super::held_users::HeldUsers;
 use super::progress::Progress;
 use super::window::Window;
+use crate::domain::{Error, Event, Position, Timestamp};
 use crate::metrics::EventMetrics;
 use crate::storage::{EventLog, Fate, Follower, Mark};
 use crate::telemetry::Throttle;
-use crate::users::{Error, Event, Position, Timestamp};
 
 /// Events read from the log at once.
 const PAGE: i64 = 500;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use crate::users::{Event, Position, UserId};
+use crate::domain::{Event, Position, UserId};
 
 /// Events between the log and the broker.
 #[derive(Default)]
@@ -67,7 +67,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::users::{Change, Timestamp, Version};
+    use crate::domain::{Change, Timestamp, Version};
 
     fn event(position: i64, user: i64) -> Event {
         let (position, occurred_at) = (Position(position), Timestamp::from_unix_micros(0));

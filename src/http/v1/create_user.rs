@@ -5,8 +5,8 @@ use super::User;
 use super::error::{BodyFailures, Failures, WriteFailures};
 use crate::http::body::{Body, UserBody};
 use crate::http::failure::Failure;
+use crate::service;
 use crate::storage::Storage;
-use crate::users;
 
 /// Creates a user.
 #[utoipa::path(post, path = "/api/v1/users", tag = "version 1", operation_id = "v1_create_user",
@@ -19,7 +19,7 @@ pub(in crate::http) async fn create_user(
     body: Body<UserBody>,
 ) -> Result<HttpResponse, Failure> {
     let UserBody { name, email } = body.0;
-    let user = users::create_user(&storage, name, email).await?;
+    let user = service::create_user(&storage, name, email).await?;
     let location = format!("/api/v1/users/{}", user.id);
     Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(User::from(user)))
 }

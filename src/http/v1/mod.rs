@@ -17,7 +17,7 @@ pub(super) use get_user::*;
 pub(super) use list_users::*;
 pub(super) use update_user::*;
 
-use crate::users;
+use crate::domain;
 
 /// A user.
 #[derive(Serialize, ToSchema)]
@@ -31,8 +31,8 @@ pub(super) struct User {
     email: String,
 }
 
-impl From<users::User> for User {
-    fn from(user: users::User) -> Self {
+impl From<domain::User> for User {
+    fn from(user: domain::User) -> Self {
         Self { id: user.id.get(), name: user.name.into_string(), email: user.email.into_string() }
     }
 }

@@ -2,11 +2,12 @@ use actix_web::{HttpResponse, web};
 
 use super::User;
 use super::error::{BodyFailures, ErrorBody, Failures, WriteFailures};
+use crate::domain::Expected;
 use crate::http::body::{Body, UserBody};
 use crate::http::failure::Failure;
 use crate::http::path::PathId;
+use crate::service;
 use crate::storage::Storage;
-use crate::users::{self, Expected};
 
 /// Replaces a user's name and email.
 #[utoipa::path(put, path = "/api/v1/users/{id}", tag = "version 1", operation_id = "v1_update_user",
@@ -22,6 +23,6 @@ pub(in crate::http) async fn update_user(
     body: Body<UserBody>,
 ) -> Result<HttpResponse, Failure> {
     let UserBody { name, email } = body.0;
-    let user = users::update_user(&storage, id.0, Expected::AnyVersion, Some(name), Some(email)).await?;
+    let user = service::update_user(&storage, id.0, Expected::AnyVersion, Some(name), Some(email)).await?;
     Ok(HttpResponse::Ok().json(User::from(user)))
 }

@@ -4,8 +4,8 @@ use super::etag;
 use super::failures::{ConditionFailures, Failures, UserFailures, WriteFailures};
 use crate::http::failure::Failure;
 use crate::http::path::PathId;
+use crate::service;
 use crate::storage::Storage;
-use crate::users;
 
 /// Deletes a user.
 #[utoipa::path(delete, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_delete_user",
@@ -24,6 +24,6 @@ pub(in crate::http) async fn delete_user(
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
     let expected = etag::preconditions(request.headers())?;
-    users::delete_user(&storage, id.0, expected).await?;
+    service::delete_user(&storage, id.0, expected).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -2,8 +2,8 @@
 
 use actix_web::http::header::{HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH};
 
+use crate::domain::{Expected, Version};
 use crate::http::failure::Failure;
-use crate::users::{Expected, Version};
 
 /// The most tags that one header may list. Each version listed in `If-Match` can cost a statement.
 const MAX_TAGS: usize = 8;

@@ -3,10 +3,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::failures::{ConditionFailures, Failures, UserFailures};
 use super::{User, etag, user_response};
+use crate::domain;
 use crate::http::failure::Failure;
 use crate::http::path::PathId;
+use crate::service;
 use crate::storage::Storage;
-use crate::users;
 
 /// Gets one user.
 #[utoipa::path(get, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_get_user",
@@ -28,9 +29,9 @@ pub(in crate::http) async fn get_user(
 ) -> Result<HttpResponse, Failure> {
     let expected = etag::if_match(request.headers())?;
     let is_known = etag::if_none_match(request.headers())?;
-    let user = users::get_user(&storage, id.0).await?;
+    let user = service::get_user(&storage, id.0).await?;
     if !expected.includes(user.version) {
-        return Err(users::Error::VersionMismatch.into());
+        return Err(domain::Error::VersionMismatch.into());
     }
     if is_known(user.version) {
         return Ok(HttpResponse::NotModified().insert_header((ETAG, user.version.etag())).finish());

@@ -6,10 +6,11 @@ use utoipa::ToSchema;
 
 use super::User;
 use super::failures::Failures;
+use crate::domain::{Email, Filter, NamePrefix, PageSize};
 use crate::http::failure::Failure;
 use crate::http::query::{Parameters, invalid};
+use crate::service;
 use crate::storage::Storage;
-use crate::users::{self, Email, Filter, NamePrefix, PageSize};
 
 /// One page of users.
 #[derive(Serialize, ToSchema)]
@@ -52,7 +53,7 @@ pub(in crate::http) async fn list_users(
     let size = query.positive(PAGE_SIZE)?.and_then(PageSize::at_most_max).unwrap_or(PageSize::DEFAULT);
     let count = query.flag(INCLUDE_TOTAL)?;
     let filter = filter(&query)?;
-    let list = users::list_users(&storage, &filter, size, query.text(PAGE_TOKEN), count).await?;
+    let list = service::list_users(&storage, &filter, size, query.text(PAGE_TOKEN), count).await?;
     let mut response = HttpResponse::Ok();
     if let Some(token) = &list.next_page_token {
         response.insert_header((LINK, next_link(&query, token)));

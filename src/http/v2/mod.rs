@@ -24,7 +24,7 @@ pub(super) use patch_user::*;
 pub(super) use stream_events::*;
 pub(super) use update_user::*;
 
-use crate::users;
+use crate::domain;
 
 /// A user.
 #[derive(Serialize, ToSchema)]
@@ -47,8 +47,8 @@ pub(super) struct User {
     updated_at: String,
 }
 
-impl From<users::User> for User {
-    fn from(user: users::User) -> Self {
+impl From<domain::User> for User {
+    fn from(user: domain::User) -> Self {
         Self {
             id: user.id.get(),
             name: user.name.into_string(),
@@ -61,6 +61,6 @@ impl From<users::User> for User {
 }
 
 /// The answer that holds one user, with its ETag.
-fn user_response(user: users::User) -> HttpResponse {
+fn user_response(user: domain::User) -> HttpResponse {
     HttpResponse::Ok().insert_header((ETAG, user.version.etag())).json(User::from(user))
 }

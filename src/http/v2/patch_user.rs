@@ -5,8 +5,8 @@ use super::{User, etag, user_response};
 use crate::http::body::{Body, UserPatch};
 use crate::http::failure::Failure;
 use crate::http::path::PathId;
+use crate::service;
 use crate::storage::Storage;
-use crate::users;
 
 /// Changes some fields of a user (RFC 7396). Even an empty patch raises the version.
 #[utoipa::path(patch, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_patch_user",
@@ -29,6 +29,6 @@ pub(in crate::http) async fn patch_user(
 ) -> Result<HttpResponse, Failure> {
     let expected = etag::preconditions(request.headers())?;
     let UserPatch { name, email } = body.0;
-    let user = users::update_user(&storage, id.0, expected, name, email).await?;
+    let user = service::update_user(&storage, id.0, expected, name, email).await?;
     Ok(user_response(user))
 }

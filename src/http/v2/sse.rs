@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use crate::domain::Position;
 use crate::events::Told;
-use crate::users::Position;
 
 pub(super) const CONTENT: &str = "text/event-stream";
 

@@ -9,12 +9,12 @@ use futures_util::stream;
 use super::failures::{Failures, ResumeFailures};
 use super::sse;
 use crate::auth::Bearer;
+use crate::domain::Position;
 use crate::events::{EventType, Feed, LiveStream, Next};
 use crate::http::failure::Failure;
 use crate::http::query::{Parameters, invalid};
 use crate::http::timed::{Streaming, Turns};
 use crate::net::Draining;
-use crate::users::Position;
 
 pub(in crate::http) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// nginx would keep what it is sent until it has enough of it.

@@ -5,8 +5,8 @@ use super::{User, etag, user_response};
 use crate::http::body::{Body, UserBody};
 use crate::http::failure::Failure;
 use crate::http::path::PathId;
+use crate::service;
 use crate::storage::Storage;
-use crate::users;
 
 /// Replaces a user's name and email.
 #[utoipa::path(put, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_update_user",
@@ -29,6 +29,6 @@ pub(in crate::http) async fn update_user(
 ) -> Result<HttpResponse, Failure> {
     let expected = etag::preconditions(request.headers())?;
     let UserBody { name, email } = body.0;
-    let user = users::update_user(&storage, id.0, expected, Some(name), Some(email)).await?;
+    let user = service::update_user(&storage, id.0, expected, Some(name), Some(email)).await?;
     Ok(user_response(user))
 }

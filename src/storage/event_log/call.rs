@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::storage::hung::Hung;
-use crate::storage::watchdog::OnHang;
-use crate::users::Error;
+use crate::domain::Error;
+use crate::storage::database::hung::Hung;
+use crate::storage::database::watchdog::OnHang;
 
 /// A call on its thread.
 pub(super) struct Call<T> {

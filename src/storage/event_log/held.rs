@@ -3,14 +3,14 @@
 
 use diesel::prelude::*;
 
+use super::event_row::{EventRow, is_whole};
 use super::prune::release;
 use super::{EventLog, State};
-use crate::storage::Settings;
-use crate::storage::connection::{Connection, on_backend};
-use crate::storage::event_row::{EventRow, is_whole};
-use crate::storage::row::Moment;
-use crate::storage::schema::{events, held_events};
-use crate::users::{Error, Event, Position, Timestamp, UserId};
+use crate::domain::{Error, Event, Position, Timestamp, UserId};
+use crate::storage::database::connection::{Connection, on_backend};
+use crate::storage::database::row::Moment;
+use crate::storage::database::schema::{events, held_events};
+use crate::storage::database::settings::Settings;
 
 /// An event that is held.
 #[derive(Clone, Debug)]

@@ -2,13 +2,13 @@
 
 use diesel::prelude::*;
 
+use super::event_row::EventRow;
+use super::follow::{Follower, writers};
+use super::mark::Mark;
 use super::{EventLog, State};
-use crate::storage::connection::{Connection, on_backend};
-use crate::storage::event_row::EventRow;
-use crate::storage::follow::{Follower, writers};
-use crate::storage::mark::Mark;
-use crate::storage::schema::events;
-use crate::users::{Error, Event, Position};
+use crate::domain::{Error, Event, Position};
+use crate::storage::database::connection::{Connection, on_backend};
+use crate::storage::database::schema::events;
 
 #[expect(clippy::missing_errors_doc, reason = "what all methods share is said at the type")]
 impl EventLog {

@@ -9,12 +9,12 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::held::{self, Fate};
+use super::mark::Mark;
 use super::{EventLog, State};
-use crate::storage::connection::{Connection, on_backend};
-use crate::storage::mark::Mark;
-use crate::storage::row::Moment;
-use crate::storage::schema::{event_log, events, held_events};
-use crate::users::{Error, Position, Timestamp};
+use crate::domain::{Error, Position, Timestamp};
+use crate::storage::database::connection::{Connection, on_backend};
+use crate::storage::database::row::Moment;
+use crate::storage::database::schema::{event_log, events, held_events};
 
 /// Who leads, as a replica that would like to finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,10 +10,10 @@ use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 
 use super::{EventLog, State};
-use crate::storage::connection::{Connection, on_backend};
-use crate::storage::row::Moment;
-use crate::storage::schema::{event_log, events, held_events};
-use crate::users::{Error, Position, Timestamp};
+use crate::domain::{Error, Position, Timestamp};
+use crate::storage::database::connection::{Connection, on_backend};
+use crate::storage::database::row::Moment;
+use crate::storage::database::schema::{event_log, events, held_events};
 
 /// What may be forgotten.
 #[derive(Clone, Copy, Debug)]

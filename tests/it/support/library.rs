@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use user_service::metrics::Metrics;
+
 use user_service::storage::{DatabaseUrl, Running, Settings, Storage};
 
 use super::Database;

@@ -1,0 +1,124 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::{Error, Filter, Folded, UserId};
+
+/// The last position of a page, to go on from: the id, and the folded name where names order the list.
+///
+/// As text it is opaque and URL-safe: base64url of a format byte, the id, the name and a checksum over all of that and the
+/// filters. It holds all that is needed to go on, so that it is good on every replica and after a restart. The checksum is
+/// no signature: whoever makes up a token sees nothing that the list would not show anyway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageToken {
+    pub id: UserId,
+    pub name: Option<Folded>,
+}
+
+/// Changes with the layout, so that a token from another release is refused instead of misread.
+const FORMAT: u8 = 1;
+const ID: usize = size_of::<i64>();
+const CHECKSUM: usize = size_of::<u32>();
+
+impl PageToken {
+    /// The token's text.
+    #[must_use]
+    pub fn encode(&self, filter: &Filter) -> String {
+        let name = self.name.as_ref().map_or("", Folded::as_str);
+        let mut bytes = Vec::with_capacity(1 + ID + name.len() + CHECKSUM);
+        bytes.push(FORMAT);
+        bytes.extend(self.id.get().to_be_bytes());
+        bytes.extend(name.as_bytes());
+        bytes.extend(checksum(&bytes, filter).to_be_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a token back.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPageToken`] for one that was damaged, or made for other filters or by another format.
+    pub fn decode(text: &str, filter: &Filter) -> Result<Self, Error> {
+        Self::read(text, filter).ok_or(Error::InvalidPageToken)
+    }
+
+    fn read(text: &str, filter: &Filter) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (content, sum) = bytes.split_last_chunk::<CHECKSUM>()?;
+        if *sum != checksum(content, filter).to_be_bytes() {
+            return None;
+        }
+        let (&FORMAT, rest) = content.split_first()? else {
+            return None;
+        };
+        let (id, name) = rest.split_first_chunk::<ID>()?;
+        // PostgreSQL takes no NUL in a text, and no name holds one: whoever made up this token damaged it.
+        let name = std::str::from_utf8(name).ok().filter(|name| !name.contains('\0'))?;
+        let id = i64::from_be_bytes(*id);
+        Some(Self {
+            id: (id > 0).then(|| UserId::stored(id))?,
+            name: filter.name_prefix.is_some().then(|| Folded::stored(name.to_owned())),
+        })
+    }
+}
+
+fn checksum(content: &[u8], filter: &Filter) -> u32 {
+    let email = filter.email.as_ref().map(super::EmailKey::as_str);
+    let prefix = filter.name_prefix.as_ref().map(|prefix| prefix.key().as_str());
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(content);
+    for part in [email, prefix] {
+        // A byte that no UTF-8 text holds sets "no filter" and "an empty one" apart, and each filter from the next.
+        hasher.update(if part.is_some() { &[0xff] } else { &[0xfe] });
+        hasher.update(part.unwrap_or_default().as_bytes());
+    }
+    hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::NamePrefix;
+
+    fn by_name(prefix: &str) -> Filter {
+        Filter { email: None, name_prefix: Some(NamePrefix::parse(prefix).unwrap()) }
+    }
+
+    fn token(name: Option<&str>) -> PageToken {
+        PageToken { id: UserId::stored(42), name: name.map(Folded::new) }
+    }
+
+    #[test]
+    fn comes_back_with_its_own_filters() {
+        for (token, filter) in [(token(None), Filter::default()), (token(Some("ada")), by_name("A"))] {
+            assert_eq!(PageToken::decode(&token.encode(&filter), &filter), Ok(token));
+        }
+    }
+
+    #[test]
+    fn belongs_to_its_filters() {
+        let text = token(None).encode(&Filter::default());
+        for other in [by_name(""), by_name("a")] {
+            assert_eq!(PageToken::decode(&text, &other), Err(Error::InvalidPageToken));
+        }
+    }
+
+    #[test]
+    fn is_refused_with_an_id_that_no_user_has() {
+        for id in [0, -1, i64::MIN] {
+            let text = PageToken { id: UserId::stored(id), name: None }.encode(&Filter::default());
+            assert_eq!(PageToken::decode(&text, &Filter::default()), Err(Error::InvalidPageToken), "{id}");
+        }
+    }
+
+    #[test]
+    fn is_refused_with_any_character_changed_or_cut() {
+        let filter = by_name("a");
+        let text = token(Some("ada")).encode(&filter);
+        for at in 0..text.len() {
+            assert!(PageToken::decode(&text[..at], &filter).is_err());
+            for other in "Aa0_-".chars().filter(|&other| !text[at..].starts_with(other)) {
+                let damaged = format!("{}{other}{}", &text[..at], &text[at + 1..]);
+                assert!(PageToken::decode(&damaged, &filter).is_err(), "{damaged}");
+            }
+        }
+    }
+}

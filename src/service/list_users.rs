@@ -1,0 +1,73 @@
+use crate::domain::{EmailKey, Error, Filter, Page, PageQuery, PageSize, PageToken, Start, User, UserId};
+use crate::storage::Storage;
+use crate::telemetry::use_case;
+
+/// One page of a list, and how to get the next one.
+#[derive(Clone, Debug)]
+pub struct UserList {
+    pub users: Vec<User>,
+    /// None on the last page.
+    pub next_page_token: Option<String>,
+    /// How many users match the filter, when that was asked for.
+    pub total: Option<i64>,
+}
+
+/// Lists the users that match a filter, page by page. A page costs the same wherever it is.
+///
+/// # Errors
+/// [`Error::InvalidPageToken`], or the storage's own errors.
+pub async fn list_users(
+    storage: &Storage,
+    filter: &Filter,
+    size: PageSize,
+    page_token: Option<&str>,
+    count: bool,
+) -> Result<UserList, Error> {
+    let list = async {
+        let after = page_token.map(|text| PageToken::decode(text, filter)).transpose()?;
+        if let Some(email) = &filter.email {
+            return list_the_one_with(storage, email, filter, count).await;
+        }
+        let page = storage.list_users(PageQuery { start: start(filter, after), size, count }).await?;
+        Ok(UserList { next_page_token: next_page_token(&page, filter), users: page.users, total: page.total })
+    };
+    use_case("list_users", list).await
+}
+
+/// Lists all users by id, after the first `offset` ones. Costs as much as what it skips.
+///
+/// # Errors
+/// The storage's own errors.
+pub async fn list_users_by_offset(storage: &Storage, offset: i64, size: PageSize) -> Result<Vec<User>, Error> {
+    let query = PageQuery { start: Start::Offset(offset), size, count: false };
+    let list = async { storage.list_users(query).await.map(|page| page.users) };
+    use_case("list_users_by_offset", list).await
+}
+
+/// An address belongs to one user at most: this is a look-up, batched with the others, and no page query.
+async fn list_the_one_with(
+    storage: &Storage,
+    email: &EmailKey,
+    filter: &Filter,
+    count: bool,
+) -> Result<UserList, Error> {
+    let found = storage.get_user_by_email(email.clone()).await?;
+    let matches = |user: &User| filter.name_prefix.as_ref().is_none_or(|prefix| prefix.matches(user));
+    let users = Vec::from_iter(found.filter(matches));
+    let total = count.then(|| i64::from(!users.is_empty()));
+    Ok(UserList { users, next_page_token: None, total })
+}
+
+fn start(filter: &Filter, after: Option<PageToken>) -> Start {
+    match &filter.name_prefix {
+        None => after.map_or(Start::AfterId(UserId::stored(0)), |token| Start::AfterId(token.id)),
+        Some(prefix) => {
+            Start::ByName { prefix: prefix.clone(), after: after.and_then(|token| Some((token.name?, token.id))) }
+        }
+    }
+}
+
+fn next_page_token(page: &Page, filter: &Filter) -> Option<String> {
+    let last = page.users.last().filter(|_| page.more)?;
+    Some(PageToken { id: last.id, name: page.last_name.clone() }.encode(filter))
+}

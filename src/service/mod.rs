@@ -1,0 +1,16 @@
+//! The use cases, a file each. REST and gRPC call them; they call [`crate::storage`].
+
+mod create_user;
+mod delete_user;
+mod expected;
+mod get_user;
+mod get_users;
+mod list_users;
+mod update_user;
+
+pub use create_user::create_user;
+pub use delete_user::delete_user;
+pub use get_user::get_user;
+pub use get_users::get_users;
+pub use list_users::{UserList, list_users, list_users_by_offset};
+pub use update_user::update_user;

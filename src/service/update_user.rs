@@ -1,0 +1,29 @@
+use super::expected::first_that_matches;
+use crate::domain::{Changes, Error, Expected, User, UserId};
+use crate::storage::Storage;
+use crate::telemetry::use_case;
+
+/// Updates the fields of a user that are given, and raises its version by one, even if they held the same before.
+///
+/// # Errors
+/// [`Error::Invalid`] with every field that is wrong, [`Error::NotFound`], [`Error::VersionMismatch`],
+/// [`Error::EmailTaken`], or the storage's own errors.
+pub async fn update_user(
+    storage: &Storage,
+    id: UserId,
+    expected: Expected,
+    name: Option<String>,
+    email: Option<String>,
+) -> Result<User, Error> {
+    let update = async {
+        let changes = Changes::parse(name, email)?;
+        match expected {
+            Expected::AnyVersion => storage.update_user(id, None, changes).await,
+            Expected::OneOf(versions) => {
+                let update = |version| storage.update_user(id, Some(version), changes.clone());
+                first_that_matches(storage, id, versions, update).await
+            }
+        }
+    };
+    use_case("update_user", update).await
+}

@@ -1,0 +1,172 @@
+//! Page queries. Each is a statement of its own, in a lane of its own: a slow page never stands before a look-up.
+
+use diesel::prelude::*;
+use diesel::result::Error as DieselError;
+use diesel::sql_types::{BigInt, SqlOrd, SqlType, Text};
+
+use crate::domain::{Error, Folded, NamePrefix, Page, PageQuery, Start, User, UserId};
+use crate::storage::database::batch_error::BatchError;
+use crate::storage::database::connection::{Connection, on_backend};
+use crate::storage::database::encoding::is_unstorable;
+use crate::storage::database::locks::Locks;
+use crate::storage::database::row::UserRow;
+use crate::storage::database::schema::users;
+use crate::storage::engine::lane::{Ran, Request};
+
+impl Request for PageQuery {
+    type Answer = Page;
+
+    const UNANSWERED: Error = Error::Unavailable;
+
+    // A page gains nothing from its neighbours, and must not wait for them.
+    const MAX_BATCH: usize = 1;
+
+    fn run(connection: &mut Connection, batch: &[&Self], _: Locks) -> Result<Vec<Ran<Self>>, BatchError> {
+        let read = |query: &&Self| {
+            let page = read_page(connection, query).or_else(|error| nobody_is_named_so(connection, query, error));
+            page.map(Ok).map(Ran::Executed)
+        };
+        Ok(batch.iter().map(read).collect::<QueryResult<_>>()?)
+    }
+}
+
+/// The page for a prefix that the database's encoding has no place for; else the failure.
+fn nobody_is_named_so(connection: &mut Connection, query: &PageQuery, error: DieselError) -> QueryResult<Page> {
+    let Start::ByName { prefix, .. } = &query.start else { return Err(error) };
+    // A transaction that failed must have ended before anything else is asked.
+    let is_sound = connection.recover();
+    if is_sound && !prefix.older().is_empty() {
+        // It may be one of these that it has no place for.
+        let query = query.clone().without_older_prefixes();
+        return read_page(connection, &query).or_else(|error| nobody_is_named_so(connection, &query, error));
+    }
+    let Connection::Postgres(postgres) = connection else { return Err(error) };
+    if is_sound && is_unstorable(postgres, prefix.key().as_str(), &error) {
+        Ok(Page { users: Vec::new(), more: false, last_name: None, total: query.count.then_some(0) })
+    } else {
+        Err(error)
+    }
+}
+
+/// Without a count the page is one statement, and so a transaction of its own accord.
+fn read_page(connection: &mut Connection, query: &PageQuery) -> QueryResult<Page> {
+    if !query.count {
+        return read_users(connection, query);
+    }
+    connection.read_transaction(|connection| {
+        Ok(Page { total: Some(count(connection, &query.start)?), ..read_users(connection, query)? })
+    })
+}
+
+fn read_users(connection: &mut Connection, query: &PageQuery) -> QueryResult<Page> {
+    let size = usize::from(query.size.get());
+    // One more than asked for tells whether there is a next page.
+    let limit = i64::from(query.size.get()) + 1;
+    let (mut rows, mut names) = match &query.start {
+        Start::Offset(offset) => (by_offset(connection, *offset, limit)?, Vec::new()),
+        Start::AfterId(id) => (after_id(connection, *id, limit)?, Vec::new()),
+        Start::ByName { prefix, after } => by_name(connection, prefix, after.as_ref(), limit)?.into_iter().unzip(),
+    };
+    let more = rows.len() > size;
+    rows.truncate(size);
+    names.truncate(size);
+    let last_name = names.pop().map(Folded::stored);
+    Ok(Page { users: rows.into_iter().map(User::from).collect(), more, last_name, total: None })
+}
+
+fn by_offset(connection: &mut Connection, offset: i64, limit: i64) -> QueryResult<Vec<UserRow>> {
+    on_backend!(connection, |connection| {
+        users::table.order(users::id).offset(offset).limit(limit).select(UserRow::as_select()).load(connection)
+    })
+}
+
+fn after_id(connection: &mut Connection, id: UserId, limit: i64) -> QueryResult<Vec<UserRow>> {
+    on_backend!(connection, |connection| {
+        let after = users::table.filter(users::id.gt(id.get()));
+        after.order(users::id).limit(limit).select(UserRow::as_select()).load(connection)
+    })
+}
+
+/// Users, and what each is ordered by: range after range of the index, each as if it were the only one.
+fn by_name(
+    connection: &mut Connection,
+    prefix: &NamePrefix,
+    after: Option<&(Folded, UserId)>,
+    limit: i64,
+) -> QueryResult<Vec<(UserRow, String)>> {
+    let mut rows = Vec::new();
+    for range in ranges(prefix) {
+        let missing = limit - i64::try_from(rows.len()).unwrap_or(limit);
+        // Beyond the first range, whoever stopped in an earlier one begins at the beginning.
+        let after = after.filter(|(name, _)| name >= range);
+        if missing > 0 {
+            rows.extend(read_range(connection, range, after, missing)?);
+        }
+    }
+    Ok(rows)
+}
+
+fn read_range(
+    connection: &mut Connection,
+    prefix: &Folded,
+    after: Option<&(Folded, UserId)>,
+    limit: i64,
+) -> QueryResult<Vec<(UserRow, String)>> {
+    // Ids start at 1: (prefix, 0) comes before every name that starts with the prefix.
+    let (name, id) = after.map_or((prefix, 0), |(name, id)| (name, id.get()));
+    let here = position(users::name_key, users::id);
+    on_backend!(connection, |connection| {
+        let mut query = users::table
+            .filter(here.gt(position(name.as_str(), id)))
+            .order((users::name_key, users::id))
+            .limit(limit)
+            .select((UserRow::as_select(), users::name_key))
+            .into_boxed();
+        if let Some(end) = prefix.end_of_prefix() {
+            query = query.filter(users::name_key.lt(end));
+        }
+        query.load(connection)
+    })
+}
+
+/// What keys start with whose names have the prefix, in the order of the keys. Where an older release has made some keys, these
+/// are several; none starts with another one.
+fn ranges(prefix: &NamePrefix) -> Vec<&Folded> {
+    let mut ranges = Vec::from_iter([prefix.key()].into_iter().chain(prefix.older()));
+    ranges.sort_unstable();
+    ranges
+}
+
+fn count(connection: &mut Connection, start: &Start) -> QueryResult<i64> {
+    let Start::ByName { prefix, .. } = start else {
+        return on_backend!(connection, |connection| users::table.count().get_result(connection));
+    };
+    ranges(prefix).into_iter().map(|range| count_range(connection, range)).sum()
+}
+
+fn count_range(connection: &mut Connection, prefix: &Folded) -> QueryResult<i64> {
+    on_backend!(connection, |connection| {
+        let mut query = users::table.filter(users::name_key.ge(prefix.as_str())).into_boxed();
+        if let Some(end) = prefix.end_of_prefix() {
+            query = query.filter(users::name_key.lt(end));
+        }
+        query.count().get_result(connection)
+    })
+}
+
+/// The SQL type of a row value such as `(name_key, id)`. Comparing two of them is one step into an index; the same spelt
+/// with AND and OR makes PostgreSQL read all users of one name to find the place among them.
+///
+/// `pub` only because the function below becomes so; this module is private.
+#[derive(SqlType)]
+#[diesel(postgres_type(name = "record"), sqlite_type(name = "Binary"))]
+pub struct Position;
+
+impl SqlOrd for Position {}
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// A row value is written as a call of a function without a name; Diesel has no other way to say it on both databases.
+    #[sql_name = ""]
+    fn position(name_key: Text, id: BigInt) -> Position;
+}

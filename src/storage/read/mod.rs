@@ -1,0 +1,4 @@
+//! What is read: look-ups and pages.
+
+pub(super) mod get_users;
+mod list_users;

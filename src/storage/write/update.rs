@@ -1,0 +1,40 @@
+use crate::domain::{Changes, Email, EmailKey, Folded, UserId, UserName, Version};
+use crate::telemetry::TracePlace;
+
+/// A user to update, with the keys that follow from the changes.
+pub(crate) struct Update {
+    pub(crate) id: UserId,
+    pub(crate) expected: Option<Version>,
+    changes: Changes,
+    name_key: Option<Folded>,
+    email_key: Option<EmailKey>,
+    pub(crate) trace: Option<TracePlace>,
+}
+
+impl Update {
+    pub(crate) fn new(id: UserId, expected: Option<Version>, changes: Changes, trace: Option<TracePlace>) -> Self {
+        let name_key = changes.name.as_ref().map(UserName::key);
+        let email_key = changes.email.as_ref().map(Email::key);
+        Self { id, expected, changes, name_key, email_key, trace }
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.changes.name.as_ref().map(UserName::as_str)
+    }
+
+    pub(crate) fn name_key(&self) -> Option<&str> {
+        self.name_key.as_ref().map(Folded::as_str)
+    }
+
+    pub(crate) fn email(&self) -> Option<&str> {
+        self.changes.email.as_ref().map(Email::as_str)
+    }
+
+    pub(crate) fn email_key(&self) -> Option<&str> {
+        self.email_key.as_ref().map(EmailKey::older)
+    }
+
+    pub(crate) fn address_key(&self) -> Option<&str> {
+        self.email_key.as_ref().and_then(EmailKey::unless_plain)
+    }
+}
