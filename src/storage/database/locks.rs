@@ -31,6 +31,8 @@ pub(crate) struct LockWaits {
     table_timeout: Duration,
     /// How long it pays to wait for users that another replica changes in the same moment.
     worthwhile: Cell<Duration>,
+    /// Whether the last statement waited for the lock of a table until its timeout: then the next one may, too.
+    is_table_locked: Cell<bool>,
 }
 
 impl LockWaits {
@@ -39,7 +41,7 @@ impl LockWaits {
 
     /// Where no statement waits longer than that for the lock of a table.
     pub(crate) const fn new(table_timeout: Duration) -> Self {
-        Self { table_timeout, worthwhile: Cell::new(Self::LONGEST) }
+        Self { table_timeout, worthwhile: Cell::new(Self::LONGEST), is_table_locked: Cell::new(false) }
     }
 
     /// A batch goes on without the users that are locked.
@@ -63,6 +65,15 @@ impl LockWaits {
     pub(crate) fn queued(&self, got_it: bool) {
         let waited = self.queueing().timeout;
         self.worthwhile.set(if got_it { waited * 2 } else { waited / 4 });
+    }
+
+    /// A statement ended after this time.
+    pub(crate) fn ended(&self, is_executed: bool, took: Duration) {
+        self.is_table_locked.set(!is_executed && took >= self.table_timeout);
+    }
+
+    pub(crate) fn is_table_locked(&self) -> bool {
+        self.is_table_locked.get()
     }
 
     fn longest(&self) -> Duration {

@@ -147,7 +147,7 @@ impl Actor {
                 return Err(self.hand_back(batch, pooled, failure, is_last));
             }
         };
-        let claimed = claim(batch, &self.metrics);
+        let claimed = claim(batch, self.locks.is_table_locked(), &self.metrics);
         if claimed.messages.is_empty() {
             if R::CHANGES {
                 self.pool.check(pooled);
@@ -157,7 +157,9 @@ impl Actor {
         let span = BatchSpan::start(self.system, self.lane, claimed.messages.iter().any(is_sampled));
         let result = span.transaction(self.system, || run(&mut pooled, &claimed.messages, locks));
         drop(turn);
-        self.metrics.transaction(claimed.at.elapsed());
+        let took = claimed.at.elapsed();
+        self.locks.ended(result.is_ok(), took);
+        self.metrics.transaction(took);
         let contexts = claimed.messages.iter().map(|message| message.context);
         match result {
             Ok(all) => {

@@ -82,7 +82,7 @@ impl<R: Request> Message<R> {
 
     /// Whether it is not executed any more.
     pub(super) fn is_over(&self, now: Instant) -> bool {
-        self.is_late(now) || self.reply.is_over()
+        self.is_late(now, false) || self.reply.is_over()
     }
 
     /// When it is given up if it was in vain until now. A try that begins later could end after the deadline, and then its caller
@@ -94,9 +94,10 @@ impl<R: Request> Message<R> {
         self.deadline.checked_sub(last_try * 3 / 2).unwrap_or(self.sent)
     }
 
-    /// Whether its deadline has passed, or is too near to try again what was in vain until now.
-    fn is_late(&self, now: Instant) -> bool {
-        self.deadline <= now || (self.given_up() <= now && self.reply.is_set_aside())
+    /// Whether its deadline has passed, or is too near to try what was in vain until now: for this message, or for those
+    /// before it.
+    fn is_late(&self, now: Instant, is_table_locked: bool) -> bool {
+        self.deadline <= now || (self.given_up() <= now && (is_table_locked || self.reply.is_set_aside()))
     }
 }
 
@@ -107,16 +108,17 @@ pub(super) struct Claimed<R: Request> {
 }
 
 /// Claims messages for execution, and drops those whose deadline has passed or whose caller is gone.
-pub(super) fn claim<R: Request>(messages: Vec<Message<R>>, metrics: &LaneMetrics) -> Claimed<R> {
+pub(super) fn claim<R: Request>(messages: Vec<Message<R>>, is_table_locked: bool, metrics: &LaneMetrics) -> Claimed<R> {
     let now = Instant::now();
     let claim = |message: Message<R>| {
-        if message.is_late(now) {
+        if message.is_late(now, is_table_locked) {
             if message.is_callers_deadline() {
                 metrics.abandoned();
             } else {
                 metrics.expired();
             }
-            let error = if message.reply.is_set_aside() { Error::Unavailable } else { Error::Overloaded };
+            let error =
+                if is_table_locked || message.reply.is_set_aside() { Error::Unavailable } else { Error::Overloaded };
             message.reply.send(Err(error));
             return None;
         }
