@@ -16,7 +16,7 @@ use crate::answer::{answer, complain, tell};
 use crate::config::Config;
 use crate::{auth, healthcheck, seed, server, storage, telemetry};
 
-/// Stores users and serves them over REST. Configured by environment variables; see the README.
+/// Stores users and serves them over REST. Configured by environment variables; see docs/configuration.md.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {

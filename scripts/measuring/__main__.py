@@ -4,8 +4,8 @@
   scripts/measure --quick --only load  a first impression, before and after a change
 
 Everything runs on this machine and shares its cores: wrk, the servers, and a private PostgreSQL that is started for it.
-The results go to docs/performance.json, their picture to docs/performance.svg and their table into README.md;
-with --quick, to target/measure instead. What was not measured this time stays as it was.
+The results go to docs/performance.json, their chart to docs/performance.svg, their tables into docs/performance.md
+and the chart into README.md; with --quick, to target/measure instead. What was not measured this time stays as it was.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def main():
         systems.build(with_peers="load" in parts)
         for part in parts:
             PARTS[part].measure(options, results)
-    _draw(results, output, readme=None if arguments.quick else systems.ROOT / "README.md")
+    _draw(results, output, into_documents=not arguments.quick)
 
 
 def _arguments():
@@ -76,13 +76,14 @@ def _arguments():
     return parser.parse_args()
 
 
-def _draw(results, output, readme):
+def _draw(results, output, into_documents):
     if not results.data["results"]:
         report.fail(f"{results.file} holds no results")
     (output / "performance.svg").write_text(chart.draw(results.data))
     markdown = table.render(results.data)
-    if readme:
-        table.insert(readme, markdown)
+    if into_documents:
+        table.insert(output / "performance.md", markdown)
+        table.insert(systems.ROOT / "README.md", table.render_short(results.data))
     print(markdown)
 
 

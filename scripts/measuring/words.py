@@ -38,6 +38,12 @@ def times(ratio):
     return f"{ratio:.{1 if ratio < 9.95 else 0}f} ×"
 
 
+def span(ratios):
+    """From the least to the most of them."""
+    ends = dict.fromkeys(f"{ratio:.1f}" for ratio in (min(ratios), max(ratios)))
+    return " to ".join(ends)
+
+
 def about(data):
     """What the numbers are, where and when they were measured, and whose they are."""
     machine, groups = data["machine"], data["results"].values()

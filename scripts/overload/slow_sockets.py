@@ -31,7 +31,7 @@ class Mode:
     name: str
     arguments: list[str]
     limit: float
-    """Seconds that the service's defaults allow, see the README."""
+    """Seconds that the service's defaults allow, see docs/configuration.md."""
 
 
 # slowhttptest knows no header for tokens, but writes this one as it is.

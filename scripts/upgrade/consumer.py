@@ -1,4 +1,4 @@
-"""A consumer of the message broker, as the README shows one: a queue of its own, each message acknowledged."""
+"""A consumer of the message broker, as docs/events.md shows one: a queue of its own, each message acknowledged."""
 
 from __future__ import annotations
 

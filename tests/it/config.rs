@@ -139,11 +139,12 @@ fn the_defaults_are_the_documented_ones() {
 fn every_variable_is_printed_and_documented() {
     let dir = TempDir::new().unwrap();
     let printed = check_config(&dir).run().succeeded().stdout;
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md");
-    let table: Vec<&str> = readme.lines().filter(|line| line.starts_with('|')).collect();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let document = fs::read_to_string(path).expect("docs/configuration.md");
+    let table: Vec<&str> = document.lines().filter(|line| line.starts_with('|')).collect();
     for (variable, _) in MISTAKES {
         assert!(printed.contains(variable), "check-config prints {variable}");
-        assert!(table.iter().any(|row| row.contains(&format!("`{variable}`"))), "the README's table has {variable}");
+        assert!(table.iter().any(|row| row.contains(&format!("`{variable}`"))), "docs/configuration.md has {variable}");
     }
 }
 

@@ -299,7 +299,7 @@ fn every_slip_is_told_in_one_run(#[case] before: &str, #[case] after: &str) {
     assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
 }
 
-/// What the code asks for, what the README's table has, and what is tried here are the same.
+/// What the code asks for, what the tables of `docs/configuration.md` have, and what is tried here are the same.
 #[test]
 fn no_variable_is_forgotten() {
     let asked = RefCell::new(BTreeSet::new());
@@ -314,10 +314,9 @@ fn no_variable_is_forgotten() {
 }
 
 fn documented() -> BTreeSet<String> {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md");
-    let (_, section) = readme.split_once("\n## Configuration\n").expect("the section");
-    let (section, _) = section.split_once("\n## ").expect("its end");
-    let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let document = fs::read_to_string(path).expect("docs/configuration.md");
+    let cells = document.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
     let names =
         cells.flat_map(|cell| cell.split('`').filter(|name| name.starts_with(|it: char| it.is_ascii_uppercase())));
     names.map(ToOwned::to_owned).collect()
