@@ -18,11 +18,11 @@ COPY .cargo .cargo
 # The one dependency that does not come from the registry.
 COPY vendor vendor
 COPY --from=plan /build/recipe.json .
-RUN cargo chef cook --release --locked --bin user-service
+RUN cargo chef cook --profile dist --locked --bin user-service
 COPY . .
 # There is no repository here: docker build --build-arg USER_SERVICE_COMMIT=$(git rev-parse --short=12 HEAD)
 ARG USER_SERVICE_COMMIT=unknown
-RUN cargo build --release --locked --bin user-service
+RUN cargo build --profile dist --locked --bin user-service
 
 # All that the image holds. SQLite, libpq and OpenSSL are inside the binary; it is linked to the C library, which resolves
 # names by itself, to what unwinds its panics, and to nothing else. Not linked statically: glibc resolves names only as a
@@ -34,7 +34,7 @@ WORKDIR /image
 # - Whom to believe when an issuer, a broker or a PostgreSQL shows a certificate.
 # - A number for the user, so that the owner of a volume and Kubernetes' runAsUser can name it.
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-RUN install -D --target-directory=usr/local/bin /build/target/release/user-service \
+RUN install -D --target-directory=usr/local/bin /build/target/dist/user-service \
     && ldd usr/local/bin/user-service | grep --only-matching '/[^ ]*' | xargs cp --parents --dereference --target-directory=. \
     && mkdir -p var/lib/dpkg/status.d \
     && for package in ca-certificates libc6 libgcc-s1; do \
