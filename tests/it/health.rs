@@ -7,10 +7,9 @@ use serde_json::json;
 
 use crate::support::{Answered, App, Db};
 
-#[rstest]
 #[tokio::test]
-async fn health_tells_the_time(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let app = App::start(db).await;
+async fn health_tells_the_time() {
+    let app = App::start(Db::Sqlite).await;
     for path in ["/health", "/livez"] {
         let healthy = app.get(path).answer().await.body(200);
         assert_eq!((healthy.as_object().unwrap().len(), &healthy["status"]), (2, &json!("healthy")), "{healthy}");
@@ -30,10 +29,9 @@ async fn ready_is_true_and_nothing_else(#[values(Db::Sqlite, Db::Postgres)] db: 
     }
 }
 
-#[rstest]
 #[tokio::test]
-async fn both_are_for_reading(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let app = App::start(db).await;
+async fn both_are_for_reading() {
+    let app = App::start(Db::Sqlite).await;
     for path in ["/health", "/livez", "/ready", "/readyz"] {
         let refused = app.request(Method::POST, path).answer().await;
         refused.problem(405, "method_not_allowed");

@@ -52,10 +52,9 @@ async fn a_body_of_64_kib_is_taken(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     send(&app, ROUTES[2], body_of(LIMIT)).answer().await.expect(201);
 }
 
-#[rstest]
 #[tokio::test]
-async fn one_byte_more_is_not(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let app = App::start(db).await;
+async fn one_byte_more_is_not() {
+    let app = App::start(Db::Sqlite).await;
     app.create("John", "john@example.com").await;
     let before = app.everyone().await;
     for route in ROUTES {
@@ -64,10 +63,9 @@ async fn one_byte_more_is_not(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     assert_eq!(app.everyone().await, before);
 }
 
-#[rstest]
 #[tokio::test]
-async fn a_length_that_is_not_announced_is_counted(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let app = App::start(db).await;
+async fn a_length_that_is_not_announced_is_counted() {
+    let app = App::start(Db::Sqlite).await;
     for path in ["/api/v1/users", "/api/v2/users"] {
         let mut raw = Raw::connect(app.address());
         raw.write(&format!(
@@ -82,10 +80,9 @@ async fn a_length_that_is_not_announced_is_counted(#[values(Db::Sqlite, Db::Post
     assert!(app.everyone().await.is_empty());
 }
 
-#[rstest]
 #[tokio::test]
-async fn the_limit_is_a_setting(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let app = App::start_with(db, &[("MAX_BODY_BYTES", "1000")]).await;
+async fn the_limit_is_a_setting() {
+    let app = App::start_with(Db::Sqlite, &[("MAX_BODY_BYTES", "1000")]).await;
     send(&app, ROUTES[2], body_of(1000)).answer().await.expect(201);
     is_too_large(&app, ROUTES[2], send(&app, ROUTES[2], body_of(1001))).await;
 }
@@ -154,10 +151,9 @@ async fn a_head_that_is_far_too_large_is_refused_in_short(#[case] head: String) 
     app.get("/health").answer().await.expect(200);
 }
 
-#[rstest]
 #[tokio::test]
-async fn a_body_that_trickles_is_408(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let app = App::start_with(db, &[("BODY_TIMEOUT", "500ms")]).await;
+async fn a_body_that_trickles_is_408() {
+    let app = App::start_with(Db::Sqlite, &[("BODY_TIMEOUT", "500ms")]).await;
     for (path, json) in [("/api/v1/users", "application/json"), ("/api/v2/users", "application/problem+json")] {
         let begun = Instant::now();
         let mut raw = Raw::begin_post(app.address(), path, 1000);
@@ -173,10 +169,9 @@ async fn a_body_that_trickles_is_408(#[values(Db::Sqlite, Db::Postgres)] db: Db)
     assert!(app.everyone().await.is_empty());
 }
 
-#[rstest]
 #[tokio::test]
-async fn a_head_that_never_ends_is_cut_off(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let app = App::start_with(db, &[("HEAD_TIMEOUT", "500ms")]).await;
+async fn a_head_that_never_ends_is_cut_off() {
+    let app = App::start_with(Db::Sqlite, &[("HEAD_TIMEOUT", "500ms")]).await;
     let begun = Instant::now();
     let mut raw = Raw::connect(app.address());
     raw.write("GET /api/v2/users HTTP/1.1\r\nHost: ");
@@ -185,10 +180,9 @@ async fn a_head_that_never_ends_is_cut_off(#[values(Db::Sqlite, Db::Postgres)] d
     app.get("/health").answer().await.expect(200);
 }
 
-#[rstest]
 #[tokio::test]
-async fn an_idle_connection_is_closed(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let app = App::start_with(db, &[("KEEP_ALIVE", "500ms")]).await;
+async fn an_idle_connection_is_closed() {
+    let app = App::start_with(Db::Sqlite, &[("KEEP_ALIVE", "500ms")]).await;
     let mut raw = Raw::connect(app.address());
     raw.write("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert!(raw.read_head().starts_with("HTTP/1.1 200 "));

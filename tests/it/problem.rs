@@ -12,10 +12,9 @@ async fn problem_with_traceparent(app: &App, traceparent: &str) -> Value {
     answer.problem(404, "user_not_found")
 }
 
-#[rstest]
 #[tokio::test]
-async fn names_the_trace_it_belongs_to(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let app = App::start(db).await;
+async fn names_the_trace_it_belongs_to() {
+    let app = App::start(Db::Sqlite).await;
     for flags in ["00", "01"] {
         let problem = problem_with_traceparent(&app, &format!("00-{TRACE}-00f067aa0ba902b7-{flags}")).await;
         assert_eq!(problem["trace_id"], TRACE);
@@ -38,18 +37,16 @@ async fn repeats_no_malformed_trace(#[case] traceparent: &str) {
     assert!(problem_with_traceparent(&app, traceparent).await.get("trace_id").is_none());
 }
 
-#[rstest]
 #[tokio::test]
-async fn names_the_request_it_is_about(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let app = App::start(db).await;
+async fn names_the_request_it_is_about() {
+    let app = App::start(Db::Sqlite).await;
     let problem = app.get("/api/v2/users/7").answer().await.problem(404, "user_not_found");
     assert_eq!(problem["instance"], "/api/v2/users/7");
 }
 
-#[rstest]
 #[tokio::test]
-async fn answers_unknown_routes(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let app = App::start(db).await;
+async fn answers_unknown_routes() {
+    let app = App::start(Db::Sqlite).await;
     for path in ["/nothing", "/api", "/api/v2/nothing", "/api/v2/users/1/more", "/api/v3/users", "/api/v2/users/"] {
         let answer = app.get(path).answer().await;
         assert_eq!(answer.status, 404, "{path}");
