@@ -6,7 +6,7 @@ use futures::future::join_all;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::identity::{found, id};
+use super::identity::{found, id};
 use crate::support::{Answered, App, Connection, Database, Db, Server, query_string, until, user};
 
 const USERS: &str = "/api/v2/users";

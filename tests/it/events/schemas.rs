@@ -9,7 +9,7 @@ use user_service::storage::Follower;
 
 use crate::support::{Answered, App, Db, EventSchemas, Otlp, library, until, user};
 
-const DOCUMENT: &str = include_str!("../../docs/events.md");
+const DOCUMENT: &str = include_str!("../../../docs/events.md");
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// The examples of the document, and the types that they are said to have.

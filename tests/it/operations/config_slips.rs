@@ -179,7 +179,7 @@ fn at(dir: &Path, value: &str) -> String {
 fn folder() -> TempDir {
     let dir = TempDir::new().unwrap();
     Authority::new().sign("localhost").write(dir.path());
-    fs::write(dir.path().join("public.pem"), include_str!("keys/ed.pub.pem")).unwrap();
+    fs::write(dir.path().join("public.pem"), include_str!("../keys/ed.pub.pem")).unwrap();
     dir
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::openapi_calls::calls;
+use super::openapi_calls::calls;
 use crate::support::{Answer, Answered, App, Db, Spec, TOKEN, claims, token, user};
 
 /// What only a fault or a slow client brings about; other tests do.

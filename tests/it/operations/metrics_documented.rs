@@ -6,7 +6,7 @@ use rstest::rstest;
 
 use crate::support::{Answered, App, Db};
 
-const TABLE: &str = include_str!("../../docs/metrics.md");
+const TABLE: &str = include_str!("../../../docs/metrics.md");
 
 /// A metric's type and the names of its labels.
 type Families = BTreeMap<String, (String, BTreeSet<String>)>;

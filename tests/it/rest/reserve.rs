@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rstest::rstest;
 use tonic::Code;
 
-use crate::grpc_health::Health;
+use crate::grpc::health::Health;
 use crate::support::proto::GetUserRequest;
 use crate::support::{Answered, App, Db, Raw, TOKEN, details, until};
 

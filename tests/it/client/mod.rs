@@ -1,0 +1,5 @@
+//! The client for Rust, against the real service.
+
+mod calls;
+mod contract;
+mod faults;

@@ -1,0 +1,21 @@
+//! What the service keeps, on a database that is shared, locked, broken, replaced or old.
+
+mod concurrency;
+mod crash;
+mod failover;
+mod held_locks;
+mod hung;
+mod identity;
+mod legacy_keys;
+mod locks;
+mod lookup_plans;
+mod migrations;
+mod mixed_batch;
+mod notices;
+mod outage;
+mod postgres_tls;
+mod replicas;
+mod schema;
+mod schema_ahead;
+mod sqlite_files;
+mod unfit;

@@ -1,0 +1,30 @@
+//! REST: both versions, what they refuse, and the connections below them.
+
+mod bad_body;
+mod bad_fields;
+mod bad_request;
+mod broken_connections;
+mod browsers;
+mod conditional;
+mod foreign;
+mod host;
+mod limits;
+mod live_page;
+mod openapi;
+mod openapi_calls;
+mod openapi_texts;
+mod openapi_walk;
+mod paging;
+mod paging_filters;
+mod paging_token;
+mod pipelining;
+mod problem;
+mod request_id;
+mod reserve;
+mod slow_clients;
+mod swagger_ui;
+mod upgrade;
+mod v1;
+mod v1_list;
+mod v2_patch;
+mod v2_users;

@@ -1,0 +1,225 @@
+//! Source files as text, and what they import of their own crate.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// A source file.
+pub(crate) struct Source {
+    /// From the crate's folder of sources on.
+    pub(crate) path: String,
+    /// Without comments.
+    pub(crate) text: String,
+}
+
+/// The files of a crate, by their paths.
+pub(crate) struct Sources {
+    files: BTreeMap<String, Source>,
+    /// Of each file, the paths of what it passes on.
+    reexports: BTreeMap<String, Vec<Vec<String>>>,
+}
+
+impl Source {
+    pub(crate) fn new(path: &str, text: &str) -> Self {
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        Self { path: path.to_owned(), text: lines.collect::<Vec<_>>().join("\n") }
+    }
+
+    pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
+        self.text.split(|char: char| !char.is_alphanumeric() && char != '_')
+    }
+
+    /// The files that it imports from, tests included. What a folder's `mod.rs` only passes on counts as that of the file that
+    /// defines it.
+    pub(crate) fn imports(&self, sources: &Sources) -> BTreeSet<String> {
+        self.imports_of(&self.text, sources)
+    }
+
+    fn imports_of(&self, code: &str, sources: &Sources) -> BTreeSet<String> {
+        let paths = paths(code).into_iter();
+        let files = paths.filter_map(|path| sources.resolve(&self.module(), &path, 0));
+        files.filter(|file| *file != self.path).collect()
+    }
+
+    /// The path of its module: `storage`, `engine`, `lane`.
+    fn module(&self) -> Vec<String> {
+        let path = self.path.trim_end_matches(".rs");
+        let path = path.trim_end_matches("/mod").split('/');
+        path.filter(|name| !["lib", "main"].contains(name)).map(str::to_owned).collect()
+    }
+
+    /// The file without its unit tests.
+    fn code(&self) -> &str {
+        self.text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()
+    }
+}
+
+impl Sources {
+    /// Those in this folder of the package.
+    pub(crate) fn read(folder: &str) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let (mut folders, mut files) = (vec![root.clone()], BTreeMap::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                    let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
+                    files.insert(name.to_owned(), Source::new(name, &std::fs::read_to_string(&path).unwrap()));
+                }
+            }
+        }
+        let passed_on = |source: &Source| {
+            let public = uses(&source.text).filter(|(is_public, _)| *is_public);
+            public.flat_map(|(_, tree)| leaves(&tree)).collect()
+        };
+        let reexports = files.iter().map(|(path, source)| (path.clone(), passed_on(source))).collect();
+        Self { files, reexports }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.files.values()
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Option<&Source> {
+        self.files.get(path)
+    }
+
+    /// Files that import each other in a circle, if there are any: the first that is found. A module may use its own
+    /// submodules, and they it: they are one room.
+    pub(crate) fn circle(&self) -> Option<Vec<String>> {
+        let imports = |source: &Source| {
+            let files = source.imports_of(source.code(), self).into_iter();
+            files.filter(|file| !are_parent_and_child(file, &source.path)).collect()
+        };
+        let graph = BTreeMap::from_iter(self.iter().map(|source| (source.path.clone(), imports(source))));
+        circle(&graph)
+    }
+
+    /// The file that defines what this path, in this module, leads to.
+    fn resolve(&self, module: &[String], path: &[String], depth: usize) -> Option<String> {
+        let mut at = if path.first().is_some_and(|first| first == "crate") { Vec::new() } else { module.to_vec() };
+        let mut rest = path.iter();
+        for name in rest.by_ref() {
+            match name.as_str() {
+                "crate" | "self" => continue,
+                "super" => drop(at.pop()),
+                _ => {
+                    at.push(name.clone());
+                    if self.file(&at).is_some() {
+                        continue;
+                    }
+                    at.pop();
+                    let reexport = self.reexport(&at, name).filter(|_| depth < 8);
+                    return match reexport {
+                        Some(path) => self.resolve(&at, &path, depth + 1),
+                        None => self.file(&at),
+                    };
+                }
+            }
+        }
+        self.file(&at)
+    }
+
+    fn file(&self, module: &[String]) -> Option<String> {
+        let path = module.join("/");
+        let candidates = if path.is_empty() {
+            ["lib.rs".to_owned(), "main.rs".to_owned()]
+        } else {
+            [format!("{path}.rs"), format!("{path}/mod.rs")]
+        };
+        candidates.into_iter().find(|path| self.files.contains_key(path))
+    }
+
+    /// From where a module passes on this name.
+    fn reexport(&self, module: &[String], name: &str) -> Option<Vec<String>> {
+        let passed_on = self.reexports.get(&self.file(module)?)?;
+        passed_on.iter().find(|path| path.last().is_some_and(|last| last == name)).cloned()
+    }
+}
+
+fn are_parent_and_child(one: &str, other: &str) -> bool {
+    let folder =
+        |path: &str| path.trim_end_matches("mod.rs").trim_end_matches(".rs").trim_end_matches('/').to_owned() + "/";
+    one.starts_with(&folder(other)) || other.starts_with(&folder(one))
+}
+
+/// A circle in a graph of names, by following edges until a name comes twice.
+fn circle(graph: &BTreeMap<String, Vec<String>>) -> Option<Vec<String>> {
+    fn visit<'a>(
+        name: &'a str,
+        graph: &'a BTreeMap<String, Vec<String>>,
+        path: &mut Vec<&'a str>,
+        done: &mut BTreeSet<&'a str>,
+    ) -> Option<Vec<String>> {
+        if let Some(at) = path.iter().position(|other| *other == name) {
+            return Some(path.split_off(at).into_iter().map(str::to_owned).collect());
+        }
+        if done.contains(name) {
+            return None;
+        }
+        path.push(name);
+        let found = graph.get(name).into_iter().flatten().find_map(|next| visit(next, graph, path, done));
+        if found.is_none() {
+            path.pop();
+            done.insert(name);
+        }
+        found
+    }
+    let mut done = BTreeSet::new();
+    graph.keys().find_map(|name| visit(name, graph, &mut Vec::new(), &mut done))
+}
+
+/// Paths into the own crate: what `use` names, and those that stand in the code.
+fn paths(code: &str) -> Vec<Vec<String>> {
+    let is_own =
+        |path: &Vec<String>| path.first().is_some_and(|first| ["crate", "self", "super"].contains(&first.as_str()));
+    let mut paths = Vec::from_iter(uses(code).flat_map(|(_, tree)| leaves(&tree)));
+    let mut rest = code;
+    while let Some(at) = rest.find("::") {
+        let start = rest[..at].rfind(|char: char| !char.is_alphanumeric() && char != '_').map_or(0, |end| end + 1);
+        let end = rest[at..]
+            .find(|char: char| !char.is_alphanumeric() && char != '_' && char != ':')
+            .map_or(rest.len(), |end| at + end);
+        paths.push(rest[start..end].split("::").filter(|name| !name.is_empty()).map(str::to_owned).collect());
+        rest = &rest[end..];
+    }
+    // A path without a beginning of these may lead to a submodule, or to another crate, where nothing is found.
+    paths.retain(|path| (is_own(path) || path.len() > 1) && path.last().is_none_or(|last| last != "*"));
+    paths
+}
+
+/// Each `use`, without that word: whether it passes on what it names, and the tree.
+fn uses(code: &str) -> impl Iterator<Item = (bool, String)> {
+    code.split(';').filter_map(|statement| {
+        let statement = statement.rsplit(['}', '\n']).next().map_or(statement, |_| statement);
+        let at = statement.rfind("use ").filter(|at| statement[..*at].ends_with(['\n', ' ', '\t']) || *at == 0)?;
+        let before = statement[..at].rsplit('\n').next().unwrap_or_default().trim();
+        (before.is_empty() || before.starts_with("pub"))
+            .then(|| (before.starts_with("pub"), statement[at + 4..].to_owned()))
+    })
+}
+
+/// The paths of a tree: `a::{b, c::d as e}` is `a::b` and `a::c::d`.
+fn leaves(tree: &str) -> Vec<Vec<String>> {
+    let tree = tree.trim();
+    let Some((start, list)) = tree.split_once('{') else {
+        let path = tree.split(" as ").next().unwrap_or_default();
+        return vec![path.split("::").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()];
+    };
+    let start = Vec::from_iter(start.split("::").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()));
+    let list = list.strip_suffix('}').unwrap_or(list);
+    let mut items = vec![String::new()];
+    let mut depth = 0;
+    for char in list.chars() {
+        match char {
+            ',' if depth == 0 => items.push(String::new()),
+            _ => {
+                depth += i32::from(char == '{') - i32::from(char == '}');
+                items.last_mut().unwrap().push(char);
+            }
+        }
+    }
+    let items = items.iter().filter(|item| !item.trim().is_empty());
+    items.flat_map(|item| leaves(item)).map(|leaf| start.iter().cloned().chain(leaf).collect()).collect()
+}
