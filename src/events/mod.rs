@@ -5,7 +5,6 @@
 //! reads it.
 
 mod backlog;
-mod chance;
 mod cloud_event;
 mod feed;
 mod keep_up;

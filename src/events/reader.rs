@@ -1,6 +1,5 @@
 //! A reader of the feed. It pulls: one that is slow falls behind, and nothing is kept for it.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +26,6 @@ pub struct Reader {
     head: watch::Receiver<Head>,
     /// Whether it has just taken all that there was.
     is_at_head: bool,
-    random: RandomState,
     _place: Place,
 }
 
@@ -39,7 +37,7 @@ impl Reader {
         head: watch::Receiver<Head>,
         place: Place,
     ) -> Self {
-        Self { feed, epoch, seen, types, head, is_at_head: false, random: RandomState::new(), _place: place }
+        Self { feed, epoch, seen, types, head, is_at_head: false, _place: place }
     }
 
     /// It has told all events up to here that it was to tell. Whoever reads on from here misses none.
@@ -57,7 +55,7 @@ impl Reader {
             self.wait().await?;
             let piece = match self.take().await {
                 Err(Error::Overloaded | Error::Unavailable | Error::Unusable) => {
-                    sleep(RETRY + self.some(SPREAD)).await;
+                    sleep(RETRY + jitter()).await;
                     continue;
                 }
                 piece => piece?,
@@ -75,7 +73,7 @@ impl Reader {
     async fn wait(&mut self) -> Result<(), Error> {
         if self.is_at_head {
             // While there is always something new, readers come whenever this is over, and not all together when something is.
-            sleep(SPREAD + self.some(SPREAD)).await;
+            sleep(SPREAD + jitter()).await;
             self.is_at_head = false;
         }
         let (epoch, seen) = (self.epoch, self.seen);
@@ -84,7 +82,7 @@ impl Reader {
             return Ok(());
         }
         self.head.wait_for(is_news).await.map_err(|_| Error::Unavailable)?;
-        sleep(self.some(SPREAD)).await;
+        sleep(jitter()).await;
         Ok(())
     }
 
@@ -97,9 +95,8 @@ impl Reader {
         }
     }
 
-    /// A part of this time, by chance.
-    fn some(&self, time: Duration) -> Duration {
-        let share = self.random.hash_one(self.seen) >> 48;
-        time.mul_f64(f64::from(u16::try_from(share).unwrap_or_default()) / f64::from(u16::MAX))
-    }
+}
+
+fn jitter() -> Duration {
+    SPREAD.mul_f64(fastrand::f64())
 }

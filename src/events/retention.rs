@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::chance::chance;
 use super::signs_of_life::SignsOfLife;
 use crate::domain::{Error, Timestamp};
 use crate::metrics::EventMetrics;
@@ -74,7 +73,7 @@ fn ago(now: Timestamp, age: Duration) -> Timestamp {
 
 /// Half as long up to one and a half times.
 fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(0.5 + chance())
+    pause.mul_f64(0.5 + fastrand::f64())
 }
 
 #[cfg(test)]

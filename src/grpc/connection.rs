@@ -100,8 +100,7 @@ fn builder(settings: &Settings) -> Builder<OnThisThread> {
 
 /// Up to a tenth less, so that connections which began together do not all end together.
 fn some_less(age: Duration) -> Duration {
-    let chance = getrandom::u32().unwrap_or_default();
-    age.mul_f64(1.0 - 0.1 * f64::from(chance) / f64::from(u32::MAX))
+    age.mul_f64(1.0 - 0.1 * fastrand::f64())
 }
 
 /// Has calls run on the thread of their connection, which is that of their callers' wake-ups too.

@@ -1,13 +1,11 @@
 use std::time::Duration;
 
-use crate::events::chance::chance;
-
 /// How long to wait after so many failures in a row: twice as long each time, up to `most`, and up to half of it by chance,
 /// so that replicas do not all come back at once.
 pub(super) fn backoff(failures: u32, most: Duration) -> Duration {
     const FIRST: Duration = Duration::from_secs(1);
     let full = FIRST.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(most);
-    full.mul_f64(1.0 - 0.5 * chance())
+    full.mul_f64(1.0 - 0.5 * fastrand::f64())
 }
 
 #[cfg(test)]

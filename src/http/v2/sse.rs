@@ -14,8 +14,8 @@ const RETRY: std::ops::Range<u32> = 1000..3000;
 /// What comes first. A block with no more than an id is no event, but the client keeps the id: it can come back although it
 /// has seen no event yet.
 pub(super) fn beginning(seen: Position) -> String {
-    let chance = getrandom::u32().unwrap_or_default() % (RETRY.end - RETRY.start);
-    format!("retry: {}\nid: {seen}\n\n", RETRY.start + chance)
+    let retry = fastrand::u32(RETRY);
+    format!("retry: {retry}\nid: {seen}\n\n")
 }
 
 /// Shows that there is somebody, and how far they are.
