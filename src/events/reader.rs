@@ -94,7 +94,6 @@ impl Reader {
             None => self.feed.past(self.seen, head.mark, &self.types).await,
         }
     }
-
 }
 
 fn jitter() -> Duration {
