@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::generated::users::{self as proto, UserEvent, WatchUsersRequest, WatchUsersResponse};
 use crate::auth::{Denied, Refused};
 use crate::domain::{Change, Position};
-use crate::events::{End, EventType, Feed, LiveStream, Next, Told};
+use crate::events::{End, EventType, Feed, LiveStream, Next, PublishedEvent};
 use crate::net::Draining;
 use crate::telemetry::Context;
 
@@ -89,7 +89,7 @@ impl Watch {
         let failure = match next {
             Next::Events(events) => {
                 self.end = Some(end);
-                return Some((events.iter().map(|told| Ok(message(told))).collect(), self));
+                return Some((events.iter().map(|published| Ok(message(published))).collect(), self));
             }
             Next::Nothing => {
                 self.end = Some(end);
@@ -108,8 +108,8 @@ impl Watch {
     }
 }
 
-fn message(told: &Told) -> WatchUsersResponse {
-    let event = &told.event;
+fn message(published: &PublishedEvent) -> WatchUsersResponse {
+    let event = &published.event;
     let r#type = match event.change {
         Change::Created(_) => proto::EventType::UserCreated,
         Change::Updated(_) => proto::EventType::UserUpdated,
@@ -128,5 +128,5 @@ fn message(told: &Told) -> WatchUsersResponse {
         user,
         traceparent: event.trace_parent.clone().unwrap_or_default(),
     };
-    WatchUsersResponse { position: told.position().0, event: Some(event) }
+    WatchUsersResponse { position: published.position().0, event: Some(event) }
 }
