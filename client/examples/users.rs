@@ -1,7 +1,7 @@
-//! Lists the users of a running service, creates one, and watches what happens to users until it is interrupted.
+//! Lists the users of a running service, creates one, and watches changes until it is interrupted.
 //!
 //! `cargo run --example users -- rest http://127.0.0.1:3000 TOKEN`, or `grpc` and that address.
-#![allow(clippy::print_stdout, reason = "that is what it is for")]
+#![allow(clippy::print_stdout, reason = "it prints to the terminal")]
 
 use std::env::args;
 use std::error::Error;
@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let builder = if protocol == "grpc" { Client::grpc(url) } else { Client::rest(url) };
     let client = builder.token(Token::fixed(token)).build()?;
 
-    // Before the list, so that no change is missed between the two.
+    // Watching begins before the list, so that no change is missed in between.
     let mut changes = client.watch_users(WatchUsers::new());
     changes.try_next().await?;
 

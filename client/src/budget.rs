@@ -1,30 +1,30 @@
-//! How many calls may be repeated, of all that one client makes.
+//! The retry budget: how many of one client's calls may be retried.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// What a call earns; a repeat costs [`REPEAT`]. So at most a fifth is added to the load.
+/// Each call earns this much credit, and each retry costs [`RETRY`]. Retries therefore add at most a fifth to the load.
 const CALL: u32 = 1;
-const REPEAT: u32 = 5;
-/// So many repeats may be saved up, and are there from the start: what it takes when a replica goes with calls in flight,
-/// and when calls are few.
+const RETRY: u32 = 5;
+/// The most retries that a client can save up, and what it starts with. It covers the calls in flight when a replica
+/// goes away, and clients that call rarely.
 const RESERVE: u32 = 20;
 
-/// Repeats that are left: when the service is down, it must not be asked several times as often as when it is up.
+/// The credit left for retries. When the service is down, its clients must not send it several times the usual load.
 pub(crate) struct Budget(AtomicU32);
 
 impl Budget {
     pub(crate) const fn new() -> Self {
-        Self(AtomicU32::new(RESERVE * REPEAT))
+        Self(AtomicU32::new(RESERVE * RETRY))
     }
 
-    /// A call begins.
+    /// Credits the budget for one new call.
     pub(crate) fn earn(&self) {
-        let _ = self.0.fetch_update(Relaxed, Relaxed, |left| Some((left + CALL).min(RESERVE * REPEAT)));
+        let _ = self.0.fetch_update(Relaxed, Relaxed, |left| Some((left + CALL).min(RESERVE * RETRY)));
     }
 
-    /// Whether a call may be repeated once more; then that is spent.
+    /// Pays for one retry. Returns false when there is too little credit.
     pub(crate) fn spend(&self) -> bool {
-        self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(REPEAT)).is_ok()
+        self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(RETRY)).is_ok()
     }
 }
 
@@ -32,13 +32,13 @@ impl Budget {
 mod tests {
     use super::*;
 
-    /// As many as may be had without a call in between.
+    /// The number of retries possible without a call in between.
     fn spend_all(budget: &Budget) -> u32 {
         std::iter::repeat_with(|| budget.spend()).take_while(|spent| *spent).map(|_| 1).sum()
     }
 
     #[test]
-    fn a_fifth_is_added_at_most() {
+    fn retries_add_at_most_a_fifth() {
         let budget = Budget::new();
         assert_eq!(spend_all(&budget), RESERVE);
         for _ in 0..50 {
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_the_reserve_is_saved_up() {
+    fn savings_are_capped_at_the_reserve() {
         let budget = Budget::new();
         for _ in 0..10_000 {
             budget.earn();

@@ -1,15 +1,16 @@
-//! How a client comes to be.
+//! Builds clients.
 
 use std::time::Duration;
 
 use crate::budget::Budget;
 use crate::call::Options;
-use crate::client::{Client, Transport};
+use crate::client::Client;
 use crate::error::Error;
 use crate::grpc::Grpc;
 use crate::rest::Rest;
 use crate::retry::Caller;
 use crate::token::Token;
+use crate::transport::Transport;
 
 /// Builds a [`Client`]; [`Client::rest`] and [`Client::grpc`] make one.
 #[derive(Clone, Debug)]
@@ -24,13 +25,26 @@ pub struct Builder {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Protocol {
+enum Protocol {
     Rest,
     Grpc,
 }
 
+impl Client {
+    /// Builds a client that speaks REST, version 2, to the service at this address, such as
+    /// `https://users.example.com`.
+    pub fn rest(base_url: impl Into<String>) -> Builder {
+        Builder::new(Protocol::Rest, base_url.into())
+    }
+
+    /// Builds a client that speaks gRPC to the service at this address, such as `https://users.example.com:50051`.
+    pub fn grpc(base_url: impl Into<String>) -> Builder {
+        Builder::new(Protocol::Grpc, base_url.into())
+    }
+}
+
 impl Builder {
-    pub(crate) const fn new(protocol: Protocol, base_url: String) -> Self {
+    const fn new(protocol: Protocol, base_url: String) -> Self {
         Self {
             protocol,
             base_url,
@@ -41,35 +55,35 @@ impl Builder {
         }
     }
 
-    /// Where to get the bearer token from. The service answers nobody without one.
+    /// Sets the source of bearer tokens. The service rejects requests without one.
     pub fn token(mut self, token: Token) -> Self {
         self.token = Some(token);
         self
     }
 
-    /// How long a call may take with all of its attempts: 10 s by default. See also [`Client::with_timeout`].
+    /// Sets the timeout of a call, all of its attempts included: 10 s by default. See also [`Client::with_timeout`].
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// After how long a read is tried again, if its time allows: 3 s by default. A change is not: it has all of the call's
-    /// time.
+    /// Sets the timeout of one attempt of a read: 3 s by default. The client then retries the read if the call's
+    /// timeout allows. A change has no such timeout: its only attempt gets all of the call's time.
     pub const fn attempt_timeout(mut self, attempt_timeout: Duration) -> Self {
         self.attempt_timeout = attempt_timeout;
         self
     }
 
-    /// How long it may take to connect: 2 s by default.
+    /// Sets the timeout for establishing a connection: 2 s by default.
     pub const fn connect_timeout(mut self, connect_timeout: Duration) -> Self {
         self.connect_timeout = connect_timeout;
         self
     }
 
-    /// Builds the client, within a Tokio runtime. It connects when it is needed.
+    /// Builds the client. Must be called within a Tokio runtime. The client connects when it makes its first call.
     ///
     /// # Errors
-    /// [`Error::Configuration`] when the address is none, or the platform's certificates cannot be read.
+    /// [`Error::Configuration`] when the address is invalid or the platform's certificates cannot be read.
     pub fn build(self) -> Result<Client, Error> {
         let transport = match self.protocol {
             Protocol::Rest => Rest::new(&self.base_url, self.connect_timeout).map(Transport::Rest),
@@ -81,6 +95,3 @@ impl Builder {
         Ok(Client::new(transport, caller, options))
     }
 }
-
-/// What the service's log may show of this client.
-pub(crate) const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));

@@ -1,4 +1,4 @@
-//! What a call carries with it.
+//! A call, its attempts, and the headers that both protocols send.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,16 +7,16 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
-/// What the calls of a client have in common.
+/// Options that apply to each call of a client.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// For all attempts of a call together.
+    /// Covers all attempts of a call.
     pub(crate) timeout: Duration,
     pub(crate) request_id: Option<RequestId>,
     pub(crate) traceparent: Option<TraceParent>,
 }
 
-/// One call, however often it is tried.
+/// One call, across all of its attempts.
 pub(crate) struct Call {
     pub(crate) deadline: Instant,
     pub(crate) request_id: RequestId,
@@ -25,7 +25,7 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn begin(options: &Options) -> Self {
-        /// For a timeout beyond what a clock can tell.
+        /// Replaces timeouts that would overflow the clock.
         const LONG: Duration = Duration::from_hours(24 * 365);
         let now = Instant::now();
         Self {
@@ -35,13 +35,13 @@ impl Call {
         }
     }
 
-    /// What both protocols send along, besides the token.
+    /// The headers that both protocols send, without the token.
     pub(crate) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let request_id = Some((X_REQUEST_ID, self.request_id.0.as_str()));
         let traceparent = self.traceparent.as_ref().map(|it| (TRACEPARENT, it.0.as_str()));
         for (name, value) in [request_id, traceparent].into_iter().flatten() {
-            // Both were parsed: they have no other characters than a header may have.
+            // Both values were validated when parsed and contain only legal header characters.
             headers.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)));
         }
         headers
@@ -50,16 +50,18 @@ impl Call {
 
 /// One attempt of a call.
 pub(crate) struct Attempt {
-    /// The token, the request's id and the trace.
+    /// The token, the request id and the trace context.
     pub(crate) headers: HeaderMap,
-    /// When nobody waits for the answer any more.
+    /// When the caller stops waiting for the response.
     pub(crate) deadline: Instant,
 }
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// Identifies this client in logs.
+pub(crate) const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
-/// The id that a request is known by to every service that it passes: 1 to 64 letters, digits, `.`, `_` or `-`.
+/// Identifies a request in every service it passes through: 1 to 64 letters, digits, `.`, `_` or `-`.
 ///
 /// ```
 /// use user_service_client::RequestId;
@@ -98,7 +100,7 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// The span that a call belongs to, as the header `traceparent` of W3C Trace Context.
+/// The span that a call belongs to, as the `traceparent` header of W3C Trace Context.
 ///
 /// ```
 /// use user_service_client::TraceParent;
@@ -117,7 +119,7 @@ impl FromStr for TraceParent {
     }
 }
 
-/// Later versions may have more parts.
+/// Versions after 00 may have more parts.
 fn is_traceparent(text: &str) -> bool {
     let hex =
         |part: &str, length| part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
@@ -129,7 +131,7 @@ fn is_traceparent(text: &str) -> bool {
     begins_well && parts.next().is_none_or(|rest| version != "00" && HeaderValue::from_str(rest).is_ok())
 }
 
-/// That a text is not what it should be.
+/// A text does not have the required format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be {0}")]
 pub struct Malformed(&'static str);
@@ -139,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_id_is_what_the_service_takes() {
+    fn request_ids_follow_the_services_rules() {
         let longest = "a".repeat(64);
         for text in ["1", "abc-DEF_1.2", &longest, &RequestId::random().0] {
             assert_eq!(text.parse::<RequestId>().unwrap().as_str(), text);
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_is_sent_with_each_attempt() {
+    fn every_attempt_sends_the_same_headers() {
         let options = Options { timeout: Duration::MAX, request_id: None, traceparent: None };
         let call = Call::begin(&options);
         assert_eq!(call.headers(), call.headers());

@@ -1,4 +1,4 @@
-//! The client: what it can be asked for.
+//! The client's methods. `builder.rs` has its constructors, and `watch.rs` has [`Client::watch_users`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,19 +6,16 @@ use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 
-use crate::builder::{Builder, Protocol};
 use crate::call::{Attempt, Call, Options, RequestId, TraceParent};
 use crate::error::{Error, Failed, Kind};
-use crate::event::{Notice, WatchUsers};
-use crate::grpc::Grpc;
+use crate::event::{Notices, WatchUsers};
 use crate::list::{ListUsers, Page};
 use crate::problem::Code;
-use crate::rest::Rest;
 use crate::retry::Caller;
+use crate::transport::Transport;
 use crate::user::{Etag, User, UserFields, UserPatch};
-use crate::watch;
 
-/// A client of the service. To clone it costs little, and clones share their connections and what they may repeat.
+/// A client of the service. Clones are cheap, and share their connections and their retry budget.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -30,31 +27,12 @@ struct Shared {
     caller: Caller,
 }
 
-/// The two ways to the service.
-pub(crate) enum Transport {
-    Rest(Rest),
-    Grpc(Grpc),
-}
-
-/// What one connection tells, up to the first failure.
-pub(crate) type Notices = BoxStream<'static, Result<Notice, Failed>>;
-
-/// The most that the service gets at once over gRPC.
+/// The most ids that one `BatchGetUsers` call may have.
 const BATCH: usize = 100;
-/// How many users are got side by side over REST, which gets them one by one.
-const SIDE_BY_SIDE: usize = 8;
+/// Concurrent requests of one [`Client::get_users`] over REST, which has no batch request.
+const CONCURRENT_GETS: usize = 8;
 
 impl Client {
-    /// Builds a client that speaks REST, version 2, to the service at this address, such as `https://users.example.com`.
-    pub fn rest(base_url: impl Into<String>) -> Builder {
-        Builder::new(Protocol::Rest, base_url.into())
-    }
-
-    /// Builds a client that speaks gRPC to the service at this address, such as `https://users.example.com:50051`.
-    pub fn grpc(base_url: impl Into<String>) -> Builder {
-        Builder::new(Protocol::Grpc, base_url.into())
-    }
-
     pub(crate) fn new(transport: Transport, caller: Caller, options: Options) -> Self {
         Self { shared: Arc::new(Shared { transport, caller }), options }
     }
@@ -65,14 +43,14 @@ impl Client {
         self.with(Options { timeout, ..self.options.clone() })
     }
 
-    /// The same client, for calls that are to be known by this id: in the service's log and in errors. Otherwise each call
-    /// gets one of its own.
+    /// Returns a client whose calls carry this request id. The service logs it, and errors contain it. Otherwise each
+    /// call gets a random id.
     #[must_use]
     pub fn with_request_id(&self, request_id: RequestId) -> Self {
         self.with(Options { request_id: Some(request_id), ..self.options.clone() })
     }
 
-    /// The same client, for calls that belong to this span.
+    /// Returns a client whose calls belong to this span.
     #[must_use]
     pub fn with_traceparent(&self, traceparent: TraceParent) -> Self {
         self.with(Options { traceparent: Some(traceparent), ..self.options.clone() })
@@ -85,7 +63,8 @@ impl Client {
     /// Creates a user.
     ///
     /// # Errors
-    /// [`Code::InvalidUser`], [`Code::EmailTaken`]; [`Error::OutcomeUnknown`] when the answer was lost: it is not sent again.
+    /// [`Code::InvalidUser`], [`Code::EmailTaken`]; [`Error::OutcomeUnknown`] when the response was lost. The client
+    /// does not retry in that case.
     pub async fn create_user(&self, fields: &UserFields) -> Result<User, Error> {
         self.call(Kind::Write, |attempt| async move {
             match self.transport() {
@@ -114,17 +93,18 @@ impl Client {
         self.shared.caller.call(call, Kind::Read, get).await
     }
 
-    /// Gets several users, in the order of their ids here. Those that do not exist are left out. gRPC gets up to 100 at once,
-    /// REST each by itself, some of them side by side; the time of the call is for all of them.
+    /// Gets several users, in the order of the given ids, and leaves out those that do not exist. gRPC gets up to 100
+    /// users with one request. REST gets each with a request of its own, several concurrently. The timeout of the call
+    /// covers all of them.
     ///
     /// # Errors
-    /// [`Code::InvalidId`]. There is an answer for all, or none.
+    /// [`Code::InvalidId`]. The call returns either all users or an error.
     pub async fn get_users(&self, ids: &[i64]) -> Result<Vec<User>, Error> {
         let call = &self.begin();
         match self.transport() {
             Transport::Rest(_) => {
-                let each = stream::iter(ids).map(|id| async move { found(self.get_user_by(call, *id).await) });
-                each.buffered(SIDE_BY_SIDE).try_filter_map(async |user| Ok(user)).try_collect().await
+                let each = stream::iter(ids).map(|id| async move { unless_missing(self.get_user_by(call, *id).await) });
+                each.buffered(CONCURRENT_GETS).try_filter_map(async |user| Ok(user)).try_collect().await
             }
             Transport::Grpc(grpc) => {
                 let mut users = Vec::with_capacity(ids.len());
@@ -137,9 +117,9 @@ impl Client {
         }
     }
 
-    /// Lists users, page after page; each page is a call of its own. The stream ends after an error.
+    /// Lists users page by page. Each page is a call of its own, with its own timeout. The stream ends after an error.
     ///
-    /// Users that are created or deleted meanwhile may be in it or not; all others are, once.
+    /// A user that is created or deleted meanwhile may or may not appear. Every other user appears exactly once.
     ///
     /// ```no_run
     /// use futures_util::TryStreamExt as _;
@@ -177,11 +157,12 @@ impl Client {
         .await
     }
 
-    /// Replaces a user's name and email; with an etag, only if the user is still in that state.
+    /// Replaces a user's name and email. With an etag, does so only if the user is still in that state.
     ///
     /// # Errors
     /// [`Code::UserNotFound`], [`Code::VersionMismatch`], [`Code::InvalidUser`], [`Code::EmailTaken`];
-    /// [`Error::OutcomeUnknown`] when the answer was lost: it is not sent again, with an etag neither.
+    /// [`Error::OutcomeUnknown`] when the response was lost. The client does not retry in that case, not even with an
+    /// etag.
     pub async fn update_user(&self, id: i64, fields: &UserFields, etag: Option<&Etag>) -> Result<User, Error> {
         self.call(Kind::Write, |attempt| async move {
             match self.transport() {
@@ -192,8 +173,8 @@ impl Client {
         .await
     }
 
-    /// Changes some fields of a user; with an etag, only if the user is still in that state. Even a patch that changes nothing
-    /// raises the version.
+    /// Changes some fields of a user. With an etag, does so only if the user is still in that state. Even a patch that
+    /// changes nothing increments the version.
     ///
     /// # Errors
     /// As [`update_user`](Self::update_user).
@@ -207,11 +188,11 @@ impl Client {
         .await
     }
 
-    /// Deletes a user; with an etag, only if the user is still in that state.
+    /// Deletes a user. With an etag, does so only if the user is still in that state.
     ///
     /// # Errors
-    /// [`Code::UserNotFound`], [`Code::VersionMismatch`]; [`Error::OutcomeUnknown`] when the answer was lost: it is not sent
-    /// again, with an etag neither.
+    /// [`Code::UserNotFound`], [`Code::VersionMismatch`]; [`Error::OutcomeUnknown`] when the response was lost. The
+    /// client does not retry in that case, not even with an etag.
     pub async fn delete_user(&self, id: i64, etag: Option<&Etag>) -> Result<(), Error> {
         self.call(Kind::Write, |attempt| async move {
             match self.transport() {
@@ -222,25 +203,7 @@ impl Client {
         .await
     }
 
-    /// Watches changes of users as they happen.
-    ///
-    /// When the connection is lost, the stream comes back by itself, after a pause, and goes on after the last position that it
-    /// told: nothing is missed, and nothing told twice. Once it has begun it does so for as long as it is polled; whoever wants
-    /// to know of a long outage waits for the next [`Notice`] with a timeout of a minute, which a stream without one does not
-    /// reach.
-    ///
-    /// To have all users and follow them: watch, wait for the first notice, list all users, then take from the stream what has
-    /// a higher version than what you have.
-    ///
-    /// # Errors
-    /// [`Code::EventsGone`] when events after the position are forgotten: begin anew. What cannot be mended by coming back,
-    /// such as [`Code::InsufficientScope`]. At the beginning, everything that a call can fail with. The stream ends after an
-    /// error.
-    #[must_use]
-    pub fn watch_users(&self, watch: WatchUsers) -> BoxStream<'static, Result<Notice, Error>> {
-        watch::watch(self.clone(), watch)
-    }
-
+    /// Opens one connection of a stream of changes.
     pub(crate) async fn open_watch(&self, watch: &WatchUsers) -> Result<Notices, Error> {
         self.call(Kind::Read, |attempt| async move {
             match self.transport() {
@@ -251,8 +214,8 @@ impl Client {
         .await
     }
 
-    /// What the stream tells cannot be understood.
-    pub(crate) fn unreadable(&self, failed: Failed) -> Error {
+    /// The error of a stream that failed for good.
+    pub(crate) fn stream_error(&self, failed: Failed) -> Error {
         failed.into_error(Kind::Read, self.begin().request_id)
     }
 
@@ -278,8 +241,8 @@ impl fmt::Debug for Client {
     }
 }
 
-/// That there is no such user is no error.
-fn found(user: Result<User, Error>) -> Result<Option<User>, Error> {
+/// Maps the error "no such user" to `None`.
+fn unless_missing(user: Result<User, Error>) -> Result<Option<User>, Error> {
     match user {
         Err(error) if error.code() == Some(&Code::UserNotFound) => Ok(None),
         user => user.map(Some),

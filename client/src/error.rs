@@ -12,42 +12,42 @@ use crate::token::BoxError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The service said what is wrong; [`Problem::code`] tells programs.
+    /// The service reported a problem. Programs should match on [`Problem::code`].
     #[error(transparent)]
     Problem(Box<Problem>),
-    /// A change was sent, and whether it was made is not known: no answer came in time, or no whole one, or the service does
-    /// not know itself. It was not sent again. Look before you do.
+    /// A change was sent, but its outcome is unknown: the response did not arrive in time, was incomplete, or says that
+    /// the service itself does not know. The client did not retry. Check the user before you do.
     #[error("whether the change was made is not known (request {request_id}): {source}")]
     OutcomeUnknown {
-        /// What the service's log knows it by.
+        /// The id of the request in the service's log.
         request_id: RequestId,
-        /// What happened instead of an answer; a [`Problem`] if that is what came.
+        /// What happened instead. A [`Problem`] if the service sent one.
         source: BoxError,
     },
-    /// The service could not be reached, or what answered was not the service. Nothing was changed.
+    /// The service could not be reached, or something else answered in its place. Nothing was changed.
     #[error("no answer of the service (request {request_id}): {source}")]
     NoAnswer {
-        /// What the service's log knows it by, if it came that far.
+        /// The id of the request in the service's log, if the request arrived.
         request_id: RequestId,
-        /// What happened instead of an answer.
+        /// What happened instead.
         source: BoxError,
     },
-    /// The time that the call was given is over. Nothing was changed.
+    /// The call's timeout has passed. Nothing was changed.
     #[error("the time of the call is over (request {request_id})")]
     DeadlineExceeded {
-        /// What the service's log knows it by, if it came that far.
+        /// The id of the request in the service's log, if the request arrived.
         request_id: RequestId,
     },
-    /// The provider gave no token. Nothing was sent.
+    /// The token provider failed. Nothing was sent.
     #[error("no token: {0}")]
     Token(#[source] BoxError),
-    /// A client cannot be built like this.
+    /// The builder's settings are invalid.
     #[error("the client cannot be built: {0}")]
     Configuration(#[source] BoxError),
 }
 
 impl Error {
-    /// What the service said is wrong, if it was the service that said so.
+    /// The problem that the service reported, if it did.
     #[must_use]
     pub fn problem(&self) -> Option<&Problem> {
         match self {
@@ -57,13 +57,13 @@ impl Error {
         }
     }
 
-    /// What kind of problem the service told of.
+    /// The code of the problem that the service reported, if it did.
     #[must_use]
     pub fn code(&self) -> Option<&Code> {
         self.problem().map(|problem| &problem.code)
     }
 
-    /// Whether the same may go well at another time, and is safe to be tried then: nothing was changed.
+    /// Whether the same call may succeed later. If so, nothing was changed and it is safe to retry.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -75,32 +75,32 @@ impl Error {
     }
 }
 
-/// An answer that is not the service's, and will be the same another time.
+/// A response that does not come from the service. A retry would get the same.
 #[derive(Debug, thiserror::Error)]
 #[error("this is not an answer of the service: {0}")]
 pub(crate) struct Foreign(pub(crate) String);
 
-/// Whether something is changed by what is called.
+/// Whether a call changes anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Read,
     Write,
 }
 
-/// Why an attempt of a call failed, told by what it means for another one.
+/// Why an attempt failed. The variants differ in whether the client may retry.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    /// The service said why.
+    /// The service reported a problem.
     Problem(Box<Problem>),
-    /// The service could not be reached: it knows nothing of it.
+    /// The service was not reached, so it cannot have executed the request.
     NotSent(BoxError),
-    /// It may have arrived, and no whole answer of the service came.
+    /// The request may have arrived, but no complete response from the service did.
     NoAnswer(BoxError),
-    /// Somebody in between refused it for now.
+    /// An intermediary refused the request for now.
     HeldUp(BoxError),
-    /// Somebody in between refused it, or it makes no sense; the same will come of it another time.
+    /// An intermediary refused the request, or the response makes no sense. A retry would fail the same way.
     Refused(Foreign),
-    /// The time of the call is over.
+    /// The call's timeout has passed.
     TooLate { sent: bool },
     /// There was no token to send.
     Token(BoxError),
@@ -111,30 +111,30 @@ impl Failed {
         Self::Refused(Foreign(what.into()))
     }
 
-    /// Whether another attempt can do no harm, and may do better. A change is repeated only when it is certain that it was not
-    /// made. Even one that an etag keeps from being made twice is not: after an answer that was lost, the second attempt would
-    /// find the user changed, by the first, and report that as somebody else's doing.
-    pub(crate) fn may_be_repeated(&self, kind: Kind) -> bool {
+    /// Whether a retry is safe and may help. A change is retried only if it certainly was not made. That applies even
+    /// to a change with an etag: if the response to a successful attempt was lost, the second attempt would find the
+    /// user changed by the first, and would report a conflict with another client.
+    pub(crate) fn may_retry(&self, kind: Kind) -> bool {
         match (self, kind) {
             (Self::Problem(problem), Kind::Read) => problem.code.is_transient(),
-            (Self::Problem(problem), Kind::Write) => problem.code.says_try_again(),
+            (Self::Problem(problem), Kind::Write) => problem.code.invites_retry(),
             (Self::NotSent(_), _) | (Self::NoAnswer(_) | Self::HeldUp(_), Kind::Read) => true,
             (Self::NoAnswer(_) | Self::HeldUp(_), Kind::Write)
             | (Self::Refused(_) | Self::TooLate { .. } | Self::Token(_), _) => false,
         }
     }
 
-    /// How long the service asks to be left alone.
+    /// The delay that the service asks for before a retry.
     pub(crate) fn retry_after(&self) -> Duration {
         let Self::Problem(problem) = self else { return Duration::ZERO };
         problem.retry_after.unwrap_or_default()
     }
 
-    /// What the caller is told when there is no further attempt.
+    /// The error of the call when there is no further attempt.
     pub(crate) fn into_error(self, kind: Kind, request_id: RequestId) -> Error {
         match (self, kind) {
             (Self::Problem(problem), _) => of_problem(problem, request_id),
-            // Who is in between may refuse an answer too.
+            // An intermediary may also refuse to forward a response.
             (Self::NoAnswer(source) | Self::HeldUp(source), Kind::Write) => {
                 Error::OutcomeUnknown { request_id, source }
             }
@@ -168,8 +168,8 @@ mod tests {
         Failed::Problem(Box::new(Problem { code: Code::parse(code), ..Problem::default() }))
     }
 
-    /// Every way in which an attempt can fail; whether a read and a change are repeated then; and whether a change may have
-    /// been made.
+    /// Every failure of an attempt; whether a read and a change are retried after it; whether a change may have been
+    /// made.
     fn all() -> Vec<(Failed, bool, bool, bool)> {
         vec![
             (problem("overloaded"), true, true, false),
@@ -193,15 +193,15 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_safe_is_repeated() {
+    fn only_safe_calls_are_retried() {
         for (failed, read, write, _) in all() {
-            assert_eq!(failed.may_be_repeated(Kind::Read), read, "{failed:?}");
-            assert_eq!(failed.may_be_repeated(Kind::Write), write, "{failed:?}");
+            assert_eq!(failed.may_retry(Kind::Read), read, "{failed:?}");
+            assert_eq!(failed.may_retry(Kind::Write), write, "{failed:?}");
         }
     }
 
     #[test]
-    fn what_may_have_happened_is_said_to_be_unknown() {
+    fn a_change_that_may_have_been_made_has_an_unknown_outcome() {
         for (failed, _, _, may_have_happened) in all() {
             let text = format!("{failed:?}");
             let error = failed.into_error(Kind::Write, "1".parse().unwrap());

@@ -1,56 +1,61 @@
-//! Changes of users, as they are told.
+//! Events: changes of users.
 
 use chrono::{DateTime, Utc};
+use futures_util::stream::BoxStream;
 
+use crate::error::Failed;
 use crate::user::User;
 
-/// What a stream of changes tells.
+/// The notices of one connection, up to its first failure.
+pub(crate) type Notices = BoxStream<'static, Result<Notice, Failed>>;
+
+/// An item of the stream that [`Client::watch_users`](crate::Client::watch_users) returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Notice {
-    /// Where to go on from, another time: see [`WatchUsers::after`].
+    /// The position in the stream. Resume from here with [`WatchUsers::after`].
     pub position: i64,
-    /// What happened. `None` first of all, and whenever there was nothing to tell for a while.
+    /// The event. `None` at the beginning of the stream, and in heartbeats while there is no event.
     pub event: Option<Event>,
 }
 
-/// That a user was changed.
+/// A change of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Event {
-    /// The same whenever and wherever the event is told: the `id` of its `CloudEvent`.
+    /// The `id` of the `CloudEvent`. It is the same in every delivery of the event.
     pub id: String,
-    /// What happened to the user.
+    /// The type of the change.
     pub r#type: EventType,
-    /// When it happened, to the microsecond.
+    /// When the change was made, to the microsecond.
     pub time: DateTime<Utc>,
-    /// Of the user.
+    /// The user's id.
     pub user_id: i64,
-    /// The user's, after this change. That of a deletion is one more than the last the user had: of two events of a user the
-    /// one with the higher version is the later one.
+    /// The user's version after this change. A deletion increments it too, so of two events of one user, the one with
+    /// the higher version is the later one.
     pub version: i64,
-    /// The user as it became; `None` after a deletion.
+    /// The user after the change. `None` after a deletion.
     pub user: Option<User>,
-    /// The span that the change was made in (W3C Trace Context), if it was traced.
+    /// The span that made the change (W3C Trace Context), if it was traced.
     pub traceparent: Option<String>,
 }
 
-/// What happened to a user.
+/// The type of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventType {
-    /// It was created.
+    /// The user was created.
     Created,
-    /// It was changed.
+    /// The user was updated.
     Updated,
-    /// It was deleted.
+    /// The user was deleted.
     Deleted,
 }
 
 impl EventType {
     const ALL: [Self; 3] = [Self::Created, Self::Updated, Self::Deleted];
 
-    /// Its name in `CloudEvents`, such as `user.created`.
+    /// The name in `CloudEvents`, such as `user.created`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -65,7 +70,7 @@ impl EventType {
     }
 }
 
-/// Which changes to watch. All of them from now on, unless something else is said.
+/// Which changes to watch. By default all changes from now on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatchUsers {
     pub(crate) after: Option<i64>,
@@ -79,7 +84,7 @@ impl WatchUsers {
         Self::default()
     }
 
-    /// Those that happened after this [position](Notice::position), and then what happens.
+    /// Resumes after this [position](Notice::position).
     #[must_use]
     pub const fn after(mut self, position: i64) -> Self {
         self.after = Some(position);

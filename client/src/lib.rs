@@ -27,7 +27,7 @@
 //! let client = Client::rest(url).token(Token::fixed("...")).build()?;
 //! let outcome = match client.create_user(&UserFields::new("John", "john@example.com")).await {
 //!     Ok(user) => format!("created {}", user.id),
-//!     Err(Error::OutcomeUnknown { .. }) => "look for the email before you try again".to_owned(),
+//!     Err(Error::OutcomeUnknown { .. }) => "search for the email before you try again".to_owned(),
 //!     Err(error) if error.code() == Some(&Code::EmailTaken) => "somebody has that email".to_owned(),
 //!     Err(error) => return Err(error.into()),
 //! };
@@ -50,6 +50,7 @@ mod problem;
 mod rest;
 mod retry;
 mod token;
+mod transport;
 mod user;
 mod watch;
 

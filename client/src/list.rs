@@ -1,8 +1,8 @@
-//! Lists of users.
+//! Options for listing users.
 
 use crate::user::User;
 
-/// Which users to list. All of them, unless something else is said; by id, or with a name prefix by name and id.
+/// Which users to list. By default all of them. The order is by id; with a name prefix, it is by name and id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListUsers {
     pub(crate) email: Option<String>,
@@ -14,25 +14,25 @@ impl ListUsers {
     /// All users.
     #[must_use]
     pub const fn new() -> Self {
-        // The most that the service gives at once: all pages are wanted, so the fewer the better.
+        // The maximum. Callers usually want all pages, so large pages save requests.
         Self { email: None, name_prefix: None, page_size: 100 }
     }
 
-    /// Only the user with this email, as the service compares addresses: see [`User::email`](crate::User::email).
+    /// Only the user with this email, compared as the service does: see [`User::email`](crate::User::email).
     #[must_use]
     pub fn email(mut self, email: impl Into<String>) -> Self {
         self.email = Some(email.into());
         self
     }
 
-    /// Only users whose name starts so, whatever its case and however accents are encoded.
+    /// Only users whose name starts with this prefix. Ignores case and the encoding of accents.
     #[must_use]
     pub fn name_prefix(mut self, name_prefix: impl Into<String>) -> Self {
         self.name_prefix = Some(name_prefix.into());
         self
     }
 
-    /// How many users to get at once: 1 to 100, which is the default. Whoever wants only the first few of many asks for no more.
+    /// The number of users per page: 1 to 100, 100 by default. Ask for fewer if you need only the first few.
     #[must_use]
     pub const fn page_size(mut self, page_size: u8) -> Self {
         self.page_size = page_size;
@@ -46,7 +46,7 @@ impl Default for ListUsers {
     }
 }
 
-/// Some users, and how to get those after them.
+/// A page of users, and the token of the next page.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Page {
     pub(crate) users: Vec<User>,

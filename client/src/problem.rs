@@ -1,32 +1,32 @@
-//! What the service says is wrong: the same for both protocols.
+//! Problems that the service reports. They are the same over both protocols.
 
 use std::fmt;
 use std::time::Duration;
 
-/// What the service says is wrong.
+/// A problem that the service reported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
-    /// What kind of problem it is, for programs.
+    /// The kind of problem, for programs.
     pub code: Code,
-    /// What went wrong this time, for people.
+    /// A description of this occurrence, for humans.
     pub detail: String,
-    /// The fields that are wrong.
+    /// The invalid fields.
     pub fields: Vec<FieldError>,
-    /// The trace that the call belongs to, when it has one (W3C Trace Context).
+    /// The trace that the call belongs to, if any (W3C Trace Context).
     pub trace_id: Option<String>,
-    /// What the service's log knows the call by.
+    /// The id of the request in the service's log.
     pub request_id: String,
-    /// How long the service asks to be left alone.
+    /// The delay that the service asks for before a retry.
     pub retry_after: Option<Duration>,
 }
 
-/// What is wrong with one field.
+/// An error in one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
-    /// Its name, such as `email`; empty when it is the whole that is wrong.
+    /// The field's name, such as `email`. Empty if the error concerns the whole.
     pub field: String,
-    /// What is wrong with it, for people.
+    /// A description of the error, for humans.
     pub detail: String,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A kind of problem. The README of the service has them all.
+/// A kind of problem. The service's README lists all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Code {
@@ -50,42 +50,43 @@ pub enum Code {
     UserNotFound,
     /// Another user has this email.
     EmailTaken,
-    /// The user is in another state than the etag says.
+    /// The user is no longer in the state that the etag names.
     VersionMismatch,
-    /// [`Problem::fields`] tells what is wrong with the user.
+    /// The user is invalid. [`Problem::fields`] says which fields are.
     InvalidUser,
-    /// An id is 1 or more.
+    /// The id is not a positive integer.
     InvalidId,
-    /// Something about a list's filters or a page's size.
+    /// A filter of the list or the page size is invalid.
     InvalidQuery,
-    /// The page is not one of this list's.
+    /// The page token does not belong to this list.
     InvalidPageToken,
-    /// Events after this position are forgotten, or it is another database's. Watch from now on, then list all users.
+    /// Events after this position have been pruned, or the position belongs to another database. Watch from now on,
+    /// then list all users.
     EventsGone,
-    /// There was no token.
+    /// The request has no token.
     Unauthorized,
-    /// The token does not do.
+    /// The token is invalid.
     InvalidToken,
-    /// The token is good, but not for this.
+    /// The token is valid but lacks the scope for this call.
     InsufficientScope,
-    /// More than the service lets one client do.
+    /// The client exceeded its rate limit.
     TooManyRequests,
-    /// Too much is waiting; this was not executed.
+    /// The service is overloaded. The request was not executed.
     Overloaded,
-    /// The service cannot reach what it needs; this was not executed.
+    /// The service cannot reach something it depends on. The request was not executed.
     Unavailable,
-    /// A stream of changes ends, as they all do in time; a client comes back by itself.
+    /// The stream of changes ended, as every stream does eventually. The client reconnects by itself.
     StreamOver,
-    /// The body did not arrive in time.
+    /// The request's body did not arrive in time.
     RequestTimeout,
-    /// The caller's time was over before this was executed.
+    /// The deadline passed before the request was executed.
     DeadlineExceeded,
     /// The change may or may not have been made.
     OutcomeUnknown,
-    /// A fault of the service; nothing was changed.
+    /// The service failed. Nothing was changed.
     #[default]
     Internal,
-    /// Any other, by its name.
+    /// A code that this version of the client does not know.
     Other(String),
 }
 
@@ -117,7 +118,7 @@ impl Code {
         known.map_or_else(|| Self::Other(name.to_owned()), |(code, _)| code)
     }
 
-    /// Its name, as the service writes it in JSON.
+    /// The code's name, as in the service's JSON.
     #[must_use]
     pub fn as_str(&self) -> &str {
         let Self::Other(name) = self else {
@@ -126,14 +127,14 @@ impl Code {
         name
     }
 
-    /// Nothing was executed, and the service itself says that the same may be sent again.
-    pub(crate) const fn says_try_again(&self) -> bool {
+    /// Whether the service guarantees that nothing was executed and invites a retry.
+    pub(crate) const fn invites_retry(&self) -> bool {
         matches!(self, Self::TooManyRequests | Self::Overloaded | Self::Unavailable)
     }
 
-    /// The same may go well another time.
+    /// Whether the same call may succeed later.
     pub(crate) const fn is_transient(&self) -> bool {
-        self.says_try_again()
+        self.invites_retry()
             || matches!(self, Self::StreamOver | Self::RequestTimeout | Self::DeadlineExceeded | Self::OutcomeUnknown)
     }
 }
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_tells_everything() {
+    fn a_problem_displays_all_of_its_parts() {
         let field = FieldError { field: "email".into(), detail: "must be a valid email address".into() };
         let problem = Problem {
             code: Code::InvalidUser,

@@ -1,4 +1,4 @@
-//! When a call is tried again: only if that can do no harm, after a pause, within the caller's time, and not too often.
+//! Retries: only when they are safe, after a pause, within the call's timeout, and within the retry budget.
 
 use std::iter::Map;
 use std::time::Duration;
@@ -12,50 +12,51 @@ use crate::error::{Error, Failed, Kind};
 use crate::problem::Code;
 use crate::token::{Ask, Token};
 
-/// With a tenth of all attempts failing, one call in 100,000 still fails after this many.
-const MOST_REPEATS: usize = 4;
+/// If a tenth of all attempts fail, one call in 100,000 still fails after this many retries.
+const MAX_RETRIES: usize = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// How calls are made.
+/// Makes calls, with their tokens, timeouts and retries.
 pub(crate) struct Caller {
     pub(crate) token: Option<Token>,
-    /// After which a read is tried again.
+    /// The timeout of one attempt of a read.
     pub(crate) attempt_timeout: Duration,
     pub(crate) budget: Budget,
 }
 
 impl Caller {
-    /// Calls until it goes well, or there is no use in going on.
+    /// Makes a call and retries it until it succeeds or a retry cannot help.
     pub(crate) async fn call<T, F>(&self, call: &Call, kind: Kind, send: impl Fn(Attempt) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Failed>>,
     {
         self.budget.earn();
         let result = (|| self.attempt(call, kind, &send))
-            .retry(pauses(FIRST_PAUSE, LONGEST_PAUSE).take(MOST_REPEATS))
-            .when(|failed| failed.may_be_repeated(kind))
+            .retry(pauses(FIRST_PAUSE, LONGEST_PAUSE).take(MAX_RETRIES))
+            .when(|failed| failed.may_retry(kind))
             .adjust(|failed, pause| self.pause(failed, pause?, call.deadline))
             .await;
         result.map_err(|failed| failed.into_error(kind, call.request_id.clone()))
     }
 
-    /// How long to wait before the next attempt. `None` when there is to be none.
+    /// The pause before the next attempt. `None` to stop retrying.
     fn pause(&self, failed: &Failed, pause: Duration, deadline: Instant) -> Option<Duration> {
-        // As long as the service asks for, and then not all at once.
+        // The jitter comes on top of what the service asks for, so that not all clients return at the same moment.
         let pause = failed.retry_after().saturating_add(pause);
         let is_in_time = Instant::now().checked_add(pause).is_some_and(|next| next < deadline);
         (is_in_time && self.budget.spend()).then_some(pause)
     }
 
-    /// One attempt, or two if the token of the first one had to be replaced: nothing is executed for a token that does not do.
+    /// Makes one attempt. If the service rejects its token, makes another with a new token: a request with an invalid
+    /// token was not executed, so even a change may be repeated.
     async fn attempt<T, F>(&self, call: &Call, kind: Kind, send: &impl Fn(Attempt) -> F) -> Result<T, Failed>
     where
         F: Future<Output = Result<T, Failed>>,
     {
         let result = self.send(call, kind, Ask::Usual, send).await;
         let Err(Failed::Problem(problem)) = &result else { return result };
-        if problem.code == Code::InvalidToken && self.token.as_ref().is_some_and(Token::changes) {
+        if problem.code == Code::InvalidToken && self.token.as_ref().is_some_and(Token::can_change) {
             return self.send(call, kind, Ask::Refused, send).await;
         }
         result
@@ -74,9 +75,9 @@ impl Caller {
         if Instant::now() >= call.deadline {
             return Err(Failed::TooLate { sent: false });
         }
-        let deadline = self.give_up_at(call, kind);
+        let deadline = self.attempt_deadline(call, kind);
         match timeout_at(deadline, send(Attempt { headers, deadline })).await {
-            // Also when the transport's own clock was faster.
+            // The transport has a timeout too, which may fire first.
             Ok(Err(Failed::NoAnswer(_))) if Instant::now() >= call.deadline => Err(Failed::TooLate { sent: true }),
             Ok(result) => result,
             Err(late) if deadline < call.deadline => Err(Failed::NoAnswer(late.into())),
@@ -84,8 +85,9 @@ impl Caller {
         }
     }
 
-    /// When an attempt is given up. That of a change is the last one: it gets all the time there is.
-    fn give_up_at(&self, call: &Call, kind: Kind) -> Instant {
+    /// The deadline of an attempt. The attempt of a change cannot be retried after a timeout, so it gets all of the
+    /// call's time.
+    fn attempt_deadline(&self, call: &Call, kind: Kind) -> Instant {
         let of_attempt = Instant::now().checked_add(self.attempt_timeout);
         match (kind, of_attempt) {
             (Kind::Read, Some(of_attempt)) => of_attempt.min(call.deadline),
@@ -96,8 +98,8 @@ impl Caller {
 
 pub(crate) type Pauses = Map<ExponentialBackoff, fn(Duration) -> Duration>;
 
-/// Pauses with full jitter: anything up to a bound that doubles, so that those who failed together do not come back together.
-/// backon's own jitter only adds to the bound.
+/// Pauses with full jitter: uniformly distributed between zero and a bound that doubles, so that clients that failed
+/// together do not return together. backon's own jitter only adds to the bound.
 pub(crate) fn pauses(first: Duration, longest: Duration) -> Pauses {
     let bounds = ExponentialBuilder::new().with_min_delay(first).with_max_delay(longest).without_max_times();
     bounds.build().map(|bound| bound.mul_f64(fastrand::f64()))
@@ -124,7 +126,7 @@ mod tests {
         Failed::Problem(Box::new(Problem { code: Code::Overloaded, retry_after, ..Problem::default() }))
     }
 
-    /// How often something that always fails so is tried.
+    /// The number of attempts of a call that always fails this way.
     async fn attempts(caller: &Caller, call: &Call, kind: Kind, fail: impl Fn() -> Failed) -> u32 {
         let attempts = AtomicU32::new(0);
         let result = caller.call(call, kind, async |_| {
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_may_be_repeated_is_tried_five_times() {
+    async fn a_call_that_may_be_retried_has_five_attempts() {
         for kind in [Kind::Read, Kind::Write] {
             let tried = attempts(&caller(), &within(Duration::MAX), kind, || overloaded(None)).await;
             assert_eq!(tried, 5, "{kind:?}");
@@ -144,13 +146,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_change_without_an_answer_is_tried_once() {
+    async fn a_change_without_a_response_has_one_attempt() {
         let tried = attempts(&caller(), &within(Duration::MAX), Kind::Write, || Failed::NoAnswer("cut".into())).await;
         assert_eq!(tried, 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_service_is_left_alone_for_as_long_as_it_asks() {
+    async fn retries_wait_for_as_long_as_the_service_asks() {
         let begin = Instant::now();
         let wait = Duration::from_secs(7);
         attempts(&caller(), &within(Duration::MAX), Kind::Read, || overloaded(Some(wait))).await;
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_for_what_would_be_too_late() {
+    async fn a_retry_that_would_miss_the_deadline_is_not_waited_for() {
         let begin = Instant::now();
         let fail = || overloaded(Some(Duration::from_secs(7)));
         assert_eq!(attempts(&caller(), &within(Duration::from_secs(7)), Kind::Read, fail).await, 1);
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_service_that_is_down_is_asked_a_fifth_more_often() {
+    async fn retries_add_a_fifth_to_the_load_of_a_service_that_is_down() {
         let caller = caller();
         let mut tried = 0;
         for _ in 0..1000 {
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_silent_attempt_of_a_read_is_given_up_and_repeated() {
+    async fn a_read_without_a_response_times_out_and_is_retried() {
         let attempts = AtomicU32::new(0);
         let silent_at_first = async |_| {
             if attempts.fetch_add(1, Relaxed) == 0 {
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_call_takes_longer_than_it_may() {
+    async fn no_call_exceeds_its_timeout() {
         for (kind, is_unknown) in [(Kind::Read, false), (Kind::Write, true)] {
             let begin = Instant::now();
             let silent = |_| std::future::pending::<Result<(), Failed>>();
@@ -201,14 +203,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_sent_when_it_is_too_late() {
+    async fn nothing_is_sent_after_the_deadline() {
         let never = async |_| -> Result<(), Failed> { panic!("it was sent") };
         let error = caller().call(&within(Duration::ZERO), Kind::Write, never).await.unwrap_err();
         assert!(matches!(error, Error::DeadlineExceeded { .. }), "{error:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refused_token_is_replaced_once() {
+    async fn a_rejected_token_is_replaced_once() {
         let token = Token::provider(|ask| async move { Ok::<_, BoxError>(format!("{ask:?}")) });
         let caller = Caller { token: Some(token), ..caller() };
         let seen = std::sync::Mutex::new(Vec::new());
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_are_anything_up_to_a_bound_that_doubles() {
+    fn pauses_have_full_jitter_up_to_a_bound_that_doubles() {
         let (first, longest) = (Duration::from_millis(50), Duration::from_millis(150));
         let mut least = [Duration::MAX; 4];
         for _ in 0..1000 {

@@ -1,4 +1,4 @@
-//! Where bearer tokens come from.
+//! Sources of bearer tokens.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 /// Any error.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Where a client gets the bearer token from that it sends with each call.
+/// The source of the bearer token that a client sends with each call.
 #[derive(Clone)]
 pub struct Token(Source);
 
@@ -21,25 +21,25 @@ enum Source {
 
 type Provider = dyn Fn(Ask) -> BoxFuture<'static, Result<SecretString, BoxError>> + Send + Sync;
 
-/// Why a provider is asked.
+/// Why the client asks a provider for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// A call is about to be made. The token that was given last will do, as long as it is good.
+    /// The client is about to make a call. The last token is fine as long as it is valid.
     Usual,
-    /// The service refused the token that was given last: give another one.
+    /// The service rejected the last token. Return another one.
     Refused,
 }
 
 impl Token {
-    /// The same token, for as long as the client lives.
+    /// Sends the same token with every call.
     #[must_use]
     pub fn fixed(token: impl Into<String>) -> Self {
         Self(Source::Fixed(Arc::new(SecretString::from(token.into()))))
     }
 
-    /// Asks for a token before each attempt of a call, and once more when the service refused it; then the call is repeated
-    /// with the new one. So the provider should keep its token for as long as that is good. The time that it takes is the
-    /// call's.
+    /// Asks the provider for a token before each attempt of a call. If the service rejects that token, the client asks
+    /// once more and repeats the attempt with the new one. The provider should therefore cache its token for as long as
+    /// it is valid. The time that the provider takes counts towards the call's timeout.
     ///
     /// ```
     /// use user_service_client::{Ask, Token};
@@ -66,12 +66,12 @@ impl Token {
         })))
     }
 
-    /// Whether there may be another one.
-    pub(crate) fn changes(&self) -> bool {
+    /// Whether the source can supply a different token.
+    pub(crate) fn can_change(&self) -> bool {
         matches!(self.0, Source::Provider(_))
     }
 
-    /// The value of the header `authorization`.
+    /// The value of the `authorization` header.
     pub(crate) async fn authorization(&self, ask: Ask) -> Result<http::HeaderValue, BoxError> {
         let mut value = match &self.0 {
             Source::Fixed(token) => bearer(token),
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_token_is_shown_to_nobody_but_the_service() {
+    async fn debug_output_hides_the_token() {
         let token = Token::fixed("secret");
         let value = token.authorization(Ask::Usual).await.unwrap();
         assert_eq!(value, "Bearer secret");
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_header_is_refused() {
+    async fn a_token_that_is_no_valid_header_is_an_error() {
         assert!(Token::fixed("a\nb").authorization(Ask::Usual).await.is_err());
     }
 

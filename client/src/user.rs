@@ -1,38 +1,38 @@
-//! Users, and what can be said of them.
+//! Users, and the fields and etags of their changes.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// A user. Its JSON is that of version 2 of the REST API.
+/// A user. It serializes as in version 2 of the REST API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct User {
-    /// Given by the service, never used again; 1 or more.
+    /// Assigned by the service, never reused, 1 or more.
     pub id: i64,
     /// 1 to 100 characters.
     pub name: String,
-    /// As it was given, and unique: the domain by UTS 46 (non-transitional), the local part in NFC with small letters for capital
-    /// ones. The service's docs/api.md says more.
+    /// The email as given. It is unique: the service compares the domain by UTS 46 (non-transitional), and the local
+    /// part in NFC and lower case. The service's docs/api.md has the details.
     pub email: String,
-    /// 1 when created, one more with every update.
+    /// 1 on creation; every update increments it.
     pub version: i64,
-    /// When it was created, to the microsecond.
+    /// When the user was created, to the microsecond.
     pub created_at: DateTime<Utc>,
-    /// When it was updated last, to the microsecond.
+    /// When the user was last updated, to the microsecond.
     pub updated_at: DateTime<Utc>,
 }
 
 impl User {
-    /// Names this state of the user, for a change that is to happen to no other.
+    /// The etag of this state of the user, for changes that must apply to no other state.
     #[must_use]
     pub fn etag(&self) -> Etag {
         Etag(format!("\"{}\"", self.version))
     }
 }
 
-/// A user as version 1 of the REST API tells it, for ever.
+/// A user as in version 1 of the REST API, which never changes.
 ///
 /// ```
 /// use user_service_client::UserV1;
@@ -51,7 +51,7 @@ pub struct UserV1 {
     pub email: String,
 }
 
-/// All of a user that a caller decides.
+/// The fields of a user that the caller sets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UserFields {
     /// 1 to 100 characters after trimming, no control characters.
@@ -61,13 +61,13 @@ pub struct UserFields {
 }
 
 impl UserFields {
-    /// Not checked here: the service tells what it does not take.
+    /// Does not validate the fields; the service does.
     pub fn new(name: impl Into<String>, email: impl Into<String>) -> Self {
         Self { name: name.into(), email: email.into() }
     }
 }
 
-/// What to change of a user; what is `None` stays as it is.
+/// A partial update of a user. Fields that are `None` stay unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct UserPatch {
     /// The new name.
@@ -79,14 +79,14 @@ pub struct UserPatch {
 }
 
 impl UserPatch {
-    /// Changes the name.
+    /// Sets the new name.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Changes the email.
+    /// Sets the new email.
     #[must_use]
     pub fn email(mut self, email: impl Into<String>) -> Self {
         self.email = Some(email.into());
@@ -94,12 +94,12 @@ impl UserPatch {
     }
 }
 
-/// Names a state of a user: see [`User::etag`].
+/// Identifies a state of a user: see [`User::etag`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Etag(String);
 
 impl Etag {
-    /// As both protocols write it, with quotes.
+    /// The etag as in both protocols, with its quotes.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,13 +1,7 @@
-//! The client's half of the contract: it sends the requests of `contract/*.json`, and makes of the answers what is there to be
-//! made of them. The service's own tests hold it to the same files.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should say so and stop"
-)]
-#![allow(unreachable_pub, reason = "nobody is outside of a test crate: `pub` says what a module offers the others")]
+//! The client's half of the contract in `contract/*.json`: it sends those requests and reads those responses. The
+//! service's own tests check the other half against the same files.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
+#![allow(unreachable_pub, reason = "a test crate has no users")]
 
 mod fake;
 
@@ -24,13 +18,13 @@ use user_service_client::{
     WatchUsers,
 };
 
-/// One file.
+/// One file of the contract.
 #[derive(Deserialize)]
 struct Contract {
-    /// What the client is asked for; none when it is only about the answer.
+    /// The client's call. `None` if the file covers only the response.
     call: Option<Value>,
     exchanges: Vec<Exchange>,
-    /// What the call comes to, or the answer's body when there is none.
+    /// The result of the call, or the response's body if there is no call.
     result: Outcome,
 }
 
@@ -53,7 +47,7 @@ struct Answer {
     status: u16,
     headers: serde_json::Map<String, Value>,
     body: Option<Value>,
-    /// Blocks of server-sent events.
+    /// The blocks of a stream of server-sent events.
     stream: Option<Vec<String>>,
 }
 
@@ -65,17 +59,17 @@ enum Outcome {
 }
 
 #[tokio::test]
-async fn every_file_is_kept() {
+async fn the_client_follows_the_contract() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract");
-    let mut kept = 0;
+    let mut checked = 0;
     for file in fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
         let name = path.file_name().unwrap().display().to_string();
         let contract = serde_json::from_str(&fs::read_to_string(&path).unwrap());
         check(&name, contract.unwrap_or_else(|error| panic!("{name}: {error}"))).await;
-        kept += 1;
+        checked += 1;
     }
-    assert!(kept > 0);
+    assert!(checked > 0);
 }
 
 async fn check(name: &str, Contract { call, exchanges, result }: Contract) {
@@ -86,16 +80,16 @@ async fn check(name: &str, Contract { call, exchanges, result }: Contract) {
     };
     let exchanges = Arc::new(exchanges);
     let answers = Arc::clone(&exchanges);
-    // Whoever asks for more than there is gets nothing.
-    let fake = Fake::start(move |turn, _| answers.get(turn).map(|it| text(&it.answer)).unwrap_or_default()).await;
+    // Further requests get no response.
+    let fake = Fake::start(move |number, _| answers.get(number).map(|it| text(&it.answer)).unwrap_or_default()).await;
     let client = client(&fake.client(), &exchanges[0].request);
     let outcome = match outcome(&client, &call).await {
         Ok(value) => Outcome::Ok(value),
-        Err(error) => Outcome::Error(told(&error)),
+        Err(error) => Outcome::Error(error_json(&error)),
     };
     assert_eq!(outcome, result, "{name}");
     let seen = fake.seen();
-    // A stream that ends is opened anew; everything else is asked once.
+    // Only a stream that ends may be requested again.
     let more = seen.len().checked_sub(exchanges.len());
     assert!(more == Some(0) || (more.is_some() && name.contains("watch")), "{name}: {seen:#?}");
     for (seen, exchange) in seen.iter().zip(exchanges.iter()) {
@@ -103,7 +97,7 @@ async fn check(name: &str, Contract { call, exchanges, result }: Contract) {
     }
 }
 
-/// A client whose calls carry what the requests are to have.
+/// A client whose calls carry the headers of this request.
 fn client(client: &Client, request: &Request) -> Client {
     let header = |name| request.headers.get(name).and_then(Value::as_str);
     let mut client = client.clone();
@@ -140,7 +134,7 @@ fn text(Answer { status, headers, body, stream }: &Answer) -> String {
     }
 }
 
-/// What a call comes to.
+/// Makes the call and returns its result.
 async fn outcome(client: &Client, call: &Value) -> Result<Value, Error> {
     let (name, arguments) = call.as_object().unwrap().iter().next().expect("a call");
     let text = |name: &str| arguments[name].as_str().unwrap_or_default();
@@ -168,7 +162,7 @@ async fn outcome(client: &Client, call: &Value) -> Result<Value, Error> {
     })
 }
 
-/// The etag of a user in this version.
+/// The etag of a user with this version.
 fn etag(version: i64) -> Etag {
     let user = json!({ "id": 1, "name": "", "email": "", "version": version,
         "created_at": "2026-01-31T12:00:00Z", "updated_at": "2026-01-31T12:00:00Z" });
@@ -184,7 +178,7 @@ fn shown_event(event: &Event) -> Value {
         "version": event.version, "user": event.user, "traceparent": event.traceparent })
 }
 
-fn told(error: &Error) -> Value {
+fn error_json(error: &Error) -> Value {
     let problem = error.problem().unwrap_or_else(|| panic!("{error:?}"));
     let fields = problem.fields.iter().map(|field| json!({ "field": field.field, "detail": field.detail }));
     json!({ "code": problem.code.as_str(), "detail": problem.detail, "fields": Vec::from_iter(fields),

@@ -1,6 +1,6 @@
 use super::scope::Scope;
 
-/// Why a token does not do. The texts are for the client; none says more than it knew, or could find out.
+/// Why a token is rejected. The texts are for the client, and reveal nothing that it could not find out itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     #[error("the token is malformed")]
@@ -9,7 +9,7 @@ pub enum Denied {
     Signature,
     #[error("the token is signed with a key that its issuer does not publish")]
     UnknownKey,
-    /// Not the token's fault.
+    /// The token may be valid.
     #[error("the keys to check tokens with could not be fetched yet")]
     NoKeys,
     #[error("the token has expired")]
@@ -22,13 +22,13 @@ pub enum Denied {
     Audience,
     #[error("the token lacks a claim that it must have")]
     MissingClaim,
-    /// The caller is known, and may not do this.
+    /// The token is valid but does not permit this.
     #[error("the token lacks the scope {}", .0.as_str())]
     Scope(Scope),
 }
 
 impl Denied {
-    /// A name for each reason, for programs; it never changes.
+    /// A stable name of the reason, for programs.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ impl Denied {
         }
     }
 
-    /// Every reason that there is; which scope is lacking is none of its own.
+    /// Every reason. The missing scope makes no difference to it.
     pub const ALL: [Self; 10] = [
         Self::Malformed,
         Self::Signature,

@@ -1,50 +1,27 @@
 use std::net::IpAddr;
 
+use super::denied::Denied;
 use super::rate_limit::{Client, RateLimit};
-use super::{Bearer, Denied, Scope, Verifier};
+use super::refused::Refused;
+use super::scope::Scope;
+use super::verifier::{Bearer, Verifier};
 use crate::metrics::{AuthFailures, Metrics};
 
-/// Lets in whoever has a token with the right scope, whichever protocol brought it, and does not come too often. Clones share
-/// the count.
+/// Admits requests, over either protocol, whose token has the right scope and whose client is within its rate limit.
+/// Clones share the rate limit.
 #[derive(Clone)]
 pub struct Gate {
     verifier: Verifier,
-    /// How often a client may come, if that matters.
+    /// `None` if clients have no rate limit.
     rate_limit: Option<RateLimit>,
     failures: AuthFailures,
 }
 
-/// Why somebody is not let in. The texts are for the client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    #[error("this needs exactly one header Authorization: Bearer, with a token")]
-    NoToken,
-    #[error(transparent)]
-    Denied(#[from] Denied),
-    /// In seconds.
-    #[error("too many requests from this client; try again in {retry_after} s")]
-    TooManyRequests { retry_after: u64 },
-}
-
-impl Refused {
-    /// A name for programs that never changes.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::NoToken => "unauthorized",
-            Self::Denied(Denied::Scope(_)) => "insufficient_scope",
-            Self::Denied(Denied::NoKeys) => "unavailable",
-            Self::Denied(_) => "invalid_token",
-            Self::TooManyRequests { .. } => "too_many_requests",
-        }
-    }
-}
-
-/// The reason for a failure that [`Denied`] does not know.
+/// The reason of [`Refused::NoToken`] in the metrics.
 const NO_TOKEN: &str = "no_token";
 
 impl Gate {
-    /// A gate that counts whom it does not let in.
+    /// Creates a gate that counts the requests it refuses.
     #[must_use]
     pub fn new(verifier: Verifier, rate_limit: Option<RateLimit>, metrics: &Metrics) -> Self {
         let failures = metrics.auth_failures().clone();
@@ -52,16 +29,16 @@ impl Gate {
         Self { verifier, rate_limit, failures }
     }
 
-    /// Who comes with these credentials, all that the headers `Authorization` hold.
+    /// Verifies the token in `credentials`, the values of all `Authorization` headers.
     ///
     /// # Errors
-    /// When there is no token, or it does not do.
+    /// When there is no token or it is invalid.
     pub fn authenticate<'a>(&self, credentials: impl Iterator<Item = &'a [u8]>) -> Result<Bearer, Refused> {
         Ok(self.verifier.authenticate(token(credentials)?)?)
     }
 
-    /// For whoever could not be authenticated for want of a key: the end of an attempt to fetch the keys, after which it may be
-    /// tried again. `None` when that is of no use.
+    /// If authentication failed for lack of a key, returns a future that completes when the keys have been fetched,
+    /// after which the caller may authenticate again. `None` if that would not help.
     #[must_use]
     pub fn refresh(&self, bearer: &Result<Bearer, Refused>) -> Option<impl Future<Output = ()> + use<>> {
         match bearer {
@@ -70,10 +47,10 @@ impl Gate {
         }
     }
 
-    /// Lets somebody in, who comes from this address if that is known, or tells why not.
+    /// Decides whether to admit a request from this address, if the address is known.
     ///
     /// # Errors
-    /// When it comes too often, could not be authenticated, or lacks the scope.
+    /// When the client exceeded its rate limit, was not authenticated, or lacks the scope.
     pub fn admit(
         &self,
         bearer: Result<Bearer, Refused>,
@@ -100,10 +77,10 @@ impl Gate {
     }
 }
 
-/// The token of a request (RFC 6750, 2.1). In the URL or the body it would end up in logs, so it is not looked for there.
+/// The token of a request (RFC 6750, 2.1). The URL and the body are no place for a token: they end up in logs.
 fn token<'a>(mut credentials: impl Iterator<Item = &'a [u8]>) -> Result<&'a str, Refused> {
     let (Some(only), None) = (credentials.next(), credentials.next()) else {
-        // Of two it is not clear which one counts.
+        // With two headers it would be unclear which one counts.
         return Err(Refused::NoToken);
     };
     let text = std::str::from_utf8(only).ok().filter(|text| text.is_ascii());

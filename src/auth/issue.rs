@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use super::local_secret::{self, SecretFileError};
-use super::{KeySource, Settings};
+use super::settings::{KeySource, Settings};
 
 /// Why no token was issued.
 #[derive(Debug, thiserror::Error)]
@@ -32,11 +32,11 @@ struct Claims<'a> {
     aud: Option<&'a str>,
 }
 
-/// Makes a token that a service with these settings takes: for `subject`, with the scopes named in `scope`, from now on for
-/// `ttl`.
+/// Issues a token that a service with these settings accepts: for `subject`, with the scopes named in `scope`, valid
+/// from now on for `ttl`.
 ///
 /// # Errors
-/// When there is no secret to sign it with.
+/// When there is no secret to sign with.
 pub fn issue(settings: &Settings, subject: &str, scope: &str, ttl: Duration) -> Result<SecretString, IssueError> {
     let local;
     let secret = match &settings.key {

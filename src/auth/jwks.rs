@@ -1,4 +1,4 @@
-//! The keys that an issuer publishes (JWK set, RFC 7517), fetched in the background.
+//! Fetches the keys that an issuer publishes (JWK set, RFC 7517) in the background.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,42 +15,46 @@ use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
 use url::Url;
 
-use super::{Denied, JwksSettings, PublicKey};
+use super::denied::Denied;
+use super::public_key::PublicKey;
+use super::settings::JwksSettings;
 use crate::metrics::JwksRefreshes;
 use crate::proxy::proxy_for;
 
-/// How long one attempt may take.
+/// The timeout of one fetch.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// The largest set that is read, in bytes. Issuers have a handful of keys.
+/// The largest key set that is accepted, in bytes. Issuers publish a handful of keys.
 const MAX_SIZE: u64 = 1 << 20;
-/// The shortest time between two attempts that tokens give rise to: whoever invents key ids must not press the issuer.
-const PAUSE: Duration = Duration::from_secs(10);
-/// After a failure it is tried again sooner than usual: first after this, then after twice as long each time.
+/// The shortest interval between two fetches that unknown key ids cause: a client that invents key ids must not flood
+/// the issuer.
+const MIN_INTERVAL: Duration = Duration::from_secs(10);
+/// The pause after the first failed fetch. It doubles with each further failure, up to the usual interval.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// An issuer's keys, as they were last seen. Clones share them.
+/// An issuer's keys as of the last fetch. Clones share them.
 #[derive(Clone)]
 pub(super) struct Jwks(Arc<Shared>);
 
 struct Shared {
     keys: RwLock<Arc<Keys>>,
     generation: AtomicU64,
-    attempts: watch::Sender<Attempts>,
-    wish: SyncSender<()>,
+    fetches: watch::Sender<FetchState>,
+    requests: SyncSender<()>,
 }
 
-/// The keys of one time.
+/// A key set.
 #[derive(Default)]
 pub(super) struct Keys {
-    /// Changes with the keys, so that what was verified with others is not believed any more. 0 until there are any.
+    /// Changes whenever the keys do, which invalidates tokens that were verified with earlier keys. 0 before the first
+    /// fetch.
     pub(super) generation: u64,
-    /// With their ids. None until the first set was seen.
+    /// The keys and their ids. Empty before the first fetch.
     keys: Vec<(Option<String>, PublicKey)>,
 }
 
 impl Keys {
-    /// The key of this id; without one, the only key there is. Keys of several kinds may share an id (RFC 7517, 4.5): of those,
-    /// the one that fits the algorithm.
+    /// Finds the key with this id, or the only key if the token names none. Keys of different types may share an id
+    /// (RFC 7517, 4.5); then the algorithm decides.
     pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&PublicKey, Denied> {
         let found = match (kid, self.keys.as_slice()) {
             _ if self.generation == 0 => return Err(Denied::NoKeys),
@@ -67,28 +71,28 @@ impl Keys {
 }
 
 #[derive(Clone, Copy)]
-enum Attempts {
+enum FetchState {
     Running,
     Ended(Instant),
 }
 
 impl Jwks {
-    /// Begins to fetch the keys, and goes on to for as long as the process lives.
+    /// Starts a thread that fetches the keys for as long as the process lives.
     ///
     /// # Errors
-    /// When the system has no thread left.
+    /// When the thread cannot be started.
     pub(super) fn start(settings: &JwksSettings, refreshes: &JwksRefreshes) -> io::Result<Self> {
-        let (wish, wishes) = sync_channel(1);
-        let attempts = watch::Sender::new(Attempts::Running);
-        let jwks = Self(Arc::new(Shared { keys: RwLock::default(), generation: AtomicU64::new(0), attempts, wish }));
+        let (requests, requested) = sync_channel(1);
+        let fetches = watch::Sender::new(FetchState::Running);
+        let jwks = Self(Arc::new(Shared { keys: RwLock::default(), generation: AtomicU64::new(0), fetches, requests }));
         let issuer = Issuer {
             agent: agent(&settings.url),
             settings: settings.clone(),
             jwks: jwks.clone(),
-            seen: Vec::new(),
+            last_body: Vec::new(),
             refreshes: refreshes.clone(),
         };
-        thread::Builder::new().name("jwks".to_owned()).spawn(move || issuer.follow(&wishes))?;
+        thread::Builder::new().name("jwks".to_owned()).spawn(move || issuer.follow(&requested))?;
         Ok(jwks)
     }
 
@@ -96,68 +100,69 @@ impl Jwks {
         Arc::clone(&self.0.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// That of the keys.
+    /// The current generation of the keys.
     pub(super) fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    /// The end of an attempt to fetch the keys, for whoever has not found one: of one that runs, or of a new one. `None`
-    /// when the last one has ended only just now.
+    /// Completes when the running fetch ends, or else a new one. `None` if the last fetch has only just ended, so that
+    /// a new one would not help.
     pub(super) fn refresh(&self) -> Option<impl Future<Output = ()> + use<>> {
-        let mut attempts = self.0.attempts.subscribe();
-        if let Attempts::Ended(at) = *attempts.borrow_and_update() {
-            if at.elapsed() < PAUSE {
+        let mut fetches = self.0.fetches.subscribe();
+        if let FetchState::Ended(at) = *fetches.borrow_and_update() {
+            if at.elapsed() < MIN_INTERVAL {
                 return None;
             }
-            // If there is a wish already, it stands for this one too.
-            let _ = self.0.wish.try_send(());
+            // If the channel is full, a fetch is requested already.
+            let _ = self.0.requests.try_send(());
         }
         Some(async move {
-            let ended = attempts.wait_for(|attempts| matches!(attempts, Attempts::Ended(at) if at.elapsed() < PAUSE));
-            // An attempt is over by then, whatever became of it.
+            let ended =
+                fetches.wait_for(|fetches| matches!(fetches, FetchState::Ended(at) if at.elapsed() < MIN_INTERVAL));
+            // A timeout means that the fetch has failed.
             let _ = tokio::time::timeout(2 * TIMEOUT, ended).await;
         })
     }
 }
 
-/// The thread that fetches.
+/// The thread that fetches the keys.
 struct Issuer {
     agent: Agent,
     settings: JwksSettings,
     jwks: Jwks,
-    /// What the issuer sent last.
-    seen: Vec<u8>,
+    /// The last response that was accepted.
+    last_body: Vec<u8>,
     refreshes: JwksRefreshes,
 }
 
 impl Issuer {
-    fn follow(mut self, wishes: &Receiver<()>) {
+    fn follow(mut self, requested: &Receiver<()>) {
         let mut retry = FIRST_RETRY;
-        let mut was_well = true;
+        let mut succeeded = true;
         loop {
-            self.jwks.0.attempts.send_replace(Attempts::Running);
-            // A panic must not end the thread: the keys would stay as they are for ever.
+            self.jwks.0.fetches.send_replace(FetchState::Running);
+            // A panic must not end the thread, or the keys would never be updated again.
             let result = catch_unwind(AssertUnwindSafe(|| self.fetch())).unwrap_or(Err(FetchError::Panic));
             match &result {
-                Ok(()) if !was_well => log::info!("the keys of {} can be fetched again", self.settings),
-                Err(error) if was_well => log::warn!("cannot fetch the keys of {}: {error}", self.settings),
+                Ok(()) if !succeeded => log::info!("the keys of {} can be fetched again", self.settings),
+                Err(error) if succeeded => log::warn!("cannot fetch the keys of {}: {error}", self.settings),
                 _ => {}
             }
-            was_well = result.is_ok();
-            self.refreshes.count(was_well);
-            let rest = if was_well { self.settings.refresh } else { retry };
-            retry = if was_well { FIRST_RETRY } else { (2 * retry).min(self.settings.refresh) };
-            // What was wished for meanwhile is fulfilled.
-            let _ = wishes.try_recv();
-            self.jwks.0.attempts.send_replace(Attempts::Ended(Instant::now()));
-            let _ = wishes.recv_timeout(rest);
+            succeeded = result.is_ok();
+            self.refreshes.count(succeeded);
+            let pause = if succeeded { self.settings.refresh } else { retry };
+            retry = if succeeded { FIRST_RETRY } else { (2 * retry).min(self.settings.refresh) };
+            // This fetch also serves the requests that arrived meanwhile.
+            let _ = requested.try_recv();
+            self.jwks.0.fetches.send_replace(FetchState::Ended(Instant::now()));
+            let _ = requested.recv_timeout(pause);
         }
     }
 
     fn fetch(&mut self) -> Result<(), FetchError> {
         let mut response = self.agent.get(self.settings.url.as_str()).call()?;
         let body = response.body_mut().with_config().limit(MAX_SIZE).read_to_vec()?;
-        if body == self.seen {
+        if body == self.last_body {
             return Ok(());
         }
         let keys = parse(&body)?;
@@ -166,7 +171,7 @@ impl Issuer {
         } else {
             log::info!("{} publishes {} keys that can be used", self.settings, keys.len());
         }
-        self.seen = body;
+        self.last_body = body;
         let Shared { keys: current, generation, .. } = &*self.jwks.0;
         let next = generation.load(Ordering::Acquire) + 1;
         *current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Keys { generation: next, keys });
@@ -185,7 +190,7 @@ enum FetchError {
     Panic,
 }
 
-/// Not the library's type, which takes no set with a key that it does not know.
+/// Not jsonwebtoken's type, which rejects a whole set if it contains a key of an unknown type.
 #[derive(Deserialize)]
 struct Set {
     keys: Vec<serde_json::Value>,
@@ -203,13 +208,13 @@ fn parse(body: &[u8]) -> Result<Vec<(Option<String>, PublicKey)>, FetchError> {
 
 fn agent(url: &Url) -> Agent {
     let tls = TlsConfig::builder()
-        // The system's, or what SSL_CERT_FILE names.
+        // The system's certificates, or those in SSL_CERT_FILE.
         .root_certs(RootCerts::PlatformVerifier)
         .build();
     let config = Agent::config_builder()
         .timeout_global(Some(TIMEOUT))
         .max_redirects(3)
-        // A redirect must not lead out of TLS.
+        // A redirect must not downgrade to plain HTTP.
         .https_only(url.scheme() == "https")
         .proxy(proxy_for(url))
         .tls_config(tls);

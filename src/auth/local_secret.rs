@@ -1,4 +1,4 @@
-//! A secret of the service's own, so that a first start needs no set-up.
+//! A secret that the service generates itself, so that the first start needs no configuration.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -11,9 +11,9 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::process::geteuid;
 use secrecy::SecretString;
 
-use super::MIN_SECRET;
+use super::settings::MIN_SECRET;
 
-/// Why a file holds no secret that can be used.
+/// Why the secret in a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("the local secret {path}: {cause}; or set JWT_SECRET instead")]
 pub struct SecretFileError {
@@ -51,19 +51,19 @@ impl From<rustix::io::Errno> for Cause {
     }
 }
 
-/// How much randomness is in a secret, in bytes.
+/// The entropy of a generated secret, in bytes.
 const RANDOM: usize = 32;
 
-/// Reads the secret, or makes it when there is no such file. Of several processes that do so at once, one makes it.
-pub(super) fn load_or_make(path: &Path) -> Result<SecretString, SecretFileError> {
+/// Reads the secret, or generates it if the file does not exist. Processes that start concurrently agree on one secret.
+pub(super) fn load_or_generate(path: &Path) -> Result<SecretString, SecretFileError> {
     let found = match read(path) {
-        Err(Cause::Missing) => make(path).and_then(|()| read(path)),
+        Err(Cause::Missing) => generate(path).and_then(|()| read(path)),
         found => found,
     };
     found.map_err(|cause| failed(path, cause))
 }
 
-/// Reads the secret. One that is missing is not made: no service would know it.
+/// Reads the secret. Does not generate a missing one, since no service would use it.
 pub(super) fn load(path: &Path) -> Result<SecretString, SecretFileError> {
     read(path).map_err(|cause| failed(path, cause))
 }
@@ -73,7 +73,8 @@ fn failed(path: &Path, cause: Cause) -> SecretFileError {
 }
 
 fn read(path: &Path) -> Result<SecretString, Cause> {
-    // What is looked at is what is read, whatever becomes of the name meanwhile. To open a pipe would wait for a writer.
+    // All checks are on the open file, so replacing the path meanwhile has no effect. Opening a pipe without NONBLOCK
+    // would wait for a writer.
     let mut file = File::from(open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?);
     let metadata = file.metadata()?;
     if !metadata.is_file() {
@@ -91,14 +92,14 @@ fn read(path: &Path) -> Result<SecretString, Cause> {
     if secret.len() < MIN_SECRET { Err(Cause::TooShort) } else { Ok(secret.into()) }
 }
 
-/// Writes a file of another name and moves it to its place, where it is whole from the first moment; whoever comes second
-/// leaves what is there.
-fn make(path: &Path) -> Result<(), Cause> {
+/// Writes a temporary file and renames it, so that the secret's file is never incomplete. Does not replace a file that
+/// another process has created meanwhile.
+fn generate(path: &Path) -> Result<(), Cause> {
     let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut random = [0; RANDOM];
     getrandom::fill(&mut random)?;
-    // Such a file is for its owner only.
+    // Temporary files are readable by their owner only.
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     writeln!(file, "{}", URL_SAFE_NO_PAD.encode(random))?;
     file.as_file().sync_all()?;
@@ -121,40 +122,40 @@ mod tests {
     }
 
     #[test]
-    fn it_is_made_once_and_for_its_owner_only() {
+    fn a_secret_is_generated_once_and_readable_by_its_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = file(&folder);
-        let made = load_or_make(&path).unwrap();
+        let made = load_or_generate(&path).unwrap();
         assert!(made.expose_secret().len() >= MIN_SECRET);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(load_or_make(&path).unwrap().expose_secret(), made.expose_secret());
+        assert_eq!(load_or_generate(&path).unwrap().expose_secret(), made.expose_secret());
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no draft is left");
     }
 
     #[test]
-    fn two_have_two_secrets() {
+    fn secrets_differ() {
         let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-        let [one, two] = folders.each_ref().map(|folder| load_or_make(&file(folder)).unwrap());
+        let [one, two] = folders.each_ref().map(|folder| load_or_generate(&file(folder)).unwrap());
         assert_ne!(one.expose_secret(), two.expose_secret());
     }
 
     #[test]
-    fn what_was_made_meanwhile_stays() {
+    fn an_existing_secret_is_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = file(&folder);
-        let first = load_or_make(&path).unwrap();
-        make(&path).unwrap();
+        let first = load_or_generate(&path).unwrap();
+        generate(&path).unwrap();
         assert_eq!(load(&path).unwrap().expose_secret(), first.expose_secret());
     }
 
     #[test]
-    fn many_that_start_at_once_share_one() {
+    fn concurrent_starts_agree_on_one_secret() {
         let folder = tempfile::tempdir().unwrap();
         let path = file(&folder);
         let barrier = std::sync::Barrier::new(8);
         let start = || {
             barrier.wait();
-            load_or_make(&path).unwrap().expose_secret().to_owned()
+            load_or_generate(&path).unwrap().expose_secret().to_owned()
         };
         let secrets = std::thread::scope(|scope| {
             let threads = Vec::from_iter((0..8).map(|_| scope.spawn(start)));
@@ -164,33 +165,33 @@ mod tests {
     }
 
     #[test]
-    fn to_load_is_not_to_make() {
+    fn loading_does_not_generate_a_secret() {
         let folder = tempfile::tempdir().unwrap();
         assert!(load(&file(&folder)).unwrap_err().to_string().contains("start the service first"));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]
-    fn a_folder_is_no_secret() {
+    fn a_directory_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(load_or_make(folder.path()).unwrap_err().to_string().contains("is no file"));
+        assert!(load_or_generate(folder.path()).unwrap_err().to_string().contains("is no file"));
     }
 
     #[test]
-    fn one_that_others_may_read_is_no_secret() {
+    fn a_secret_that_others_may_read_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = file(&folder);
-        load_or_make(&path).unwrap();
+        load_or_generate(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(load_or_make(&path).unwrap_err().to_string().contains("chmod 600"));
+        assert!(load_or_generate(&path).unwrap_err().to_string().contains("chmod 600"));
     }
 
     #[test]
-    fn one_that_is_too_short_is_not_used() {
+    fn a_secret_that_is_too_short_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = file(&folder);
-        load_or_make(&path).unwrap();
+        load_or_generate(&path).unwrap();
         fs::write(&path, "short\n").unwrap();
-        assert!(load_or_make(&path).unwrap_err().to_string().contains("fewer than 32"));
+        assert!(load_or_generate(&path).unwrap_err().to_string().contains("fewer than 32"));
     }
 }

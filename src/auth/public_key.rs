@@ -9,25 +9,26 @@ use rsa::pkcs1::DecodeRsaPublicKey as _;
 use rsa::traits::PublicKeyParts as _;
 use rsa::{BigUint, RsaPublicKey};
 
-/// A public key that can verify signatures, and the algorithm that is meant for its kind.
+/// A public key that verifies signatures, and its algorithm.
 #[derive(Clone, Debug)]
 pub struct PublicKey {
     pub(super) key: DecodingKey,
     pub(super) algorithm: Algorithm,
 }
 
-/// The fewest bytes that an RSA key may have (RFC 7518, 3.3).
+/// The minimum size of an RSA key, in bytes (RFC 7518, 3.3).
 const MIN_RSA: usize = 256;
 
 impl PublicKey {
-    /// What [`Self::read`] takes, in words for the operator.
+    /// What [`Self::read`] accepts, for error messages.
     pub const TAKES: &str = "a PEM file whose first block is a public key: RSA of 2048 to 4096 bits, P-256 or Ed25519";
 
-    /// Reads a PEM file (RFC 7468). `None` when it holds no such key: found now, and not at every request.
+    /// Reads a PEM file (RFC 7468). `None` if it contains no usable key, so that the service fails at start and not at
+    /// every request.
     #[must_use]
     pub fn read(path: &Path) -> Option<Self> {
         let pem = std::fs::read_to_string(path).ok()?;
-        // The library would take a private key too, and then find every signature wrong.
+        // jsonwebtoken would accept a private key too, and then reject every signature.
         let label = pem.lines().find(|line| line.starts_with("-----BEGIN "))?.trim_end();
         if !matches!(label, "-----BEGIN PUBLIC KEY-----" | "-----BEGIN RSA PUBLIC KEY-----") {
             return None;
@@ -35,7 +36,7 @@ impl PublicKey {
         rsa(&pem).or_else(|| p256(&pem)).or_else(|| ed25519(&pem))
     }
 
-    /// Reads a JWK (RFC 7517). `None` when it is no such key, or is not for signatures.
+    /// Reads a JWK (RFC 7517). `None` if the key is unusable or not meant for signatures.
     pub(super) fn from_jwk(jwk: &Jwk) -> Option<Self> {
         let algorithm = match &jwk.algorithm {
             AlgorithmParameters::RSA(rsa) if is_sound_rsa(&number(&rsa.n)?, &number(&rsa.e)?) => Algorithm::RS256,
@@ -64,7 +65,7 @@ fn bytes(base64: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(base64).ok()
 }
 
-/// A key that is not fit is an error, where a signature that is wrong is none.
+/// Verification returns an error for an unusable key, but `Ok(false)` for a wrong signature.
 fn can_verify(key: &DecodingKey, algorithm: Algorithm) -> bool {
     jsonwebtoken::crypto::verify("", b"", key, algorithm).is_ok()
 }
@@ -75,15 +76,15 @@ fn rsa(pem: &str) -> Option<PublicKey> {
     is_sound_rsa(parsed.n(), parsed.e()).then_some(PublicKey { key, algorithm: Algorithm::RS256 })
 }
 
-/// Whether it is of a size that will do, and is no key with which every text is its own signature: an exponent of 1. The
-/// library refuses those that are too large, for the time that a signature takes to verify.
+/// Rejects keys that are too small, and an exponent of 1, with which every text is its own signature. The library
+/// rejects keys that are too large, because verifying would take too long.
 fn is_sound_rsa(modulus: &BigUint, exponent: &BigUint) -> bool {
     RsaPublicKey::new(modulus.clone(), exponent.clone()).is_ok_and(|key| key.size() >= MIN_RSA)
 }
 
 fn p256(pem: &str) -> Option<PublicKey> {
     let key = DecodingKey::from_ec_pem(pem.as_bytes()).ok()?;
-    // It may be on another curve.
+    // The key may be on another curve.
     can_verify(&key, Algorithm::ES256).then_some(PublicKey { key, algorithm: Algorithm::ES256 })
 }
 
@@ -92,7 +93,8 @@ fn ed25519(pem: &str) -> Option<PublicKey> {
     is_sound_ed25519(key.try_get_as_bytes().ok()?).then_some(PublicKey { key, algorithm: Algorithm::EdDSA })
 }
 
-/// Whether it is a point of large order: for the others anybody can make signatures (RFC 8032, 8.9, leaves them to us).
+/// Rejects points of small order, for which anybody can forge signatures. RFC 8032, 8.9, leaves this check to the
+/// application.
 fn is_sound_ed25519(point: &[u8]) -> bool {
     VerifyingKey::try_from(point).is_ok_and(|key| !key.is_weak())
 }

@@ -1,4 +1,4 @@
-//! How often one client may ask.
+//! Limits the rate of each client's requests.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
@@ -8,15 +8,16 @@ use std::time::Duration;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use super::{Caller, Refused};
+use super::refused::Refused;
+use super::verifier::Caller;
 
-/// Who is counted.
+/// The key of the rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Client {
-    /// Whoever has a token, wherever it comes from.
+    /// An authenticated client, from any address.
     Caller(Caller),
-    /// Whoever has none: its address, or its network, since a single host has 2^64 addresses in IPv6. `None` when it is
-    /// not known.
+    /// An unauthenticated client: its IPv4 address, or its IPv6 /64 network, since a single host can use 2^64
+    /// addresses. `None` if the address is unknown.
     Address(Option<IpAddr>),
 }
 
@@ -33,25 +34,25 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Refuses clients that ask too often. Clones share one count.
+/// Refuses clients that exceed their rate limit. Clones share the state.
 #[derive(Clone)]
 pub struct RateLimit {
     limiter: Arc<DefaultKeyedRateLimiter<Client>>,
     clock: DefaultClock,
 }
 
-/// How often those are forgotten who have not asked for a while.
-const FORGET: Duration = Duration::from_secs(10);
+/// The interval at which the state of idle clients is removed.
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(10);
 
 impl RateLimit {
-    /// So many requests a second for each client, and, after a pause, up to `burst` of them at once.
+    /// Allows each client `per_second` requests a second, in bursts of up to `burst`.
     #[must_use]
     pub fn new(per_second: NonZeroU32, burst: NonZeroU32) -> Self {
         let limiter = RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst));
         Self { limiter: Arc::new(limiter), clock: DefaultClock::default() }
     }
 
-    /// Counts one request.
+    /// Counts a request of this client.
     pub(super) fn check(&self, client: Client) -> Result<(), Refused> {
         self.limiter.check_key(&client).map_err(|not_until| {
             let wait = not_until.wait_time_from(self.clock.now());
@@ -59,11 +60,11 @@ impl RateLimit {
         })
     }
 
-    /// Forgets, from time to time, those who may ask as often as a stranger by now: else everyone who ever came would cost
-    /// memory.
+    /// Periodically removes clients whose allowance has fully recovered. Otherwise memory would grow with every client
+    /// that ever called.
     pub async fn forget_strangers(self) {
         loop {
-            tokio::time::sleep(FORGET).await;
+            tokio::time::sleep(CLEANUP_INTERVAL).await;
             self.limiter.retain_recent();
             self.limiter.shrink_to_fit();
         }

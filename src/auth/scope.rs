@@ -1,4 +1,4 @@
-/// What a caller may do.
+/// A permission of a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     UsersRead,
@@ -6,7 +6,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Its name in the `scope` claim (RFC 8693, 4.2).
+    /// The name in the `scope` claim (RFC 8693, 4.2).
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -16,7 +16,7 @@ impl Scope {
     }
 }
 
-/// Some scopes.
+/// A set of scopes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Scopes {
     read: bool,
@@ -24,7 +24,7 @@ pub(super) struct Scopes {
 }
 
 impl Scopes {
-    /// Reads a `scope` claim: names between spaces. Those of other services are none of our business.
+    /// Parses a `scope` claim, a list of names separated by spaces. Ignores the scopes of other services.
     pub(super) fn parse(claim: &str) -> Self {
         let has = |scope: Scope| claim.split(' ').any(|name| name == scope.as_str());
         Self { read: has(Scope::UsersRead), write: has(Scope::UsersWrite) }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_stand_between_spaces() {
+    fn names_are_separated_by_spaces() {
         let both = Scopes { read: true, write: true };
         assert_eq!(Scopes::parse("users:read users:write"), both);
         assert_eq!(Scopes::parse("openid users:write  users:read"), both);

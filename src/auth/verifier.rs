@@ -1,4 +1,4 @@
-//! Checks tokens, and remembers those that are right.
+//! Verifies tokens, and caches those that are valid.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -11,18 +11,20 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::denied::Denied;
 use super::jwks::Jwks;
 use super::local_secret::{self, SecretFileError};
+use super::public_key::PublicKey;
 use super::scope::{Scope, Scopes};
-use super::{Denied, KeySource, PublicKey, Settings};
+use super::settings::{KeySource, Settings};
 use crate::metrics::JwksRefreshes;
 
-/// The longest token that is looked at, in bytes. Issuers stay far below.
+/// The longest token that is accepted, in bytes. Issuers stay far below.
 const MAX_LENGTH: usize = 8 << 10;
-/// About how many verified tokens are remembered: with the longest, 8 MiB.
-const REMEMBERED: usize = 1000;
+/// The approximate capacity of the cache, in tokens. With tokens of maximum length it takes 8 MiB.
+const CACHE_SIZE: usize = 1000;
 
-/// Why there is no key to check tokens with.
+/// Why there is no key to verify tokens with.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error(transparent)]
@@ -33,11 +35,11 @@ pub enum KeyError {
     Unset,
 }
 
-/// Knows a key, and the tokens that it has found to be right. Clones share both.
+/// Verifies tokens. Clones share the keys and the cache.
 #[derive(Clone)]
-pub struct Verifier(Arc<Known>);
+pub struct Verifier(Arc<Shared>);
 
-struct Known {
+struct Shared {
     keys: Keys,
     validation: Validation,
     verified: Cache<Box<str>, Verified>,
@@ -49,47 +51,47 @@ enum Keys {
     Published(Jwks),
 }
 
-/// Who a token stands for: a number in place of its subject, which may be personal data.
+/// Identifies a token's subject by its hash, since the subject may be personal data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Caller(u64);
 
-/// Whoever comes with a token.
+/// The holder of a valid token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bearer {
     pub caller: Caller,
     scopes: Scopes,
-    /// From when on the token does not do any more, whatever clocks are forgiven. Seconds since 1970.
-    good_until: u64,
+    /// When the token expires, leeway included. Seconds since 1970.
+    valid_until: u64,
 }
 
 impl Bearer {
-    /// Whether the token is good for what the scope stands for.
+    /// Checks that the token has this scope.
     ///
     /// # Errors
-    /// When it lacks the scope.
+    /// When the token lacks the scope.
     pub fn authorize(&self, scope: Scope) -> Result<(), Denied> {
         if self.scopes.contain(scope) { Ok(()) } else { Err(Denied::Scope(scope)) }
     }
 
-    /// How long the token will do yet.
+    /// How long the token remains valid.
     #[must_use]
     pub fn time_left(&self) -> Duration {
-        let end = UNIX_EPOCH.checked_add(Duration::from_secs(self.good_until));
+        let end = UNIX_EPOCH.checked_add(Duration::from_secs(self.valid_until));
         end.map_or(Duration::MAX, |end| end.duration_since(SystemTime::now()).unwrap_or_default())
     }
 }
 
-/// What a token that is right says.
+/// A valid token in the cache.
 #[derive(Clone, Copy)]
 struct Verified {
     bearer: Bearer,
-    /// Of the keys that it was verified with.
+    /// The generation of the keys that verified the token.
     generation: u64,
     /// Seconds since 1970.
     expires: u64,
 }
 
-/// A claim that is missing is found by the [`validation`].
+/// The [`validation`] detects missing claims.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Claims {
@@ -101,28 +103,28 @@ struct Claims {
 }
 
 impl Verifier {
-    /// Loads the key, or begins to fetch the keys.
+    /// Loads the key, or starts fetching the keys.
     ///
     /// # Errors
-    /// When it cannot be read, or is none.
+    /// When the key cannot be loaded, or none is configured.
     pub fn new(settings: &Settings, refreshes: &JwksRefreshes) -> Result<Self, KeyError> {
         let (keys, algorithm) = keys(&settings.key, refreshes)?;
         let validation = validation(settings, algorithm);
-        let (verified, callers) = (Cache::new(REMEMBERED), RandomState::new());
-        Ok(Self(Arc::new(Known { keys, validation, verified, callers })))
+        let (verified, callers) = (Cache::new(CACHE_SIZE), RandomState::new());
+        Ok(Self(Arc::new(Shared { keys, validation, verified, callers })))
     }
 
-    /// Who sends this token.
+    /// Verifies a token.
     ///
     /// # Errors
-    /// When it does not do.
+    /// When the token is invalid.
     pub fn authenticate(&self, token: &str) -> Result<Bearer, Denied> {
-        let verified = self.remembered(token).map_or_else(|| self.verify(token), Ok)?;
+        let verified = self.cached(token).map_or_else(|| self.verify(token), Ok)?;
         Ok(verified.bearer)
     }
 
-    /// For whoever was denied for want of a key: the end of an attempt to fetch the keys, after which it may ask again.
-    /// `None` when that is of no use.
+    /// After a token was denied for lack of a key: completes when the keys have been fetched, after which the caller
+    /// may try again. `None` if that would not help.
     #[must_use]
     pub fn refresh(&self) -> Option<impl Future<Output = ()> + use<>> {
         match &self.0.keys {
@@ -131,7 +133,7 @@ impl Verifier {
         }
     }
 
-    fn remembered(&self, token: &str) -> Option<Verified> {
+    fn cached(&self, token: &str) -> Option<Verified> {
         let generation = match &self.0.keys {
             Keys::Fixed(_) => FIXED,
             Keys::Published(jwks) => jwks.generation(),
@@ -145,22 +147,24 @@ impl Verifier {
             return Err(Denied::Malformed);
         }
         let (TokenData { header, claims, .. }, generation) = self.decode(token)?;
-        // What it calls critical must be understood (RFC 7515, 4.1.11), and nothing is.
+        // Extensions listed in `crit` must be understood (RFC 7515, 4.1.11). This verifier supports none.
         if header.crit.is_some() || claims.sub.is_empty() {
             return Err(Denied::Malformed);
         }
-        // To the library, an audience that is no text is none at all; whoever has a name is spared that, by requiring one.
+        // jsonwebtoken ignores an audience that is not a text. With a configured audience the claim is required, so it
+        // cannot be ignored.
         if self.0.validation.aud.is_none() && claims.aud.is_some() {
             return Err(Denied::Audience);
         }
         let caller = Caller(self.0.callers.hash_one(&claims.sub));
         let expires = whole(claims.exp);
-        let good_until = expires.saturating_add(self.0.validation.leeway);
-        // The library takes it up to two seconds longer; on or after its time is too late (RFC 7519, 4.1.4).
-        if now() >= good_until {
+        let valid_until = expires.saturating_add(self.0.validation.leeway);
+        // jsonwebtoken accepts the token up to two seconds longer, but a token must not be accepted on or after its
+        // expiry (RFC 7519, 4.1.4).
+        if now() >= valid_until {
             return Err(Denied::Expired);
         }
-        let bearer = Bearer { caller, scopes: Scopes::parse(&claims.scope), good_until };
+        let bearer = Bearer { caller, scopes: Scopes::parse(&claims.scope), valid_until };
         let verified = Verified { bearer, generation, expires };
         self.0.verified.insert(token.into(), verified);
         Ok(verified)
@@ -192,9 +196,9 @@ fn keys(source: &KeySource, refreshes: &JwksRefreshes) -> Result<(Keys, Algorith
     };
     match source {
         KeySource::Secret(secret) => Ok(shared(secret)),
-        KeySource::LocalSecret(path) => Ok(shared(&local_secret::load_or_make(path)?)),
+        KeySource::LocalSecret(path) => Ok(shared(&local_secret::load_or_generate(path)?)),
         KeySource::PublicKey(public) => Ok((Keys::Fixed(public.key.clone()), public.algorithm)),
-        // The algorithm is that of each key.
+        // A placeholder: each key has its own algorithm.
         KeySource::Issuer(settings) => Ok((Keys::Published(Jwks::start(settings, refreshes)?), Algorithm::RS256)),
         KeySource::Unset => Err(KeyError::Unset),
     }
@@ -209,10 +213,10 @@ fn validation(settings: &Settings, algorithm: Algorithm) -> Validation {
         validation.set_issuer(&[issuer]);
         required.push("iss");
     }
-    // A token for a named audience is not for whoever has no name (RFC 7519, 4.1.3): the library refuses it.
+    // Without a configured audience, jsonwebtoken rejects tokens that name one (RFC 7519, 4.1.3).
     if let Some(audience) = &settings.audience {
         validation.set_audience(&[audience]);
-        // Without this, a token for nobody in particular would do.
+        // Otherwise a token without an audience would be accepted.
         required.push("aud");
     }
     validation.set_required_spec_claims(&required);
@@ -235,11 +239,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |elapsed| elapsed.as_secs())
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "out of range it becomes the nearest bound"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
 const fn whole(seconds: f64) -> u64 {
     seconds as u64
 }
@@ -269,14 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_right_is_remembered() {
+    fn only_valid_tokens_are_cached() {
         let verifier = verifier();
         let token = token("ann");
         let token = token.expose_secret();
         assert!(verifier.authenticate("nonsense").is_err());
         assert!(verifier.0.verified.is_empty());
         assert!(verifier.authenticate(token).is_ok());
-        assert!(verifier.remembered(token).is_some());
+        assert!(verifier.cached(token).is_some());
         assert_eq!(
             verifier.authenticate(token).unwrap().authorize(Scope::UsersWrite),
             Err(Denied::Scope(Scope::UsersWrite))
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn an_audience_that_is_no_text_is_not_overlooked() {
+    fn an_audience_that_is_not_a_text_is_not_ignored() {
         let verifier = verifier();
         let key = EncodingKey::from_secret(SECRET.as_bytes());
         let authorize = |audience: Value| {
@@ -299,9 +299,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_believed_until_it_expires() {
+    fn cached_tokens_are_accepted_until_they_expire() {
         let verifier = verifier();
-        let bearer = Bearer { caller: Caller(0), scopes: Scopes::parse("users:read"), good_until: 0 };
+        let bearer = Bearer { caller: Caller(0), scopes: Scopes::parse("users:read"), valid_until: 0 };
         verifier.0.verified.insert("good".into(), Verified { bearer, generation: FIXED, expires: now() + 60 });
         verifier.0.verified.insert("late".into(), Verified { bearer, generation: FIXED, expires: now() });
         assert_eq!(verifier.authenticate("good"), Ok(bearer));
@@ -309,25 +309,25 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_remembered_than_there_is_room_for() {
+    fn the_cache_is_bounded() {
         let verifier = verifier();
-        for number in 0..3 * REMEMBERED {
+        for number in 0..3 * CACHE_SIZE {
             let token = token(&number.to_string());
             assert!(verifier.authenticate(token.expose_secret()).is_ok());
         }
-        // The cache rounds up, for each of its parts.
-        assert!(verifier.0.verified.len() <= REMEMBERED * 5 / 4, "{}", verifier.0.verified.len());
+        // The cache rounds up the capacity of each shard.
+        assert!(verifier.0.verified.len() <= CACHE_SIZE * 5 / 4, "{}", verifier.0.verified.len());
     }
 
     #[test]
-    fn a_token_has_time_left_until_clocks_are_forgiven_no_more() {
+    fn the_time_left_includes_the_leeway() {
         let leeway = Duration::from_secs(30);
         let settings = Settings { leeway, ..settings() };
         let verifier = Verifier::new(&settings, Metrics::new("sqlite").unwrap().jwks_refreshes()).unwrap();
         let left = verifier.authenticate(token("ann").expose_secret()).unwrap().time_left();
         assert!(left > Duration::from_secs(85) && left <= Duration::from_secs(91), "{left:?}");
-        let spent = Bearer { caller: Caller(0), scopes: Scopes::parse(""), good_until: now() };
+        let spent = Bearer { caller: Caller(0), scopes: Scopes::parse(""), valid_until: now() };
         assert_eq!(spent.time_left(), Duration::ZERO);
-        assert_eq!(Bearer { good_until: u64::MAX, ..spent }.time_left(), Duration::MAX);
+        assert_eq!(Bearer { valid_until: u64::MAX, ..spent }.time_left(), Duration::MAX);
     }
 }

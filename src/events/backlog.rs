@@ -2,35 +2,35 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::signs_of_life::SignsOfLife;
+use super::heartbeat::RelayHeartbeat;
 use crate::domain::{Error, Timestamp};
 use crate::metrics::EventMetrics;
 use crate::storage::{Backlog, EventLog};
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Tells the metrics, for ever, what waits to be relayed. Every replica does: the one that relays may be the one that has
+/// Keeps the metrics of events that wait to be relayed up to date. Every replica does, because the one that relays may have
 /// stopped.
-pub(super) async fn watch(log: EventLog, metrics: EventMetrics, mut signs: SignsOfLife) {
+pub(super) async fn report(log: EventLog, metrics: EventMetrics, mut heartbeat: RelayHeartbeat) {
     loop {
-        // With no news the last ones stay. The database's absence has a metric of its own.
-        if let Ok(backlog) = look(&log, &mut signs).await {
-            tell(&metrics, &backlog, Timestamp::now());
+        // On failure the last values stay. An unreachable database has a metric of its own.
+        if let Ok(backlog) = read(&log, &mut heartbeat).await {
+            record(&metrics, &backlog, Timestamp::now());
         }
         sleep(INTERVAL).await;
     }
 }
 
-/// Nothing waits where nobody relays.
-async fn look(log: &EventLog, signs: &mut SignsOfLife) -> Result<Backlog, Error> {
-    let sign = log.sign_of_life().await?;
-    if signs.is_relayed(sign, Instant::now()) { log.backlog().await } else { Ok(Backlog::default()) }
+/// The backlog. Empty if no replica relays.
+async fn read(log: &EventLog, heartbeat: &mut RelayHeartbeat) -> Result<Backlog, Error> {
+    let beat = log.sign_of_life().await?;
+    if heartbeat.is_alive(beat, Instant::now()) { log.backlog().await } else { Ok(Backlog::default()) }
 }
 
-fn tell(metrics: &EventMetrics, backlog: &Backlog, now: Timestamp) {
+fn record(metrics: &EventMetrics, backlog: &Backlog, now: Timestamp) {
     let age = |at: Timestamp| {
         let micros = now.unix_micros().saturating_sub(at.unix_micros());
-        // A replica whose clock is ahead may have written it.
+        // Negative if the replica that wrote the event has a clock that is ahead.
         Duration::from_micros(u64::try_from(micros).unwrap_or_default())
     };
     metrics.pending(backlog.pending, backlog.oldest_pending.map_or(Duration::ZERO, age));

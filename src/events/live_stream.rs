@@ -3,66 +3,67 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::format::PublishedEvent;
 use super::reader::Reader;
-use super::told::Told;
 use crate::domain::{Error, Position};
 use crate::net::Draining;
 
-/// After how long without an event there is a sign of life.
+/// After how long without an event the stream sends a heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// A place that no log ever reaches: whoever comes back with it is told to begin anew, by any replica. Its number is the
-/// largest that JavaScript can tell from the next one.
-const NOWHERE: Position = Position((1 << 53) - 1);
+/// A position that no log ever reaches. A client that resumes from it is told by any replica to start over. It is the
+/// largest integer that JavaScript can tell from its successor.
+const UNREACHABLE: Position = Position((1 << 53) - 1);
 
-/// What a client is sent that stays: events, signs of life between them, and an end, whichever protocol it comes by.
+/// The stream that a client receives over either protocol: events, heartbeats between them, and an end.
 pub struct LiveStream {
     reader: Reader,
     draining: Draining,
-    /// What the reader has seen last is gone, and the client was told that it is nowhere.
-    is_nowhere: bool,
-    /// When its time is up. Beyond what a clock can tell there is no end.
+    /// Whether the next events are gone, and the client was sent the unreachable position.
+    is_gone: bool,
+    /// The deadline. `None` if it is beyond the range of the clock.
     end: Option<Instant>,
 }
 
-/// What comes next.
+/// The next item of a stream.
 pub enum Next {
-    /// At least one.
-    Events(Vec<Arc<Told>>),
-    /// There was none for a while, or there will be none any more: the position says from where to go on.
+    /// At least one event.
+    Events(Vec<Arc<PublishedEvent>>),
+    /// A heartbeat: there was no event for a while, or there will be no more. The stream's position has the place to
+    /// resume from.
     Nothing,
-    /// It is over. Whoever comes back, with the last position, misses nothing.
+    /// The stream is over. A client that resumes from the last position misses nothing.
     End(End),
 }
 
-/// Why a stream is over.
+/// Why a stream ends.
 pub enum End {
     TimeIsUp,
-    /// The service is shutting down.
+    /// The service shuts down.
     Draining,
-    /// The reader was too slow, the log is another one, or it is our own fault.
+    /// The reader was too slow, the log was replaced, or the service failed.
     Failed(Error),
 }
 
 impl LiveStream {
-    /// A stream of what the reader reads, for no longer than this.
+    /// Streams what the reader reads, for up to `time_left`.
     #[must_use]
     pub fn new(reader: Reader, draining: Draining, time_left: Duration) -> Self {
-        Self { reader, draining, is_nowhere: false, end: Instant::now().checked_add(time_left) }
+        Self { reader, draining, is_gone: false, end: Instant::now().checked_add(time_left) }
     }
 
-    /// It has told all events up to here that it was to tell.
+    /// The position up to which the stream has returned all of its events.
     #[must_use]
     pub const fn position(&self) -> Position {
-        if self.is_nowhere { NOWHERE } else { self.reader.position() }
+        if self.is_gone { UNREACHABLE } else { self.reader.position() }
     }
 
-    /// Waits for what comes next.
+    /// Waits for the next item.
     pub async fn next(&mut self) -> Next {
-        if self.is_nowhere {
+        if self.is_gone {
             return Next::End(End::Failed(Error::EventsGone));
         }
         let now = Instant::now();
-        // Also when there is always something to send.
+        // Checked first, because there may always be an event to send.
         if self.end.is_some_and(|end| end <= now) {
             return Next::End(End::TimeIsUp);
         }
@@ -74,8 +75,9 @@ impl LiveStream {
             next = timeout_at(wake, self.reader.next()) => match next {
                 Ok(Ok(events)) => Next::Events(events),
                 Ok(Err(Error::EventsGone)) => {
-                    // Its last place may be a good one in the log that there is now, and not every protocol can say why it ends.
-                    self.is_nowhere = true;
+                    // The last position may be valid in the new log, and not every protocol can report why a stream
+                    // ends. So the client gets a position that is valid in no log.
+                    self.is_gone = true;
                     Next::Nothing
                 }
                 Ok(Err(error)) => Next::End(End::Failed(error)),

@@ -1,48 +1,40 @@
-//! What others are told of changes: `CloudEvents`, the live stream, the relay to a message broker, and how long all of it is
-//! kept.
+//! Publishes changes of users as `CloudEvents`: in the live stream, and through the relay to a message broker.
 //!
-//! The log of events is [`crate::storage`]'s: a change's event is written in the change's own transaction. What is here only
-//! reads it.
+//! The storage writes the event of a change in the change's own transaction, and owns the event log. This module only reads and
+//! prunes the log.
+//!
+//! - The live stream: [`tail`] follows the log and fills the [`ring`] of the last events. Each [`reader`] pulls from the ring, or
+//!   from the log when it has fallen behind. [`hub`] is what they share; [`feed`] is the entry, and [`live_stream`] the stream that
+//!   both protocols send.
+//! - [`relay`] sends events to the broker.
+//! - [`pruning`] deletes old events, and [`backlog`] reports how many wait to be relayed.
 
 mod backlog;
-mod chance;
-mod cloud_event;
 mod feed;
-mod keep_up;
+mod format;
+mod heartbeat;
+mod hub;
 mod live_stream;
+mod pruning;
 mod reader;
 mod relay;
-mod retention;
 mod ring;
-mod signs_of_life;
-mod told;
+mod settings;
+mod tail;
 
-pub use cloud_event::{EventType, to_json};
 pub use feed::Feed;
+pub use format::{EventType, PublishedEvent, to_json};
 pub use live_stream::{End, LiveStream, Next};
 pub use reader::Reader;
 pub use relay::{AmqpUrl, Relay, Settings as RelaySettings};
-pub use told::Told;
+pub use settings::Settings;
 
 use crate::metrics::EventMetrics;
-use crate::storage::{EventLog, Retention};
-use retention::Pruning;
-use signs_of_life::SignsOfLife;
+use crate::storage::EventLog;
+use heartbeat::RelayHeartbeat;
+use pruning::Pruning;
 
-/// How others are told of changes; every value is documented where it is configured.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Who tells, as a URI reference.
-    pub source: String,
-    pub retention: Retention,
-    /// How many may read the live stream at once.
-    pub max_readers: usize,
-    /// Where they are sent, if they are.
-    pub relay: Option<RelaySettings>,
-}
-
-/// Starts what goes on beside the requests, for as long as the runtime lives: forgetting old events, and counting those that
-/// are yet to be relayed.
+/// Starts the background tasks that prune the log and report its backlog, for as long as the runtime lives.
 pub fn start(log: &EventLog, metrics: &EventMetrics, settings: &Settings) {
     let relays = settings.relay.is_some();
     metrics.enabled(relays);
@@ -50,8 +42,8 @@ pub fn start(log: &EventLog, metrics: &EventMetrics, settings: &Settings) {
         log: log.clone(),
         metrics: metrics.clone(),
         retention: settings.retention,
-        signs: SignsOfLife::new(relays),
+        heartbeat: RelayHeartbeat::new(relays),
     };
     tokio::spawn(pruning.run());
-    tokio::spawn(backlog::watch(log.clone(), metrics.clone(), SignsOfLife::new(relays)));
+    tokio::spawn(backlog::report(log.clone(), metrics.clone(), RelayHeartbeat::new(relays)));
 }

@@ -1,105 +1,100 @@
-//! A reader of the feed. It pulls: one that is slow falls behind, and nothing is kept for it.
+//! A reader of the feed. It pulls, so nothing is buffered for a slow reader; it just falls behind.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::cloud_event::EventType;
-use super::feed::{Feed, Place};
-use super::ring::{Epoch, Head, Piece};
-use super::told::Told;
+use super::format::{EventType, PublishedEvent};
+use super::hub::{Hub, ReaderPermit};
+use super::ring::{Chunk, Epoch, Head};
 use crate::domain::{Error, Position};
 
-/// Over how long the readers' work is spread, so that a thousand of them do not hold up everything else at once.
+/// The interval over which the readers' work is spread, so that a thousand of them do not delay everything else at once.
 const SPREAD: Duration = Duration::from_millis(100);
-/// How long it waits for a database that is away.
+/// The pause before a retry when the database is unavailable.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Reads events of some types, one after the other.
+/// Reads events of some types in order.
 pub struct Reader {
-    feed: Feed,
+    hub: Arc<Hub>,
     epoch: Epoch,
     seen: Position,
     types: Vec<EventType>,
     head: watch::Receiver<Head>,
-    /// Whether it has just taken all that there was.
+    /// Whether the last chunk contained all events that there were.
     is_at_head: bool,
-    random: RandomState,
-    _place: Place,
+    _permit: ReaderPermit,
 }
 
 impl Reader {
     pub(super) fn new(
-        feed: Feed,
+        hub: Arc<Hub>,
         (epoch, seen): (Epoch, Position),
         types: Vec<EventType>,
-        head: watch::Receiver<Head>,
-        place: Place,
+        permit: ReaderPermit,
     ) -> Self {
-        Self { feed, epoch, seen, types, head, is_at_head: false, random: RandomState::new(), _place: place }
+        let head = hub.watch_head();
+        Self { hub, epoch, seen, types, head, is_at_head: false, _permit: permit }
     }
 
-    /// It has told all events up to here that it was to tell. Whoever reads on from here misses none.
+    /// The position up to which the reader has returned all of its events. A reader that resumes from here misses none.
     #[must_use]
     pub const fn position(&self) -> Position {
         self.seen
     }
 
-    /// The next events, at least one; waits for it. It may be given up and called again.
+    /// Waits for the next events and returns at least one. Cancel safe.
     ///
     /// # Errors
-    /// [`Error::EventsGone`] when it was so slow that what comes next is forgotten, or when the log is another one by now.
-    pub async fn next(&mut self) -> Result<Vec<Arc<Told>>, Error> {
+    /// [`Error::EventsGone`] when the reader was so slow that the next events have been pruned, or when the log was replaced.
+    pub async fn next(&mut self) -> Result<Vec<Arc<PublishedEvent>>, Error> {
         loop {
             self.wait().await?;
-            let piece = match self.take().await {
+            let chunk = match self.take().await {
                 Err(Error::Overloaded | Error::Unavailable | Error::Unusable) => {
-                    sleep(RETRY + self.some(SPREAD)).await;
+                    sleep(RETRY + jitter()).await;
                     continue;
                 }
-                piece => piece?,
+                chunk => chunk?,
             };
-            self.seen = piece.to;
+            self.seen = chunk.to;
             self.is_at_head = self.seen >= self.head.borrow().mark.position();
-            if !piece.events.is_empty() {
-                self.feed.count(&piece);
-                return Ok(piece.events);
+            if !chunk.events.is_empty() {
+                self.hub.count(&chunk);
+                return Ok(chunk.events);
             }
         }
     }
 
-    /// Waits until there is something that it has not seen.
+    /// Waits until there are events that the reader has not seen.
     async fn wait(&mut self) -> Result<(), Error> {
         if self.is_at_head {
-            // While there is always something new, readers come whenever this is over, and not all together when something is.
-            sleep(SPREAD + self.some(SPREAD)).await;
+            // Under constant load readers wake up at different times, and not all together with each new event.
+            sleep(SPREAD + jitter()).await;
             self.is_at_head = false;
         }
         let (epoch, seen) = (self.epoch, self.seen);
-        let is_news = |head: &Head| head.epoch != epoch || head.mark.position() > seen;
-        if is_news(&self.head.borrow()) {
+        let has_advanced = |head: &Head| head.epoch != epoch || head.mark.position() > seen;
+        if has_advanced(&self.head.borrow()) {
             return Ok(());
         }
-        self.head.wait_for(is_news).await.map_err(|_| Error::Unavailable)?;
-        sleep(self.some(SPREAD)).await;
+        self.head.wait_for(has_advanced).await.map_err(|_| Error::Unavailable)?;
+        sleep(jitter()).await;
         Ok(())
     }
 
-    async fn take(&self) -> Result<Piece, Error> {
-        // Asked first: when the memory goes back so far, it may be further by then; when it does not, this is complete.
+    async fn take(&self) -> Result<Chunk, Error> {
+        // Read before the ring: if the ring lacks the next events, everything up to this head is in the log.
         let head = *self.head.borrow();
-        match self.feed.recent(self.epoch, self.seen, &self.types)? {
-            Some(piece) => Ok(piece),
-            None => self.feed.past(self.seen, head.mark, &self.types).await,
+        match self.hub.recent(self.epoch, self.seen, &self.types)? {
+            Some(chunk) => Ok(chunk),
+            None => self.hub.past(self.seen, head.mark, &self.types).await,
         }
     }
+}
 
-    /// A part of this time, by chance.
-    fn some(&self, time: Duration) -> Duration {
-        let share = self.random.hash_one(self.seen) >> 48;
-        time.mul_f64(f64::from(u16::try_from(share).unwrap_or_default()) / f64::from(u16::MAX))
-    }
+fn jitter() -> Duration {
+    SPREAD.mul_f64(fastrand::f64())
 }

@@ -1,52 +1,50 @@
-//! The last events, for all readers.
+//! The last events in memory, for all readers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::cloud_event::EventType;
-use super::told::Told;
+use super::format::{EventType, PublishedEvent};
 use crate::domain::{Error, Position};
 use crate::storage::Mark;
 
-/// How many events a reader takes at once. It holds no more of them than that, some 50 KiB, however slow it is.
-pub(super) const PIECE: u8 = 64;
+/// The number of events per chunk. However slow a reader is, it holds no more than one chunk, some 50 KiB.
+pub(super) const CHUNK: u8 = 64;
 
-/// The last events, in order. Those that are added push out the oldest.
+/// The last events in order. New events push out the oldest.
 pub(super) struct Ring {
-    room: usize,
+    capacity: usize,
     epoch: Epoch,
-    /// Where the log goes on with the events that are here.
+    /// The event in the log before the first one in the ring.
     after: Mark,
-    events: VecDeque<Arc<Told>>,
+    events: VecDeque<Arc<PublishedEvent>>,
 }
 
-/// Counts how often it began anew: what a reader has seen belongs to the epoch that it began in, and says nothing about
-/// another one's log.
+/// Counts the restarts of the ring. A reader's position is valid only in the epoch in which it began, because another
+/// epoch may follow another log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Epoch(u64);
 
-/// How far the log was followed.
+/// How far the log has been followed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) epoch: Epoch,
     pub(super) mark: Mark,
 }
 
-/// What a reader takes at once.
-pub(super) struct Piece {
-    /// Those it wants, in order.
-    pub(super) events: Vec<Arc<Told>>,
-    /// It has seen all events up to here.
+/// What a reader takes from the ring or the log at a time.
+pub(super) struct Chunk {
+    /// The events of the reader's types, in order.
+    pub(super) events: Vec<Arc<PublishedEvent>>,
+    /// The position up to which the chunk covers the log.
     pub(super) to: Position,
 }
 
 impl Ring {
-    /// One that has room for so many.
-    pub(super) fn new(room: usize) -> Self {
-        Self { room, epoch: Epoch::default(), after: Mark::default(), events: VecDeque::new() }
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { capacity, epoch: Epoch::default(), after: Mark::default(), events: VecDeque::new() }
     }
 
-    /// Begins anew, with the events after this one.
+    /// Empties the ring and begins a new epoch, in which this event comes before the first.
     pub(super) fn restart(&mut self, after: Mark) {
         self.epoch = Epoch(self.epoch.0 + 1);
         self.after = after;
@@ -54,51 +52,52 @@ impl Ring {
     }
 
     /// Adds the next events of the log.
-    pub(super) fn extend(&mut self, told: impl IntoIterator<Item = Told>) {
-        for told in told {
-            self.push(told);
+    pub(super) fn extend(&mut self, event: impl IntoIterator<Item = PublishedEvent>) {
+        for event in event {
+            self.push(event);
         }
     }
 
-    fn push(&mut self, told: Told) {
-        if self.events.len() >= self.room
+    fn push(&mut self, event: PublishedEvent) {
+        if self.events.len() >= self.capacity
             && let Some(oldest) = self.events.pop_front()
         {
             self.after = Mark::of(&oldest.event);
         }
-        self.events.push_back(Arc::new(told));
+        self.events.push_back(Arc::new(event));
     }
 
-    /// How far the log was followed.
+    /// How far the log has been followed.
     pub(super) fn head(&self) -> Head {
         let mark = self.events.back().map_or(self.after, |last| Mark::of(&last.event));
         Head { epoch: self.epoch, mark }
     }
 
-    /// What comes next for whoever has seen all events up to there. `None` if a part of that is here no more.
+    /// The next chunk for a reader that has seen all events up to `seen`. `None` if some of the next events were pushed
+    /// out.
     ///
     /// # Errors
-    /// [`Error::EventsGone`] when that was in another epoch.
-    pub(super) fn next(&self, epoch: Epoch, seen: Position, types: &[EventType]) -> Result<Option<Piece>, Error> {
+    /// [`Error::EventsGone`] when `epoch` is not the current one.
+    pub(super) fn next(&self, epoch: Epoch, seen: Position, types: &[EventType]) -> Result<Option<Chunk>, Error> {
         if epoch != self.epoch {
             return Err(Error::EventsGone);
         }
-        Ok((seen >= self.after.position()).then(|| self.piece(seen, types)))
+        Ok((seen >= self.after.position()).then(|| self.chunk(seen, types)))
     }
 
-    fn piece(&self, seen: Position, types: &[EventType]) -> Piece {
-        let first = self.events.partition_point(|told| told.position() <= seen);
-        let mut piece = Piece { events: Vec::new(), to: seen };
-        for told in self.events.iter().skip(first) {
-            piece.to = told.position();
-            if types.contains(&told.r#type) {
-                piece.events.push(Arc::clone(told));
+    fn chunk(&self, seen: Position, types: &[EventType]) -> Chunk {
+        let first = self.events.partition_point(|event| event.position() <= seen);
+        let mut chunk = Chunk { events: Vec::new(), to: seen };
+        for event in self.events.iter().skip(first) {
+            chunk.to = event.position();
+            if types.contains(&event.r#type) {
+                chunk.events.push(Arc::clone(event));
             }
-            if piece.events.len() >= usize::from(PIECE) {
+            if chunk.events.len() >= usize::from(CHUNK) {
                 break;
             }
         }
-        piece
+        chunk
     }
 }
 
@@ -108,41 +107,41 @@ mod tests {
 
     const ALL: &[EventType] = &EventType::ALL;
 
-    fn told(position: i64) -> Told {
+    fn event(position: i64) -> PublishedEvent {
         let r#type = if position % 10 == 0 { EventType::Deleted } else { EventType::Created };
-        Told::example(position, r#type, String::new())
+        PublishedEvent::example(position, r#type, String::new())
     }
 
-    fn ring(room: usize, positions: impl IntoIterator<Item = i64>) -> Ring {
-        let mut ring = Ring::new(room);
-        ring.extend(positions.into_iter().map(told));
+    fn ring(capacity: usize, positions: impl IntoIterator<Item = i64>) -> Ring {
+        let mut ring = Ring::new(capacity);
+        ring.extend(positions.into_iter().map(event));
         ring
     }
 
     fn next(ring: &Ring, seen: i64, types: &[EventType]) -> Option<(Vec<i64>, i64)> {
-        let piece = ring.next(ring.epoch, Position(seen), types).unwrap()?;
-        Some((piece.events.iter().map(|told| told.position().0).collect(), piece.to.0))
+        let chunk = ring.next(ring.epoch, Position(seen), types).unwrap()?;
+        Some((chunk.events.iter().map(|event| event.position().0).collect(), chunk.to.0))
     }
 
     #[test]
-    fn a_reader_gets_what_it_has_not_seen() {
+    fn a_reader_gets_the_events_that_it_has_not_seen() {
         let ring = ring(10, [1, 2, 4, 7]);
         assert_eq!(next(&ring, 0, ALL), Some((vec![1, 2, 4, 7], 7)));
         assert_eq!(next(&ring, 2, ALL), Some((vec![4, 7], 7)));
         assert_eq!(next(&ring, 3, ALL), Some((vec![4, 7], 7)));
         assert_eq!(next(&ring, 7, ALL), Some((vec![], 7)));
-        assert_eq!(next(&ring, 9, ALL), Some((vec![], 9)), "it has been further elsewhere");
+        assert_eq!(next(&ring, 9, ALL), Some((vec![], 9)), "another replica was ahead");
     }
 
     #[test]
-    fn what_was_pushed_out_is_not_there() {
+    fn events_that_were_pushed_out_are_missing() {
         let ring = ring(3, [1, 2, 4, 7, 8]);
         assert_eq!(next(&ring, 1, ALL), None);
         assert_eq!(next(&ring, 2, ALL), Some((vec![4, 7, 8], 8)));
     }
 
     #[test]
-    fn a_piece_is_bounded() {
+    fn chunks_are_bounded() {
         let ring = ring(1000, 1..=1000);
         let (events, to) = next(&ring, 0, ALL).unwrap();
         assert_eq!((events.len(), to), (64, 64));
@@ -151,27 +150,27 @@ mod tests {
     }
 
     #[test]
-    fn whoever_wants_few_gets_on_all_the_same() {
+    fn a_reader_of_few_types_advances_nonetheless() {
         let ring = ring(1000, 1..=25);
         assert_eq!(next(&ring, 3, &[EventType::Deleted]), Some((vec![10, 20], 25)));
         assert_eq!(next(&ring, 3, &[EventType::Updated]), Some((vec![], 25)));
     }
 
     #[test]
-    fn it_begins_anew_further_on() {
+    fn the_ring_restarts_further_on() {
         let mut ring = ring(10, [1, 2]);
         ring.restart(Mark::unknown(Position(50)));
         assert_eq!((ring.head().mark.position(), next(&ring, 2, ALL)), (Position(50), None));
-        ring.extend([told(53)]);
+        ring.extend([event(53)]);
         assert_eq!((ring.head().mark.position(), next(&ring, 50, ALL)), (Position(53), Some((vec![53], 53))));
     }
 
     #[test]
-    fn whoever_was_there_before_it_began_anew_gets_nothing() {
+    fn readers_of_an_earlier_epoch_get_nothing() {
         let mut ring = ring(10, [1, 2]);
         let before = ring.head().epoch;
         ring.restart(Mark::unknown(Position(1)));
-        ring.extend([told(2), told(3)]);
+        ring.extend([event(2), event(3)]);
         assert_eq!(ring.next(before, Position(2), ALL).err(), Some(Error::EventsGone));
         assert_eq!(next(&ring, 2, ALL), Some((vec![3], 3)));
     }

@@ -5,34 +5,33 @@ use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use tonic::Status;
 use tonic::body::Body;
 
-use super::ending::Ending;
-use super::stuck::Waiting;
-use super::under_way::CallUnderWay;
+use super::completion::Completion;
+use super::limits::{InFlightCall, Stall};
 
-/// The messages of an answer.
+/// The body of a response.
 pub(super) struct CallBody {
     body: Body,
-    /// Tells how it ended, or as cancelled when nobody wants the rest. None for what has been told of.
-    ending: Option<Ending>,
-    waiting: Waiting,
-    /// The call is under way for as long as there is the body.
-    _call: Option<CallUnderWay>,
+    /// Completes the call with the status in the trailers, or as cancelled if the body is dropped. `None` once it is completed.
+    completion: Option<Completion>,
+    stall: Stall,
+    /// Keeps the call in flight until the body has been sent.
+    _call: Option<InFlightCall>,
 }
 
 impl CallBody {
-    /// One whose end is known.
+    /// The body of a call that is already completed.
     pub(super) fn whole(body: Body) -> Self {
-        Self { body, ending: None, waiting: Waiting::of_this_call(), _call: None }
+        Self { body, completion: None, stall: Stall::current(), _call: None }
     }
 
-    /// One that says in its trailers how it ended.
-    pub(super) fn stream(body: Body, ending: Ending) -> Self {
-        Self { body, ending: Some(ending), waiting: Waiting::of_this_call(), _call: None }
+    /// The body of a stream, which ends with its status in the trailers.
+    pub(super) fn stream(body: Body, completion: Completion) -> Self {
+        Self { body, completion: Some(completion), stall: Stall::current(), _call: None }
     }
 
-    /// One that this call is for.
-    pub(super) fn holding(self, mut call: CallUnderWay) -> Self {
-        if self.ending.is_some() {
+    /// Keeps this call in flight for as long as the body exists.
+    pub(super) fn holding(self, mut call: InFlightCall) -> Self {
+        if self.completion.is_some() {
             call.streams();
         }
         Self { _call: Some(call), ..self }
@@ -45,12 +44,12 @@ impl HttpBody for CallBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        self.waiting.for_client(polled.is_ready());
+        self.stall.set(polled.is_ready());
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(trailers) = frame.trailers_ref()
-            && let Some(ending) = self.ending.take()
+            && let Some(completion) = self.completion.take()
         {
-            ending.end(&Status::from_header_map(trailers).unwrap_or_else(|| Status::unknown("")));
+            completion.complete(&Status::from_header_map(trailers).unwrap_or_else(|| Status::unknown("")));
         }
         polled
     }

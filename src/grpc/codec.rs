@@ -1,6 +1,5 @@
-//! Protocol Buffers, as `tonic-prost` reads and writes them, with buffers that cost a call next to nothing until there is
-//! something in them. Its own begin with 8 KiB each, which a stream holds for as long as it lasts, and which the allocator
-//! has to search for.
+//! The Protocol Buffers codec of `tonic-prost` with small initial buffers. Its own buffers begin with 8 KiB each, which
+//! a stream holds for as long as it lasts, and which are slow to allocate.
 
 use std::marker::PhantomData;
 
@@ -8,12 +7,12 @@ use prost::Message;
 use tonic::codec::{BufferSettings, Codec};
 use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
-/// What a buffer begins with, in bytes: room for a user. It grows with what it is to hold.
+/// The initial size of a buffer, in bytes: room for a user. Buffers grow as needed.
 const BUFFER: usize = 512;
-/// How much is encoded before it is sent, in bytes, of messages that are there together.
+/// The amount of encoded data, in bytes, that is sent at once if several messages are ready.
 const CHUNK: usize = 32 << 10;
 
-/// The codec of all methods that are made of proto/: tests/generated.rs names it.
+/// The codec of all generated methods. tests/generated.rs configures it.
 pub(super) struct SmallBuffers<T, U>(PhantomData<(T, U)>);
 
 impl<T, U> Default for SmallBuffers<T, U> {

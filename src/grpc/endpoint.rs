@@ -1,19 +1,19 @@
-//! Every method at a glance: who may call it, and whether it streams.
+//! All methods, with the scope that each needs and whether it streams.
 
 use crate::auth::Scope;
 
-/// A method that is answered.
+/// A method that this server implements.
 pub(super) struct Endpoint {
-    /// The service and the method.
+    /// The full name, with the service.
     pub(super) method: &'static str,
     pub(super) service: Service,
-    /// What the caller's token must be good for; none for what is open to everybody.
+    /// The scope that the token must have. `None` if the method needs no token.
     pub(super) scope: Option<Scope>,
-    /// Whether its answer may have no end.
+    /// Whether the method responds with a stream, which may have no end.
     pub(super) streams: bool,
 }
 
-/// Who answers it.
+/// The service that handles the method.
 #[derive(Clone, Copy)]
 pub(super) enum Service {
     Users,
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
     use crate::grpc::generated::DESCRIPTORS;
 
-    /// Every method of a service that is described, and whether its answers stream.
+    /// All methods in the descriptors, and whether each streams.
     fn described() -> Vec<(String, bool)> {
         let files = FileDescriptorSet::decode(DESCRIPTORS).unwrap().file;
         let mut described = Vec::new();
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn every_method_that_is_described_is_here() {
+    fn every_method_of_the_descriptors_is_listed() {
         let is_reflection = |endpoint: &&Endpoint| endpoint.method.starts_with("grpc.reflection.");
         let here = ENDPOINTS.iter().filter(|endpoint| !is_reflection(endpoint));
         let mut here = Vec::from_iter(here.map(|endpoint| (endpoint.method.to_owned(), endpoint.streams)));

@@ -1,11 +1,11 @@
 use super::failure::Failure;
 use crate::domain::{Expected, Version};
 
-/// Which state of a user a change is meant for, by the field `etag` of its request. A weak tag never matches, and neither does
-/// one that is no version.
+/// Parses the field `etag` of a change: the state of the user that the change applies to. A weak tag, or one that is no
+/// version, matches no state.
 ///
 /// # Errors
-/// When it is no entity tag (RFC 9110, 8.8.3).
+/// When the field is not an entity tag (RFC 9110, 8.8.3).
 pub(super) fn expected(etag: &str) -> Result<Expected, Failure> {
     if matches!(etag, "" | "*") {
         return Ok(Expected::AnyVersion);
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_one_strong_tag() {
+    fn the_field_is_one_strong_tag() {
         let one_of = |versions: &[i64]| Some(Expected::OneOf(versions.iter().copied().map(Version).collect()));
         let expected = |etag: &str| expected(etag).ok();
         assert_eq!([expected(""), expected("*")], [Some(Expected::AnyVersion), Some(Expected::AnyVersion)]);

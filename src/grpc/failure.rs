@@ -1,4 +1,4 @@
-//! Everything that can go wrong with a call, and how it looks: a status with the details of google.rpc.
+//! Every error of a call, and its gRPC status with google.rpc details.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -37,17 +37,17 @@ pub(super) enum Failure {
     Unimplemented,
 }
 
-/// How soon to try again when the service said no, at the earliest: a batch takes milliseconds, so that there is room again at
-/// once; this keeps a crowd from pressing.
-const RETRY: Duration = Duration::from_secs(1);
+/// The retry delay that rejected callers are given. A batch takes milliseconds, so there will be room almost at once;
+/// the delay keeps many callers from retrying immediately.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 impl Failure {
-    /// The failure of a call whose caller may not be waiting any more.
-    fn by_deadline(self) -> Self {
+    /// Replaces failures that invite a retry if the caller's deadline has passed.
+    fn after_deadline(self) -> Self {
         let deadline = Context::current().and_then(|context| context.deadline);
         let is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
         match self {
-            // Whoever has no time left is not to be told to come back.
+            // The caller has no time left for the retry that these invite.
             Self::User(domain::Error::Overloaded | domain::Error::Unavailable | domain::Error::Unusable) if is_over => {
                 Self::DeadlineExceeded
             }
@@ -55,7 +55,7 @@ impl Failure {
         }
     }
 
-    /// gRPC's code, and a name for programs that never changes: REST's.
+    /// The gRPC code, and a stable name for programs, which equals REST's.
     const fn codes(&self) -> (Code, &'static str) {
         match self {
             Self::User(error) => (user_code(error), error.code()),
@@ -94,17 +94,17 @@ impl Failure {
             | Self::Refused(Refused::Denied(Denied::NoKeys))
             | Self::StreamOver
             | Self::ConnectionOver
-            | Self::TooManyCalls => Some(RETRY),
+            | Self::TooManyCalls => Some(RETRY_DELAY),
             Self::Refused(Refused::TooManyRequests { retry_after }) => Some(Duration::from_secs(*retry_after)),
             _ => None,
         }
     }
 }
 
-/// The details are those of <https://google.aip.dev/193>.
+/// The details follow <https://google.aip.dev/193>.
 impl From<Failure> for Status {
     fn from(failure: Failure) -> Self {
-        let failure = failure.by_deadline();
+        let failure = failure.after_deadline();
         let (code, name) = failure.codes();
         let context = Context::current();
         let trace = context.and_then(|context| context.trace);
@@ -123,6 +123,12 @@ impl From<Failure> for Status {
             details.set_request_info(context.request_id.as_str(), "");
         }
         Self::with_error_details(code, failure.to_string(), details)
+    }
+}
+
+impl From<domain::Error> for Status {
+    fn from(error: domain::Error) -> Self {
+        Failure::User(error).into()
     }
 }
 
@@ -148,7 +154,7 @@ const fn refusal(refused: Refused) -> Code {
     }
 }
 
-/// A code's name in the specification, as in `NOT_FOUND`.
+/// A code's name in the specification, such as `NOT_FOUND`.
 pub(super) const fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
@@ -171,8 +177,8 @@ pub(super) const fn name(code: Code) -> &'static str {
     }
 }
 
-/// Whether it is the service's fault, as HTTP's 5xx are. A deadline is the caller's choice, unless nobody knows what came of the
-/// call; and that a stream ends is no fault.
+/// Whether the service is at fault, as with HTTP's 5xx. Deadlines are the caller's choice, unless the outcome of the
+/// call is unknown. The end of a stream is not a fault.
 pub(super) fn is_failure(status: &Status, streams: bool) -> bool {
     match status.code() {
         Code::Unknown | Code::Internal | Code::DataLoss => true,

@@ -13,13 +13,13 @@ use super::generated::users::user_service_server::SERVICE_NAME;
 use crate::net::Draining;
 use crate::storage::{Readiness, Storage};
 
-/// How often readiness is looked at for those who watch it. It is known without asking the database.
+/// How often the readiness is polled for watchers. Reading it does not involve the database.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// What there is to ask after: the server as a whole, and the service.
+/// The services with a status: the server as a whole, and the user service.
 const SERVICES: [&str; 2] = ["", SERVICE_NAME];
 
-/// Tells whether calls can be served, as `/ready` does (gRPC Health Checking Protocol). Not the `tonic-health` crate: that knows
-/// no `List`, and says of a service that it does not know what the protocol does not.
+/// Reports whether calls can be served, as `/ready` does (gRPC Health Checking Protocol). Not the `tonic-health` crate:
+/// it lacks `List`, and deviates from the protocol for unknown services.
 #[derive(Clone)]
 pub(super) struct Health {
     pub(super) storage: Storage,
@@ -34,7 +34,7 @@ impl Health {
         if is_ready { ServingStatus::Serving } else { ServingStatus::NotServing }
     }
 
-    /// Waits until it is no longer this. `None` when it never will be again.
+    /// Waits for a status other than `from`. `None` if it can no longer change.
     async fn changed(self, from: ServingStatus) -> Option<ServingStatus> {
         while self.status() == from {
             if self.draining.is_draining() {
@@ -67,7 +67,7 @@ impl health_server::Health for Health {
 
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Statuses>, Status> {
         if !SERVICES.contains(&request.get_ref().service.as_str()) {
-            // It could come yet, says the protocol.
+            // The protocol requires the stream to stay open, because the service could be added later.
             let draining = self.draining.clone();
             let end = stream::once(async move { draining.has_begun().await }).filter_map(async |()| None);
             let unknown = stream::iter([Ok(response(ServingStatus::ServiceUnknown))]);

@@ -1,5 +1,5 @@
-//! Has the workers that serve HTTP serve gRPC too. Not `tonic::transport`: its connections that say nothing have no bound, and
-//! its time-outs say that the caller cancelled.
+//! Serves gRPC on the workers that serve HTTP. Not `tonic::transport`, which does not limit silent connections and reports its
+//! timeouts as cancelled by the caller.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::either::Either;
 
-use super::Settings;
-use super::connection::{begin, serve};
-use super::observe::Calls;
+use super::calls::Calls;
+use super::connection::{handshake, serve};
+use super::settings::Settings;
 use crate::net::{ListenError, Place, Places, prepare};
 
-/// What is spoken over TLS (RFC 7301).
+/// The ALPN protocol id (RFC 7301).
 const HTTP_2: &str = "h2";
 
-/// Has the server answer whoever connects to one of these sockets.
+/// Adds these sockets to the server.
 ///
 /// # Errors
 /// When the sockets or the certificate cannot be used.
@@ -52,7 +52,7 @@ pub fn listen(
     Ok(server)
 }
 
-/// What all connections have in common.
+/// What all connections share.
 #[derive(Clone)]
 struct Connections {
     settings: Arc<Settings>,
@@ -62,18 +62,18 @@ struct Connections {
 }
 
 impl Connections {
-    /// Serves a connection in this place. What is wrong with it is its client's concern.
+    /// Serves a connection in this place. Its errors are the client's.
     async fn hold(self, tcp: TcpStream, place: Place) -> Result<(), ()> {
         let connection = if place.is_in_reserve() { self.in_reserve() } else { self };
         let served = connection.serve(tcp);
         place.hold(served).await.unwrap_or(Ok(()))
     }
 
-    /// What they have in common that are accepted beyond the most.
+    /// What connections of the reserve share.
     fn in_reserve(self) -> Self {
         let head_timeout = self.settings.head_timeout.min(Place::BEGINS_WITHIN);
         let settings = Arc::new(Settings { head_timeout, ..Settings::clone(&self.settings) });
-        Self { settings, calls: self.calls.for_everybody_only(), ..self }
+        Self { settings, calls: self.calls.without_authorized_methods(), ..self }
     }
 
     /// Serves a connection to its end.
@@ -81,16 +81,16 @@ impl Connections {
         let Self { settings, calls, tls, shutdown } = self;
         let peer = tcp.peer_addr().ok().map(|peer| peer.ip());
         prepare(&tcp, settings.response_timeout);
-        let beginning = async {
+        let handshake = async {
             let stream = match tls {
                 None => Either::Left(tcp),
                 Some(tls) => Either::Right(Box::new(tls.accept(tcp).await?)),
             };
-            begin(stream).await
+            handshake(stream).await
         };
         let begun = tokio::select! {
-            begun = timeout(settings.head_timeout, beginning) => begun,
-            // Whoever has said nothing by then is not waited for.
+            begun = timeout(settings.head_timeout, handshake) => begun,
+            // Does not wait for silent clients.
             () = shutdown.notified() => return Ok(()),
         };
         if let Ok(Ok(begun)) = begun {

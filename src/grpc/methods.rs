@@ -1,28 +1,29 @@
-//! The methods of `users.v1.UserService` at a glance.
+//! The methods of `users.v1.UserService`, in the order of the proto.
 
 use tonic::{Request, Response, Status};
 
-use super::batch_get_users::batch_get_users;
-use super::create_user::create_user;
-use super::delete_user::delete_user;
+use super::caller::Admitted;
+use super::convert::{filter, page_size, user_id};
+use super::etag;
 use super::failure::Failure;
 use super::generated::users::user_service_server::UserService;
 use super::generated::users::{
     BatchGetUsersRequest, BatchGetUsersResponse, CreateUserRequest, CreateUserResponse, DeleteUserRequest,
     DeleteUserResponse, GetUserRequest, GetUserResponse, ListUsersRequest, ListUsersResponse, UpdateUserRequest,
-    UpdateUserResponse, WatchUsersRequest,
+    UpdateUserResponse, User, WatchUsersRequest,
 };
-use super::get_user::get_user;
-use super::list_users::list_users;
-use super::observe::Admitted;
-use super::update_user::update_user;
+use super::update_mask::UpdateMask;
 use super::watch_users::{Messages, watch_users};
 use crate::auth::Refused;
 use crate::events::Feed;
 use crate::net::Draining;
+use crate::service;
 use crate::storage::Storage;
 
-/// Serves users.
+/// The maximum number of ids in one `BatchGetUsers` call: that of users on a page.
+const MAX_IDS: usize = 100;
+
+/// Implements `users.v1.UserService`.
 #[derive(Clone)]
 pub struct Users {
     pub storage: Storage,
@@ -33,36 +34,68 @@ pub struct Users {
 #[tonic::async_trait]
 impl UserService for Users {
     async fn get_user(&self, request: Request<GetUserRequest>) -> Result<Response<GetUserResponse>, Status> {
-        Ok(Response::new(get_user(&self.storage, request.into_inner()).await?))
+        let GetUserRequest { id } = request.into_inner();
+        let user = service::get_user(&self.storage, user_id("id", id)?).await?;
+        Ok(Response::new(GetUserResponse { user: Some(user.into()) }))
     }
 
     async fn batch_get_users(
         &self,
         request: Request<BatchGetUsersRequest>,
     ) -> Result<Response<BatchGetUsersResponse>, Status> {
-        Ok(Response::new(batch_get_users(&self.storage, request.into_inner()).await?))
+        let BatchGetUsersRequest { ids } = request.into_inner();
+        if ids.len() > MAX_IDS {
+            return Err(Failure::InvalidField { field: "ids", detail: "must be at most 100" }.into());
+        }
+        let ids = ids.into_iter().map(|id| user_id("ids", id)).collect::<Result<Vec<_>, _>>()?;
+        let users = service::get_users(&self.storage, ids).await?;
+        Ok(Response::new(BatchGetUsersResponse { users: users.into_iter().map(User::from).collect() }))
     }
 
     async fn list_users(&self, request: Request<ListUsersRequest>) -> Result<Response<ListUsersResponse>, Status> {
-        Ok(Response::new(list_users(&self.storage, request.into_inner()).await?))
+        let ListUsersRequest { page_size: size, page_token, email, name_prefix, include_total } = request.into_inner();
+        let size = page_size(size)?;
+        let filter = filter(email.as_deref(), name_prefix.as_deref())?;
+        let page_token = Some(page_token.as_str()).filter(|token| !token.is_empty());
+        let list = service::list_users(&self.storage, &filter, size, page_token, include_total).await?;
+        Ok(Response::new(ListUsersResponse {
+            users: list.users.into_iter().map(User::from).collect(),
+            next_page_token: list.next_page_token.unwrap_or_default(),
+            total: list.total,
+        }))
     }
 
     async fn create_user(&self, request: Request<CreateUserRequest>) -> Result<Response<CreateUserResponse>, Status> {
-        Ok(Response::new(create_user(&self.storage, request.into_inner()).await?))
+        let CreateUserRequest { name, email } = request.into_inner();
+        let user = service::create_user(&self.storage, name, email).await?;
+        Ok(Response::new(CreateUserResponse { user: Some(user.into()) }))
     }
 
     async fn update_user(&self, request: Request<UpdateUserRequest>) -> Result<Response<UpdateUserResponse>, Status> {
-        Ok(Response::new(update_user(&self.storage, request.into_inner()).await?))
+        let UpdateUserRequest { id, name, email, update_mask, etag } = request.into_inner();
+        let id = user_id("id", id)?;
+        let expected = etag::expected(&etag)?;
+        let mask = match update_mask {
+            Some(mask) if !mask.paths.is_empty() => UpdateMask::parse(&mask)?,
+            // Some clients send an empty mask when they mean none.
+            _ => UpdateMask { name: !name.is_empty(), email: !email.is_empty() },
+        };
+        let (name, email) = (mask.name.then_some(name), mask.email.then_some(email));
+        let user = service::update_user(&self.storage, id, expected, name, email).await?;
+        Ok(Response::new(UpdateUserResponse { user: Some(user.into()) }))
     }
 
     async fn delete_user(&self, request: Request<DeleteUserRequest>) -> Result<Response<DeleteUserResponse>, Status> {
-        Ok(Response::new(delete_user(&self.storage, request.into_inner()).await?))
+        let DeleteUserRequest { id, etag } = request.into_inner();
+        let id = user_id("id", id)?;
+        service::delete_user(&self.storage, id, etag::expected(&etag)?).await?;
+        Ok(Response::new(DeleteUserResponse {}))
     }
 
     type WatchUsersStream = Messages;
 
     async fn watch_users(&self, request: Request<WatchUsersRequest>) -> Result<Response<Messages>, Status> {
-        // The gate leaves it.
+        // Set when the call was authorized.
         let admitted = request.extensions().get::<Admitted>().copied();
         let admitted = admitted.ok_or(Failure::Refused(Refused::NoToken))?;
         Ok(Response::new(watch_users(&self.feed, self.draining.clone(), admitted, request.into_inner()).await?))

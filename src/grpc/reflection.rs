@@ -1,4 +1,4 @@
-//! Reflection: what tools learn of the service. It is open to strangers, and a stream of questions has no end.
+//! Limits reflection, which needs no token and whose streams have no end.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,31 +11,31 @@ use tokio::time::{Instant, Sleep, sleep};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::Response;
-use tonic::codegen::{BoxFuture, Service as Answers, http::Request};
+use tonic::codegen::{BoxFuture, Service as HttpService, http::Request};
 
 use super::failure::Failure;
-use super::services::Answer;
+use super::handler::Handler;
 
-/// How many streams there may be at once. Each takes 100 KiB, if its client asks without listening; who develops takes one.
-const STREAMS: usize = 32;
+/// The most concurrent streams. Each takes up to 100 KiB if its client sends requests without reading. A developer needs one.
+const MAX_STREAMS: usize = 32;
 
-/// Bounds reflection, in all its versions together.
+/// The limits of all versions of reflection together.
 pub(super) struct Reflection {
     streams: Arc<Semaphore>,
-    /// How long a client may take to ask for more.
-    silence: Duration,
+    /// How long a stream may be silent.
+    idle_timeout: Duration,
 }
 
 impl Reflection {
-    pub(super) fn new(silence: Duration) -> Self {
-        Self { streams: Arc::new(Semaphore::new(STREAMS)), silence }
+    pub(super) fn new(idle_timeout: Duration) -> Self {
+        Self { streams: Arc::new(Semaphore::new(MAX_STREAMS)), idle_timeout }
     }
 
-    /// Answers by this service, within the bounds.
-    pub(super) fn by<S>(&self, service: S) -> Answer
+    /// Wraps a reflection service in the limits.
+    pub(super) fn handler<S>(&self, service: S) -> Handler
     where
-        S: Answers<
-                Request<Questions>,
+        S: HttpService<
+                Request<LimitedBody>,
                 Response = Response<Body>,
                 Error = std::convert::Infallible,
                 Future = BoxFuture<Response<Body>, std::convert::Infallible>,
@@ -44,10 +44,10 @@ impl Reflection {
             + Sync
             + 'static,
     {
-        let (streams, silence) = (Arc::clone(&self.streams), self.silence);
+        let (streams, idle_timeout) = (Arc::clone(&self.streams), self.idle_timeout);
         Arc::new(move |request| {
             if let Ok(permit) = Arc::clone(&streams).try_acquire_owned() {
-                service.clone().call(request.map(|messages| Questions::new(messages, silence, permit)))
+                service.clone().call(request.map(|messages| LimitedBody::new(messages, idle_timeout, permit)))
             } else {
                 let refusal = Status::from(Failure::TooManyCalls).into_http();
                 Box::pin(async { Ok(refusal) })
@@ -56,32 +56,32 @@ impl Reflection {
     }
 }
 
-/// The messages of a client, which end when it falls silent. `tonic-reflection` reads them in a task of its own, and holds what a
-/// stream costs until they end, even after its answer has ended; so does this hold the permit.
-pub(super) struct Questions {
+/// The client's messages, which end when the client is silent for too long. `tonic-reflection` reads them in a separate task and
+/// keeps the stream's memory until they end, even after the response has ended. So this holds the permit until then.
+pub(super) struct LimitedBody {
     messages: Incoming,
-    silence: Duration,
-    alarm: Pin<Box<Sleep>>,
+    idle_timeout: Duration,
+    timer: Pin<Box<Sleep>>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Questions {
-    fn new(messages: Incoming, silence: Duration, permit: OwnedSemaphorePermit) -> Self {
-        Self { messages, silence, alarm: Box::pin(sleep(silence)), _permit: permit }
+impl LimitedBody {
+    fn new(messages: Incoming, idle_timeout: Duration, permit: OwnedSemaphorePermit) -> Self {
+        Self { messages, idle_timeout, timer: Box::pin(sleep(idle_timeout)), _permit: permit }
     }
 }
 
-impl HttpBody for Questions {
+impl HttpBody for LimitedBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let polled = Pin::new(&mut self.messages).poll_frame(cx);
         if polled.is_ready() {
-            let until = Instant::now() + self.silence;
-            self.alarm.as_mut().reset(until);
+            let until = Instant::now() + self.idle_timeout;
+            self.timer.as_mut().reset(until);
             return polled;
         }
-        self.alarm.as_mut().poll(cx).map(|()| None)
+        self.timer.as_mut().poll(cx).map(|()| None)
     }
 }

@@ -4,20 +4,20 @@ use std::time::{Duration, Instant};
 use futures_util::{Stream, StreamExt as _, stream};
 use tonic::Status;
 
+use super::caller::Admitted;
+use super::convert::timestamp;
 use super::failure::Failure;
 use super::generated::users::{self as proto, UserEvent, WatchUsersRequest, WatchUsersResponse};
-use super::observe::Admitted;
-use super::user::timestamp;
 use crate::auth::{Denied, Refused};
 use crate::domain::{Change, Position};
-use crate::events::{End, EventType, Feed, LiveStream, Next, Told};
+use crate::events::{End, EventType, Feed, LiveStream, Next, PublishedEvent};
 use crate::net::Draining;
 use crate::telemetry::Context;
 
-/// The messages of an answer.
+/// The messages of the stream.
 pub(super) type Messages = Pin<Box<dyn Stream<Item = Result<WatchUsersResponse, Status>> + Send>>;
 
-/// Streams changes of users for as long as the bearer's token does and the connection may live.
+/// Streams changes of users until the token expires, the connection reaches its age, or the caller's deadline passes.
 pub(super) async fn watch_users(
     feed: &Feed,
     draining: Draining,
@@ -49,7 +49,7 @@ fn types(asked: &[i32]) -> Result<Vec<EventType>, Failure> {
     };
     let asked = asked.iter().map(known).collect::<Option<Vec<_>>>();
     let asked = asked.ok_or(Failure::InvalidField { field: "types", detail: "must be types of events" })?;
-    // However often each of them was named.
+    // Removes duplicates.
     Ok(EventType::ALL.into_iter().filter(|known| asked.contains(known)).collect())
 }
 
@@ -60,7 +60,7 @@ fn position(after: i64) -> Result<Position, Failure> {
     Ok(Position(after))
 }
 
-/// How long the stream may last at most, and what it ends with then.
+/// The maximum duration of the stream, and the failure it ends with then.
 fn end(Admitted { bearer, connection_ends }: Admitted) -> (Duration, Failure) {
     let until = |moment: Instant| moment.saturating_duration_since(Instant::now());
     let token = (bearer.time_left(), Failure::Refused(Refused::Denied(Denied::Expired)));
@@ -73,15 +73,15 @@ fn end(Admitted { bearer, connection_ends }: Admitted) -> (Duration, Failure) {
 
 struct Watch {
     stream: LiveStream,
-    /// What it ends with when its time is up; none when it has ended.
+    /// The failure that ends the stream when its time is up. `None` once the stream has ended.
     end: Option<Failure>,
-    /// Of the call.
+    /// The context of the call, for the details of the final status.
     context: Option<Context>,
     has_begun: bool,
 }
 
 impl Watch {
-    /// The next messages. `None` after the end.
+    /// The next messages. `None` after the stream has ended.
     async fn next(mut self) -> Option<(Vec<Result<WatchUsersResponse, Status>>, Self)> {
         let end = self.end.take()?;
         let next = if self.has_begun { self.stream.next().await } else { Next::Nothing };
@@ -89,7 +89,7 @@ impl Watch {
         let failure = match next {
             Next::Events(events) => {
                 self.end = Some(end);
-                return Some((events.iter().map(|told| Ok(message(told))).collect(), self));
+                return Some((events.iter().map(|published| Ok(message(published))).collect(), self));
             }
             Next::Nothing => {
                 self.end = Some(end);
@@ -108,8 +108,8 @@ impl Watch {
     }
 }
 
-fn message(told: &Told) -> WatchUsersResponse {
-    let event = &told.event;
+fn message(published: &PublishedEvent) -> WatchUsersResponse {
+    let event = &published.event;
     let r#type = match event.change {
         Change::Created(_) => proto::EventType::UserCreated,
         Change::Updated(_) => proto::EventType::UserUpdated,
@@ -128,5 +128,5 @@ fn message(told: &Told) -> WatchUsersResponse {
         user,
         traceparent: event.trace_parent.clone().unwrap_or_default(),
     };
-    WatchUsersResponse { position: told.position().0, event: Some(event) }
+    WatchUsersResponse { position: published.position().0, event: Some(event) }
 }

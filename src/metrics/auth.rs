@@ -1,11 +1,11 @@
 use prometheus::{IntCounter, IntCounterVec, Registry};
 
-use super::counters;
+use super::register::counters;
 
 const FAILURES: &str = "Requests refused for want of a token that does, by what was wrong.";
 const REFRESHES: &str = "Attempts to fetch the keys of the issuer.";
 
-/// Tokens that did not do, and requests without one. Clones share the numbers.
+/// Requests refused because of an invalid or missing token. Clones share the counters.
 #[derive(Clone)]
 pub struct AuthFailures(IntCounterVec);
 
@@ -14,20 +14,20 @@ impl AuthFailures {
         Ok(Self(counters(registry, "auth_failures_total", FAILURES, &["reason"])?))
     }
 
-    /// Has the reasons that there are exist at zero.
+    /// Creates the series of these reasons, at zero.
     pub fn expect(&self, reasons: impl IntoIterator<Item = &'static str>) {
         for reason in reasons {
             let _ = self.0.with_label_values(&[reason]);
         }
     }
 
-    /// A request was refused.
+    /// Counts a refused request.
     pub fn count(&self, reason: &'static str) {
         self.0.with_label_values(&[reason]).inc();
     }
 }
 
-/// Attempts to fetch an issuer's keys. Clones share the numbers.
+/// Fetches of an issuer's keys. Clones share the counters.
 #[derive(Clone)]
 pub struct JwksRefreshes {
     successes: IntCounter,
@@ -41,7 +41,7 @@ impl JwksRefreshes {
         Ok(Self { successes: of("success"), failures: of("failure") })
     }
 
-    /// An attempt has ended.
+    /// Counts a fetch.
     pub fn count(&self, is_success: bool) {
         if is_success { self.successes.inc() } else { self.failures.inc() }
     }

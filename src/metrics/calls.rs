@@ -1,11 +1,11 @@
-//! gRPC calls, by what they asked for and how they ended.
+//! gRPC calls by method and status code.
 
 use std::time::Duration;
 
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
 
-use super::requests::InFlight;
-use super::{DURATION_BUCKETS, Metrics, counters, histograms, register};
+use super::in_flight::InFlight;
+use super::register::{DURATION_BUCKETS, counters, histograms, register};
 
 const CALLS: &str = "gRPC calls answered; a stream when it has ended.";
 const DURATION: &str = "Time from a gRPC call's arrival to its answer, without streams.";
@@ -13,7 +13,7 @@ const IN_FLIGHT: &str = "gRPC calls that are not answered yet, and streams that 
 
 const LABELS: [&str; 2] = ["method", "code"];
 
-/// The method of a call that no method answered.
+/// The label of calls to unknown methods.
 const UNMATCHED: &str = "unmatched";
 const OK: &str = "OK";
 
@@ -34,48 +34,39 @@ impl Calls {
     }
 }
 
-impl Metrics {
-    /// The metrics of one method: with its service, as in `users.v1.UserService/GetUser`. That it was answered exists, at zero,
-    /// from now on.
-    #[must_use]
-    pub fn of_method(&self, method: &'static str) -> MethodMetrics {
-        let answered = self.calls.answered.with_label_values(&[method, OK]);
-        MethodMetrics { calls: self.calls.clone(), method, answered, durations: None }
-    }
-
-    /// The metrics of one method whose answer is a single message. How long that took exists from now on too.
-    #[must_use]
-    pub fn of_unary_method(&self, method: &'static str) -> MethodMetrics {
-        let durations = Some(self.calls.durations.with_label_values(&[method, OK]));
-        MethodMetrics { durations, ..self.of_method(method) }
-    }
-
-    /// The metrics of calls that no method answered.
-    #[must_use]
-    pub fn of_unmatched_calls(&self) -> MethodMetrics {
-        let answered = self.calls.answered.with_label_values(&[UNMATCHED, "UNIMPLEMENTED"]);
-        MethodMetrics { calls: self.calls.clone(), method: UNMATCHED, answered, durations: None }
-    }
-}
-
-/// The metrics of one method. The series of its successes are looked up once, not at every call.
+/// The metrics of one method. Keeps the series of its successes, to save a look-up per call.
 #[derive(Clone)]
 pub struct MethodMetrics {
     calls: Calls,
     method: &'static str,
     answered: IntCounter,
-    /// None for streams.
+    /// `None` for streams.
     durations: Option<Histogram>,
 }
 
 impl MethodMetrics {
-    /// The method; `unmatched` for what no method answers.
+    pub(super) fn streaming(calls: &Calls, method: &'static str) -> Self {
+        let answered = calls.answered.with_label_values(&[method, OK]);
+        Self { calls: calls.clone(), method, answered, durations: None }
+    }
+
+    pub(super) fn unary(calls: &Calls, method: &'static str) -> Self {
+        let durations = Some(calls.durations.with_label_values(&[method, OK]));
+        Self { durations, ..Self::streaming(calls, method) }
+    }
+
+    pub(super) fn unmatched(calls: &Calls) -> Self {
+        let answered = calls.answered.with_label_values(&[UNMATCHED, "UNIMPLEMENTED"]);
+        Self { calls: calls.clone(), method: UNMATCHED, answered, durations: None }
+    }
+
+    /// The method, or `unmatched`.
     #[must_use]
     pub fn method(&self) -> &'static str {
         self.method
     }
 
-    /// Counts one call that ended with this code: the name of a gRPC status, as in `NOT_FOUND`.
+    /// Counts a call that ended with this code: the name of a gRPC status, such as `NOT_FOUND`.
     pub fn observe(&self, code: &'static str, duration: Duration) {
         let seconds = duration.as_secs_f64();
         let Self { calls, method, answered, durations } = self;
@@ -93,7 +84,7 @@ impl MethodMetrics {
         }
     }
 
-    /// A call is in flight until what this returns is dropped.
+    /// Counts a call as in flight until the returned guard is dropped.
     #[must_use]
     pub fn begin(&self) -> InFlight {
         InFlight::begin(&self.calls.in_flight)

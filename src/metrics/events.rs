@@ -1,10 +1,10 @@
-//! The log of events: what waits in it, what was sent to the broker, and who reads the live stream.
+//! The event log, the relay to the broker, and the readers of the live stream.
 
 use std::time::Duration;
 
 use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
 
-use super::{DURATION_BUCKETS, register};
+use super::register::{DURATION_BUCKETS, register};
 
 const PENDING: &str = "Events that were never sent to the broker yet, about; 0 without a relay.";
 const OLDEST_PENDING: &str = "Age of the oldest event that was never sent to the broker yet; 0 when there is none.";
@@ -24,7 +24,7 @@ const TURNED_AWAY: &str = "Readers of the live stream that were turned away beca
 const STREAMED: &str = "Events taken by readers of the live stream, once for each reader.";
 const PRUNED: &str = "Events that this replica has removed from the log, because they were old or had been given up.";
 
-/// What happens to events. Clones share the numbers.
+/// Metrics of events. Clones share the numbers.
 #[derive(Clone)]
 pub struct EventMetrics {
     pending: IntGauge,
@@ -73,76 +73,76 @@ impl EventMetrics {
         })
     }
 
-    /// How many were never sent, and how old the oldest of them is.
+    /// Sets the number of events that were never sent, and the age of the oldest.
     pub fn pending(&self, pending: i64, oldest: Duration) {
         self.pending.set(pending);
         self.oldest_pending.set(oldest.as_secs_f64());
     }
 
-    /// How many are held, and how old the oldest of them is.
+    /// Sets the number of held events, and the age of the oldest.
     pub fn held(&self, held: i64, oldest: Duration) {
         self.held.set(held);
         self.oldest_held.set(oldest.as_secs_f64());
     }
 
-    /// How many are kept of those that were given up.
+    /// Sets the number of parked events.
     pub fn parked(&self, parked: i64) {
         self.parked.set(parked);
     }
 
-    /// This replica has a broker to relay to, or has not.
+    /// Sets whether this replica has a broker to relay to.
     pub fn enabled(&self, enabled: bool) {
         self.enabled.set(enabled.into());
     }
 
-    /// This replica is the one that relays, or is not.
+    /// Sets whether this replica is the relay's leader.
     pub fn leads(&self, leads: bool) {
         self.leader.set(leads.into());
     }
 
-    /// The relay is connected to the broker, or is not.
+    /// Sets whether the relay is connected to the broker.
     pub fn connected(&self, connected: bool) {
         self.connected.set(connected.into());
     }
 
-    /// The broker has confirmed an event after that time.
+    /// Records that the broker confirmed an event after this time.
     pub fn published(&self, took: Duration, routed: bool) {
         self.published.inc();
         self.unroutable.inc_by((!routed).into());
         self.confirm.observe(took.as_secs_f64());
     }
 
-    /// The broker has refused an event.
+    /// Counts an event that the broker refused.
     pub fn refused(&self) {
         self.refused.inc();
     }
 
-    /// An event was given up.
+    /// Counts an event that the relay gave up.
     pub fn gave_up(&self) {
         self.given_up.inc();
     }
 
-    /// A reader of the live stream has come.
+    /// A reader of the live stream has connected.
     pub fn reader_came(&self) {
         self.readers.inc();
     }
 
-    /// A reader of the live stream has gone.
+    /// A reader of the live stream has disconnected.
     pub fn reader_left(&self) {
         self.readers.dec();
     }
 
-    /// There were too many readers of the live stream for one more.
+    /// Counts a reader that was rejected because there were too many.
     pub fn reader_turned_away(&self) {
         self.turned_away.inc();
     }
 
-    /// A reader has taken so many events.
+    /// Counts the events that a reader has received.
     pub fn streamed(&self, events: u64) {
         self.streamed.inc_by(events);
     }
 
-    /// So many events were removed from the log.
+    /// Counts events that were pruned from the log.
     pub fn pruned(&self, events: u64) {
         self.pruned.inc_by(events);
     }

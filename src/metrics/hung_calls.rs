@@ -1,8 +1,8 @@
-//! Calls to the database that did not return in time, and were abandoned with their connections.
+//! Database calls that did not return in time and were abandoned along with their connections.
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
-use super::{Metrics, counters, gauges};
+use super::register::{counters, gauges};
 
 const HUNG: &str = "Calls to the database that were abandoned because they took too long, and have not returned yet.";
 const ABANDONED: &str =
@@ -25,20 +25,7 @@ impl AllHungCalls {
     }
 }
 
-impl Metrics {
-    /// Of one who calls the database: a lane, or another part of the storage.
-    #[must_use]
-    pub fn hung_calls(&self, caller: &'static str) -> HungCalls {
-        let all = &self.hung_calls;
-        HungCalls {
-            caller,
-            hung: all.hung.with_label_values(&[caller]),
-            abandoned: all.abandoned.with_label_values(&[caller]),
-        }
-    }
-}
-
-/// Those of one caller. Clones share the numbers.
+/// The hung calls of one caller. Clones share the numbers.
 #[derive(Clone)]
 pub struct HungCalls {
     caller: &'static str,
@@ -47,19 +34,27 @@ pub struct HungCalls {
 }
 
 impl HungCalls {
+    pub(super) fn new(all: &AllHungCalls, caller: &'static str) -> Self {
+        Self {
+            caller,
+            hung: all.hung.with_label_values(&[caller]),
+            abandoned: all.abandoned.with_label_values(&[caller]),
+        }
+    }
+
     /// The caller's name.
     #[must_use]
     pub const fn caller(&self) -> &'static str {
         self.caller
     }
 
-    /// One takes too long.
+    /// A call took too long and was abandoned.
     pub fn abandoned(&self) {
         self.abandoned.inc();
         self.hung.inc();
     }
 
-    /// One that was abandoned has returned.
+    /// An abandoned call has returned.
     pub fn returned(&self) {
         self.hung.dec();
     }

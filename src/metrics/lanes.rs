@@ -1,11 +1,12 @@
-//! The lanes of database actors: what waits, what runs, and what never ran.
+//! The lanes of database actors: messages that wait, run, or are dropped before they run.
 
 use std::time::Duration;
 
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
-use super::users::Changes;
-use super::{Change, DURATION_BUCKETS, Metrics, Sampled, counters, gauges, histograms, sampled};
+use super::register::{DURATION_BUCKETS, counters, gauges, histograms, sampled};
+use super::sampled::Sampled;
+use super::users::{Change, Changes};
 
 const ACTORS: &str = "Database actors: threads that run batches.";
 const CAPACITY: &str = "Messages that may wait for an actor; more are refused.";
@@ -23,7 +24,7 @@ const EXPIRED: &str = "Messages whose deadline passed while they waited. Not exe
 const ABANDONED: &str = "Messages whose client hung up while they waited. Not executed.";
 const FAILED: &str = "Batches that failed as a whole; before a commit their messages are tried again in smaller parts.";
 
-/// Messages; up to the largest batch by default, and beyond.
+/// Buckets of batch sizes, in messages: up to the default maximum, and beyond.
 const SIZE_BUCKETS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 
 const LANE: &str = "lane";
@@ -65,51 +66,27 @@ impl Lanes {
             failed: counters(registry, "db_batches_failed_total", FAILED, &[LANE, "outcome"])?,
         })
     }
-}
 
-impl Metrics {
-    /// The metrics of one lane, which has so many actors, and in whose mailbox there is room for so many messages.
-    #[must_use]
-    pub fn lane(&self, name: &str, actors: usize, capacity: usize) -> LaneMetrics {
-        let lanes = &self.lanes;
-        let whole = |number| i64::try_from(number).unwrap_or(i64::MAX);
-        lanes.actors.with_label_values(&[name]).set(whole(actors));
-        lanes.capacity.with_label_values(&[name]).set(whole(capacity));
-        LaneMetrics {
-            waits: lanes.waits.with_label_values(&[name]),
-            sizes: lanes.sizes.with_label_values(&[name]),
-            transactions: lanes.transactions.with_label_values(&[name]),
-            set_aside: lanes.set_aside.with_label_values(&[name]),
-            locked: lanes.locked.with_label_values(&[name]),
-            refused: lanes.refused.with_label_values(&[name]),
-            expired: lanes.expired.with_label_values(&[name]),
-            abandoned: lanes.abandoned.with_label_values(&[name]),
-            failed: BatchFailure::ALL.map(|failure| lanes.failed.with_label_values(&[name, failure.outcome()])),
-            changes: self.changes.clone(),
-        }
-    }
-
-    /// Has the gauges of a lane tell, at each scrape, how many wait in it, and how long the next one would.
-    pub fn watch_lane(
+    pub(super) fn watch(
         &self,
         name: &str,
         waiting: impl Fn() -> usize + Send + Sync + 'static,
         expected_wait: impl Fn() -> Duration + Send + Sync + 'static,
     ) {
         #[expect(clippy::cast_precision_loss, reason = "a mailbox holds far less than 2^52 messages")]
-        self.lanes.waiting.add(&[name], move || waiting() as f64);
-        self.lanes.expected_wait.add(&[name], move || expected_wait().as_secs_f64());
+        self.waiting.add(&[name], move || waiting() as f64);
+        self.expected_wait.add(&[name], move || expected_wait().as_secs_f64());
     }
 }
 
 /// Why a batch failed as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchFailure {
-    /// The pool had no connection for it.
+    /// The pool had no connection for the batch.
     NoConnection,
-    /// Its statement failed before its commit.
+    /// A statement failed before the commit.
     NotExecuted,
-    /// The answer to its commit was lost.
+    /// The response to the commit was lost.
     OutcomeUnknown,
     /// The code panicked.
     Panic,
@@ -128,7 +105,7 @@ impl BatchFailure {
     }
 }
 
-/// What happens to the messages of one lane. Clones share the numbers.
+/// The metrics of one lane. Clones share the numbers.
 #[derive(Clone)]
 pub struct LaneMetrics {
     waits: Histogram,
@@ -145,53 +122,71 @@ pub struct LaneMetrics {
 }
 
 impl LaneMetrics {
-    /// So many messages are set aside now.
+    pub(super) fn new(lanes: &Lanes, changes: &Changes, name: &str, actors: usize, capacity: usize) -> Self {
+        let whole = |number| i64::try_from(number).unwrap_or(i64::MAX);
+        lanes.actors.with_label_values(&[name]).set(whole(actors));
+        lanes.capacity.with_label_values(&[name]).set(whole(capacity));
+        Self {
+            waits: lanes.waits.with_label_values(&[name]),
+            sizes: lanes.sizes.with_label_values(&[name]),
+            transactions: lanes.transactions.with_label_values(&[name]),
+            set_aside: lanes.set_aside.with_label_values(&[name]),
+            locked: lanes.locked.with_label_values(&[name]),
+            refused: lanes.refused.with_label_values(&[name]),
+            expired: lanes.expired.with_label_values(&[name]),
+            abandoned: lanes.abandoned.with_label_values(&[name]),
+            failed: BatchFailure::ALL.map(|failure| lanes.failed.with_label_values(&[name, failure.outcome()])),
+            changes: changes.clone(),
+        }
+    }
+
+    /// Sets the number of messages that are set aside.
     pub fn set_aside(&self, messages: usize) {
         self.set_aside.set(i64::try_from(messages).unwrap_or(i64::MAX));
     }
 
-    /// A message found what it needs held by somebody else.
+    /// Counts a message that found a lock it needs held by another transaction.
     pub fn locked(&self) {
         self.locked.inc();
     }
 
-    /// A message was refused at once.
+    /// Counts a message that was refused immediately.
     pub fn refused(&self) {
         self.refused.inc();
     }
 
-    /// A message's deadline passed while it waited.
+    /// Counts a message whose deadline passed while it waited.
     pub fn expired(&self) {
         self.expired.inc();
     }
 
-    /// A message's caller left while it waited.
+    /// Counts a message whose caller disconnected while it waited.
     pub fn abandoned(&self) {
         self.abandoned.inc();
     }
 
-    /// An actor took a message after this time, and executed it.
+    /// Records how long a message waited for the actor that executed it.
     pub fn waited(&self, wait: Duration) {
         self.waits.observe(wait.as_secs_f64());
     }
 
-    /// A batch executed so many messages.
+    /// Records the size of an executed batch.
     pub fn executed(&self, messages: u32) {
         self.sizes.observe(f64::from(messages));
     }
 
-    /// A batch's transaction has ended, well or not.
+    /// Records the duration of a transaction, successful or not.
     pub fn transaction(&self, duration: Duration) {
         self.transactions.observe(duration.as_secs_f64());
     }
 
-    /// A batch failed as a whole.
+    /// Counts a batch that failed as a whole.
     pub fn failed(&self, failure: BatchFailure) {
         let counters = BatchFailure::ALL.iter().zip(&self.failed);
         counters.filter(|(other, _)| **other == failure).for_each(|(_, counter)| counter.inc());
     }
 
-    /// A user was changed, and the change is committed.
+    /// Counts a committed change of a user.
     pub fn changed(&self, change: Change) {
         self.changes.count(change);
     }

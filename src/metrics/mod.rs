@@ -1,43 +1,45 @@
-//! The registry, and every metric's name, help, labels and buckets. Whoever counts something has a handle to just that.
+//! The metrics registry, and every metric's name, help, labels and buckets. Other modules get handles to the metrics they record.
 //!
-//! Series of a fixed set exist, at zero, from the start: what never happened is a number too.
+//! Series whose labels are known in advance exist from the start, at zero, so that "never happened" is visible too.
 
 mod auth;
 mod calls;
 mod events;
 mod hung_calls;
+mod in_flight;
 mod lanes;
 mod pool;
+mod register;
 mod requests;
 mod sampled;
 mod users;
 
-use prometheus::core::Collector;
+use std::time::Duration;
+
+use actix_web::http::{Method, StatusCode};
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Registry, TextEncoder};
 
 pub use auth::{AuthFailures, JwksRefreshes};
 pub use calls::MethodMetrics;
 pub use events::EventMetrics;
 pub use hung_calls::HungCalls;
+pub use in_flight::InFlight;
 pub use lanes::{BatchFailure, LaneMetrics};
 pub use pool::PoolMetrics;
-pub use requests::{InFlight, RouteMetrics, method_label};
+pub use requests::{RouteMetrics, method_label};
 pub use users::Change;
 
 use calls::Calls;
 use hung_calls::AllHungCalls;
 use lanes::Lanes;
+use register::{gauges, register, sampled};
 use requests::Requests;
 use sampled::Sampled;
 use users::Changes;
 
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// Seconds. A look-up takes tenths of a millisecond; the deadline is a few seconds.
-const DURATION_BUCKETS: [f64; 14] =
-    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
 /// The service's metrics. Clones share one registry.
 #[derive(Clone)]
@@ -57,10 +59,10 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers every metric of a service on a database of this kind.
+    /// Registers all metrics. `database` is the kind of database, a label of the build info.
     ///
     /// # Errors
-    /// When two have the same name.
+    /// When two metrics have the same name.
     pub fn new(database: &str) -> prometheus::Result<Self> {
         let registry = Registry::new();
         let requests = Requests::new(&registry)?;
@@ -93,7 +95,7 @@ impl Metrics {
         })
     }
 
-    /// All metrics in Prometheus' text format.
+    /// Encodes all metrics in Prometheus' text format.
     #[must_use]
     pub fn encode(&self) -> String {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_else(|error| {
@@ -102,35 +104,88 @@ impl Metrics {
         })
     }
 
-    /// Has `db_up` tell what this says at each scrape.
+    /// The metrics of one route: a pattern of the route table, never a path. Creates the series of its successes, at zero.
+    #[must_use]
+    pub fn of_route(&self, route: &'static str, successes: &[(Method, StatusCode)]) -> RouteMetrics {
+        RouteMetrics::new(&self.requests, route, successes)
+    }
+
+    /// The metrics of requests that match no route.
+    #[must_use]
+    pub fn of_unmatched(&self) -> RouteMetrics {
+        RouteMetrics::unmatched(&self.requests)
+    }
+
+    /// The metrics of one gRPC method that streams. `method` includes the service, as in `users.v1.UserService/WatchUsers`.
+    /// Creates the series of its successes, at zero.
+    #[must_use]
+    pub fn of_method(&self, method: &'static str) -> MethodMetrics {
+        MethodMetrics::streaming(&self.calls, method)
+    }
+
+    /// The metrics of one gRPC method that responds with a single message. In contrast to a stream, its duration is recorded.
+    #[must_use]
+    pub fn of_unary_method(&self, method: &'static str) -> MethodMetrics {
+        MethodMetrics::unary(&self.calls, method)
+    }
+
+    /// The metrics of gRPC calls to unknown methods.
+    #[must_use]
+    pub fn of_unmatched_calls(&self) -> MethodMetrics {
+        MethodMetrics::unmatched(&self.calls)
+    }
+
+    /// The metrics of one lane, which has this many actors, and whose mailbox holds up to `capacity` messages.
+    #[must_use]
+    pub fn lane(&self, name: &str, actors: usize, capacity: usize) -> LaneMetrics {
+        LaneMetrics::new(&self.lanes, &self.changes, name, actors, capacity)
+    }
+
+    /// Reads the number of messages waiting in a lane, and the expected wait of another one, at each scrape.
+    pub fn watch_lane(
+        &self,
+        name: &str,
+        waiting: impl Fn() -> usize + Send + Sync + 'static,
+        expected_wait: impl Fn() -> Duration + Send + Sync + 'static,
+    ) {
+        self.lanes.watch(name, waiting, expected_wait);
+    }
+
+    /// The metrics of one caller of the database: a lane or another part of the storage.
+    #[must_use]
+    pub fn hung_calls(&self, caller: &'static str) -> HungCalls {
+        HungCalls::new(&self.hung_calls, caller)
+    }
+
+    /// Reads the value of `db_up` at each scrape.
     pub fn watch_database(&self, is_up: impl Fn() -> bool + Send + Sync + 'static) {
         self.database_up.add(&[], move || f64::from(u8::from(is_up())));
     }
 
-    /// Has `db_failing` tell of this check what this says at each scrape.
+    /// Reads the value of `db_failing` for this check at each scrape.
     pub fn watch_check(&self, check: &str, fails: impl Fn() -> bool + Send + Sync + 'static) {
         self.database_failing.add(&[check], move || f64::from(u8::from(fails())));
     }
 
-    /// Of the pool of database connections.
+    /// The metrics of the pool of database connections.
     #[must_use]
     pub fn pool(&self) -> &PoolMetrics {
         &self.pool
     }
 
-    /// Tokens that did not do, and requests without one.
+    /// The metrics of requests with an invalid or missing token.
     #[must_use]
     pub fn auth_failures(&self) -> &AuthFailures {
         &self.auth_failures
     }
 
-    /// What happens to events.
+    /// The metrics of events.
     #[must_use]
     pub fn events(&self) -> &EventMetrics {
         &self.events
     }
 
-    /// Attempts to fetch an issuer's keys.
+    /// The metrics of fetches of an issuer's keys.
     #[must_use]
     pub fn jwks_refreshes(&self) -> &JwksRefreshes {
         &self.jwks_refreshes
@@ -140,31 +195,3 @@ impl Metrics {
 const DATABASE_UP: &str = "Whether the database can do what requests need, as /ready tells it: 1 or 0.";
 const DATABASE_FAILING: &str = "What stands in the way if it cannot, as /ready names it: 1 for that, 0 for all else.";
 const BUILD_INFO: &str = "What runs here; always 1.";
-
-fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
-}
-
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
-    register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
-}
-
-fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
-    register(registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
-}
-
-fn sampled(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<Sampled> {
-    register(registry, Sampled::new(name, help, labels)?)
-}
-
-fn histograms(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-    buckets: &[f64],
-) -> prometheus::Result<HistogramVec> {
-    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-    register(registry, HistogramVec::new(options, labels)?)
-}

@@ -2,13 +2,14 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, IntGauge, Registry};
 
-use super::{DURATION_BUCKETS, Sampled, register, sampled};
+use super::register::{DURATION_BUCKETS, register, sampled};
+use super::sampled::Sampled;
 
 const CONNECTIONS: &str = "Open database connections, by whether somebody uses them.";
 const MAX_CONNECTIONS: &str = "Database connections that the pool may open.";
 const ACQUISITION: &str = "Time until the pool gave a batch its connection, or gave up.";
 
-/// The pool of database connections. Clones share the numbers.
+/// Metrics of the pool of database connections. Clones share the numbers.
 #[derive(Clone)]
 pub struct PoolMetrics {
     connections: Sampled,
@@ -26,7 +27,7 @@ impl PoolMetrics {
         })
     }
 
-    /// Has the gauges tell, at each scrape, how many connections lie idle and how many are in use.
+    /// Sets the maximum, and reads the number of idle and used connections at each scrape.
     pub fn watch(
         &self,
         max_connections: u32,
@@ -38,7 +39,7 @@ impl PoolMetrics {
         self.connections.add(&["in_use"], move || in_use().into());
     }
 
-    /// Somebody has waited so long for a connection.
+    /// Records how long a batch waited for its connection.
     pub fn acquired(&self, wait: Duration) {
         self.acquisitions.observe(wait.as_secs_f64());
     }

@@ -1,11 +1,12 @@
-//! HTTP requests, by what they asked for and what they were answered.
+//! HTTP requests by method, route and status.
 
 use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode};
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
 
-use super::{DURATION_BUCKETS, Metrics, counters, histograms, register};
+use super::in_flight::InFlight;
+use super::register::{DURATION_BUCKETS, counters, histograms, register};
 
 const REQUESTS: &str = "HTTP requests answered.";
 const DURATION: &str =
@@ -14,7 +15,7 @@ const IN_FLIGHT: &str = "HTTP requests whose response is not ready yet.";
 
 const LABELS: [&str; 3] = ["method", "route", "status"];
 
-/// The route of a request that no route answered.
+/// The label of requests that match no route.
 const UNMATCHED: &str = "unmatched";
 
 #[derive(Clone)]
@@ -44,22 +45,7 @@ impl Requests {
     }
 }
 
-impl Metrics {
-    /// The metrics of one route: a pattern of the route table, never a path. Its successes exist, at zero, from now on.
-    #[must_use]
-    pub fn of_route(&self, route: &'static str, successes: &[(Method, StatusCode)]) -> RouteMetrics {
-        let series = |(method, status): &(Method, StatusCode)| self.requests.series(method, route, *status);
-        RouteMetrics { requests: self.requests.clone(), route, successes: successes.iter().map(series).collect() }
-    }
-
-    /// The metrics of requests that no route answered.
-    #[must_use]
-    pub fn of_unmatched(&self) -> RouteMetrics {
-        self.of_route(UNMATCHED, &[])
-    }
-}
-
-/// The metrics of one route. The series of its successes are looked up once, not at every request.
+/// The metrics of one route. Keeps the series of its successes, to save a look-up per request.
 #[derive(Clone)]
 pub struct RouteMetrics {
     requests: Requests,
@@ -68,13 +54,22 @@ pub struct RouteMetrics {
 }
 
 impl RouteMetrics {
-    /// The pattern of the route table; `unmatched` for what no route answers.
+    pub(super) fn new(requests: &Requests, route: &'static str, successes: &[(Method, StatusCode)]) -> Self {
+        let series = |(method, status): &(Method, StatusCode)| requests.series(method, route, *status);
+        Self { requests: requests.clone(), route, successes: successes.iter().map(series).collect() }
+    }
+
+    pub(super) fn unmatched(requests: &Requests) -> Self {
+        Self::new(requests, UNMATCHED, &[])
+    }
+
+    /// The pattern in the route table, or `unmatched`.
     #[must_use]
     pub fn route(&self) -> &'static str {
         self.route
     }
 
-    /// Counts one answered request.
+    /// Counts an answered request.
     pub fn observe(&self, method: &Method, status: StatusCode, duration: Duration) {
         match self.successes.iter().find(|series| series.status == status && series.method == *method) {
             Some(series) => series.observe(duration),
@@ -82,26 +77,10 @@ impl RouteMetrics {
         }
     }
 
-    /// A request is in flight until what this returns is dropped.
+    /// Counts a request as in flight until the returned guard is dropped.
     #[must_use]
     pub fn begin(&self) -> InFlight {
         InFlight::begin(&self.requests.in_flight)
-    }
-}
-
-/// One request in flight; also when its client hangs up, it is so no longer.
-pub struct InFlight(IntGauge);
-
-impl InFlight {
-    pub(super) fn begin(gauge: &IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
 
@@ -120,7 +99,7 @@ impl Series {
     }
 }
 
-/// The method as a label: a stranger's must not make a series of its own.
+/// The method as a label. Unknown methods share one series, because clients can invent them.
 #[must_use]
 pub fn method_label(method: &Method) -> &'static str {
     match *method {

@@ -6,7 +6,7 @@ use prometheus::{Gauge, GaugeVec, Opts};
 
 type Read = Box<dyn Fn() -> f64 + Send + Sync>;
 
-/// Gauges that are read when they are scraped, and cost nothing in between.
+/// Gauges whose values are read at each scrape and cost nothing in between.
 #[derive(Clone)]
 pub(super) struct Sampled {
     gauges: GaugeVec,
@@ -18,7 +18,7 @@ impl Sampled {
         Ok(Self { gauges: GaugeVec::new(Opts::new(name, help), labels)?, reads: Arc::default() })
     }
 
-    /// Adds the series with these labels.
+    /// Adds a series with these labels, whose value `read` returns.
     pub(super) fn add(&self, labels: &[&str], read: impl Fn() -> f64 + Send + Sync + 'static) {
         let gauge = self.gauges.with_label_values(labels);
         self.reads.lock().unwrap_or_else(PoisonError::into_inner).push((gauge, Box::new(read)));

@@ -1,8 +1,8 @@
 use prometheus::{IntCounter, Registry};
 
-use super::register;
+use super::register::register;
 
-/// What became of a user.
+/// A change of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     Created,

@@ -1,4 +1,4 @@
-//! Messages to this crate's own types. One that lacks something was not made by the service as it is.
+//! Converts messages to this crate's types. A message that lacks a field did not come from the current service.
 
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
@@ -25,7 +25,7 @@ pub(super) const fn event_type(known: EventType) -> pb::EventType {
     }
 }
 
-/// An event of a type that there was not yet says only how far the stream is.
+/// An event of an unknown type yields only its position.
 pub(super) fn notice(message: pb::WatchUsersResponse) -> Result<Notice, Failed> {
     let event = message.event.map(event).transpose();
     let event = event.map_err(|_| Failed::foreign(format!("event {} lacks something", message.position)))?;
@@ -54,7 +54,7 @@ fn time(time: Option<Timestamp>) -> Result<DateTime<Utc>, Failed> {
     DateTime::from_timestamp(seconds, nanos).ok_or_else(|| lacks("time"))
 }
 
-/// If it is the answer to a change, that may well have been made.
+/// Not [`Failed::Refused`]: if this is the response to a change, the change may have been made.
 fn lacks(what: &str) -> Failed {
     Failed::NoAnswer(format!("the answer has no {what}").into())
 }
@@ -69,32 +69,32 @@ mod tests {
         pb::User { id: 7, name, email, version: 2, created_at: at, updated_at: at, etag }
     }
 
-    fn told(event: pb::UserEvent) -> Result<Notice, Failed> {
+    fn notice_of(event: pb::UserEvent) -> Result<Notice, Failed> {
         notice(pb::WatchUsersResponse { position: 9, event: Some(event) })
     }
 
     #[test]
-    fn the_etag_is_made_as_the_service_makes_it() {
+    fn etags_equal_those_of_the_service() {
         let user = user(Some(john())).unwrap();
         assert_eq!(user.etag().as_str(), john().etag);
         assert_eq!(user.created_at.to_rfc3339(), "2023-11-14T22:13:20.000001+00:00");
     }
 
     #[test]
-    fn an_answer_without_its_user_is_none() {
+    fn a_response_without_a_user_is_no_answer() {
         assert!(matches!(user(None), Err(Failed::NoAnswer(_))));
         assert!(user(Some(pb::User { created_at: None, ..john() })).is_err());
     }
 
     #[test]
-    fn a_type_of_tomorrow_is_passed_over() {
-        let notice = told(pb::UserEvent { r#type: 99, ..pb::UserEvent::default() }).unwrap();
+    fn unknown_event_types_are_skipped() {
+        let notice = notice_of(pb::UserEvent { r#type: 99, ..pb::UserEvent::default() }).unwrap();
         assert_eq!(notice, Notice { position: 9, event: None });
     }
 
     #[test]
-    fn what_makes_no_sense_is_not_passed_over() {
+    fn malformed_events_are_not_skipped() {
         let created = pb::UserEvent { r#type: pb::EventType::UserCreated.into(), ..pb::UserEvent::default() };
-        assert!(matches!(told(created), Err(Failed::Refused(_))));
+        assert!(matches!(notice_of(created), Err(Failed::Refused(_))));
     }
 }

@@ -1,4 +1,4 @@
-//! What is made of proto/users/v1/users.proto, by tests/generated.rs.
-#![allow(clippy::pedantic, unreachable_pub, reason = "nobody wrote this")]
+//! Code that tests/generated.rs generates from proto/users/v1/users.proto.
+#![allow(clippy::pedantic, unreachable_pub, reason = "generated code")]
 
 include!("generated/users.v1.rs");

@@ -1,4 +1,4 @@
-//! The service over gRPC.
+//! The gRPC transport.
 
 mod convert;
 mod generated;
@@ -13,11 +13,9 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Response, Status};
 
-use crate::builder::USER_AGENT;
-use crate::call::Attempt;
-use crate::client::Notices;
+use crate::call::{Attempt, USER_AGENT};
 use crate::error::Failed;
-use crate::event::WatchUsers;
+use crate::event::{Notices, WatchUsers};
 use crate::list::{ListUsers, Page};
 use crate::token::BoxError;
 use crate::user::{Etag, User, UserFields, UserPatch};
@@ -27,23 +25,23 @@ use generated::{
     WatchUsersRequest,
 };
 
-/// All calls share one connection. That it is dead shows when a ping is not answered.
-const PING: Duration = Duration::from_secs(5);
-const PONG: Duration = Duration::from_secs(3);
+/// All calls share one connection. An unanswered ping shows that it is dead.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A client of the service's gRPC.
+/// Makes attempts over gRPC.
 pub(crate) struct Grpc(UserServiceClient<Channel>);
 
 impl Grpc {
     pub(crate) fn new(base_url: &str, connect_timeout: Duration) -> Result<Self, BoxError> {
-        // It would panic.
+        // tonic panics outside of a runtime.
         tokio::runtime::Handle::try_current()?;
         let mut endpoint = Endpoint::from_shared(base_url.to_owned())?
             .user_agent(USER_AGENT)?
             .connect_timeout(connect_timeout)
             .tcp_nodelay(true)
-            .http2_keep_alive_interval(PING)
-            .keep_alive_timeout(PONG);
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT);
         match endpoint.uri().scheme_str() {
             Some("http") => {}
             Some("https") => endpoint = endpoint.tls_config(ClientTlsConfig::new().with_native_roots())?,
@@ -63,7 +61,7 @@ impl Grpc {
         convert::user(message(self.client().get_user(request).await)?.user)
     }
 
-    /// At most 100 of them.
+    /// Takes at most 100 ids.
     pub(crate) async fn get_users(&self, attempt: Attempt, ids: &[i64]) -> Result<Vec<User>, Failed> {
         let request = request(attempt, BatchGetUsersRequest { ids: ids.to_vec() });
         convert::users(message(self.client().batch_get_users(request).await)?.users)
@@ -122,7 +120,7 @@ impl Grpc {
     pub(crate) async fn watch_users(&self, attempt: Attempt, watch: &WatchUsers) -> Result<Notices, Failed> {
         let types = watch.types.iter().map(|known| convert::event_type(*known).into()).collect();
         let mut request = Request::new(WatchUsersRequest { after: watch.after, types });
-        // The time is for opening it: the stream itself has no end.
+        // No timeout in the request: the attempt's deadline is for opening the stream, which itself has no end.
         *request.metadata_mut() = MetadataMap::from_headers(attempt.headers);
         let messages = message(self.client().watch_users(request).await)?;
         Ok(messages.map(|message| message.map_err(status::failed).and_then(convert::notice)).boxed())

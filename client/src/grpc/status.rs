@@ -1,4 +1,4 @@
-//! Statuses with details of google.rpc, as the service makes them.
+//! Reads gRPC statuses and their google.rpc details.
 
 use std::error::Error;
 use std::iter::successors;
@@ -10,7 +10,7 @@ use crate::call::X_REQUEST_ID;
 use crate::error::Failed;
 use crate::problem::{Code, FieldError, Problem};
 
-/// Who made the details.
+/// The domain of the service's error details.
 const DOMAIN: &str = "user-service";
 
 pub(super) fn failed(status: Status) -> Failed {
@@ -21,12 +21,12 @@ pub(super) fn failed(status: Status) -> Failed {
         return Failed::NotSent(status.into());
     }
     match status.code() {
-        // A proxy refuses before it passes anything on.
+        // A proxy sends this before it forwards anything.
         GrpcCode::ResourceExhausted if status.source().is_none() => Failed::HeldUp(status.into()),
         GrpcCode::Unimplemented | GrpcCode::Unauthenticated | GrpcCode::PermissionDenied | GrpcCode::NotFound => {
             Failed::foreign(status.to_string())
         }
-        // The connection broke, the time is over, or a proxy failed: it may have been executed.
+        // The connection broke, the deadline passed, or a proxy failed. The service may have executed the request.
         _ => Failed::NoAnswer(status.into()),
     }
 }
@@ -35,7 +35,7 @@ fn causes(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
     successors(status.source(), |&cause| cause.source())
 }
 
-/// The problem that a status tells of. `None` when it was not made by the service.
+/// The problem in a status. `None` if the status did not come from the service.
 fn problem(status: &Status) -> Option<Problem> {
     let details = status.get_error_details();
     let info = details.error_info().filter(|info| info.domain == DOMAIN)?;
@@ -50,7 +50,7 @@ fn problem(status: &Status) -> Option<Problem> {
     })
 }
 
-/// The reason is REST's code in capitals; but where that says which part of a request is wrong, here the field does.
+/// The reason is REST's code in upper case. Where REST distinguishes parts of a request, the field does here.
 fn code(reason: &str, fields: &[FieldError]) -> Code {
     let names_an_id = || fields.iter().any(|wrong| matches!(wrong.field.as_str(), "id" | "ids"));
     match reason {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_kept() {
+    fn all_details_are_read() {
         let expected = Problem {
             code: Code::Overloaded,
             detail: "too much is waiting".into(),
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_those_of_rest() {
+    fn codes_equal_those_of_rest() {
         let field = |name: &str| [FieldError { field: name.into(), detail: String::new() }];
         assert_eq!(code("INVALID_ARGUMENT", &field("ids")), Code::InvalidId);
         assert_eq!(code("INVALID_ARGUMENT", &field("email")), Code::InvalidQuery);
@@ -115,13 +115,13 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_can_say_that_nothing_was_executed() {
-        let proxys = || failed(Status::unavailable("no healthy upstream"));
-        for failed in [failed(made_by("gateway")), proxys()] {
+    fn only_the_service_can_say_that_nothing_was_executed() {
+        let of_proxy = || failed(Status::unavailable("no healthy upstream"));
+        for failed in [failed(made_by("gateway")), of_proxy()] {
             assert!(matches!(failed, Failed::NoAnswer(_)), "{failed:?}");
-            assert!(failed.may_be_repeated(Kind::Read) && !failed.may_be_repeated(Kind::Write));
+            assert!(failed.may_retry(Kind::Read) && !failed.may_retry(Kind::Write));
         }
-        assert!(!failed(Status::unimplemented("")).may_be_repeated(Kind::Read));
-        assert!(failed(made_by(DOMAIN)).may_be_repeated(Kind::Write));
+        assert!(!failed(Status::unimplemented("")).may_retry(Kind::Read));
+        assert!(failed(made_by(DOMAIN)).may_retry(Kind::Write));
     }
 }

@@ -6,7 +6,7 @@ use super::problem;
 use crate::error::Failed;
 use crate::token::BoxError;
 
-/// An answer that came whole, and is no failure.
+/// A complete response with a status of success.
 pub(super) struct Answer {
     status: StatusCode,
     body: Vec<u8>,
@@ -20,8 +20,8 @@ impl Answer {
         Ok(Self { status, body: body.into() })
     }
 
-    /// The body of an answer with this status. Any other was not made by the service: it may have executed the request all the
-    /// same.
+    /// Reads the JSON body of a response with this status. The service would not send any other status of success, but
+    /// it may have executed the request nonetheless.
     pub(super) fn json<T: DeserializeOwned>(&self, status: u16) -> Result<T, Failed> {
         self.expect(status)?;
         serde_json::from_slice(&self.body).map_err(|error| Failed::NoAnswer(error.into()))
@@ -39,7 +39,7 @@ impl Answer {
     }
 }
 
-/// An answer of which the body is still to come. If it is a failure, that is told instead.
+/// Sends a request and returns the response without its body, or the failure that the response reports.
 pub(super) async fn begin(request: RequestBuilder) -> Result<Response, Failed> {
     let response = request.send().await.map_err(not_begun)?;
     let status = response.status();
@@ -54,15 +54,15 @@ pub(super) async fn begin(request: RequestBuilder) -> Result<Response, Failed> {
 fn failure(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failed {
     match problem::read(headers, body) {
         Some(problem) => Failed::Problem(Box::new(problem)),
-        None if status == StatusCode::TOO_MANY_REQUESTS => Failed::HeldUp(of_a_gateway(status)),
+        None if status == StatusCode::TOO_MANY_REQUESTS => Failed::HeldUp(from_gateway(status)),
         None if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
-            Failed::NoAnswer(of_a_gateway(status))
+            Failed::NoAnswer(from_gateway(status))
         }
         None => Failed::foreign(status.to_string()),
     }
 }
 
-fn of_a_gateway(status: StatusCode) -> BoxError {
+fn from_gateway(status: StatusCode) -> BoxError {
     format!("{status}, not by the service").into()
 }
 
@@ -84,10 +84,10 @@ mod tests {
     use super::*;
     use crate::error::Kind;
 
-    /// Whether a read and a change are repeated after an answer that is not the service's; and whether a change may have been
-    /// made.
+    /// Whether a read and a change are retried after a response that is not the service's, and whether a change may
+    /// have been made.
     #[test]
-    fn nobody_else_can_say_that_nothing_was_executed() {
+    fn only_the_service_can_say_that_nothing_was_executed() {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, "application/json".parse().unwrap());
         for (status, read, write, unknown) in [
@@ -102,8 +102,8 @@ mod tests {
             (504, true, false, true),
         ] {
             let failed = failure(StatusCode::from_u16(status).unwrap(), &headers, br#"{"code":"overloaded"}"#);
-            assert_eq!(failed.may_be_repeated(Kind::Read), read, "{status}");
-            assert_eq!(failed.may_be_repeated(Kind::Write), write, "{status}");
+            assert_eq!(failed.may_retry(Kind::Read), read, "{status}");
+            assert_eq!(failed.may_retry(Kind::Write), write, "{status}");
             let error = failed.into_error(Kind::Write, "1".parse().unwrap());
             assert_eq!(matches!(error, crate::Error::OutcomeUnknown { .. }), unknown, "{status}");
         }

@@ -7,9 +7,8 @@ use serde::Deserialize;
 use sse_stream::{Sse, SseByteStream};
 
 use super::answer;
-use crate::client::Notices;
 use crate::error::Failed;
-use crate::event::{Event, EventType, Notice};
+use crate::event::{Event, EventType, Notice, Notices};
 use crate::user::User;
 
 pub(super) async fn open(request: RequestBuilder) -> Result<Notices, Failed> {
@@ -22,7 +21,7 @@ pub(super) async fn open(request: RequestBuilder) -> Result<Notices, Failed> {
     Ok(blocks.and_then(|block| future::ready(read(block))).boxed())
 }
 
-/// A block without data says how far the stream is; so does an event of a type that there was not yet.
+/// A block without data yields only its position, and so does an event of an unknown type.
 fn read(block: Sse) -> Result<Notice, Failed> {
     let position = block.id.as_deref().and_then(|id| id.parse().ok());
     let position = position.ok_or_else(|| Failed::foreign("a block of the stream has no id"))?;
@@ -49,7 +48,7 @@ struct Head {
     r#type: String,
 }
 
-/// What is read of an event.
+/// The attributes that the client reads.
 #[derive(Deserialize)]
 struct CloudEvent {
     id: String,
@@ -58,7 +57,7 @@ struct CloudEvent {
     data: serde_json::Value,
 }
 
-/// What every event has of its user.
+/// The part of `data` that every event has.
 #[derive(Deserialize)]
 struct Data {
     id: i64,
@@ -75,18 +74,18 @@ mod tests {
     }
 
     #[test]
-    fn a_block_without_data_says_how_far_the_stream_is() {
+    fn a_block_without_data_yields_its_position() {
         assert_eq!(read(block(None)).unwrap(), Notice { position: 9, event: None });
     }
 
     #[test]
-    fn a_type_of_tomorrow_is_passed_over() {
+    fn unknown_event_types_are_skipped() {
         let notice = read(block(Some(r#"{"type":"user.merged","data":7}"#))).unwrap();
         assert_eq!(notice, Notice { position: 9, event: None });
     }
 
     #[test]
-    fn what_makes_no_sense_is_not_passed_over() {
+    fn malformed_events_are_not_skipped() {
         for data in ["", "{}", r#"{"type":"user.created","id":"1","time":"2023-11-14T22:13:20Z","data":{"id":7}}"#] {
             assert!(matches!(read(block(Some(data))), Err(Failed::Refused(_))), "{data}");
         }

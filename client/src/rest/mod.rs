@@ -1,4 +1,4 @@
-//! The service over REST, version 2.
+//! The REST transport: version 2 of the API.
 
 mod answer;
 mod events;
@@ -14,11 +14,9 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use serde::{Deserialize, Serialize};
 
-use crate::builder::USER_AGENT;
-use crate::call::Attempt;
-use crate::client::Notices;
+use crate::call::{Attempt, USER_AGENT};
 use crate::error::Failed;
-use crate::event::WatchUsers;
+use crate::event::{Notices, WatchUsers};
 use crate::list::{ListUsers, Page};
 use crate::token::BoxError;
 use crate::user::{Etag, User, UserFields, UserPatch};
@@ -28,14 +26,14 @@ const USERS: &str = "/api/v2/users";
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// The service closes a connection that was idle for a minute. A change that is sent just then would get no answer, so this side
-/// closes it earlier.
-const IDLE: Duration = Duration::from_secs(30);
+/// The service closes a connection after a minute without a request. A change that is sent at that moment would get no
+/// response, so the client closes the connection first.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A client of the service's HTTP.
+/// Makes attempts over REST.
 pub(crate) struct Rest {
     http: reqwest::Client,
-    /// Without a slash at its end.
+    /// The service's address, without a trailing slash.
     base: String,
 }
 
@@ -45,12 +43,12 @@ impl Rest {
         let http = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(connect_timeout)
-            // So a connection that breaks, or is dead, is that of one call.
+            // With HTTP/1.1 a broken connection affects only one call.
             .http1_only()
-            // The token is for the service.
+            // A proxy must not see the token.
             .no_proxy()
-            .pool_idle_timeout(IDLE)
-            // The service sends nobody elsewhere: to follow would be to send a change, and the token, to a stranger.
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            // The service never redirects. Following a redirect would send changes and the token to another server.
             .redirect(redirect::Policy::none())
             .tls_backend_preconfigured(tls(base.starts_with("https:"))?);
         Ok(Self { http: http.build()?, base })
@@ -118,7 +116,7 @@ impl Rest {
     }
 }
 
-/// A page as JSON.
+/// A page in JSON.
 #[derive(Deserialize)]
 struct UserPage {
     users: Vec<User>,
@@ -142,7 +140,7 @@ fn body(request: RequestBuilder, media_type: &str, body: &impl Serialize) -> Res
     Ok(request.header(CONTENT_TYPE, media_type).body(json))
 }
 
-/// An address to put paths behind.
+/// Validates the service's address and removes its trailing slash.
 fn base(url: &str) -> Result<String, BoxError> {
     let parsed = Url::parse(url)?;
     let is_http = matches!(parsed.scheme(), "http" | "https");
@@ -154,8 +152,8 @@ fn base(url: &str) -> Result<String, BoxError> {
     }
 }
 
-/// TLS without a C library, and with the platform's certificates. To read those takes a while, and is left out where they are not
-/// used: then nobody is trusted.
+/// TLS with ring and the platform's certificates. Loading those takes time, so a client of a plain HTTP address gets
+/// none and trusts no certificate.
 fn tls(is_used: bool) -> Result<ClientConfig, BoxError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;

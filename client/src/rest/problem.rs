@@ -1,4 +1,4 @@
-//! Problem details (RFC 9457), as the service writes them.
+//! Reads problem details (RFC 9457).
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use serde::Deserialize;
 use crate::call::X_REQUEST_ID;
 use crate::problem::{Code, FieldError, Problem};
 
-/// The problem in an answer. `None` when it is not one of the service's.
+/// The problem in a response. `None` if it did not come from the service.
 pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Option<Problem> {
     let text = |name: &http::HeaderName| headers.get(name)?.to_str().ok();
     if !text(&CONTENT_TYPE)?.starts_with("application/problem+json") {
         return None;
     }
     let json: Json = serde_json::from_slice(body).ok()?;
-    // Other services' problems may have codes too.
+    // Problem details of other services may have a `code` too.
     if json.r#type != format!("urn:user-service:problem:{}", json.code) {
         return None;
     }
@@ -30,7 +30,7 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Option<Problem> {
     })
 }
 
-/// What is read of a problem.
+/// The members that the client reads.
 #[derive(Deserialize)]
 struct Json {
     r#type: String,
@@ -49,7 +49,7 @@ struct JsonField {
 }
 
 impl From<JsonField> for FieldError {
-    /// The first token of the pointer (RFC 6901): the service's bodies are flat.
+    /// The field is the first token of the pointer (RFC 6901), since the service's bodies are flat.
     fn from(JsonField { pointer, detail }: JsonField) -> Self {
         let token = pointer.strip_prefix('/').unwrap_or(&pointer);
         Self { field: token.replace("~1", "/").replace("~0", "~"), detail }
@@ -74,7 +74,7 @@ mod tests {
         "trace_id":"4bf92f3577b34da6a3ce929d0e0e4736"}"#;
 
     #[test]
-    fn everything_is_kept() {
+    fn all_members_are_read() {
         let problem = read(&headers("application/problem+json"), BODY.as_bytes()).unwrap();
         let field = |field: &str, detail: &str| FieldError { field: field.into(), detail: detail.into() };
         let expected = Problem {
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_not_the_services() {
+    fn problems_of_other_services_are_ignored() {
         assert_eq!(read(&headers("application/json"), BODY.as_bytes()), None);
         for body in ["", "<html>", "{}", &BODY.replace("urn:user-service", "urn:gateway"), &BODY[..50]] {
             assert_eq!(read(&headers("application/problem+json"), body.as_bytes()), None, "{body}");

@@ -1,4 +1,4 @@
-//! A service that says exactly what a test wants it to.
+//! A fake service that sends the responses a test specifies.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -12,27 +12,27 @@ pub struct Fake {
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
-/// A request, as it came.
+/// A request that the fake service received.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub method: String,
-    /// With the query.
+    /// Includes the query.
     pub path: String,
-    /// By names in lower case.
+    /// Keyed by lower-case name.
     pub headers: HashMap<String, String>,
     pub body: String,
 }
 
 impl Fake {
-    /// Writes what `answer` says to each request, and hangs up.
+    /// Answers each request with what `answer` returns for its number and content, then closes the connection.
     pub async fn start(answer: impl Fn(usize, &Seen) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (kept, answer) = (Arc::clone(&seen), Arc::new(answer));
+        let (recorded, answer) = (Arc::clone(&seen), Arc::new(answer));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&kept), Arc::clone(&answer)));
+                tokio::spawn(serve(stream, Arc::clone(&recorded), Arc::clone(&answer)));
             }
         });
         Self { address, seen }
@@ -50,7 +50,7 @@ impl Fake {
         self.builder().build().unwrap()
     }
 
-    /// All requests until now.
+    /// All requests so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
@@ -58,12 +58,12 @@ impl Fake {
 
 async fn serve<A: Fn(usize, &Seen) -> String>(mut stream: TcpStream, seen: Arc<Mutex<Vec<Seen>>>, answer: Arc<A>) {
     let Some(request) = read(&mut stream).await else { return };
-    let turn = {
+    let number = {
         let mut seen = seen.lock().unwrap();
         seen.push(request.clone());
         seen.len() - 1
     };
-    let _ = stream.write_all(answer(turn, &request).as_bytes()).await;
+    let _ = stream.write_all(answer(number, &request).as_bytes()).await;
     let _ = stream.shutdown().await;
 }
 
@@ -88,10 +88,10 @@ async fn read(stream: &mut TcpStream) -> Option<Seen> {
     Some(Seen { method, path, headers, body: String::from_utf8(bytes[end..].to_vec()).unwrap() })
 }
 
-/// An answer whose length is told.
+/// A response with a `content-length`.
 pub fn answer<'a>(status: u16, headers: impl IntoIterator<Item = (&'a str, &'a str)>, body: &str) -> String {
     let headers = String::from_iter(headers.into_iter().map(|(name, value)| format!("{name}: {value}\r\n")));
-    // A 204 has none.
+    // A 204 has no body and no length.
     let length = if status == 204 { String::new() } else { format!("content-length: {}\r\n", body.len()) };
     format!("HTTP/1.1 {status} Status\r\n{headers}{length}connection: close\r\n\r\n{body}")
 }

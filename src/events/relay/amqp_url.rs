@@ -3,25 +3,26 @@ use std::fmt;
 use lapin::uri::{AMQPUri, SASLMechanism};
 use url::{Host, ParseError, Url};
 
-/// Where the message broker is, and as whom to go there. Shows no password.
+/// The broker's address and credentials. Its `Display` and `Debug` hide the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AmqpUrl(AMQPUri);
 
-/// A frame, in bytes: lapin keeps buffers of 64 of them, and an event is smaller than one.
+/// The default frame size, in bytes. An event fits into one frame. lapin allocates buffers of 64 frames, so larger ones
+/// would waste memory.
 const FRAME: u32 = 16 << 10;
-/// The smallest that the protocol allows.
+/// The smallest frame size that the protocol allows.
 const FRAME_MIN: u32 = 4096;
-/// After twice as many seconds without a sign of life the broker is taken for dead.
+/// The heartbeat interval, in seconds. The broker counts as dead after two intervals of silence.
 const HEARTBEAT: u16 = 10;
 
 const SHAPE: &str = "amqp://user:password@host:5672/vhost, or amqps://...; %2f is the vhost \"/\"; a password's own @ / ? # % and \
                      space are %40 ...";
 
 impl AmqpUrl {
-    /// Parses a URL, as RabbitMQ's URI specification has it.
+    /// Parses a URL in the format of RabbitMQ's URI specification.
     ///
     /// # Errors
-    /// What it takes, in words for the operator, without anything that may be of the password.
+    /// The expected format, for the operator. Contains no part of the text that may belong to the password.
     pub fn parse(text: &str) -> Result<Self, String> {
         let url = Url::parse(text).map_err(|error| match error {
             ParseError::InvalidPort => with_shape("a port from 1 to 65535"),
@@ -32,7 +33,7 @@ impl AmqpUrl {
         check_vhost(&url)?;
         url.query_pairs().try_for_each(|(name, value)| check_parameter(&name, &value))?;
         let mut uri: AMQPUri = text.parse().map_err(|_| SHAPE)?;
-        // lapin takes what it does not understand for the default.
+        // lapin replaces a host that it cannot parse by the default.
         uri.authority.host = host;
         uri.query.frame_max.get_or_insert(FRAME);
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
@@ -62,7 +63,7 @@ fn with_shape(what: &str) -> String {
     format!("{what}: {SHAPE}")
 }
 
-/// The host, if that and what stands around it can be meant. What does not stand where it should may be of the password.
+/// Validates the authority and returns the host. Parts in unexpected places may belong to an unescaped password.
 fn check_authority(url: &Url) -> Result<String, String> {
     let is_misplaced = url.fragment().is_some() || url.query().is_some_and(|query| query.contains('@'));
     if !matches!(url.scheme(), "amqp" | "amqps") || !url.has_authority() || is_misplaced {
@@ -82,12 +83,13 @@ fn check_authority(url: &Url) -> Result<String, String> {
 
 fn check_vhost(url: &Url) -> Result<(), String> {
     let vhost = url.path().strip_prefix('/');
-    // Without a path it is the default one.
+    // Without a path it is the default vhost.
     let is_one = vhost.is_none_or(|vhost| !vhost.is_empty() && !vhost.contains(['/', '@']));
     if is_one { Ok(()) } else { Err(with_shape("one vhost, its own / and @ written as %2f and %40")) }
 }
 
-/// What may be asked for in a URL. TLS is not among it: it is checked by what the machine trusts. Nor is the time to connect.
+/// Validates a query parameter. There are none for TLS, which uses the system's certificates, and none for the connect
+/// timeout.
 fn check_parameter(name: &str, value: &str) -> Result<(), String> {
     let (is_good, takes) = match name {
         "auth_mechanism" => (value.parse::<SASLMechanism>().is_ok(), "the name of a mechanism, such as plain"),
@@ -112,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_never_shown() {
+    fn the_password_is_hidden() {
         let url = AmqpUrl::parse("amqps://ann:s3cret@mq.example.com/users").unwrap();
         assert_eq!(url.to_string(), "amqps://ann:***@mq.example.com:5671/users");
         assert!(!format!("{url:?}").contains("s3cret"));
@@ -122,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn other_schemes_are_none() {
+    fn invalid_urls_are_rejected() {
         for text in [
             "",
             "mq",

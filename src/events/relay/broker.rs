@@ -1,4 +1,4 @@
-//! The message broker, by AMQP 0-9-1.
+//! A connection to the message broker over AMQP 0-9-1.
 
 use std::time::Duration;
 
@@ -7,30 +7,29 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareO
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::FieldTable;
 use lapin::{
-    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind, Event as Occurrence,
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind, Event as Notification,
     ExchangeKind,
 };
 use tokio::time::timeout;
 
-use super::AmqpUrl;
-use super::line::Line;
+use super::amqp_url::AmqpUrl;
+use super::tcp::TcpConnection;
 use crate::domain::Event;
-use crate::events::cloud_event::{EventType, to_json};
+use crate::events::format::{EventType, to_json};
 
-/// The topic exchange that events go to; their types are the routing keys.
+/// The topic exchange that events are published to. The routing keys are the event types.
 const EXCHANGE: &str = "user_events";
 const CONTENT_TYPE: &str = "application/cloudevents+json";
-/// Survives a restart of the broker.
+/// The delivery mode of messages that survive a restart of the broker.
 const PERSISTENT: u8 = 2;
 
-/// How long the broker may take to let somebody in, or out.
-const PATIENCE: Duration = Duration::from_secs(10);
-const FAREWELL: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What goes wrong with the broker.
+/// Why the connection to the broker failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum BrokerError {
-    #[error("no answer within {} s", PATIENCE.as_secs())]
+    #[error("no answer within {} s", CONNECT_TIMEOUT.as_secs())]
     Silent,
     #[error("the connection was closed")]
     Closed,
@@ -41,8 +40,8 @@ pub(super) enum BrokerError {
 }
 
 impl BrokerError {
-    /// Whether the broker closed the channel because of what an event is like; not for want of the exchange, nor of a
-    /// permission, which are the same for all events.
+    /// Whether the broker closed the channel because of an event's content. A missing exchange or permission does not
+    /// count, since it affects all events.
     pub(super) fn is_refusal(&self) -> bool {
         let Self::Amqp(error) = self else { return false };
         let ErrorKind::ProtocolError(error) = error.kind() else { return false };
@@ -50,10 +49,10 @@ impl BrokerError {
     }
 }
 
-/// What the broker says of an event.
+/// The broker's response to an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Receipt {
-    /// It lies in every queue that is bound for it.
+    /// The event is in every queue that is bound for it.
     Routed,
     /// No queue is bound for it.
     Unroutable,
@@ -62,24 +61,25 @@ pub(super) enum Receipt {
 
 /// A connection to the broker.
 pub(super) struct Broker {
-    // Before the connection: whoever says goodbye for ever is interrupted.
-    _line: Line,
+    // Declared before the connection, so that it is dropped first: closing the socket interrupts a connection that
+    // hangs.
+    _tcp: TcpConnection,
     connection: Connection,
     channel: Channel,
     source: String,
 }
 
 impl Broker {
-    /// Connects, and declares the exchange if there is none.
+    /// Connects, and declares the exchange if it is missing.
     pub(super) async fn connect(url: &AmqpUrl, source: &str) -> Result<Self, BrokerError> {
-        let line = Line::default();
-        let connected = timeout(PATIENCE, connect(&line, url)).await.map_err(|_| BrokerError::Silent)?;
+        let tcp = TcpConnection::default();
+        let connected = timeout(CONNECT_TIMEOUT, connect(&tcp, url)).await.map_err(|_| BrokerError::Silent)?;
         let (connection, channel) = connected?;
-        Ok(Self { _line: line, connection, channel, source: source.to_owned() })
+        Ok(Self { _tcp: tcp, connection, channel, source: source.to_owned() })
     }
 
-    /// Sends an event. What this returns knows what became of it; it can wait for that for ever, but not once the connection
-    /// is lost.
+    /// Publishes an event. The returned future completes with the broker's response. Without one it waits until the
+    /// connection is lost.
     pub(super) fn publish(&self, event: &Event) -> impl Future<Output = Result<Receipt, BrokerError>> + use<> {
         let channel = self.channel.clone();
         let body = to_json(event, &self.source);
@@ -97,25 +97,29 @@ impl Broker {
                 channel.basic_publish(EXCHANGE.into(), r#type.into(), options, body.as_bytes(), properties).await?;
             Ok(match confirm.await? {
                 Confirmation::Ack(None) => Receipt::Routed,
-                // The returned event may be another one: lapin gives it to whichever is confirmed next. There are as many.
+                // The returned message may be another event: lapin attaches it to the next confirm. The numbers of both
+                // are equal.
                 Confirmation::Ack(Some(_)) => Receipt::Unroutable,
-                // Confirms were asked for when the channel was opened.
+                // Confirms were enabled when the channel was opened.
                 Confirmation::Nack(_) | Confirmation::NotRequested => Receipt::Refused,
             })
         }
     }
 
-    /// Waits until the connection is lost. To be asked once: of two that wait, each hears a part only.
+    /// Waits until the connection is lost. Must be called only once: two listeners would each get a part of the
+    /// notifications.
     pub(super) fn lost(&self) -> impl Future<Output = BrokerError> {
-        let mut occurrences = Box::pin(self.connection.events_listener());
+        let mut notifications = Box::pin(self.connection.events_listener());
         async move {
-            while let Some(occurrence) = occurrences.next().await {
-                match occurrence {
-                    // The channel is lost; what was sent on it tells more.
-                    Occurrence::Error(error) if error.is_amqp_soft_error() => {}
-                    Occurrence::Error(error) => return error.into(),
-                    Occurrence::ConnectionBlocked(reason) => log::warn!("the broker takes no events for now: {reason}"),
-                    Occurrence::ConnectionUnblocked => log::info!("the broker takes events again"),
+            while let Some(notification) = notifications.next().await {
+                match notification {
+                    // Only the channel is lost. The events in flight on it report the error in more detail.
+                    Notification::Error(error) if error.is_amqp_soft_error() => {}
+                    Notification::Error(error) => return error.into(),
+                    Notification::ConnectionBlocked(reason) => {
+                        log::warn!("the broker takes no events for now: {reason}");
+                    }
+                    Notification::ConnectionUnblocked => log::info!("the broker takes events again"),
                     _ => {}
                 }
             }
@@ -123,24 +127,24 @@ impl Broker {
         }
     }
 
-    /// Says goodbye, without waiting long for an answer.
+    /// Closes the connection, without waiting long for the broker.
     pub(super) async fn close(self) {
-        // It is as good as closed if it does not answer.
-        let _ = timeout(FAREWELL, self.connection.close(200, "goodbye".into())).await;
+        // A broker that does not answer will notice the closed socket.
+        let _ = timeout(CLOSE_TIMEOUT, self.connection.close(200, "goodbye".into())).await;
     }
 }
 
-async fn connect(line: &Line, url: &AmqpUrl) -> Result<(Connection, Channel), BrokerError> {
-    // Without its own recovery, which gives up some day: this module's callers never do.
+async fn connect(tcp: &TcpConnection, url: &AmqpUrl) -> Result<(Connection, Channel), BrokerError> {
+    // Without lapin's recovery, which eventually gives up. The supervisor never does.
     let properties = ConnectionProperties::default().with_connection_name(env!("CARGO_PKG_NAME").into());
-    let connection = line.connect(url.uri(), properties).await?;
+    let connection = tcp.connect(url.uri(), properties).await?;
     let channel = with_exchange(&connection).await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     Ok((connection, channel))
 }
 
-/// Opens a channel and sees to it that there is the exchange. One that is there may have been declared otherwise, by somebody who
-/// has reasons to, and need not be declared by us, who may lack the permission to.
+/// Opens a channel and ensures that the exchange exists. An operator may have declared it with other options, and the
+/// relay may lack the permission to declare it, so it is declared only if it is missing.
 async fn with_exchange(connection: &Connection) -> Result<Channel, BrokerError> {
     let channel = connection.create_channel().await?;
     let looked = declare(&channel, ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() }).await;
@@ -149,7 +153,7 @@ async fn with_exchange(connection: &Connection) -> Result<Channel, BrokerError> 
         Err(error) if is_missing(&error) => {}
         Err(error) => return Err(error.into()),
     }
-    // The broker has closed the first one.
+    // The error has closed the first channel.
     let channel = connection.create_channel().await?;
     declare(&channel, ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() }).await?;
     Ok(channel)

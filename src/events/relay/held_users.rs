@@ -4,40 +4,39 @@ use std::time::{Duration, Instant};
 use super::backoff::backoff;
 use crate::domain::UserId;
 
-/// The longest time between two tries.
+/// The longest pause between two attempts.
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// The users whose events are held, and when the first of them is tried again.
+/// The users with held events, and when the first event of each is due for another attempt.
 #[derive(Default)]
 pub(super) struct HeldUsers(HashMap<UserId, Retry>);
 
 struct Retry {
     due: Instant,
-    on_its_way: bool,
+    is_in_flight: bool,
 }
 
 impl HeldUsers {
-    /// A user's events are held, and the first was refused so many times. If that is news, it is to be tried when its time
-    /// comes.
+    /// Adds a user whose first held event was refused `tries` times. Does nothing if the user is known.
     pub(super) fn add(&mut self, user: UserId, tries: i64) {
         if !self.contains(user) {
             self.retry(user, tries);
         }
     }
 
-    /// The first of a user's events is on its way again.
+    /// The first of a user's held events is in flight again.
     pub(super) fn sending(&mut self, user: UserId) {
-        self.0.entry(user).and_modify(|retry| retry.on_its_way = true);
+        self.0.entry(user).and_modify(|retry| retry.is_in_flight = true);
     }
 
-    /// The user's next event is to be tried: at once, or, after so many tries of the same one, later.
+    /// Schedules the user's next held event: immediately if it has not been tried, otherwise after a backoff.
     pub(super) fn retry(&mut self, user: UserId, tries: i64) {
         let failures = u32::try_from(tries).unwrap_or(u32::MAX);
         let pause = if failures == 0 { Duration::ZERO } else { backoff(failures, LONGEST) };
-        self.0.insert(user, Retry { due: Instant::now() + pause, on_its_way: false });
+        self.0.insert(user, Retry { due: Instant::now() + pause, is_in_flight: false });
     }
 
-    /// None of a user's events is held any more.
+    /// The user has no held events any more.
     pub(super) fn remove(&mut self, user: UserId) {
         self.0.remove(&user);
     }
@@ -50,15 +49,15 @@ impl HeldUsers {
         self.0.len()
     }
 
-    /// Some of those whose time has come, and who may be tried.
+    /// Up to `most` users whose next event is due, among those that `may` accepts.
     pub(super) fn due(&self, most: usize, may: impl Fn(UserId) -> bool) -> Vec<UserId> {
         let now = Instant::now();
-        let due = self.0.iter().filter(|(_, retry)| !retry.on_its_way && retry.due <= now);
+        let due = self.0.iter().filter(|(_, retry)| !retry.is_in_flight && retry.due <= now);
         due.map(|(user, _)| *user).filter(|user| may(*user)).take(most).collect()
     }
 
-    /// When the next one's time comes.
+    /// When the next event is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.0.values().filter(|retry| !retry.on_its_way).map(|retry| retry.due).min()
+        self.0.values().filter(|retry| !retry.is_in_flight).map(|retry| retry.due).min()
     }
 }

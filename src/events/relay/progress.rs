@@ -5,47 +5,48 @@ use uuid::Uuid;
 use crate::domain::{Error, Position};
 use crate::storage::{EventLog, Fate, Mark};
 
-/// How often it is written down how far events are sent, if they are.
-const OFTEN: Duration = Duration::from_millis(100);
-/// How often the leader shows that it lives, if it has nothing else to write down.
-const BEAT: Duration = Duration::from_secs(1);
+/// How often progress is saved while there is any.
+const SAVE_INTERVAL: Duration = Duration::from_millis(100);
+/// How often the leader writes a heartbeat if there is no progress. Saving progress is a heartbeat too.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// How far events are sent, and what has become of those that are held: as much of it as is not written down yet.
+/// The progress that is not saved yet: how far events have been sent, and the fates of held events.
 pub(super) struct Progress<'a> {
     me: Uuid,
     log: &'a EventLog,
     fates: Vec<Fate>,
     sent_to: Position,
-    written: Instant,
+    saved: Instant,
 }
 
 impl<'a> Progress<'a> {
-    /// All events up to there are sent, and that is written down.
+    /// Starts from saved progress: all events up to `sent_to` have been sent.
     pub(super) fn new(me: Uuid, log: &'a EventLog, sent_to: Position) -> Self {
-        Self { me, log, fates: Vec::new(), sent_to, written: Instant::now() }
+        Self { me, log, fates: Vec::new(), sent_to, saved: Instant::now() }
     }
 
     pub(super) fn note(&mut self, fates: impl IntoIterator<Item = Fate>) {
         self.fates.extend(fates);
     }
 
-    /// How much there is to write down of those that are held.
+    /// The number of fates to be saved.
     pub(super) fn fates(&self) -> usize {
         self.fates.len()
     }
 
-    /// When it is to be written down that all events up to there are sent.
+    /// When to save that all events up to `sent_to` have been sent.
     pub(super) fn due(&self, sent_to: Position) -> Instant {
-        let has_news = !self.fates.is_empty() || sent_to > self.sent_to;
-        self.written + if has_news { OFTEN } else { BEAT }
+        let has_progress = !self.fates.is_empty() || sent_to > self.sent_to;
+        self.saved + if has_progress { SAVE_INTERVAL } else { HEARTBEAT }
     }
 
-    /// Writes it down; of the log, this was seen last. False when another replica leads, or the log is another one.
+    /// Saves the progress. `seen` is the last event read from the log. False when another replica leads or the log was
+    /// replaced.
     ///
     /// # Errors
-    /// When the database does not do it: then it stays to be written down.
-    pub(super) async fn write(&mut self, sent_to: Position, seen: Mark) -> Result<bool, Error> {
-        self.written = Instant::now();
+    /// When the database fails. Then the progress remains to be saved.
+    pub(super) async fn save(&mut self, sent_to: Position, seen: Mark) -> Result<bool, Error> {
+        self.saved = Instant::now();
         let leads = self.log.advance(self.me, (self.sent_to, sent_to), seen, self.fates.clone()).await?;
         if leads {
             self.fates.clear();

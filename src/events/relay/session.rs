@@ -1,4 +1,4 @@
-//! One replica's time as the leader, on one connection to the broker.
+//! A replica's term as the leader, on one connection to the broker.
 
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -11,63 +11,63 @@ use tokio::sync::watch;
 use tokio::time::sleep_until;
 use uuid::Uuid;
 
-use super::Settings;
 use super::broker::{Broker, BrokerError, Receipt};
 use super::held_users::HeldUsers;
 use super::progress::Progress;
+use super::settings::Settings;
 use super::window::Window;
 use crate::domain::{Error, Event, Position, Timestamp};
 use crate::metrics::EventMetrics;
 use crate::storage::{EventLog, Fate, Follower, Mark};
 use crate::telemetry::Throttle;
 
-/// Events read from the log at once.
+/// The number of events per read of the log.
 const PAGE: i64 = 500;
-/// Events that may be between the log and the broker.
+/// The most events between the log and the broker.
 const WINDOW: usize = 2000;
-/// Events that the broker may have yet to confirm.
-const ON_THEIR_WAY: usize = 1000;
-/// How often the log is read, when there was nothing more in it.
-const POLL: Duration = Duration::from_millis(100);
-/// How long the last ones may take to arrive.
-const LAST: Duration = Duration::from_secs(1);
-/// How often the users with held events are looked up: somebody may have released some.
-const LOOK_AT_HELD: Duration = Duration::from_secs(30);
-/// The same when there were too many to know all of them.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// With as many of them, no more events are read: of all others it must be known that they are not held.
+/// The most events that the broker has yet to confirm.
+const MAX_IN_FLIGHT: usize = 1000;
+/// The interval between reads of the log after a page that was not full.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a session that stops waits for confirms.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often the users with held events are looked up, because an operator may have released some.
+const HELD_INTERVAL: Duration = Duration::from_secs(30);
+/// The same if there were too many to know all of them.
+const HELD_RETRY: Duration = Duration::from_secs(1);
+/// With this many users with held events, no more events are read: for every other user the session must know that it
+/// has none.
 const MAX_HELD_USERS: usize = 10_000;
-/// How many held events are tried again at once.
-const RETRIES: usize = 50;
+/// The most held events that are retried at a time.
+const MAX_RETRIES: usize = 50;
 
-/// Why a session is over.
+/// Why a session ended.
 pub(super) enum Ended {
     /// The service shuts down.
     Stopped,
-    /// Another replica leads, or the log is not what it was.
+    /// Another replica leads, or the log was replaced.
     Overtaken,
-    /// The database does not answer. It may come back older than it went: what is known here is worth nothing then.
+    /// The database is unavailable. It may return in an older state, so what the session knows is no longer valid.
     NoDatabase,
     Lost(BrokerError),
-    /// The broker has closed the channel because of this event.
+    /// The broker closed the channel because of an event.
     Refused(BrokerError, Refusal),
 }
 
-/// That the broker closed the channel over an event. Those that were sent with it are suspects too, so it is known which one
-/// only if it was sent alone.
+/// The broker closed the channel because of an event. The event is known only if it was the only one in flight.
 #[derive(Debug)]
-pub(super) struct Refusal(Option<Box<Journey>>);
+pub(super) struct Refusal(Option<Box<Delivery>>);
 
-/// An event on its way to the broker, and back with its receipt.
+/// An event in flight: published, but not confirmed.
 #[derive(Debug)]
-struct Journey {
+struct Delivery {
     event: Event,
-    /// How often it was refused before, if it is one that is held.
+    /// For a held event, how often it was refused before.
     held: Option<i64>,
     began: Instant,
 }
 
-type Arrival = (Journey, Result<Receipt, BrokerError>);
+type Response = (Delivery, Result<Receipt, BrokerError>);
 
 pub(super) struct Session<'a> {
     log: &'a EventLog,
@@ -76,16 +76,16 @@ pub(super) struct Session<'a> {
     max_tries: i64,
     follower: Follower,
     window: Window,
-    on_their_way: FuturesUnordered<BoxFuture<'static, Arrival>>,
+    in_flight: FuturesUnordered<BoxFuture<'static, Response>>,
     held: HeldUsers,
     progress: Progress<'a>,
     next_read: Instant,
-    next_look: Instant,
-    /// Whether all users with held events are known. Only then others may be read.
+    next_lookup: Instant,
+    /// Whether all users with held events are known. Only then may the session read further events.
     knows_all_held: bool,
-    /// So many are to be sent alone, to find out which of them the broker closes the channel over.
+    /// How many of the next events to send one at a time, to find the one that the broker refuses.
     alone: usize,
-    /// This one has been found.
+    /// The event that the broker refuses, once it is found.
     refused: Option<Uuid>,
     refusals: Throttle,
 }
@@ -107,11 +107,11 @@ impl<'a> Session<'a> {
             max_tries: settings.max_tries,
             follower: Follower::after(Mark::unknown(sent_to)),
             window: Window::default(),
-            on_their_way: FuturesUnordered::new(),
+            in_flight: FuturesUnordered::new(),
             held: HeldUsers::default(),
             progress: Progress::new(me, log, sent_to),
             next_read: now,
-            next_look: now,
+            next_lookup: now,
             knows_all_held: false,
             alone: 0,
             refused: None,
@@ -119,7 +119,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Relays until something ends it.
+    /// Relays until the session ends.
     pub(super) async fn run(
         mut self,
         refusal: Option<Refusal>,
@@ -128,19 +128,19 @@ impl<'a> Session<'a> {
     ) -> Ended {
         self.recall(refusal).await;
         loop {
-            if let Err(ended) = self.turn(stopped, lost.as_mut()).await {
+            if let Err(ended) = self.step(stopped, lost.as_mut()).await {
                 return ended;
             }
         }
     }
 
-    /// Takes up what the session before ended with.
+    /// Takes up the refusal that ended the previous session.
     async fn recall(&mut self, refusal: Option<Refusal>) {
         let Some(Refusal(suspect)) = refusal else { return };
         self.alone = WINDOW;
-        let Some(Journey { event, held, .. }) = suspect.as_deref() else { return };
+        let Some(Delivery { event, held, .. }) = suspect.as_deref() else { return };
         if held.is_none() {
-            // It is in the log, and will be read.
+            // The event is in the log and will be read again.
             self.refused = Some(event.id);
         } else if self
             .log
@@ -148,18 +148,18 @@ impl<'a> Session<'a> {
             .await
             .is_ok_and(|next| next.is_some_and(|next| next.event == *event))
         {
-            // Asked first: the log may be another one, where its place is another event's.
+            // Compared first, because in a replaced log another event may have its position.
             self.refuse(event, *held);
         }
     }
 
-    /// Does what there is to do, and waits until there is more.
-    async fn turn(
+    /// Does everything that is due, and waits until there is more to do.
+    async fn step(
         &mut self,
         stopped: &mut watch::Receiver<bool>,
         lost: Pin<&mut impl Future<Output = BrokerError>>,
     ) -> Result<(), Ended> {
-        self.look_at_held().await?;
+        self.look_up_held().await?;
         self.read().await?;
         self.retry_held().await?;
         self.send_ready();
@@ -167,36 +167,36 @@ impl<'a> Session<'a> {
         tokio::select! {
             biased;
             _ = stopped.changed() => return Err(self.stop().await),
-            Some(arrival) = self.on_their_way.next() => {
-                if let Err(ended) = self.arrived(arrival) {
-                    // What is known is worth writing down.
-                    self.write_down().await?;
+            Some(response) = self.in_flight.next() => {
+                if let Err(ended) = self.handle(response) {
+                    // The progress so far is still valid.
+                    self.save_progress().await?;
                     return Err(ended);
                 }
             }
             error = lost => return Err(Ended::Lost(error)),
             () = sleep_until(wake) => {}
         }
-        if self.progress.due(self.finished_to()) <= Instant::now() { self.write_down().await } else { Ok(()) }
+        if self.progress.due(self.finished_to()) <= Instant::now() { self.save_progress().await } else { Ok(()) }
     }
 
-    /// Looks, now and then, whose events are held: a session before this one may have held some, and somebody may have
-    /// released some.
-    async fn look_at_held(&mut self) -> Result<(), Ended> {
-        if Instant::now() < self.next_look {
+    /// Looks up at intervals which users have held events. A previous session may have held some, and an operator may
+    /// have released some.
+    async fn look_up_held(&mut self) -> Result<(), Ended> {
+        if Instant::now() < self.next_lookup {
             return Ok(());
         }
         let limit = i64::try_from(MAX_HELD_USERS).unwrap_or(i64::MAX);
         let users = self.log.held_users(limit).await.map_err(|_| Ended::NoDatabase)?;
         self.knows_all_held = users.len() < MAX_HELD_USERS;
-        self.next_look = Instant::now() + if self.knows_all_held { LOOK_AT_HELD } else { LOOK_AGAIN };
+        self.next_lookup = Instant::now() + if self.knows_all_held { HELD_INTERVAL } else { HELD_RETRY };
         for (user, tries) in users {
             self.held.add(user, tries);
         }
         Ok(())
     }
 
-    /// Reads on in the log, if it is time and there is room.
+    /// Reads the next events of the log if that is due and there is room.
     async fn read(&mut self) -> Result<(), Ended> {
         if Instant::now() < self.next_read || !self.has_room() {
             return Ok(());
@@ -207,7 +207,7 @@ impl<'a> Session<'a> {
             _ => Ended::NoDatabase,
         })?;
         let is_page_full = i64::try_from(events.len()).is_ok_and(|read| read == PAGE);
-        self.next_read = Instant::now() + if is_page_full { Duration::ZERO } else { POLL };
+        self.next_read = Instant::now() + if is_page_full { Duration::ZERO } else { POLL_INTERVAL };
         self.follower = follower;
         for event in events {
             if self.held.contains(event.user_id) {
@@ -224,16 +224,16 @@ impl<'a> Session<'a> {
         is_known && self.window.len() + self.progress.fates() < WINDOW
     }
 
-    /// Tries events again that were refused, when their time has come. Not while there are others of the same user on their
-    /// way: those of an event that was released may be.
+    /// Retries held events that are due. Not while other events of the same user are in flight: those may belong to a
+    /// released event.
     async fn retry_held(&mut self) -> Result<(), Ended> {
-        for user in self.held.due(RETRIES, |user| !self.window.has(user)) {
-            if self.on_their_way.len() >= self.most_on_their_way() {
+        for user in self.held.due(MAX_RETRIES, |user| !self.window.has(user)) {
+            if self.in_flight.len() >= self.max_in_flight() {
                 break;
             }
-            // What is found must not be older than what is known here.
+            // The lookup must not return a state older than the one known here.
             if self.progress.fates() > 0 {
-                self.write_down().await?;
+                self.save_progress().await?;
             }
             match self.log.next_held(user).await.map_err(|_| Ended::NoDatabase)? {
                 Some(held) => {
@@ -247,14 +247,14 @@ impl<'a> Session<'a> {
     }
 
     fn send_ready(&mut self) {
-        while self.on_their_way.len() < self.most_on_their_way() {
+        while self.in_flight.len() < self.max_in_flight() {
             let Some(event) = self.window.next() else { return };
             self.send(event, None);
         }
     }
 
-    fn most_on_their_way(&self) -> usize {
-        if self.alone > 0 { 1 } else { ON_THEIR_WAY }
+    fn max_in_flight(&self) -> usize {
+        if self.alone > 0 { 1 } else { MAX_IN_FLIGHT }
     }
 
     fn send(&mut self, event: Event, held: Option<i64>) {
@@ -265,29 +265,29 @@ impl<'a> Session<'a> {
             return;
         }
         let receipt = self.broker.publish(&event);
-        let journey = Journey { event, held, began: Instant::now() };
-        self.on_their_way.push(async move { (journey, receipt.await) }.boxed());
+        let delivery = Delivery { event, held, began: Instant::now() };
+        self.in_flight.push(async move { (delivery, receipt.await) }.boxed());
     }
 
-    /// Notes what the broker says of events: of this one, and of those that it has told about by now.
-    fn arrived(&mut self, arrival: Arrival) -> Result<(), Ended> {
-        let mut next = Some(arrival);
-        while let Some((journey, receipt)) = next {
+    /// Handles a response of the broker, and all further ones that have arrived.
+    fn handle(&mut self, response: Response) -> Result<(), Ended> {
+        let mut next = Some(response);
+        while let Some((delivery, receipt)) = next {
             match receipt {
-                Ok(Receipt::Refused) => self.refuse(&journey.event, journey.held),
-                Ok(receipt) => self.sent(&journey, receipt),
+                Ok(Receipt::Refused) => self.refuse(&delivery.event, delivery.held),
+                Ok(receipt) => self.sent(&delivery, receipt),
                 Err(error) if error.is_refusal() => {
-                    let suspect = self.on_their_way.is_empty().then(|| Box::new(journey));
+                    let suspect = self.in_flight.is_empty().then(|| Box::new(delivery));
                     return Err(Ended::Refused(error, Refusal(suspect)));
                 }
                 Err(error) => return Err(Ended::Lost(error)),
             }
-            next = self.on_their_way.next().now_or_never().flatten();
+            next = self.in_flight.next().now_or_never().flatten();
         }
         Ok(())
     }
 
-    fn sent(&mut self, Journey { event, held, began }: &Journey, receipt: Receipt) {
+    fn sent(&mut self, Delivery { event, held, began }: &Delivery, receipt: Receipt) {
         self.metrics.published(began.elapsed(), receipt == Receipt::Routed);
         if held.is_some() {
             self.progress.note([Fate::Sent { event: event.position }]);
@@ -297,7 +297,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Holds an event back, and with it what its user has waiting; or gives it up.
+    /// Holds a refused event together with its user's later events, or parks it after too many attempts.
     fn refuse(&mut self, event: &Event, held: Option<i64>) {
         self.metrics.refused();
         let tries = held.unwrap_or_default() + 1;
@@ -315,7 +315,7 @@ impl<'a> Session<'a> {
             self.held.retry(user, 0);
         }
         if held.is_none() {
-            let behind = self.window.give_up(event).into_iter();
+            let behind = self.window.remove_refused(event).into_iter();
             self.progress.note(behind.map(|event| Fate::Waits { event: event.position, user, tries: 0 }));
         }
     }
@@ -324,31 +324,31 @@ impl<'a> Session<'a> {
         self.window.finished_to(self.follower.position())
     }
 
-    async fn write_down(&mut self) -> Result<(), Ended> {
-        match self.progress.write(self.finished_to(), self.follower.mark()).await {
+    async fn save_progress(&mut self) -> Result<(), Ended> {
+        match self.progress.save(self.finished_to(), self.follower.mark()).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Ended::Overtaken),
             Err(_) => Err(Ended::NoDatabase),
         }
     }
 
-    /// Waits a little for what is on its way, and writes it down.
+    /// Waits briefly for the events in flight, and saves the progress.
     async fn stop(&mut self) -> Ended {
-        let patience = tokio::time::Instant::now() + LAST;
-        while let Ok(Some(arrival)) = tokio::time::timeout_at(patience, self.on_their_way.next()).await {
-            if self.arrived(arrival).is_err() {
+        let deadline = tokio::time::Instant::now() + STOP_TIMEOUT;
+        while let Ok(Some(response)) = tokio::time::timeout_at(deadline, self.in_flight.next()).await {
+            if self.handle(response).is_err() {
                 break;
             }
         }
-        let _ = self.write_down().await;
+        let _ = self.save_progress().await;
         Ended::Stopped
     }
 
     fn next_wake(&self) -> Instant {
-        let write = self.progress.due(self.finished_to());
-        let read = if self.has_room() { self.next_read } else { write };
-        // What is held waits for room too.
-        let retry = self.held.next_due().map(|due| due.max(Instant::now() + POLL));
-        [write, read, self.next_look].into_iter().chain(retry).min().unwrap_or(write)
+        let save = self.progress.due(self.finished_to());
+        let read = if self.has_room() { self.next_read } else { save };
+        // Retries wait for room as well, so they are not polled too often.
+        let retry = self.held.next_due().map(|due| due.max(Instant::now() + POLL_INTERVAL));
+        [save, read, self.next_lookup].into_iter().chain(retry).min().unwrap_or(save)
     }
 }

@@ -1,21 +1,21 @@
-//! Which events may be sent now: a user's next one when the one before it is finished, whatever becomes of other users'.
+//! Orders the events to be sent: each user's events one after the other, independently of other users.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use crate::domain::{Event, Position, UserId};
 
-/// Events between the log and the broker.
+/// The events between the log and the broker.
 #[derive(Default)]
 pub(super) struct Window {
-    /// Where the first of these stands, the log is not finished.
+    /// The positions of all events in the window.
     unfinished: BTreeSet<Position>,
     ready: VecDeque<Event>,
-    /// The users that have an event ready or on its way, and what waits behind it.
+    /// For each user with an event that is ready or in flight, the events that wait for it.
     behind: HashMap<UserId, VecDeque<Event>>,
 }
 
 impl Window {
-    /// Takes the next event of the log.
+    /// Adds the next event of the log.
     pub(super) fn add(&mut self, event: Event) {
         self.unfinished.insert(event.position);
         if let Some(behind) = self.behind.get_mut(&event.user_id) {
@@ -25,12 +25,12 @@ impl Window {
         self.ready.push_back(event);
     }
 
-    /// The next event to be sent.
+    /// Takes the next event to be sent.
     pub(super) fn next(&mut self) -> Option<Event> {
         self.ready.pop_front()
     }
 
-    /// An event is sent: the user's next one is ready.
+    /// Removes an event that was sent. The user's next event becomes ready.
     pub(super) fn finish(&mut self, event: &Event) {
         self.unfinished.remove(&event.position);
         match self.behind.get_mut(&event.user_id).and_then(VecDeque::pop_front) {
@@ -39,8 +39,8 @@ impl Window {
         }
     }
 
-    /// An event is not to be sent from here, and so none of its user's: returns those that waited behind it.
-    pub(super) fn give_up(&mut self, event: &Event) -> VecDeque<Event> {
+    /// Removes an event that was refused, together with its user's later events, and returns those.
+    pub(super) fn remove_refused(&mut self, event: &Event) -> VecDeque<Event> {
         let behind = self.behind.remove(&event.user_id).unwrap_or_default();
         for event in behind.iter().chain([event]) {
             self.unfinished.remove(&event.position);
@@ -48,17 +48,17 @@ impl Window {
         behind
     }
 
-    /// Whether an event of this user is here.
+    /// Whether the window contains an event of this user.
     pub(super) fn has(&self, user: UserId) -> bool {
         self.behind.contains_key(&user)
     }
 
-    /// How many events are not finished.
+    /// The number of events in the window.
     pub(super) fn len(&self) -> usize {
         self.unfinished.len()
     }
 
-    /// Up to where all is finished, if the log was read up to there.
+    /// The position up to which all events have left the window, given how far the log was read.
     pub(super) fn finished_to(&self, read_to: Position) -> Position {
         self.unfinished.first().map_or(read_to, |first| Position(first.0 - 1))
     }
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_is_finished_up_to_the_first_event_that_is_not() {
+    fn the_log_is_finished_up_to_the_first_event_in_the_window() {
         let mut window = window(&[(3, 7), (5, 8), (6, 9)]);
         assert_eq!(window.finished_to(Position(9)), Position(2));
         window.finish(&event(5, 8));
@@ -113,10 +113,10 @@ mod tests {
     }
 
     #[test]
-    fn who_gives_up_an_event_gets_all_that_waited_behind_it() {
+    fn removing_an_event_returns_the_users_later_events() {
         let mut window = window(&[(1, 7), (2, 8), (3, 7), (4, 7)]);
         assert_eq!(ready(&mut window), [1, 2]);
-        let behind = window.give_up(&event(1, 7));
+        let behind = window.remove_refused(&event(1, 7));
         assert_eq!(Vec::from_iter(behind.iter().map(|event| event.position.0)), [3, 4]);
         assert_eq!((window.finished_to(Position(4)), window.len()), (Position(1), 1));
         window.add(event(5, 7));

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::domain::Position;
-use crate::events::Told;
+use crate::events::PublishedEvent;
 
 pub(super) const CONTENT: &str = "text/event-stream";
 
@@ -14,8 +14,8 @@ const RETRY: std::ops::Range<u32> = 1000..3000;
 /// What comes first. A block with no more than an id is no event, but the client keeps the id: it can come back although it
 /// has seen no event yet.
 pub(super) fn beginning(seen: Position) -> String {
-    let chance = getrandom::u32().unwrap_or_default() % (RETRY.end - RETRY.start);
-    format!("retry: {}\nid: {seen}\n\n", RETRY.start + chance)
+    let retry = fastrand::u32(RETRY);
+    format!("retry: {retry}\nid: {seen}\n\n")
 }
 
 /// Shows that there is somebody, and how far they are.
@@ -24,7 +24,7 @@ pub(super) fn heartbeat(seen: Position) -> String {
 }
 
 /// Events, a block for each.
-pub(super) fn blocks(events: &[Arc<Told>]) -> String {
+pub(super) fn blocks(events: &[Arc<PublishedEvent>]) -> String {
     /// What stands around the JSON of an event, about.
     const AROUND: usize = 64;
     let mut text = String::with_capacity(events.iter().map(|told| told.json.len() + AROUND).sum());
@@ -47,7 +47,8 @@ mod tests {
         let retry = beginning.strip_prefix("retry: ").and_then(|rest| rest.strip_suffix("\nid: 7\n\n")).unwrap();
         assert!(RETRY.contains(&retry.parse().unwrap()), "{beginning}");
         assert_eq!(heartbeat(Position(7)), ": nothing new\nid: 7\n\n");
-        let told = |position, r#type| Arc::new(Told::example(position, r#type, format!("{{\"n\":{position}}}")));
+        let told =
+            |position, r#type| Arc::new(PublishedEvent::example(position, r#type, format!("{{\"n\":{position}}}")));
         assert_eq!(
             blocks(&[told(8, EventType::Created), told(9, EventType::Deleted)]),
             "id: 8\nevent: user.created\ndata: {\"n\":8}\n\nid: 9\nevent: user.deleted\ndata: {\"n\":9}\n\n"

@@ -1,4 +1,4 @@
-//! The way to the collector.
+//! Sends spans to the collector over HTTP.
 
 use std::future::ready;
 use std::pin::Pin;
@@ -12,24 +12,24 @@ use url::Url;
 
 use crate::proxy::proxy_for;
 
-/// The largest answer that is read, in bytes. It is empty, or says what was wrong.
+/// The largest response that is read, in bytes. It is empty or an error message.
 const MAX_ANSWER: u64 = 64 << 10;
 
-/// Sends batches of spans. Blocks, which is as it should be: the batch processor has a thread of its own.
+/// Sends batches of spans. It blocks, because the batch processor calls it on a dedicated thread.
 #[derive(Debug)]
 pub(super) struct Collector {
     agent: Agent,
-    /// Without a password that it may hold.
-    place: String,
-    is_well: AtomicBool,
+    /// The endpoint, without the credentials that the URL may contain.
+    address: String,
+    is_up: AtomicBool,
 }
 
 type Sent<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'a>>;
 
 impl Collector {
     pub(super) fn new(endpoint: &Url, timeout: Duration) -> Self {
-        let place = format!("{}{}", endpoint.origin().ascii_serialization(), endpoint.path());
-        Self { agent: agent(endpoint, timeout), place, is_well: AtomicBool::new(true) }
+        let address = format!("{}{}", endpoint.origin().ascii_serialization(), endpoint.path());
+        Self { agent: agent(endpoint, timeout), address, is_up: AtomicBool::new(true) }
     }
 
     fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ureq::Error> {
@@ -39,17 +39,17 @@ impl Collector {
         Ok(Response::from_parts(head, body.into()))
     }
 
-    /// One line when it begins to fail, and one when it is over.
-    fn tell(&self, result: &Result<Response<Bytes>, ureq::Error>) {
+    /// Logs one line when sending begins to fail, and one when it recovers.
+    fn log_changes(&self, result: &Result<Response<Bytes>, ureq::Error>) {
         let failure = match result {
             Ok(response) if response.status().is_success() => None,
             Ok(response) => Some(response.status().to_string()),
             Err(error) => Some(error.to_string()),
         };
-        let was_well = self.is_well.swap(failure.is_none(), Ordering::Relaxed);
+        let succeeded = self.is_up.swap(failure.is_none(), Ordering::Relaxed);
         match failure {
-            Some(failure) if was_well => log::warn!("cannot send traces to {}: {failure}", self.place),
-            None if !was_well => log::info!("traces can be sent to {} again", self.place),
+            Some(failure) if succeeded => log::warn!("cannot send traces to {}: {failure}", self.address),
+            None if !succeeded => log::info!("traces can be sent to {} again", self.address),
             _ => {}
         }
     }
@@ -62,21 +62,21 @@ impl HttpClient for Collector {
         Self: 'f,
     {
         let result = self.send(request);
-        self.tell(&result);
+        self.log_changes(&result);
         Box::pin(ready(result.map_err(Into::into)))
     }
 }
 
 fn agent(endpoint: &Url, timeout: Duration) -> Agent {
     let tls = TlsConfig::builder()
-        // The system's, or what SSL_CERT_FILE names.
+        // The system's certificates, or those in SSL_CERT_FILE.
         .root_certs(RootCerts::PlatformVerifier)
         .build();
     let config = Agent::config_builder()
         .timeout_global(Some(timeout))
-        // The exporter looks at the status: some it tries again.
+        // The exporter inspects the status and retries some.
         .http_status_as_error(false)
-        // The headers may hold a secret, which is for this collector only.
+        // The headers may contain a secret that no other server must see.
         .max_redirects(0)
         .https_only(endpoint.scheme() == "https")
         .proxy(proxy_for(endpoint))

@@ -1,4 +1,4 @@
-//! The ids of traces and spans.
+//! Generates the ids of traces and spans.
 
 use std::cell::Cell;
 
@@ -6,12 +6,12 @@ use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 
 thread_local! {
-    /// The trace id of the root span that this thread is about to start.
+    /// The trace id for the root span that this thread is about to start.
     static CHOSEN: Cell<Option<TraceId>> = const { Cell::new(None) };
 }
 
-/// Random ids, except that a root span gets the trace id by which it was sampled: whoever samples further down by the
-/// same ratio must come to the same decision.
+/// Generates random ids. But a root span gets the trace id that the sampling decision was based on, so that other
+/// services with the same ratio come to the same decision.
 #[derive(Debug, Default)]
 pub(super) struct Ids(RandomIdGenerator);
 
@@ -20,7 +20,7 @@ impl Ids {
         RandomIdGenerator::default().new_trace_id()
     }
 
-    /// Starts a root span with this trace id.
+    /// Runs `start`, which starts a root span, with this trace id.
     pub(super) fn with_trace_id<T>(trace_id: TraceId, start: impl FnOnce() -> T) -> T {
         CHOSEN.set(Some(trace_id));
         let started = start();

@@ -1,18 +1,18 @@
-//! Traces: spans of the requests that are sampled, sent to a collector over OTLP.
+//! Traces: spans of sampled requests, exported to a collector over OTLP.
 //!
-//! Whether a request is sampled is decided before any span is made, so that one which is not pays for the decision only.
-//! Nothing but this module makes spans, and only for what is sampled.
+//! The sampling decision comes before any span is created, so a request that is not sampled costs only that decision.
+//! Only this module creates spans.
 
 mod collector;
 mod ids;
 mod parent;
 mod request;
 mod sampler;
+mod settings;
 mod spans;
 mod subscriber;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,45 +24,16 @@ use opentelemetry_sdk::trace::{
     BatchConfig, BatchConfigBuilder, BatchSpanProcessor, Sampler as SdkSampler, SdkTracerProvider,
 };
 
-use url::Url;
-
 use collector::Collector;
 use ids::Ids;
 use parent::Parent;
 use request::Sampled;
 pub use request::{Arrived, RequestTrace};
 pub use sampler::Sampler;
+pub use settings::Settings;
 pub use spans::{BatchSpan, use_case};
 
-/// Where spans go, and which. The names are those of the standard's variables `OTEL_*`.
-#[derive(Clone)]
-pub struct Settings {
-    /// With its path.
-    pub endpoint: Url,
-    /// Secret.
-    pub headers: HashMap<String, String>,
-    pub timeout: Duration,
-    pub sampler: Sampler,
-    pub service_name: String,
-    /// What else tells this service from others.
-    pub resource: Vec<(String, String)>,
-    /// Spans that may wait; more are lost.
-    pub max_queue: usize,
-    /// Spans that are sent at once.
-    pub max_export_batch: usize,
-    pub schedule_delay: Duration,
-    /// Links that a span may have: one for each request of a batch.
-    pub max_links: u32,
-}
-
-/// Without the headers.
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("sampler", &self.sampler).finish_non_exhaustive()
-    }
-}
-
-/// Makes the spans of requests. Clones share what sends them.
+/// Starts the spans of requests. Clones share the exporter.
 #[derive(Clone, Default)]
 pub struct Traces(Option<Arc<On>>);
 
@@ -71,7 +42,7 @@ struct On {
     provider: SdkTracerProvider,
 }
 
-/// Why there are no traces.
+/// Why tracing cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum TracesError {
     #[error("cannot send traces: {0}")]
@@ -81,11 +52,11 @@ pub enum TracesError {
 }
 
 impl Traces {
-    /// Begins to send spans; without settings, makes none. Once in the life of a process: `tracing` has one global
-    /// subscriber.
+    /// Starts exporting spans. Without settings it creates no spans. May be called with settings only once per process,
+    /// because `tracing` has one global subscriber.
     ///
     /// # Errors
-    /// When the settings cannot be used, or it was started before.
+    /// When the settings are unusable, or tracing was started before.
     pub fn start(settings: Option<&Settings>) -> Result<Self, TracesError> {
         let Some(settings) = settings else { return Ok(Self(None)) };
         let provider = provider(settings)?;
@@ -93,8 +64,8 @@ impl Traces {
         Ok(Self(Some(Arc::new(On { sampler: settings.sampler, provider }))))
     }
 
-    /// The part of a request in its trace. `parents` and `states` are the values of its headers `traceparent` and
-    /// `tracestate`.
+    /// Begins the trace of a request. `parents` and `states` are the values of its `traceparent` and `tracestate`
+    /// headers.
     pub fn begin<'a>(
         &self,
         parents: impl Iterator<Item = &'a [u8]>,
@@ -109,23 +80,23 @@ impl Traces {
         RequestTrace { parent, sampled }
     }
 
-    /// Sends the spans that have ended. Blocks for some seconds at the most.
+    /// Exports the spans that have ended. Blocks for a few seconds at most.
     pub fn flush(&self) {
         let Some(on) = self.0.as_deref() else { return };
-        // What sends them says when it cannot.
+        // The exporter logs its failures.
         let _ = on.provider.force_flush();
     }
 
-    /// Sends what is left, for as long as this. Blocks.
-    pub fn shutdown(&self, patience: Duration) {
+    /// Exports the remaining spans and stops. Blocks for up to `timeout`.
+    pub fn shutdown(&self, timeout: Duration) {
         let Some(on) = self.0.as_deref() else { return };
-        if let Err(error) = on.provider.shutdown_with_timeout(patience) {
+        if let Err(error) = on.provider.shutdown_with_timeout(timeout) {
             log::warn!("the last spans are lost: {error}");
         }
     }
 }
 
-/// What sends spans, on a thread of its own.
+/// Creates the provider, which exports spans on a dedicated thread.
 fn provider(settings: &Settings) -> Result<SdkTracerProvider, ExporterBuildError> {
     let exporter = SpanExporter::builder()
         .with_http()
@@ -137,7 +108,7 @@ fn provider(settings: &Settings) -> Result<SdkTracerProvider, ExporterBuildError
         .build()?;
     let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batches(settings)).build();
     let provider = SdkTracerProvider::builder()
-        // Whoever makes a span has decided already.
+        // The sampling decision has been made before a span is created.
         .with_sampler(SdkSampler::AlwaysOn)
         .with_id_generator(Ids::default())
         .with_max_links_per_span(settings.max_links)
@@ -147,7 +118,7 @@ fn provider(settings: &Settings) -> Result<SdkTracerProvider, ExporterBuildError
     Ok(provider)
 }
 
-/// The exporter decodes them once more.
+/// Escapes `%`, because the exporter percent-decodes the values.
 fn headers(settings: &Settings) -> HashMap<String, String> {
     settings.headers.iter().map(|(name, value)| (name.clone(), value.replace('%', "%25"))).collect()
 }

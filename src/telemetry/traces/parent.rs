@@ -1,28 +1,28 @@
-//! The caller's span: the headers `traceparent` and `tracestate` (W3C Trace Context).
+//! The caller's span, from the `traceparent` and `tracestate` headers (W3C Trace Context).
 
 use std::str::FromStr as _;
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
-/// What `traceparent` says.
+/// The content of `traceparent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Parent {
     pub(super) trace_id: TraceId,
     pub(super) span_id: SpanId,
-    /// Whether the caller records its part of the trace.
+    /// Whether the caller records the trace.
     pub(super) sampled: bool,
 }
 
 impl Parent {
-    /// `None` without exactly one header, or when it is not as it should be: then the trace begins here.
+    /// `None` unless there is exactly one valid header. Then a new trace begins.
     ///
-    /// Not the SDK's, which takes short ids, signs and a second header.
+    /// The SDK's parser is too lenient: it accepts short ids, signs and a second header.
     pub(super) fn read<'a>(mut traceparents: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let only = traceparents.next()?;
         if traceparents.next().is_some() { None } else { Self::parse(only) }
     }
 
-    /// `00-<32 digits>-<16 digits>-<2 digits>`; later versions may have more after a dash.
+    /// Parses `00-<32 digits>-<16 digits>-<2 digits>`. Later versions may append further parts after a dash.
     fn parse(text: &[u8]) -> Option<Self> {
         let (version, rest) = text.split_at_checked(2)?;
         let (high, rest) = rest.strip_prefix(b"-")?.split_at_checked(16)?;
@@ -43,7 +43,7 @@ impl Parent {
     }
 }
 
-/// Up to 16 digits. Lower case only, as the standard wants it.
+/// Parses up to 16 digits, which the standard requires to be lower case.
 fn hex(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0, |value, digit| {
         let digit = match digit {
@@ -55,7 +55,7 @@ fn hex(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// What other tracing systems want to be carried on. Several headers are one list. Empty when it is not as it should be.
+/// The state of other tracing systems, to be passed on. Several headers form one list. Empty if the list is malformed.
 pub(super) fn state<'a>(tracestates: impl Iterator<Item = &'a [u8]>) -> TraceState {
     let texts = Vec::from_iter(tracestates.filter_map(|text| str::from_utf8(text).ok()));
     if texts.is_empty() { TraceState::NONE } else { TraceState::from_str(&texts.join(",")).unwrap_or_default() }
@@ -81,14 +81,14 @@ mod tests {
     }
 
     #[test]
-    fn takes_later_versions() {
+    fn accepts_later_versions() {
         for text in [GOOD.replacen("00", "01", 1), GOOD.replacen("00", "cc", 1) + "-what-ever"] {
             assert!(read(&text).unwrap().sampled, "{text}");
         }
     }
 
     #[test]
-    fn takes_nothing_malformed() {
+    fn rejects_malformed_headers() {
         let long = format!("{GOOD}-");
         let longer = format!("01{}x", &GOOD[2..]);
         for text in [

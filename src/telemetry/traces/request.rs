@@ -1,5 +1,5 @@
-//! The span of a request, with the attributes of the semantic conventions for HTTP and RPC servers. None of them holds personal
-//! data: no query, no client's address, and of the path only its pattern.
+//! The span of a request, with the attributes of the semantic conventions for HTTP and RPC servers. No attribute
+//! contains personal data: no query, no client address, and only the pattern of the path.
 
 use opentelemetry::trace::{SpanRef, Status, TraceContextExt as _, TraceId};
 use opentelemetry::{Context, KeyValue};
@@ -7,56 +7,56 @@ use tracing::instrument::{Instrument as _, Instrumented};
 use tracing::{Span, trace_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::Parent;
 use super::ids::Ids;
-use super::parent;
-use super::spans::TARGET;
-use crate::telemetry::{self, RequestId, TracePlace};
+use super::parent::{self, Parent};
+use super::subscriber::TARGET;
+use crate::telemetry::context::{self, RequestId, TracePlace};
 
-/// What is known of a request before it is served.
+/// What is known of a request when it arrives.
 pub enum Arrived {
     Http {
-        /// One of a known set; a client may invent methods, and each would be a name of its own.
+        /// From a fixed set: clients can invent methods, and each would become a span name.
         method: &'static str,
         scheme: &'static str,
-        /// As in `1.1`.
+        /// Such as `1.1`.
         version: &'static str,
     },
     Grpc {
-        /// With its service, as in `users.v1.UserService/GetUser`. `None` for what nobody knows.
+        /// The service and the method, such as `users.v1.UserService/GetUser`. `None` for unknown methods.
         method: Option<&'static str>,
     },
 }
 
-/// The part of a request in its trace, if it has one.
+/// A request's place in its trace, if it has one.
 pub struct RequestTrace {
-    /// The caller's.
+    /// The caller's span.
     pub(super) parent: Option<Parent>,
     pub(super) sampled: Option<Sampled>,
 }
 
 impl RequestTrace {
-    /// What lines of the log and the spans of others may refer to.
+    /// The context that log lines and other spans refer to.
     #[must_use]
-    pub fn context(&self, request_id: RequestId) -> telemetry::Context {
+    pub fn context(&self, request_id: RequestId) -> context::Context {
         let callers = |Parent { trace_id, span_id, sampled }| TracePlace { trace_id, span_id, sampled, own: false };
         let trace = self.sampled.as_ref().map(Sampled::place).or(self.parent.map(callers));
-        telemetry::Context { request_id, trace, deadline: None }
+        context::Context { request_id, trace, deadline: None }
     }
 
-    /// Has the spans of what the future does be parts of this one.
+    /// Runs a future whose spans become children of this request's span.
     pub fn follow<F: Future>(&self, future: F) -> Instrumented<F> {
         future.instrument(self.sampled.as_ref().map_or_else(Span::none, |sampled| sampled.span.clone()))
     }
 
-    /// Says how a request over HTTP went. `route` is the pattern of the path, such as `/api/v2/users/{id}`, if there is one.
+    /// Ends the span of an HTTP request. `route` is the pattern of the path, such as `/api/v2/users/{id}`, if a route
+    /// matched.
     pub fn finish(self, route: Option<&str>, status: u16) {
         if let Some(sampled) = self.sampled {
             sampled.finish(route, status);
         }
     }
 
-    /// Says how a call over gRPC went: with this code, and whether the service is to blame.
+    /// Ends the span of a gRPC call. `is_failure` means that the service is at fault.
     pub fn finish_call(self, code: &'static str, is_failure: bool) {
         if let Some(sampled) = self.sampled {
             sampled.finish_call(code, is_failure);
@@ -64,7 +64,7 @@ impl RequestTrace {
     }
 }
 
-/// A request that is sampled.
+/// The span of a sampled request.
 pub(super) struct Sampled {
     span: Span,
     context: Context,
@@ -72,11 +72,11 @@ pub(super) struct Sampled {
     is_finished: bool,
 }
 
-/// What a span is called by.
+/// How the span gets its name.
 enum Name {
-    /// This method, and the route that is known later.
+    /// From this method, and the route once it is known.
     Http(&'static str),
-    /// The call that it began with.
+    /// From the gRPC method that the span started with.
     Grpc,
 }
 
@@ -90,10 +90,10 @@ impl Sampled {
         let (span, name) = start(arrived);
         if let Some(parent) = parent {
             let context = parent.context(parent::state(tracestates));
-            // Cannot fail: the span is new, and there is a subscriber.
+            // Cannot fail: the span is new and a subscriber is installed.
             let _ = span.set_parent(Context::new().with_remote_span_context(context));
         }
-        // A span gets its ids when its context is asked for the first time.
+        // A span gets its ids when its context is first requested.
         let context = Ids::with_trace_id(trace_id, || span.context());
         Self { span, context, name, is_finished: false }
     }
@@ -123,7 +123,7 @@ impl Sampled {
         }
     }
 
-    /// Through the context: what was started cannot be renamed through `tracing`.
+    /// Renames the span through its context, since `tracing` cannot rename a started span.
     fn name(&self, span: &SpanRef<'_>, route: Option<&str>) {
         let Name::Http(method) = self.name else { return };
         let method = if method == OTHER { "HTTP" } else { method };
@@ -174,7 +174,7 @@ fn fail(span: &SpanRef<'_>, error: String) {
     span.set_status(Status::error(""));
 }
 
-/// Whoever hangs up is not answered.
+/// A request is dropped without a response when its client disconnects.
 impl Drop for Sampled {
     fn drop(&mut self) {
         if !self.is_finished {
@@ -185,5 +185,5 @@ impl Drop for Sampled {
     }
 }
 
-/// What the conventions call a method that is not known.
+/// The name of unknown methods in the conventions.
 const OTHER: &str = "_OTHER";

@@ -1,25 +1,26 @@
-//! Which requests are traced.
+//! Decides which requests are traced.
 
 use opentelemetry::trace::TraceId;
 
-use super::Parent;
+use super::parent::Parent;
 
-/// `OTEL_TRACES_SAMPLER`. Decides as the SDK's samplers do, but without a context.
+/// The sampler in `OTEL_TRACES_SAMPLER`. It decides as the SDK's samplers do, but needs no context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sampler {
-    /// Whether the caller's decision, if there is one, is ours too.
+    /// Whether to follow the caller's decision, if there is one.
     parent_based: bool,
-    /// Of 2⁶³: a trace is sampled when the last 63 bits of its id are less.
+    /// The ratio in units of 2⁻⁶³: a trace is sampled if the last 63 bits of its id are below the bound.
     bound: u64,
 }
 
 const ALL: u64 = 1 << 63;
 
 impl Sampler {
-    /// As the caller decides; what begins here is sampled.
+    /// Follows the caller's decision, and samples all traces that begin here.
     pub const DEFAULT: Self = Self { parent_based: true, bound: ALL };
 
-    /// The sampler of this name, with `OTEL_TRACES_SAMPLER_ARG`. `None` when there is none, or the argument is no ratio.
+    /// Parses a sampler's name and the `OTEL_TRACES_SAMPLER_ARG`. `None` if the name is unknown or the argument is not
+    /// a ratio.
     #[must_use]
     pub fn parse(name: &str, argument: Option<&str>) -> Option<Self> {
         let (parent_based, root) = match name.strip_prefix("parentbased_") {
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_nothing_else() {
+    fn rejects_other_names_and_arguments() {
         for (name, argument) in [("xray", None), ("", None), ("traceidratio", Some("2")), ("traceidratio", Some("NaN"))]
         {
             assert_eq!(Sampler::parse(name, argument), None, "{name} {argument:?}");

@@ -1,19 +1,16 @@
-//! The spans inside of a request, and those of the database actors.
+//! The spans within a request, and those of the database actors.
 
 use opentelemetry::trace::{SpanContext, TraceFlags, TraceState};
 use tracing::instrument::{Instrument as _, Instrumented};
 use tracing::{Span, trace_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::subscriber;
-use crate::telemetry::Context;
+use super::subscriber::{self, TARGET};
+use crate::telemetry::context::Context;
 
-/// Of all our spans. Their level is TRACE, which a release build's `log` leaves out: they must not be lines of the log.
-pub(super) const TARGET: &str = env!("CARGO_PKG_NAME");
-
-/// Runs a use case as a span of the request that it is for, if that is sampled.
+/// Runs a use case in a child span of its request, if that is sampled.
 pub fn use_case<F: Future>(name: &'static str, future: F) -> Instrumented<F> {
-    // While there are no traces, this costs less than to look for the request.
+    // When tracing is off, this is cheaper than looking up the request's span.
     let span = if subscriber::is_installed() { start_use_case(name) } else { Span::none() };
     future.instrument(span)
 }
@@ -26,12 +23,12 @@ fn start_use_case(name: &'static str) -> Span {
     trace_span!(target: TARGET, parent: &request, "use case", otel.name = name)
 }
 
-/// The span of a batch, if one of its requests is sampled.
+/// The span of a batch. Exists only if one of its requests is sampled.
 pub struct BatchSpan(Span);
 
 impl BatchSpan {
-    /// Begins a trace of its own, if `is_sampled`: it serves many requests. `system` is the database, by the name that the
-    /// semantic conventions give it.
+    /// Starts a trace of its own if `is_sampled`, since the batch serves many requests. `system` is the database's name
+    /// in the semantic conventions.
     #[must_use]
     pub fn start(system: &'static str, lane: &'static str, is_sampled: bool) -> Self {
         if !is_sampled {
@@ -47,7 +44,7 @@ impl BatchSpan {
         ))
     }
 
-    /// Links the requests that it has served: those that are sampled, of all of them.
+    /// Links the sampled ones of the requests that the batch has served.
     pub fn serves(&self, requests: impl Iterator<Item = Option<Context>>) {
         if self.0.is_none() {
             return;
@@ -60,16 +57,16 @@ impl BatchSpan {
                 self.0.add_link(SpanContext::new(span.trace_id, span.span_id, TraceFlags::SAMPLED, false, state));
             }
         }
-        // Not of a batch of one, say the conventions.
+        // The conventions omit the size of a batch of one.
         if size > 1 {
             self.0.set_attribute("db.operation.batch.size", size);
         }
     }
 
-    /// Runs its transaction.
+    /// Runs the batch's transaction in a span.
     ///
     /// # Errors
-    /// Those of the transaction.
+    /// The errors of the transaction.
     pub fn transaction<T, E>(&self, system: &'static str, run: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         if self.0.is_none() {
             return run();
@@ -84,7 +81,7 @@ impl BatchSpan {
         );
         let result = span.in_scope(run);
         if result.is_err() {
-            // What went wrong is in the log; here it could hold data.
+            // The error is in the log. It could contain personal data, so it is not in the span.
             span.record("otel.status_code", "ERROR");
             self.0.record("otel.status_code", "ERROR");
         }

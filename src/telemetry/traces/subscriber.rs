@@ -1,4 +1,4 @@
-//! What `tracing` does with a span.
+//! The global `tracing` subscriber.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,24 +10,25 @@ use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::{Layer, Registry};
 
-use super::spans::TARGET;
+/// The target of all our spans. Their level is TRACE, which release builds remove from `log`, so that spans do not become log lines.
+pub(super) const TARGET: &str = env!("CARGO_PKG_NAME");
 
-/// Sends our spans, and nothing else, to the tracer.
+/// Installs a subscriber that passes only our spans to the tracer.
 pub(super) fn install(tracer: SdkTracer) -> Result<(), SetGlobalDefaultError> {
     let layer = OpenTelemetryLayer::new(tracer)
-        // These would be attributes of each span.
+        // These would become attributes of each span.
         .with_location(false)
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false)
-        // The current span is `tracing`'s; to make it OpenTelemetry's too is of use to libraries that use that.
+        // Making the current span OpenTelemetry's current span too would only help libraries that use that API.
         .with_context_activation(false);
     set_global_default(Registry::default().with(layer).with(OnlyOurs))?;
     IS_INSTALLED.store(true, Ordering::Relaxed);
     Ok(())
 }
 
-/// Whether there can be any span.
+/// Whether tracing is on.
 #[inline]
 pub(super) fn is_installed() -> bool {
     IS_INSTALLED.load(Ordering::Relaxed)
@@ -35,8 +36,8 @@ pub(super) fn is_installed() -> bool {
 
 static IS_INSTALLED: AtomicBool = AtomicBool::new(false);
 
-/// Other crates use `tracing` too, but what they say is for the log only (`tracing`'s feature `log-always`). `tracing` asks
-/// once for each place in the code.
+/// Filters out the spans and events of other crates. Those belong in the log only (`tracing`'s feature `log-always`).
+/// `tracing` asks once per call site.
 struct OnlyOurs;
 
 impl OnlyOurs {

@@ -1,14 +1,38 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tonic::codegen::http::HeaderMap;
 
 use super::failure::Failure;
 
-/// The header in which a caller says how long it will wait, as a number of at most eight digits and a unit (gRPC over HTTP/2).
+/// The header with the caller's timeout: a number of at most eight digits and a unit (gRPC over HTTP/2).
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// How long the caller of a call will wait, if it says so.
-pub(super) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
+/// The deadlines of a call.
+pub(super) struct Deadlines {
+    /// For receiving the message and producing the response. Later than `work`, so that the storage can report the outcome.
+    pub(super) response: Instant,
+    /// For the storage, and for a stream as a whole. `None` for streams whose caller has set no timeout.
+    pub(super) work: Option<Instant>,
+}
+
+impl Deadlines {
+    /// `max_timeout` applies to callers with no timeout or a longer one.
+    pub(super) fn of(
+        headers: &HeaderMap,
+        streams: bool,
+        start: Instant,
+        max_timeout: Duration,
+    ) -> Result<Self, Failure> {
+        let callers = timeout(headers)?;
+        let bounded = callers.unwrap_or(max_timeout).min(max_timeout);
+        let work = if streams { callers } else { Some(bounded) };
+        let work = work.and_then(|timeout| start.checked_add(shortened(timeout)));
+        Ok(Self { response: start + bounded, work })
+    }
+}
+
+/// The caller's timeout, if it has set one.
+fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
     match headers.get(GRPC_TIMEOUT) {
         None => Ok(None),
         Some(value) => parse(value.as_bytes()).map(Some).ok_or(Failure::InvalidTimeout),
@@ -32,11 +56,10 @@ fn parse(text: &[u8]) -> Option<Duration> {
     })
 }
 
-/// How long the database is waited for when the caller waits for so long: a little less, for the answer needs time to get there,
-/// so that the caller learns whether anything was done.
-pub(super) fn in_time_for(timeout: Duration) -> Duration {
-    const MOST: Duration = Duration::from_millis(10);
-    timeout.saturating_sub((timeout / 10).min(MOST))
+/// Subtracts the time that the response needs to reach the caller, so that the caller learns whether anything was done.
+fn shortened(timeout: Duration) -> Duration {
+    const MAX_MARGIN: Duration = Duration::from_millis(10);
+    timeout.saturating_sub((timeout / 10).min(MAX_MARGIN))
 }
 
 #[cfg(test)]
@@ -44,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_a_number_and_a_unit() {
+    fn a_timeout_is_a_number_and_a_unit() {
         let cases = [
             (&b"1H"[..], Duration::from_hours(1)),
             (b"2M", Duration::from_mins(2)),

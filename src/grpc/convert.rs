@@ -1,8 +1,10 @@
+//! Converts between messages and the types of the domain.
+
 use prost_types::Timestamp;
 
 use super::failure::Failure;
 use super::generated::users::User;
-use crate::domain::{self, UserId};
+use crate::domain::{self, Email, Filter, NamePrefix, PageSize, UserId};
 
 impl From<domain::User> for User {
     fn from(user: domain::User) -> Self {
@@ -26,7 +28,21 @@ pub(super) fn timestamp(at: domain::Timestamp) -> Timestamp {
     Timestamp { seconds: at.unix_micros().div_euclid(MICROS), nanos }
 }
 
-/// The id of a request.
+/// Validates an id in the field of this name.
 pub(super) fn user_id(field: &'static str, id: i64) -> Result<UserId, Failure> {
     UserId::from_i64(id).map_err(|_| Failure::InvalidField { field, detail: "must be 1 or more" })
+}
+
+pub(super) fn page_size(size: i32) -> Result<PageSize, Failure> {
+    let negative = Failure::InvalidField { field: "page_size", detail: "must not be negative" };
+    Ok(PageSize::at_most_max(u64::try_from(size).map_err(|_| negative)?).unwrap_or(PageSize::DEFAULT))
+}
+
+pub(super) fn filter(email: Option<&str>, name_prefix: Option<&str>) -> Result<Filter, Failure> {
+    let email = email.map(Email::parse_to_find).transpose();
+    let name_prefix = name_prefix.map(NamePrefix::parse).transpose();
+    Ok(Filter {
+        email: email.map_err(|error| Failure::InvalidField { field: "email", detail: error.detail })?,
+        name_prefix: name_prefix.map_err(|detail| Failure::InvalidField { field: "name_prefix", detail })?,
+    })
 }

@@ -1,28 +1,29 @@
-use super::cloud_event::{EventType, to_json};
+use super::cloud_event::to_json;
+use super::event_type::EventType;
 use crate::domain::{Event, Position};
 
-/// An event as readers are told it.
+/// An event, rendered once for all readers.
 #[derive(Debug)]
-pub struct Told {
+pub struct PublishedEvent {
     pub event: Event,
     pub r#type: EventType,
-    /// A `CloudEvent`.
+    /// The event as a `CloudEvent`.
     pub json: String,
 }
 
-impl Told {
-    /// Renders an event. `source` is the service that it comes from, as a URI reference.
-    pub(super) fn new(event: Event, source: &str) -> Self {
+impl PublishedEvent {
+    /// Renders an event. `source` identifies the service, as a URI reference.
+    pub(crate) fn new(event: Event, source: &str) -> Self {
         Self { r#type: EventType::of(&event), json: to_json(&event, source), event }
     }
 
-    /// Where the event stands in the log.
+    /// The event's position in the log.
     #[must_use]
     pub const fn position(&self) -> Position {
         self.event.position
     }
 
-    /// For tests: what is not given is made up.
+    /// An event for tests, with default values for everything else.
     #[cfg(test)]
     pub(crate) fn example(position: i64, r#type: EventType, json: String) -> Self {
         let (position, occurred_at) = (Position(position), crate::domain::Timestamp::from_unix_micros(0));

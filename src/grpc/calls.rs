@@ -1,4 +1,4 @@
-//! What is around every call: gives it its id, its deadline and its place in the metrics, and lets in only whoever may call.
+//! What every call passes through: it gets its id, deadline, trace and metrics, and is authorized.
 
 use std::io;
 use std::net::IpAddr;
@@ -14,31 +14,32 @@ use tonic::codegen::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use tonic::codegen::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use tonic::{Code, Status};
 
-use super::Settings;
 use super::body::CallBody;
-use super::call_deadline;
-use super::ending::Ending;
+use super::caller::{Admitted, Caller};
+use super::completion::Completion;
+use super::deadline::Deadlines;
 use super::endpoint::{ENDPOINTS, Endpoint};
 use super::failure::{Failure, is_failure, name};
-use super::head;
+use super::handler::Handler;
+use super::limits::{InFlightCall, InFlightCalls, has_few_headers, keep_authorization_headers, keep_tonic_headers};
 use super::methods::Users;
-use super::services::{Answer, Services};
-use super::under_way::{CallUnderWay, UnderWay};
+use super::services::Services;
+use super::settings::Settings;
 use crate::auth::{Bearer, Gate, Refused, Scope};
 use crate::domain;
 use crate::metrics::{MethodMetrics, Metrics};
 use crate::telemetry::{AccessLogger, Answered, Arrived, Context, RequestId, RequestTrace, Traces};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Calls that may wait at once for an issuer's keys. Whoever invents the name of a key may have one wait, with its head, and
-/// nobody reads what else it sends.
-const WAITING_FOR_KEYS: usize = 128;
+/// The most calls that may wait for an issuer's keys. Any client can cause such a wait by inventing a key id. Meanwhile the call's
+/// headers stay in memory, but nothing more is read of it.
+const MAX_WAITING_FOR_KEYS: usize = 128;
 
-/// Answers calls. Clones share everything.
+/// Handles calls. Clones share everything.
 #[derive(Clone)]
 pub struct Calls {
     shared: Arc<Shared>,
-    /// Whether they come over connections of the reserve, where only what is open to everybody is answered.
+    /// Whether the calls come over connections of the reserve, on which only methods that need no token are served.
     is_in_reserve: bool,
 }
 
@@ -47,27 +48,27 @@ struct Shared {
     unmatched: MethodMetrics,
     gate: Gate,
     waiting_for_keys: Semaphore,
-    /// Permits for calls beyond those that each connection has room for.
-    beyond: Arc<Semaphore>,
+    /// Permits for calls beyond those that each connection may always have.
+    shared_permits: Arc<Semaphore>,
     traces: Traces,
     access_log: AccessLogger,
-    /// For calls that have no deadline, or a later one.
+    /// Applies to calls with no deadline or a later one.
     timeout: Duration,
     max_message_bytes: usize,
 }
 
-/// A method, and who answers it.
+/// A method and its handler.
 struct Route {
     endpoint: Endpoint,
     metrics: MethodMetrics,
-    answer: Answer,
+    handler: Handler,
 }
 
 impl Calls {
-    /// Registers the metrics of every method, at zero.
+    /// Creates the handlers, and the metrics of every method.
     ///
     /// # Errors
-    /// When the services cannot be described to those who ask by reflection.
+    /// When the reflection service cannot be built.
     pub fn new(settings: &Settings, users: Users, gate: Gate, metrics: &Metrics, traces: Traces) -> io::Result<Self> {
         let services = Services::new(users, settings.max_message_bytes, settings.head_timeout)?;
         let route = |endpoint: Endpoint| Route {
@@ -76,15 +77,15 @@ impl Calls {
             } else {
                 metrics.of_unary_method(endpoint.method)
             },
-            answer: services.of(endpoint.service),
+            handler: services.handler(endpoint.service),
             endpoint,
         };
         let shared = Arc::new(Shared {
             routes: ENDPOINTS.into_iter().map(route).collect(),
             unmatched: metrics.of_unmatched_calls(),
             gate,
-            waiting_for_keys: Semaphore::new(WAITING_FOR_KEYS),
-            beyond: Arc::new(Semaphore::new(settings.max_calls)),
+            waiting_for_keys: Semaphore::new(MAX_WAITING_FOR_KEYS),
+            shared_permits: Arc::new(Semaphore::new(settings.max_calls)),
             traces,
             access_log: AccessLogger::new(settings.access_log, settings.slow_request),
             timeout: settings.call_timeout,
@@ -93,64 +94,64 @@ impl Calls {
         Ok(Self { shared, is_in_reserve: false })
     }
 
-    /// Answers what is open to everybody, and turns away all others.
-    pub(super) fn for_everybody_only(self) -> Self {
+    /// Serves only methods that need no token.
+    pub(super) fn without_authorized_methods(self) -> Self {
         Self { is_in_reserve: true, ..self }
     }
 
-    /// Those of a new connection.
-    pub(super) fn of_connection(&self) -> Rc<UnderWay> {
-        UnderWay::new(Arc::clone(&self.shared.beyond))
+    /// The calls in flight on a new connection.
+    pub(super) fn new_connection(&self) -> Rc<InFlightCalls> {
+        InFlightCalls::new(Arc::clone(&self.shared.shared_permits))
     }
 
-    /// Who calls over a connection.
-    pub(super) fn caller(&self, peer: Option<IpAddr>, connection_ends: Instant, call: CallUnderWay) -> Caller {
+    /// The caller of a call on a connection.
+    pub(super) fn caller(&self, peer: Option<IpAddr>, connection_ends: Instant, call: InFlightCall) -> Caller {
         Caller { peer, connection_ends, is_in_reserve: self.is_in_reserve, call }
     }
 
-    /// The call, as far as it is to be kept until it is decided whether its caller is let in. Heads of many connections wait for
-    /// that together, which were read one by one.
-    pub(super) fn lighten(&self, request: Request<Incoming>) -> Request<Incoming> {
-        let is_kept = head::is_light(&request) || self.shared.authenticate(request.headers()).is_ok();
-        if is_kept { request } else { head::without_unread(request) }
+    /// Removes headers that are not needed until the call is authorized. Calls of many unauthenticated connections may wait for
+    /// that at the same time.
+    pub(super) fn strip_headers(&self, request: Request<Incoming>) -> Request<Incoming> {
+        let is_unchanged = has_few_headers(&request) || self.shared.authenticate(request.headers()).is_ok();
+        if is_unchanged { request } else { keep_authorization_headers(request) }
     }
 
-    /// Answers one call.
-    pub(super) async fn answer(self, request: Request<Incoming>, mut caller: Caller) -> Response<CallBody> {
+    /// Handles one call.
+    pub(super) async fn handle(self, request: Request<Incoming>, mut caller: Caller) -> Response<CallBody> {
         let start = Instant::now();
         let shared = &*self.shared;
         let route = shared.route(request.uri().path());
         let (request_id, header) = request_id(request.headers());
         let trace = shared.trace(request.headers(), route);
         let streams = route.is_some_and(|route| route.endpoint.streams);
-        let bounds = Bounds::of(request.headers(), streams, start, shared.timeout);
-        let deadline = bounds.as_ref().ok().and_then(|bounds| bounds.deadline);
+        let deadlines = Deadlines::of(request.headers(), streams, start, shared.timeout);
+        let deadline = deadlines.as_ref().ok().and_then(|deadlines| deadlines.work);
         let context = Context { deadline, ..trace.context(request_id) };
-        let serve = trace.follow(shared.serve(route, request, &mut caller, bounds));
-        let ending = self.ending(route, context, trace, start);
+        let serve = trace.follow(shared.serve(route, request, &mut caller, deadlines));
+        let completion = self.completion(route, context, trace, start);
         let mut response = context.scope(serve).await;
         response.headers_mut().insert(X_REQUEST_ID, header);
         match response.extensions().get::<Status>() {
-            Some(status) => ending.end(status),
-            None if streams => return response.map(|body| CallBody::stream(body, ending).holding(caller.call)),
-            None => ending.end(&Status::new(Code::Ok, "")),
+            Some(status) => completion.complete(status),
+            None if streams => return response.map(|body| CallBody::stream(body, completion).holding(caller.call)),
+            None => completion.complete(&Status::new(Code::Ok, "")),
         }
         response.map(|body| CallBody::whole(body).holding(caller.call))
     }
 
-    /// Answers a call that comes when its connection ends.
-    pub(super) fn turn_away() -> Response<CallBody> {
+    /// The response to a call on a connection that is closing.
+    pub(super) fn reject() -> Response<CallBody> {
         Status::from(Failure::ConnectionOver).into_http().map(CallBody::whole)
     }
 
-    /// Tells of a call when it has ended: the metrics, its trace, and the log if that is wanted.
-    fn ending(&self, route: Option<&Route>, context: Context, trace: RequestTrace, start: Instant) -> Ending {
+    /// Records the end of a call in the metrics, the trace and the access log.
+    fn completion(&self, route: Option<&Route>, context: Context, trace: RequestTrace, start: Instant) -> Completion {
         let metrics = route.map_or(&self.shared.unmatched, |route| &route.metrics).clone();
         let streams = route.is_some_and(|route| route.endpoint.streams);
-        // Whoever may call without a token may be as slow as it likes, and fill no log with that.
+        // Calls without a token are never logged as slow: unauthenticated clients could fill the log by being slow.
         let lasts = streams || route.is_some_and(|route| route.endpoint.scope.is_none());
         let (access_log, in_flight) = (self.shared.access_log.clone(), metrics.begin());
-        Ending::new(move |status| {
+        Completion::new(move |status| {
             let (took, code, is_failure) = (start.elapsed(), name(status.code()), is_failure(status, streams));
             metrics.observe(code, took);
             trace.finish_call(code, is_failure);
@@ -160,42 +161,6 @@ impl Calls {
             drop(in_flight);
         })
     }
-}
-
-/// Who calls, and over what.
-pub(super) struct Caller {
-    /// If it is known.
-    pub(super) peer: Option<IpAddr>,
-    pub(super) connection_ends: Instant,
-    /// Whether only what is open to everybody is answered over this connection.
-    is_in_reserve: bool,
-    pub(super) call: CallUnderWay,
-}
-
-/// How long a call may take.
-struct Bounds {
-    /// When it is given up that its message arrives; what is asked of the database has ended before.
-    end: Instant,
-    /// For what is asked of the database, and for a stream. A stream without one has no such end.
-    deadline: Option<Instant>,
-}
-
-impl Bounds {
-    /// A call that brings no bound of its own, or a later one, has this.
-    fn of(headers: &HeaderMap, streams: bool, start: Instant, most: Duration) -> Result<Self, Failure> {
-        let asked = call_deadline::timeout(headers)?;
-        let bound = asked.unwrap_or(most).min(most);
-        let lasts = if streams { asked } else { Some(bound) };
-        let deadline = lasts.and_then(|lasts| start.checked_add(call_deadline::in_time_for(lasts)));
-        Ok(Self { end: start + bound, deadline })
-    }
-}
-
-/// Who was let in, for a stream: it lasts no longer than the token and the connection do.
-#[derive(Clone, Copy)]
-pub(super) struct Admitted {
-    pub(super) bearer: Bearer,
-    pub(super) connection_ends: Instant,
 }
 
 impl Shared {
@@ -215,14 +180,14 @@ impl Shared {
         route: Option<&Route>,
         request: Request<Incoming>,
         caller: &mut Caller,
-        bounds: Result<Bounds, Failure>,
+        deadlines: Result<Deadlines, Failure>,
     ) -> Response<Body> {
         if !is_grpc(&request) {
             let mut response = Status::from(Failure::Unimplemented).into_http();
             *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return response;
         }
-        let call = async { self.call(route.ok_or(Failure::Unimplemented)?, request, caller, bounds).await };
+        let call = async { self.call(route.ok_or(Failure::Unimplemented)?, request, caller, deadlines).await };
         call.await.unwrap_or_else(|failure| Status::from(failure).into_http())
     }
 
@@ -231,27 +196,29 @@ impl Shared {
         route: &Route,
         mut request: Request<Incoming>,
         caller: &mut Caller,
-        bounds: Result<Bounds, Failure>,
+        deadlines: Result<Deadlines, Failure>,
     ) -> Result<Response<Body>, Failure> {
         if let Some(scope) = route.endpoint.scope {
             if caller.is_in_reserve {
                 return Err(domain::Error::Overloaded.into());
             }
-            // Bounded by itself. Whoever has no token that does is told that, however little time there was.
+            // Has a timeout of its own. A call with an invalid token is told so, even if its deadline has passed.
             let bearer = self.admit(request.headers(), scope, caller.peer).await?;
-            caller.call.admitted();
+            caller.call.authenticated();
             if route.endpoint.streams {
                 request.extensions_mut().insert(Admitted { bearer, connection_ends: caller.connection_ends });
             }
         } else {
-            request = head::without_read(request);
+            request = keep_tonic_headers(request);
         }
-        caller.call.hold()?;
-        let answer = timeout_at(bounds?.end.into(), (route.answer)(request)).await;
-        let response = answer.map_err(|_| Failure::DeadlineExceeded)?.unwrap_or_else(|never| match never {});
+        if !caller.call.acquire_permit() {
+            return Err(Failure::TooManyCalls);
+        }
+        let response = timeout_at(deadlines?.response.into(), (route.handler)(request)).await;
+        let response = response.map_err(|_| Failure::DeadlineExceeded)?.unwrap_or_else(|never| match never {});
         match response.extensions().get::<Status>() {
-            // We say more. These come from tonic, about a message that it could not read: its caller's fault, also where tonic
-            // takes that for an internal error.
+            // A status without details comes from tonic and means that it could not read the message. That is the caller's fault,
+            // even where tonic reports an internal error. Our own status says more.
             Some(status) if status.details().is_empty() => match status.code() {
                 Code::OutOfRange => Err(Failure::MessageTooLarge { limit: self.max_message_bytes }),
                 Code::NotFound | Code::Unimplemented => Ok(response),
@@ -264,7 +231,7 @@ impl Shared {
     async fn admit(&self, headers: &HeaderMap, scope: Scope, peer: Option<IpAddr>) -> Result<Bearer, Failure> {
         let mut bearer = self.authenticate(headers);
         if let Some(refreshed) = self.gate.refresh(&bearer) {
-            let _waits = self.waiting_for_keys.try_acquire().map_err(|_| Failure::TooManyCalls)?;
+            let _permit = self.waiting_for_keys.try_acquire().map_err(|_| Failure::TooManyCalls)?;
             refreshed.await;
             bearer = self.authenticate(headers);
         }
@@ -276,19 +243,19 @@ impl Shared {
     }
 }
 
-/// The caller's id if it sent a sane one, else a new one.
+/// The caller's request id if it is valid, or else a new one.
 fn request_id(headers: &HeaderMap) -> (RequestId, HeaderValue) {
     let given = headers.get(&X_REQUEST_ID);
-    let sane = given.and_then(|value| Some((RequestId::parse(value.as_bytes())?, value.clone())));
-    sane.unwrap_or_else(|| {
+    let valid = given.and_then(|value| Some((RequestId::parse(value.as_bytes())?, value.clone())));
+    valid.unwrap_or_else(|| {
         let id = RequestId::random();
-        // Hexadecimal digits are always a valid header.
+        // Hexadecimal digits are always a valid header value.
         let header = HeaderValue::from_str(id.as_str()).unwrap_or_else(|_| HeaderValue::from_static("none"));
         (id, header)
     })
 }
 
-/// Whether it is a call at all (gRPC over HTTP/2, "Requests").
+/// Whether the request is a gRPC call (gRPC over HTTP/2, "Requests").
 fn is_grpc(request: &Request<Incoming>) -> bool {
     let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let rest = content_type.strip_prefix(b"application/grpc");

@@ -1,12 +1,6 @@
-//! What is repeated, and what is not, when things go wrong on the way.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should say so and stop"
-)]
-#![allow(unreachable_pub, reason = "nobody is outside of a test crate: `pub` says what a module offers the others")]
+//! What the client retries after failures on the way, and what it does not.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
+#![allow(unreachable_pub, reason = "a test crate has no users")]
 
 mod fake;
 
@@ -37,7 +31,7 @@ fn problem(status: u16, code: &str) -> String {
     answer(status, [("content-type", "application/problem+json"), ("x-request-id", "1"), ("retry-after", "0")], &body)
 }
 
-/// What a proxy says when it finds nobody behind it.
+/// A proxy's response when its backend is down.
 fn bad_gateway(status: u16) -> String {
     answer(status, [("content-type", "text/html"), ("retry-after", "0")], "<html>")
 }
@@ -46,7 +40,7 @@ fn cut(answer: &str) -> String {
     answer[..answer.len() - 20].to_owned()
 }
 
-/// All changes that a client can make; none may go well.
+/// Makes all kinds of changes and returns their errors.
 async fn changes(client: &Client) -> [Error; 4] {
     let etag = serde_json::from_str::<user_service_client::User>(JOHN).unwrap().etag();
     [
@@ -58,7 +52,7 @@ async fn changes(client: &Client) -> [Error; 4] {
 }
 
 #[tokio::test]
-async fn a_change_without_a_whole_answer_is_not_sent_again() {
+async fn a_change_without_a_complete_response_is_not_retried() {
     for text in [String::new(), cut(&created()), cut(&ok(JOHN)), bad_gateway(502), bad_gateway(503), bad_gateway(504)] {
         let fake = Fake::start({
             let text = text.clone();
@@ -75,7 +69,7 @@ async fn a_change_without_a_whole_answer_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_change_that_the_service_does_not_know_the_outcome_of_is_not_sent_again() {
+async fn a_change_whose_outcome_the_service_does_not_know_is_not_retried() {
     let fake = Fake::start(|_, _| problem(504, "outcome_unknown")).await;
     for error in changes(&fake.client()).await {
         assert!(matches!(error, Error::OutcomeUnknown { .. }), "{error:?}");
@@ -85,9 +79,9 @@ async fn a_change_that_the_service_does_not_know_the_outcome_of_is_not_sent_agai
 }
 
 #[tokio::test]
-async fn a_change_that_was_not_executed_is_sent_again() {
+async fn a_change_that_was_not_executed_is_retried() {
     for (status, code) in [(503, "overloaded"), (503, "unavailable"), (429, "too_many_requests")] {
-        let fake = Fake::start(move |turn, _| if turn < 2 { problem(status, code) } else { created() }).await;
+        let fake = Fake::start(move |number, _| if number < 2 { problem(status, code) } else { created() }).await;
         fake.client().create_user(&john()).await.unwrap();
         let seen = fake.seen();
         let first = (&seen[0].headers["x-request-id"], &seen[0].body);
@@ -97,16 +91,16 @@ async fn a_change_that_was_not_executed_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_read_is_sent_again() {
+async fn a_read_is_retried() {
     for text in [String::new(), cut(&ok(JOHN)), bad_gateway(502), bad_gateway(503), problem(503, "overloaded")] {
-        let fake = Fake::start(move |turn, _| if turn < 2 { text.clone() } else { ok(JOHN) }).await;
+        let fake = Fake::start(move |number, _| if number < 2 { text.clone() } else { ok(JOHN) }).await;
         assert_eq!(fake.client().get_user(1).await.unwrap().name, "John");
         assert_eq!(fake.seen().len(), 3);
     }
 }
 
 #[tokio::test]
-async fn nobody_is_followed_elsewhere() {
+async fn redirects_are_not_followed() {
     let elsewhere = Fake::start(|_, _| created()).await;
     let location = format!("{}/api/v2/users", elsewhere.url());
     let fake = Fake::start(move |_, _| answer(307, [("location", location.as_str())], "")).await;
@@ -119,13 +113,13 @@ async fn nobody_is_followed_elsewhere() {
 }
 
 #[tokio::test]
-async fn what_was_never_sent_has_no_unknown_outcome() {
-    // Taken, so that nobody else gets it; but nobody listens.
+async fn a_change_that_was_never_sent_has_a_known_outcome() {
+    // Reserves the port without listening on it.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", socket.local_addr().unwrap());
     for client in [Client::rest(&url), Client::grpc(&url)] {
-        // All the time that a busy machine may need.
+        // Generous, for busy machines.
         for error in changes(&client.timeout(Duration::from_mins(1)).build().unwrap()).await {
             assert!(matches!(error, Error::NoAnswer { .. }) && error.is_transient(), "{error:?}");
         }
@@ -133,7 +127,7 @@ async fn what_was_never_sent_has_no_unknown_outcome() {
 }
 
 #[tokio::test]
-async fn a_refused_token_is_asked_for_anew() {
+async fn the_client_replaces_a_rejected_token() {
     let fake = Fake::start(|_, seen| {
         if seen.headers["authorization"] == "Bearer new" { created() } else { problem(401, "invalid_token") }
     })
@@ -151,7 +145,7 @@ async fn a_refused_token_is_asked_for_anew() {
 }
 
 #[tokio::test]
-async fn several_users_come_in_the_order_that_was_asked_for() {
+async fn several_users_come_in_the_order_of_their_ids() {
     let fake = Fake::start(|_, seen| match seen.path.rsplit('/').next() {
         Some("2") => problem(404, "user_not_found"),
         id => ok(&JOHN.replacen("\"id\":1", &format!("\"id\":{}", id.unwrap()), 1)),
@@ -163,8 +157,8 @@ async fn several_users_come_in_the_order_that_was_asked_for() {
     assert_eq!(fake.client().get_users(&[]).await.unwrap(), []);
 }
 
-/// A stream that is cut again and again, with a proxy's refusal in between.
-fn interrupted(turn: usize, _: &Seen) -> String {
+/// A stream that breaks several times, with a proxy's refusal in between.
+fn interrupted(number: usize, _: &Seen) -> String {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\nretry: 1\n";
     let event = |id, kind: &str| {
         format!(
@@ -172,11 +166,11 @@ fn interrupted(turn: usize, _: &Seen) -> String {
              \"data\":{{\"id\":1,\"version\":3}}}}\n\n"
         )
     };
-    match turn {
-        // The event is not complete: it was not told.
+    match number {
+        // The last event is incomplete, so the client must not return it.
         0 => format!("{head}id: 4\n\n{}{}", event(5, "user.deleted"), event(6, "user.deleted").trim_end()),
         1 => bad_gateway(503),
-        // Nothing but a sign of life.
+        // Only a heartbeat.
         2 => format!("{head}id: 5\n\n: nothing new\nid: 8\n\n"),
         3 => format!("{head}id: 8\n\n{}{}", event(9, "user.merged"), event(10, "user.deleted")),
         _ => problem(410, "events_gone"),
@@ -184,13 +178,13 @@ fn interrupted(turn: usize, _: &Seen) -> String {
 }
 
 #[tokio::test]
-async fn a_stream_goes_on_where_it_was() {
+async fn a_stream_resumes_after_its_last_position() {
     let fake = Fake::start(interrupted).await;
     let notices = fake.client().watch_users(WatchUsers::new().types([EventType::Deleted]));
-    let told = Mutex::new(Vec::new());
+    let received = Mutex::new(Vec::new());
     let end = notices
         .try_for_each(async |notice| {
-            told.lock().unwrap().push((notice.position, notice.event.map(|event| event.id)));
+            received.lock().unwrap().push((notice.position, notice.event.map(|event| event.id)));
             Ok(())
         })
         .await
@@ -198,7 +192,7 @@ async fn a_stream_goes_on_where_it_was() {
     assert_eq!(end.code(), Some(&Code::EventsGone));
     let event = |id: &str| Some(id.to_owned());
     assert_eq!(
-        told.into_inner().unwrap(),
+        received.into_inner().unwrap(),
         [(4, None), (5, event("e5")), (5, None), (8, None), (8, None), (9, None), (10, event("e10"))]
     );
     let asked = Vec::from_iter(fake.seen().iter().map(|seen| seen.headers.get("last-event-id").cloned()));
@@ -208,7 +202,7 @@ async fn a_stream_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_stream_that_cannot_begin_says_so() {
+async fn a_stream_that_cannot_begin_returns_an_error() {
     let fake = Fake::start(|_, _| bad_gateway(503)).await;
     let client = fake.client().with_timeout(Duration::from_millis(100));
     let mut notices = client.watch_users(WatchUsers::new());

@@ -1,12 +1,12 @@
-//! What is kept of a call's head, when its caller is nobody that is known: 16 KiB of headers take up to 100 KiB when they are read,
-//! for which 500 bytes are enough to be sent.
+//! Removes headers of unauthenticated calls. Once parsed, 16 KiB of headers take up to 100 KiB, and 500 bytes on the wire are
+//! enough to cause that.
 
 use hyper::body::Incoming;
 use tonic::codegen::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use tonic::codegen::http::{HeaderMap, HeaderName, Request, Uri};
 
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-/// What is read before it is decided who may call, and by tonic.
+/// The headers that authorization and tonic read.
 const READ: [HeaderName; 7] = [
     AUTHORIZATION,
     CONTENT_TYPE,
@@ -16,30 +16,30 @@ const READ: [HeaderName; 7] = [
     HeaderName::from_static("tracestate"),
     HeaderName::from_static("x-request-id"),
 ];
-/// Of those that may come once: whether there are more.
-const SEVERAL: usize = 2;
+/// Values kept per header: two are enough to detect a header that must not be repeated.
+const MAX_VALUES: usize = 2;
 
 /// More than most calls have.
 const FEW: usize = 16;
 
-/// Whether there is nothing to be gained.
-pub(super) fn is_light(request: &Request<Incoming>) -> bool {
+/// Whether the headers are too few for their removal to pay.
+pub(crate) fn has_few_headers(request: &Request<Incoming>) -> bool {
     request.headers().len() <= FEW
 }
 
-/// The same call with no more headers than are read before it is decided who may call.
-pub(super) fn without_unread(mut request: Request<Incoming>) -> Request<Incoming> {
+/// Keeps only the headers that are read before the call is authorized.
+pub(crate) fn keep_authorization_headers(mut request: Request<Incoming>) -> Request<Incoming> {
     let headers = std::mem::take(request.headers_mut());
     for name in READ {
-        for value in headers.get_all(&name).into_iter().take(SEVERAL) {
+        for value in headers.get_all(&name).into_iter().take(MAX_VALUES) {
             request.headers_mut().append(name.clone(), value.clone());
         }
     }
     request
 }
 
-/// The same call with no more than tonic needs, for what anybody may call: it may last.
-pub(super) fn without_read(request: Request<Incoming>) -> Request<Incoming> {
+/// Keeps only the path and the headers that tonic needs. For methods that need no token, whose calls may last long.
+pub(crate) fn keep_tonic_headers(request: Request<Incoming>) -> Request<Incoming> {
     let (mut head, messages) = request.into_parts();
     let mut request = Request::new(messages);
     *request.uri_mut() = Uri::try_from(head.uri.path()).unwrap_or_default();

@@ -1,7 +1,7 @@
-//! The TCP connection beneath an AMQP connection, to be cut from outside.
+//! The TCP connection below an AMQP connection, which can be shut down independently.
 //!
-//! lapin waits for its peer for ever: while it connects, and, once the broker takes nothing more, while it says goodbye. A
-//! thread of its own would wait with it, one more for each attempt.
+//! lapin waits for the broker without a timeout: while it connects, and, if the broker stops reading, while it closes.
+//! Its threads would wait too, one more with each attempt.
 
 use std::io;
 use std::net::Shutdown;
@@ -14,29 +14,28 @@ use lapin::{Connection, ConnectionProperties};
 use socket2::{SockRef, Socket};
 use tokio::time::timeout;
 
-/// How long it may take until somebody at the other end picks up.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Cuts the connection when it is dropped.
+/// Shuts the connection down when dropped.
 #[derive(Default)]
-pub(super) struct Line(Arc<Mutex<Option<Socket>>>);
+pub(super) struct TcpConnection(Arc<Mutex<Option<Socket>>>);
 
-impl Line {
+impl TcpConnection {
     /// Connects, over TLS if the URI says so.
     pub(super) async fn connect(&self, uri: AMQPUri, properties: ConnectionProperties) -> lapin::Result<Connection> {
-        let line = Arc::clone(&self.0);
+        let shared = Arc::clone(&self.0);
         let runtime = lapin::runtime::default_runtime()?;
-        // In place: the type of its second argument has no name here.
+        // Written inline, because the type of the second argument cannot be named here.
         Connection::connector(
             uri,
             runtime,
             async move |uri, runtime| {
                 let address = runtime.to_socket_addrs((uri.authority.host.clone(), uri.authority.port));
-                let open = timeout(PATIENCE, AsyncTcpStream::connect(&runtime, address));
+                let open = timeout(CONNECT_TIMEOUT, AsyncTcpStream::connect(&runtime, address));
                 let stream = open.await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))?;
                 if let AsyncTcpStream::Plain(plain) = &stream {
                     let socket = SockRef::from(plain.get_ref()).try_clone()?;
-                    *line.lock().unwrap_or_else(PoisonError::into_inner) = Some(socket);
+                    *shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(socket);
                 }
                 if uri.scheme == AMQPScheme::AMQP {
                     return Ok(stream);
@@ -49,10 +48,10 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for TcpConnection {
     fn drop(&mut self) {
         if let Some(socket) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // If that fails, then because it is closed already.
+            // Fails if the connection is closed already.
             let _ = socket.shutdown(Shutdown::Both);
         }
     }

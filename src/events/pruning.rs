@@ -1,50 +1,48 @@
-//! Forgets old events, so that the database does not grow for ever.
+//! Prunes old events, so that the database does not grow for ever.
 
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::chance::chance;
-use super::signs_of_life::SignsOfLife;
+use super::heartbeat::RelayHeartbeat;
 use crate::domain::{Error, Timestamp};
 use crate::metrics::EventMetrics;
 use crate::storage::{EventLog, Pruned, Retention};
 
-/// How often old events are looked for. Each pause is up to half as long again, or shorter, so that replicas do not look all
-/// at once.
+/// The interval between runs. Jitter of up to half of it keeps replicas from running at the same time.
 const INTERVAL: Duration = Duration::from_mins(1);
-/// Until the first look.
-const SOON: Duration = Duration::from_secs(2);
-/// Events that are forgotten in one transaction: a few milliseconds, for which writers wait on SQLite. With half as many it
-/// cannot keep up with 20,000 creates a second.
+/// The delay before the first run.
+const FIRST: Duration = Duration::from_secs(2);
+/// Events pruned per transaction. It takes a few milliseconds, for which writers wait on SQLite. Half as many could not
+/// keep up with 20,000 creates a second.
 const BATCH: i64 = 1000;
-/// The rest after a batch is so many times as long as the batch took.
-const REST: u32 = 4;
+/// The pause after a batch, as a multiple of the batch's duration.
+const PAUSE_FACTOR: u32 = 4;
 
-/// What is forgotten, and when.
+/// The task that prunes the log.
 pub(super) struct Pruning {
     pub(super) log: EventLog,
     pub(super) metrics: EventMetrics,
     pub(super) retention: Retention,
-    pub(super) signs: SignsOfLife,
+    pub(super) heartbeat: RelayHeartbeat,
 }
 
 impl Pruning {
-    /// Forgets, for ever, what has become old.
+    /// Prunes the log at intervals, for ever.
     pub(super) async fn run(mut self) {
-        let mut pause = SOON;
+        let mut pause = FIRST;
         loop {
             sleep(jittered(pause)).await;
-            // What goes wrong is in the log already, and no reason to look sooner.
-            let _ = self.look().await;
+            // The storage logs errors. The next run retries.
+            let _ = self.prune().await;
             pause = INTERVAL;
         }
     }
 
-    /// Forgets what is old by now.
-    async fn look(&mut self) -> Result<(), Error> {
-        let sign = self.log.sign_of_life().await?;
-        let sent_only = self.signs.is_relayed(sign, Instant::now());
+    /// Prunes everything that is old by now.
+    async fn prune(&mut self) -> Result<(), Error> {
+        let beat = self.log.sign_of_life().await?;
+        let sent_only = self.heartbeat.is_alive(beat, Instant::now());
         let now = Timestamp::now();
         let before = ago(now, self.retention.events);
         self.batches(|| self.log.prune(before, sent_only, BATCH)).await?;
@@ -53,7 +51,7 @@ impl Pruning {
         self.batches(|| self.log.prune_held(parked, max_parked, unsent, BATCH)).await
     }
 
-    /// Batch after batch, as long as there is something to do, and no other replica does it.
+    /// Runs batches until there is nothing left to prune, or another replica prunes.
     async fn batches<F>(&self, batch: impl Fn() -> F) -> Result<(), Error>
     where
         F: Future<Output = Result<Pruned, Error>>,
@@ -62,7 +60,7 @@ impl Pruning {
             let began = Instant::now();
             let Pruned::Events(events) = batch().await? else { return Ok(()) };
             self.metrics.pruned(events);
-            sleep(began.elapsed() * REST).await;
+            sleep(began.elapsed() * PAUSE_FACTOR).await;
         }
     }
 }
@@ -72,9 +70,9 @@ fn ago(now: Timestamp, age: Duration) -> Timestamp {
     Timestamp::from_unix_micros(now.unix_micros().saturating_sub(micros))
 }
 
-/// Half as long up to one and a half times.
+/// Between half and one and a half times the pause.
 fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(0.5 + chance())
+    pause.mul_f64(0.5 + fastrand::f64())
 }
 
 #[cfg(test)]
@@ -82,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_is_about_as_long_as_it_should_be() {
+    fn jitter_is_at_most_half_of_the_pause() {
         for _ in 0..1000 {
             let pause = jittered(Duration::from_mins(1));
             assert!((Duration::from_secs(30)..=Duration::from_secs(90)).contains(&pause), "{pause:?}");
@@ -90,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_for_ten_years_is_older_than_that() {
+    fn a_retention_longer_than_time_itself_saturates() {
         let now = Timestamp::from_unix_micros(1_700_000_000_000_000);
         assert_eq!(ago(now, Duration::from_secs(1)), Timestamp::from_unix_micros(1_699_999_999_000_000));
         assert!(ago(now, Duration::MAX) < Timestamp::from_unix_micros(0));

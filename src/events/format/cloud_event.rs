@@ -1,48 +1,11 @@
-//! An event as `CloudEvents` 1.0 in structured JSON; `docs/events/` has the schemas.
+//! Renders an event as `CloudEvents` 1.0 in structured JSON. `docs/events/` has the schemas.
 
 use serde::Serialize;
 
+use super::event_type::EventType;
 use crate::domain::{Change, Event, User};
 
-/// What became of a user, as the attribute `type` says it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventType {
-    Created,
-    Updated,
-    Deleted,
-}
-
-impl EventType {
-    pub const ALL: [Self; 3] = [Self::Created, Self::Updated, Self::Deleted];
-
-    /// Of an event.
-    #[must_use]
-    pub const fn of(event: &Event) -> Self {
-        match event.change {
-            Change::Created(_) => Self::Created,
-            Change::Updated(_) => Self::Updated,
-            Change::Deleted => Self::Deleted,
-        }
-    }
-
-    /// `None` for any other text.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.as_str() == text)
-    }
-
-    /// Its name, such as `user.created`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "user.created",
-            Self::Updated => "user.updated",
-            Self::Deleted => "user.deleted",
-        }
-    }
-}
-
-/// The JSON text of an event. `source` is the service that the event comes from, as a URI reference.
+/// Renders an event. `source` identifies the service, as a URI reference.
 #[must_use]
 pub fn to_json(event: &Event, source: &str) -> String {
     let data = match &event.change {
@@ -57,16 +20,16 @@ pub fn to_json(event: &Event, source: &str) -> String {
         subject: event.user_id.to_string(),
         time: event.occurred_at.to_string(),
         datacontenttype: "application/json",
-        // Texts are compared, so they must be of one length.
+        // The extension compares sequences as texts, so they need leading zeros.
         sequence: format!("{:019}", event.version.0),
         traceparent: event.trace_parent.as_deref(),
         data,
     };
-    // There is nothing in it that could fail.
+    // Serializing these types cannot fail.
     serde_json::to_string(&cloud_event).unwrap_or_default()
 }
 
-/// The attributes, and the extensions "sequence" and "distributed tracing".
+/// The attributes, and those of the extensions "sequence" and "distributed tracing".
 #[derive(Serialize)]
 struct CloudEvent<'a> {
     specversion: &'static str,
@@ -89,7 +52,7 @@ enum Data<'a> {
     Gone { id: i64, version: i64 },
 }
 
-/// As the change left the user.
+/// The user after the change.
 #[derive(Serialize)]
 struct UserData<'a> {
     id: i64,
@@ -133,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_tells_the_whole_user() {
+    fn an_update_contains_the_whole_user() {
         let at = Timestamp::from_unix_micros(1_700_000_000_000_001);
         let user = User {
             id: UserId::stored(7),
@@ -158,18 +121,10 @@ mod tests {
     }
 
     #[test]
-    fn a_deletion_tells_nothing_of_the_person() {
+    fn a_deletion_contains_no_personal_data() {
         let event = Event { trace_parent: None, ..event(Change::Deleted, 3) };
         let json = json_of(&event);
         assert_eq!((&json["type"], &json["data"]), (&json!("user.deleted"), &json!({ "id": 7, "version": 3 })));
         assert!(json.get("traceparent").is_none());
-    }
-
-    #[test]
-    fn a_type_is_known_by_its_name() {
-        for known in EventType::ALL {
-            assert_eq!(EventType::parse(known.as_str()), Some(known));
-        }
-        assert_eq!(EventType::parse("user.Created"), None);
     }
 }
