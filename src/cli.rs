@@ -12,9 +12,9 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret as _;
 
-use crate::answer::{answer, complain, tell};
-use crate::config::Config;
-use crate::{auth, healthcheck, seed, server, storage, telemetry};
+use super::config::Config;
+use super::{auth, healthcheck, seed, server, storage, telemetry};
+use crate::output::{print, print_error, print_line};
 
 /// Stores users and serves them over REST. Configured by environment variables; see the README.
 #[derive(Parser)]
@@ -69,7 +69,7 @@ const BAD_CONFIGURATION: u8 = 2;
 pub fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return told(&error),
+        Err(error) => return print_parser_message(&error),
     };
     let command = arguments.command.unwrap_or(Command::Serve);
     let needs_key = matches!(command, Command::Serve | Command::Token { .. } | Command::CheckConfig);
@@ -77,7 +77,7 @@ pub fn run() -> ExitCode {
         Ok(config) => config,
         Err(mistakes) => {
             for mistake in mistakes {
-                complain(mistake);
+                print_error(mistake);
             }
             return ExitCode::from(BAD_CONFIGURATION);
         }
@@ -93,16 +93,16 @@ pub fn run() -> ExitCode {
         Command::RetryParked => exit_code(retry_parked(&config)),
         Command::Token { subject, scope, ttl } => exit_code(token(&config, &subject, &scope, ttl)),
         Command::Healthcheck => exit_code(healthcheck::healthcheck(&config.http)),
-        Command::CheckConfig => exit_code(answer(&config)),
+        Command::CheckConfig => exit_code(print(&config)),
     }
 }
 
 /// Tells what the parser says instead of a command: help that was asked for, or what is wrong with the arguments.
-fn told(error: &clap::Error) -> ExitCode {
+fn print_parser_message(error: &clap::Error) -> ExitCode {
     let lost = error.print().err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
     match lost {
         Some(lost) if !error.use_stderr() => {
-            complain(lost);
+            print_error(lost);
             ExitCode::FAILURE
         }
         _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(BAD_CONFIGURATION)),
@@ -118,21 +118,21 @@ fn serve(config: Config) -> Result<(), server::ServeError> {
 fn migrate(config: &Config) -> Result<(), storage::MigrateError> {
     let applied = storage::migrate(&config.storage)?;
     for name in &applied {
-        tell(format_args!("applied {name}"));
+        print_line(format_args!("applied {name}"));
     }
-    tell("the schema is up to date");
+    print_line("the schema is up to date");
     Ok(())
 }
 
 fn retry_parked(config: &Config) -> Result<(), storage::RetryError> {
     let retried = storage::retry_parked(&config.storage)?;
-    tell(format_args!("events to be tried again: {retried}"));
+    print_line(format_args!("events to be tried again: {retried}"));
     Ok(())
 }
 
 fn token(config: &Config, subject: &str, scope: &str, ttl: Duration) -> Result<(), TokenError> {
     let token = auth::issue(&config.auth, subject, scope, ttl)?;
-    Ok(answer(format_args!("{}\n", token.expose_secret()))?)
+    Ok(print(format_args!("{}\n", token.expose_secret()))?)
 }
 
 /// Why there is no token.

@@ -15,7 +15,6 @@
 //!
 //! The binary is the product; the library exists so that benches and tests can reach its parts.
 
-pub mod answer;
 pub mod auth;
 pub mod cli;
 pub mod config;
@@ -30,6 +29,7 @@ pub mod http;
 pub mod lambda;
 pub mod metrics;
 pub mod net;
+pub mod output;
 pub mod proxy;
 pub mod seed;
 pub mod server;

@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::answer::tell;
-use crate::domain::{Email, NewUser, UserName};
-use crate::storage::{self, SeedError, Settings};
+use super::domain::{Email, NewUser, UserName};
+use super::storage;
+use super::storage::{SeedError, Settings};
+use crate::output::print_line;
 
 const FIRST_NAMES: &str = "Ada Alan Barbara Bjarne Claude Clara Dennis Dorothy Edsger Élodie Frances Fred Grace Guido Hedy \
     Haruki Ines Ivan Jean John Katherine Ken Leslie Linus Margaret Mary Niklaus Noor Olga Øyvind Peter Priya Radia Robin Shafi \
@@ -62,13 +63,13 @@ pub fn seed(settings: &Settings, count: NonZeroU64) -> Result<(), SeedError> {
             let now = done.saturating_mul(10) / count;
             if now > tenths {
                 tenths = now;
-                tell(format_args!("{done} of {count} users"));
+                print_line(format_args!("{done} of {count} users"));
             }
         })?
     };
     let there = count.get() - created;
     let seconds = start.elapsed().as_secs_f64();
-    tell(format_args!("created {created} users in {seconds:.1} s; {there} were there already"));
+    print_line(format_args!("created {created} users in {seconds:.1} s; {there} were there already"));
     Ok(())
 }
 

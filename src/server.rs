@@ -12,17 +12,24 @@ use actix_web::{App, web};
 use tokio::signal::unix::{self, Signal, SignalKind};
 use tokio::task::JoinHandle;
 
-use crate::auth::{self, Gate, KeyError, KeySource, RateLimit, Verifier};
-use crate::config::{Config, ShutdownSettings};
-use crate::events::{self, Feed, Relay};
-use crate::grpc::{self, Calls, Users};
-use crate::http::{self, BodyLimits, Observe, Origins};
-use crate::lambda::{self, RuntimeApi};
-use crate::metrics::Metrics;
-use crate::net::{self, Draining, ListenError, Places, Tls};
-use crate::signals;
-use crate::storage::{self, Readiness, Storage};
-use crate::telemetry::{Traces, TracesError};
+use super::auth;
+use super::auth::{Gate, KeyError, KeySource, RateLimit, Verifier};
+use super::config::{Config, ShutdownSettings};
+use super::events;
+use super::events::{Feed, Relay};
+use super::grpc;
+use super::grpc::{Calls, Users};
+use super::http;
+use super::http::{BodyLimits, Observe, Origins};
+use super::lambda;
+use super::lambda::RuntimeApi;
+use super::metrics::Metrics;
+use super::net;
+use super::net::{Draining, ListenError, Places, Tls};
+use super::signals;
+use super::storage;
+use super::storage::{Readiness, Storage};
+use super::telemetry::{Traces, TracesError};
 
 /// How long the last spans may take to reach their collector.
 const LAST_SPANS: Duration = Duration::from_secs(1);
@@ -100,7 +107,7 @@ async fn serve_lambda(runtime_api: RuntimeApi, config: &Config) -> Result<(), Se
 /// database is old.
 async fn wake(storage: &Storage, pause: Duration) {
     if pause > TRUSTED_FOR {
-        storage.distrust_connections();
+        storage.replace_connections();
     }
     if pause > Duration::from_secs(1) {
         let _ = tokio::time::timeout(TRUSTED_WITHIN, ready(storage)).await;
@@ -281,8 +288,8 @@ impl Behind {
         let actors = self.running.stop(left());
         let relay = self.relay.is_none_or(|relay| relay.stop(left()));
         self.traces.shutdown(LAST_SPANS.min(left()));
-        let rests = self.storage.rests(left());
-        actors && relay && rests
+        let wait_until_idle = self.storage.wait_until_idle(left());
+        actors && relay && wait_until_idle
     }
 }
 

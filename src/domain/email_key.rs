@@ -31,7 +31,7 @@ impl EmailKey {
         if is_ascii_only && address.is_ascii() {
             return Self { key, folded: None };
         }
-        let folded = Folded::before_normalization(address);
+        let folded = Folded::legacy(address);
         if !is_ascii_only {
             return Self { key, folded: Some(folded) };
         }
@@ -57,13 +57,13 @@ impl EmailKey {
 
     /// The key by which older releases know the address.
     #[must_use]
-    pub fn older(&self) -> &str {
+    pub fn legacy(&self) -> &str {
         self.folded.as_ref().map_or(&self.key, Folded::as_str)
     }
 
     /// The key, unless it is plain.
     #[must_use]
-    pub fn unless_plain(&self) -> Option<&str> {
+    pub fn address_key(&self) -> Option<&str> {
         (!self.is_plain()).then_some(&*self.key)
     }
 
@@ -77,7 +77,7 @@ impl EmailKey {
 /// Whether a text beyond ASCII stands for an address in ASCII: `a@ｅxample.com`. No mail server knows such a domain.
 pub(super) fn is_disguised(address: &str) -> bool {
     let key = new_key(address);
-    is_ascii_only(&key) && Folded::before_normalization(address).as_str() != key
+    is_ascii_only(&key) && Folded::legacy(address).as_str() != key
 }
 
 fn new_key(address: &str) -> String {
@@ -169,13 +169,13 @@ mod tests {
     fn what_ascii_has_is_plain_unless_it_stands_for_more() {
         for address in ["Ann@Example.com", "\u{212a}@x.de", "a.xn--b@x.de", "\"a b\"@x.de", "a@foo_bar.de"] {
             let key = EmailKey::of(address);
-            assert!(key.is_plain() && key.older() == key.as_str(), "{address}");
+            assert!(key.is_plain() && key.legacy() == key.as_str(), "{address}");
         }
         for (address, older) in
             [("info@faß.de", "info@fass.de"), ("É@x.fr", "é@x.fr"), ("B@XN--MNCHEN-3YA.de", "b@xn--mnchen-3ya.de")]
         {
             let key = EmailKey::of(address);
-            assert!(!key.is_plain() && key.older() == older, "{address}");
+            assert!(!key.is_plain() && key.legacy() == older, "{address}");
         }
     }
 }

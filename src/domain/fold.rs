@@ -28,14 +28,14 @@ impl Folded {
     /// Folds a text as releases did that did not compose: two texts that differ in whether accents are characters of their own
     /// have different ones.
     #[must_use]
-    pub fn before_normalization(text: &str) -> Self {
+    pub fn legacy(text: &str) -> Self {
         Self(CaseMapper::new().fold_string(text).into_owned())
     }
 
-    /// What the keys of texts with this prefix start with that [`before_normalization`](Self::before_normalization) has made,
+    /// What the keys of texts with this prefix start with that [`legacy`](Self::legacy) has made,
     /// if not with its key: as it is written with accents of their own, and without.
     #[must_use]
-    pub fn older_prefixes(prefix: &str) -> Vec<Self> {
+    pub fn legacy_prefixes(prefix: &str) -> Vec<Self> {
         if prefix.is_ascii() {
             return Vec::new();
         }
@@ -45,7 +45,7 @@ impl Folded {
             ComposingNormalizerBorrowed::new_nfc().normalize(prefix),
             DecomposingNormalizerBorrowed::new_nfd().normalize(prefix),
         ] {
-            let folded = Self::before_normalization(&form);
+            let folded = Self::legacy(&form);
             if folded != key && !older.contains(&folded) {
                 older.push(folded);
             }

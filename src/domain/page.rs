@@ -14,7 +14,7 @@ pub struct Filter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamePrefix {
     key: Folded,
-    older: Vec<Folded>,
+    legacy: Vec<Folded>,
 }
 
 impl NamePrefix {
@@ -29,7 +29,7 @@ impl NamePrefix {
         if text.chars().count() > super::UserName::MAX_CHARS {
             return Err("must have at most 100 characters");
         }
-        Ok(Self { key: Folded::new(text), older: Folded::older_prefixes(text) })
+        Ok(Self { key: Folded::new(text), legacy: Folded::legacy_prefixes(text) })
     }
 
     /// The folded prefix.
@@ -40,8 +40,8 @@ impl NamePrefix {
 
     /// What else a key may start with, as long as there are some that an older release has made.
     #[must_use]
-    pub fn older(&self) -> &[Folded] {
-        &self.older
+    pub fn legacy(&self) -> &[Folded] {
+        &self.legacy
     }
 
     /// Whether the user's name starts so.
@@ -86,9 +86,9 @@ pub struct PageQuery {
 impl PageQuery {
     /// The same, where no keys are left that an older release has made.
     #[must_use]
-    pub fn without_older_prefixes(mut self) -> Self {
+    pub fn without_legacy_prefixes(mut self) -> Self {
         if let Start::ByName { prefix, .. } = &mut self.start {
-            prefix.older.clear();
+            prefix.legacy.clear();
         }
         self
     }

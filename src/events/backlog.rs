@@ -23,7 +23,7 @@ pub(super) async fn watch(log: EventLog, metrics: EventMetrics, mut signs: Signs
 
 /// Nothing waits where nobody relays.
 async fn look(log: &EventLog, signs: &mut SignsOfLife) -> Result<Backlog, Error> {
-    let sign = log.sign_of_life().await?;
+    let sign = log.heartbeat().await?;
     if signs.is_relayed(sign, Instant::now()) { log.backlog().await } else { Ok(Backlog::default()) }
 }
 

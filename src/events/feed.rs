@@ -15,7 +15,7 @@ use super::ring::{Epoch, Head, PIECE, Piece, Ring};
 use super::told::Told;
 use crate::domain::{Error, Event, Position};
 use crate::metrics::EventMetrics;
-use crate::storage::{EventLog, Mark};
+use crate::storage::{Checkpoint, EventLog};
 use crate::telemetry::use_case;
 
 /// How many of the last events are kept for readers: some 3 MiB, or 40 s at 100 changes a second.
@@ -109,7 +109,7 @@ impl Feed {
     async fn begin(&self, seen: Option<Position>) -> Result<(Epoch, Position), Error> {
         let head = self.looked_once_more().await?;
         let Some(seen) = seen else { return Ok((head.epoch, head.mark.position())) };
-        self.log().reaches(seen).await?;
+        self.log().ensure_reachable(seen).await?;
         if self.may_be_replaced(seen) { Err(Error::EventsGone) } else { Ok((head.epoch, seen)) }
     }
 
@@ -153,7 +153,7 @@ impl Feed {
     }
 
     /// The same from the log, where it was followed already.
-    pub(super) async fn past(&self, seen: Position, head: Mark, types: &[EventType]) -> Result<Piece, Error> {
+    pub(super) async fn past(&self, seen: Position, head: Checkpoint, types: &[EventType]) -> Result<Piece, Error> {
         let turn = self.0.behind.acquire().await;
         let events = self.log().history(seen, head, PIECE.into()).await?;
         drop(turn);
@@ -192,7 +192,7 @@ impl Feed {
     }
 
     /// Goes on after this event; those before are for the log to tell. Whoever reads is to begin anew.
-    pub(super) fn restart(&self, after: Mark) {
+    pub(super) fn restart(&self, after: Checkpoint) {
         let mut ring = self.0.ring.write().unwrap_or_else(PoisonError::into_inner);
         ring.restart(after);
         let head = ring.head();

@@ -66,7 +66,7 @@ async fn go_on(feed: &Feed, follower: &mut Follower) -> Result<(), Error> {
         let is_last = events.len() < usize::from(PAGE);
         feed.tell(events);
         // A doubt is often settled at once: when nobody is writing now.
-        if is_last && !(follower.is_in_doubt() && std::mem::take(&mut settles)) {
+        if is_last && !(follower.is_waiting_for_gap() && std::mem::take(&mut settles)) {
             return Ok(());
         }
     }
@@ -96,16 +96,16 @@ async fn begin_anew(feed: &Feed, follower: &mut Follower) -> Result<(), Error> {
 /// Goes on near the end of the log, once it is certain that nothing will yet be committed among what that leaves out.
 async fn restart(feed: &Feed, follower: &mut Follower, mut near_end: Follower) -> Result<(), Error> {
     let deadline = Instant::now() + PATIENCE;
-    while near_end.is_in_doubt() {
-        near_end = feed.log().look(near_end).await?;
-        if near_end.is_in_doubt() {
+    while near_end.is_waiting_for_gap() {
+        near_end = feed.log().recheck(near_end).await?;
+        if near_end.is_waiting_for_gap() {
             if Instant::now() > deadline {
                 return Err(Error::Unavailable);
             }
             sleep(PAUSE).await;
         }
     }
-    feed.restart(near_end.mark());
+    feed.restart(near_end.checkpoint());
     *follower = near_end;
     Ok(())
 }

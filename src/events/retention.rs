@@ -43,7 +43,7 @@ impl Pruning {
 
     /// Forgets what is old by now.
     async fn look(&mut self) -> Result<(), Error> {
-        let sign = self.log.sign_of_life().await?;
+        let sign = self.log.heartbeat().await?;
         let sent_only = self.signs.is_relayed(sign, Instant::now());
         let now = Timestamp::now();
         let before = ago(now, self.retention.events);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cloud_event::EventType;
 use super::told::Told;
 use crate::domain::{Error, Position};
-use crate::storage::Mark;
+use crate::storage::Checkpoint;
 
 /// How many events a reader takes at once. It holds no more of them than that, some 50 KiB, however slow it is.
 pub(super) const PIECE: u8 = 64;
@@ -16,7 +16,7 @@ pub(super) struct Ring {
     room: usize,
     epoch: Epoch,
     /// Where the log goes on with the events that are here.
-    after: Mark,
+    after: Checkpoint,
     events: VecDeque<Arc<Told>>,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Epoch(u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) epoch: Epoch,
-    pub(super) mark: Mark,
+    pub(super) mark: Checkpoint,
 }
 
 /// What a reader takes at once.
@@ -43,11 +43,11 @@ pub(super) struct Piece {
 impl Ring {
     /// One that has room for so many.
     pub(super) fn new(room: usize) -> Self {
-        Self { room, epoch: Epoch::default(), after: Mark::default(), events: VecDeque::new() }
+        Self { room, epoch: Epoch::default(), after: Checkpoint::default(), events: VecDeque::new() }
     }
 
     /// Begins anew, with the events after this one.
-    pub(super) fn restart(&mut self, after: Mark) {
+    pub(super) fn restart(&mut self, after: Checkpoint) {
         self.epoch = Epoch(self.epoch.0 + 1);
         self.after = after;
         self.events.clear();
@@ -64,14 +64,14 @@ impl Ring {
         if self.events.len() >= self.room
             && let Some(oldest) = self.events.pop_front()
         {
-            self.after = Mark::of(&oldest.event);
+            self.after = Checkpoint::of(&oldest.event);
         }
         self.events.push_back(Arc::new(told));
     }
 
     /// How far the log was followed.
     pub(super) fn head(&self) -> Head {
-        let mark = self.events.back().map_or(self.after, |last| Mark::of(&last.event));
+        let mark = self.events.back().map_or(self.after, |last| Checkpoint::of(&last.event));
         Head { epoch: self.epoch, mark }
     }
 
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn it_begins_anew_further_on() {
         let mut ring = ring(10, [1, 2]);
-        ring.restart(Mark::unknown(Position(50)));
+        ring.restart(Checkpoint::unknown(Position(50)));
         assert_eq!((ring.head().mark.position(), next(&ring, 2, ALL)), (Position(50), None));
         ring.extend([told(53)]);
         assert_eq!((ring.head().mark.position(), next(&ring, 50, ALL)), (Position(53), Some((vec![53], 53))));
@@ -170,7 +170,7 @@ mod tests {
     fn whoever_was_there_before_it_began_anew_gets_nothing() {
         let mut ring = ring(10, [1, 2]);
         let before = ring.head().epoch;
-        ring.restart(Mark::unknown(Position(1)));
+        ring.restart(Checkpoint::unknown(Position(1)));
         ring.extend([told(2), told(3)]);
         assert_eq!(ring.next(before, Position(2), ALL).err(), Some(Error::EventsGone));
         assert_eq!(next(&ring, 2, ALL), Some((vec![3], 3)));

@@ -12,8 +12,8 @@ use serde_json::Map;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 
 use super::Context;
-use super::others::Bounded;
 use super::stderr;
+use super::third_party::ThrottledLogger;
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ pub(super) fn start(level: &str, format: LogFormat) -> WorkerGuard {
     });
     let logger = builder.build();
     let filter = logger.filter();
-    if log::set_boxed_logger(Box::new(Bounded::new(logger))).is_ok() {
+    if log::set_boxed_logger(Box::new(ThrottledLogger::new(logger))).is_ok() {
         log::set_max_level(filter);
     }
     // Else it would be written past the log, in a format that no machine reads.

@@ -3,17 +3,17 @@
 mod access_log;
 mod context;
 mod logs;
-mod others;
 mod stderr;
+mod third_party;
 mod throttle;
 mod traces;
 
 use tracing_appender::non_blocking::WorkerGuard;
 
 pub use access_log::{AccessLog, AccessLogger, Answered};
-pub use context::{Context, RequestId, TracePlace};
+pub use context::{Context, RequestId, TracedSpan};
 pub use logs::{LogFormat, is_log_level};
-pub use stderr::heard;
+pub use stderr::capture_stderr;
 pub use throttle::Throttle;
 pub use traces::{Arrived, BatchSpan, RequestTrace, Sampler, Settings as TraceSettings, Traces, TracesError, use_case};
 

@@ -14,7 +14,7 @@ use rustix::stdio::dup2_stderr;
 ///
 /// Only meanwhile, and not for good: the last words of a process that crashes would stay in the pipe. Of what prints more than
 /// a pipe holds, the rest is lost; nobody waits for room.
-pub fn heard<T>(work: impl FnOnce() -> T) -> T {
+pub fn capture_stderr<T>(work: impl FnOnce() -> T) -> T {
     let _listening = EAR.as_ref().map(Listening::begin);
     work()
 }
@@ -33,7 +33,7 @@ static EAR: LazyLock<Option<Ear>> = LazyLock::new(|| Ear::new().ok());
 struct Ear {
     stderr: OwnedFd,
     pipe: OwnedFd,
-    heard: Mutex<Heard>,
+    capture_stderr: Mutex<Heard>,
 }
 
 struct Heard {
@@ -49,8 +49,8 @@ impl Ear {
     fn new() -> io::Result<Self> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let stderr = io::stderr().as_fd().try_clone_to_owned()?;
-        let heard = Heard { speakers: 0, pipe: read.into(), rest: Vec::new(), told: HashSet::new() };
-        Ok(Self { stderr, pipe: write, heard: Mutex::new(heard) })
+        let capture_stderr = Heard { speakers: 0, pipe: read.into(), rest: Vec::new(), told: HashSet::new() };
+        Ok(Self { stderr, pipe: write, capture_stderr: Mutex::new(capture_stderr) })
     }
 }
 
@@ -58,9 +58,9 @@ struct Listening<'a>(&'a Ear);
 
 impl<'a> Listening<'a> {
     fn begin(ear: &'a Ear) -> Self {
-        let mut heard = ear.heard.lock();
-        heard.speakers += 1;
-        if heard.speakers == 1 {
+        let mut capture_stderr = ear.capture_stderr.lock();
+        capture_stderr.speakers += 1;
+        if capture_stderr.speakers == 1 {
             // If this fails, what is printed is printed.
             let _ = dup2_stderr(&ear.pipe);
         }
@@ -71,12 +71,12 @@ impl<'a> Listening<'a> {
 impl Drop for Listening<'_> {
     fn drop(&mut self) {
         let Self(ear) = self;
-        let mut heard = ear.heard.lock();
-        heard.speakers -= 1;
-        if heard.speakers == 0 {
+        let mut capture_stderr = ear.capture_stderr.lock();
+        capture_stderr.speakers -= 1;
+        if capture_stderr.speakers == 0 {
             let _ = dup2_stderr(&ear.stderr);
         }
-        heard.tell();
+        capture_stderr.tell();
     }
 }
 

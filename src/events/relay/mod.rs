@@ -24,7 +24,7 @@ use uuid::Uuid;
 pub use amqp_url::AmqpUrl;
 
 use crate::metrics::EventMetrics;
-use crate::storage::{EventLog, Leading};
+use crate::storage::{EventLog, Leadership};
 use backoff::backoff;
 use broker::{Broker, BrokerError};
 use session::{Ended, Refusal, Session};
@@ -62,7 +62,7 @@ impl Relay {
     pub fn start(settings: Settings, log: &EventLog, metrics: EventMetrics) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
-        let log = log.apart();
+        let log = log.with_own_permit();
         let supervisor = Supervisor { me: Uuid::new_v4(), settings, log, metrics, stopped, refusal: None };
         let work = move || {
             runtime.block_on(supervisor.run());
@@ -140,7 +140,7 @@ impl Supervisor {
         let mut lost = std::pin::pin!(broker.lost());
         loop {
             match self.log.lead(self.me, others.last_beat()).await {
-                Ok(Leading::Me { sent_to }) => {
+                Ok(Leadership::Me { sent_to }) => {
                     self.metrics.leads(true);
                     log::info!("relaying events, from the one after {sent_to} on");
                     let session = Session::new(self.me, &self.log, broker, &self.settings, &self.metrics, sent_to);
@@ -158,7 +158,7 @@ impl Supervisor {
                     }
                     self.metrics.leads(false);
                 }
-                Ok(Leading::Other { beat }) => others.see(beat),
+                Ok(Leadership::Other { beat }) => others.see(beat),
                 // As long as the database is away, nobody can show a sign of life in it.
                 Err(_) => others = Others::default(),
             }

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use crate::domain::{Error, Position};
-use crate::storage::{EventLog, Fate, Mark};
+use crate::storage::{Checkpoint, Delivery, EventLog};
 
 /// How often it is written down how far events are sent, if they are.
 const OFTEN: Duration = Duration::from_millis(100);
@@ -14,7 +14,7 @@ const BEAT: Duration = Duration::from_secs(1);
 pub(super) struct Progress<'a> {
     me: Uuid,
     log: &'a EventLog,
-    fates: Vec<Fate>,
+    fates: Vec<Delivery>,
     sent_to: Position,
     written: Instant,
 }
@@ -25,7 +25,7 @@ impl<'a> Progress<'a> {
         Self { me, log, fates: Vec::new(), sent_to, written: Instant::now() }
     }
 
-    pub(super) fn note(&mut self, fates: impl IntoIterator<Item = Fate>) {
+    pub(super) fn note(&mut self, fates: impl IntoIterator<Item = Delivery>) {
         self.fates.extend(fates);
     }
 
@@ -44,7 +44,7 @@ impl<'a> Progress<'a> {
     ///
     /// # Errors
     /// When the database does not do it: then it stays to be written down.
-    pub(super) async fn write(&mut self, sent_to: Position, seen: Mark) -> Result<bool, Error> {
+    pub(super) async fn write(&mut self, sent_to: Position, seen: Checkpoint) -> Result<bool, Error> {
         self.written = Instant::now();
         let leads = self.log.advance(self.me, (self.sent_to, sent_to), seen, self.fates.clone()).await?;
         if leads {

@@ -18,7 +18,7 @@ use super::progress::Progress;
 use super::window::Window;
 use crate::domain::{Error, Event, Position, Timestamp};
 use crate::metrics::EventMetrics;
-use crate::storage::{EventLog, Fate, Follower, Mark};
+use crate::storage::{Checkpoint, Delivery, EventLog, Follower};
 use crate::telemetry::Throttle;
 
 /// Events read from the log at once.
@@ -105,7 +105,7 @@ impl<'a> Session<'a> {
             broker,
             metrics,
             max_tries: settings.max_tries,
-            follower: Follower::after(Mark::unknown(sent_to)),
+            follower: Follower::after(Checkpoint::unknown(sent_to)),
             window: Window::default(),
             on_their_way: FuturesUnordered::new(),
             held: HeldUsers::default(),
@@ -211,7 +211,7 @@ impl<'a> Session<'a> {
         self.follower = follower;
         for event in events {
             if self.held.contains(event.user_id) {
-                self.progress.note([Fate::Waits { event: event.position, user: event.user_id, tries: 0 }]);
+                self.progress.note([Delivery::Waiting { event: event.position, user: event.user_id, tries: 0 }]);
             } else {
                 self.window.add(event);
             }
@@ -290,7 +290,7 @@ impl<'a> Session<'a> {
     fn sent(&mut self, Journey { event, held, began }: &Journey, receipt: Receipt) {
         self.metrics.published(began.elapsed(), receipt == Receipt::Routed);
         if held.is_some() {
-            self.progress.note([Fate::Sent { event: event.position }]);
+            self.progress.note([Delivery::Published { event: event.position }]);
             self.held.retry(event.user_id, 0);
         } else {
             self.window.finish(event);
@@ -306,17 +306,17 @@ impl<'a> Session<'a> {
             if let Some(more) = self.refusals.admit() {
                 log::warn!("the broker refuses event {} at {position}: refused {tries} times{more}", event.id);
             }
-            self.progress.note([Fate::Waits { event: position, user, tries }]);
+            self.progress.note([Delivery::Waiting { event: position, user, tries }]);
             self.held.retry(user, tries);
         } else {
             log::error!("the broker refuses event {} at {position}: given up", event.id);
             self.metrics.gave_up();
-            self.progress.note([Fate::Parked { event: position, user, tries, at: Timestamp::now() }]);
+            self.progress.note([Delivery::Parked { event: position, user, tries, at: Timestamp::now() }]);
             self.held.retry(user, 0);
         }
         if held.is_none() {
             let behind = self.window.give_up(event).into_iter();
-            self.progress.note(behind.map(|event| Fate::Waits { event: event.position, user, tries: 0 }));
+            self.progress.note(behind.map(|event| Delivery::Waiting { event: event.position, user, tries: 0 }));
         }
     }
 
@@ -325,7 +325,7 @@ impl<'a> Session<'a> {
     }
 
     async fn write_down(&mut self) -> Result<(), Ended> {
-        match self.progress.write(self.finished_to(), self.follower.mark()).await {
+        match self.progress.write(self.finished_to(), self.follower.checkpoint()).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Ended::Overtaken),
             Err(_) => Err(Ended::NoDatabase),

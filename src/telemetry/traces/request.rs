@@ -11,7 +11,7 @@ use super::Parent;
 use super::ids::Ids;
 use super::parent;
 use super::spans::TARGET;
-use crate::telemetry::{self, RequestId, TracePlace};
+use crate::telemetry::{self, RequestId, TracedSpan};
 
 /// What is known of a request before it is served.
 pub enum Arrived {
@@ -39,7 +39,7 @@ impl RequestTrace {
     /// What lines of the log and the spans of others may refer to.
     #[must_use]
     pub fn context(&self, request_id: RequestId) -> telemetry::Context {
-        let callers = |Parent { trace_id, span_id, sampled }| TracePlace { trace_id, span_id, sampled, own: false };
+        let callers = |Parent { trace_id, span_id, sampled }| TracedSpan { trace_id, span_id, sampled, own: false };
         let trace = self.sampled.as_ref().map(Sampled::place).or(self.parent.map(callers));
         telemetry::Context { request_id, trace, deadline: None }
     }
@@ -98,10 +98,10 @@ impl Sampled {
         Self { span, context, name, is_finished: false }
     }
 
-    fn place(&self) -> TracePlace {
+    fn place(&self) -> TracedSpan {
         let span = self.context.span();
         let context = span.span_context();
-        TracePlace { trace_id: context.trace_id(), span_id: context.span_id(), sampled: true, own: true }
+        TracedSpan { trace_id: context.trace_id(), span_id: context.span_id(), sampled: true, own: true }
     }
 
     fn finish(mut self, route: Option<&str>, status: u16) {
