@@ -12,9 +12,9 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret as _;
 
-use super::config::Config;
-use super::{auth, healthcheck, seed, server, storage, telemetry};
+use crate::config::Config;
 use crate::output::{print, print_error, print_line};
+use crate::{auth, healthcheck, seed, server, storage, telemetry};
 
 /// Stores users and serves them over REST. Configured by environment variables; see the README.
 #[derive(Parser)]
@@ -61,10 +61,10 @@ enum Command {
     Healthcheck,
 }
 
-/// The exit code for a configuration that cannot be used.
+/// The exit code for an invalid configuration.
 const BAD_CONFIGURATION: u8 = 2;
 
-/// Does what the command line says.
+/// Runs the command that the command line names.
 #[must_use]
 pub fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -83,7 +83,7 @@ pub fn run() -> ExitCode {
         }
     };
     let _log = telemetry::start(&config.telemetry);
-    // Of rustls' cryptographic backends the one that needs no more than a C compiler. It is set once, here.
+    // Sets rustls' cryptographic backend, once per process: the one that needs no more than a C compiler.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match command {
         Command::Serve => exit_code(serve(config)),
@@ -97,7 +97,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Tells what the parser says instead of a command: help that was asked for, or what is wrong with the arguments.
+/// Prints what the parser returned instead of a command: help that was asked for, or what is wrong with the arguments.
 fn print_parser_message(error: &clap::Error) -> ExitCode {
     let lost = error.print().err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
     match lost {
@@ -110,8 +110,8 @@ fn print_parser_message(error: &clap::Error) -> ExitCode {
 }
 
 fn serve(config: Config) -> Result<(), server::ServeError> {
-    // Never dropped: a runtime's end waits for its threads, and one of them may wait for a database that hangs.
-    let system = ManuallyDrop::new(actix_web::rt::System::new());
+    // Never dropped: dropping a runtime waits for its threads, and one of them may hang in the database.
+    let system = ManuallyDrop::new(actix_rt::System::new());
     system.block_on(server::serve(config))
 }
 
@@ -144,7 +144,7 @@ enum TokenError {
     Lost(#[from] io::Error),
 }
 
-/// A token counts in whole seconds: one for less would be good for nothing.
+/// Parses the lifetime of a token. Tokens count whole seconds, so a shorter one would be expired at once.
 fn ttl(text: &str) -> Result<Duration, String> {
     let ttl = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if ttl < Duration::from_secs(1) { Err("must be 1s or more".to_owned()) } else { Ok(ttl) }

@@ -12,8 +12,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Nullable, SingleValue, Text, Timest
 use super::database::connection::batch_error::BatchError;
 use super::database::connection::sqlite::write_transaction;
 use super::database::connection::{Connection, on_backend};
-use super::database::schema::migrations;
-use super::database::schema::migrations::MigrateError;
+use super::database::schema::migrations::{self, MigrateError};
 use super::database::schema::tables::users;
 use super::database::schema::timestamp_column::TimestampColumn;
 use super::database::settings::Settings;

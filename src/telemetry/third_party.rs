@@ -1,4 +1,4 @@
-//! What other crates write to the log: not more than is of use, for many of their lines are about what a stranger did.
+//! Limits what other crates write to the log: many of their lines are about unauthenticated clients.
 
 use std::collections::HashMap;
 
@@ -7,27 +7,28 @@ use parking_lot::Mutex;
 
 use super::throttle::Throttle;
 
-/// A logger for the lines of this crate, and for some of the others'. What is finer than INFO somebody has asked for by name.
+/// Passes on all lines of this crate, and a limited number of other crates'. Lines below INFO are not limited: an
+/// operator has asked for them by name.
 pub(super) struct ThrottledLogger<L> {
     logger: L,
     /// By crate.
-    others: Mutex<HashMap<String, Throttle>>,
+    throttles: Mutex<HashMap<String, Throttle>>,
 }
 
 impl<L: Log> ThrottledLogger<L> {
     pub(super) fn new(logger: L) -> Self {
-        Self { logger, others: Mutex::default() }
+        Self { logger, throttles: Mutex::default() }
     }
 
-    /// Whether a line of this crate may be written, and then how it ends.
+    /// Whether a line of a crate may be written, and if so, its ending.
     fn admit(&self, name: &str) -> Option<String> {
-        let mut others = self.others.lock();
-        if let Some(throttle) = others.get(name) {
+        let mut throttles = self.throttles.lock();
+        if let Some(throttle) = throttles.get(name) {
             return throttle.admit();
         }
         let throttle = Throttle::rare();
         let more = throttle.admit();
-        others.insert(name.to_owned(), throttle);
+        throttles.insert(name.to_owned(), throttle);
         more
     }
 }

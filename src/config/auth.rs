@@ -1,4 +1,4 @@
-//! Whose tokens are taken, and how often their bearers may ask.
+//! The variables of authentication: the key of tokens, their claims, and the rate limit.
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -36,21 +36,25 @@ impl Reader<'_> {
                 DatabaseUrl::Sqlite(file) => Some(KeySource::LocalSecret(local_secret(file))),
                 DatabaseUrl::Postgres(_) if !needs_keys => Some(KeySource::Unset),
                 DatabaseUrl::Postgres(_) => {
-                    let takes = format!("at least {} bytes", auth::MIN_SECRET);
-                    self.mistake(JWT_SECRET, "", takes + "; with PostgreSQL it, JWT_PUBLIC_KEY or JWKS_URL is needed")
+                    let expected = format!("at least {} bytes", auth::MIN_SECRET);
+                    self.mistake(
+                        JWT_SECRET,
+                        "",
+                        expected + "; with PostgreSQL it, JWT_PUBLIC_KEY or JWKS_URL is needed",
+                    )
                 }
             },
             (secret, ..) => {
-                let (name, held) = if secret.is_some() { (JWT_SECRET, "***") } else { (JWT_PUBLIC_KEY, "...") };
-                self.mistake(name, held, "nothing beside another of JWT_SECRET, JWT_PUBLIC_KEY and JWKS_URL")
+                let (name, value) = if secret.is_some() { (JWT_SECRET, "***") } else { (JWT_PUBLIC_KEY, "...") };
+                self.mistake(name, value, "nothing beside another of JWT_SECRET, JWT_PUBLIC_KEY and JWKS_URL")
             }
         }
     }
 
     fn secret(&mut self, secret: String) -> Option<KeySource> {
         if secret.len() < auth::MIN_SECRET {
-            let takes = format!("at least {} bytes, best random ones", auth::MIN_SECRET);
-            return self.mistake(JWT_SECRET, "***", takes);
+            let expected = format!("at least {} bytes, best random ones", auth::MIN_SECRET);
+            return self.mistake(JWT_SECRET, "***", expected);
         }
         self.effective.push((JWT_SECRET, "***".to_owned()));
         Some(KeySource::Secret(secret.into()))
@@ -58,9 +62,9 @@ impl Reader<'_> {
 
     fn issuer(&mut self, text: &str, refresh: Option<Duration>) -> Option<KeySource> {
         let Some(url) = http_url(text) else {
-            // It may hold a password.
-            let takes = "an https:// or http:// URL without spaces, user and password";
-            return self.mistake(JWKS_URL, "***", takes);
+            // The URL may contain a password.
+            let expected = "an https:// or http:// URL without spaces, user and password";
+            return self.mistake(JWKS_URL, "***", expected);
         };
         let settings = JwksSettings { url, refresh: refresh? };
         self.effective.push((JWKS_URL, settings.to_string()));
@@ -75,22 +79,22 @@ impl Reader<'_> {
         Some(KeySource::PublicKey(key))
     }
 
-    /// Requests a second, and at once. `None` when there is no limit, and when there is a mistake.
+    /// Requests per second, and the burst. `None` if there is no limit, or a mistake.
     fn rate_limit(&mut self) -> Option<(NonZeroU32, NonZeroU32)> {
         const MAX: u32 = 1_000_000;
-        let takes = format!("requests per second of one client, up to {MAX}, or 0 for no limit");
-        let rate = self.value("RATE_LIMIT", "0", takes, |text| text.parse().ok().filter(|rate| *rate <= MAX));
+        let expected = format!("requests per second of one client, up to {MAX}, or 0 for no limit");
+        let rate = self.value("RATE_LIMIT", "0", expected, |text| text.parse().ok().filter(|rate| *rate <= MAX));
         let rate = rate.and_then(NonZeroU32::new);
         let usual = rate.unwrap_or(NonZeroU32::MIN);
-        let takes = format!("requests that one client may send at once, 1 to {MAX}");
-        let burst = self.value("RATE_BURST", &usual.to_string(), takes, |text| {
+        let expected = format!("requests that one client may send at once, 1 to {MAX}");
+        let burst = self.value("RATE_BURST", &usual.to_string(), expected, |text| {
             text.parse().ok().filter(|burst: &NonZeroU32| burst.get() <= MAX)
         });
         rate.zip(burst)
     }
 }
 
-/// Beside the database, where it is as safe as the users are.
+/// The secret's file is beside the database, where it is as safe as the users are.
 fn local_secret(database: &Path) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(".jwt-secret");
