@@ -1,25 +1,25 @@
-//! Tells cargo what the source depends on besides itself, and the source which commit it is.
+//! Tells cargo which files the build depends on, and the source which commit it is.
 
 use std::path::Path;
 use std::process::Command;
 
 fn main() {
-    // They are embedded, and the macro that embeds them cannot say so.
+    // The migrations are embedded, and the macro that embeds them cannot tell cargo.
     println!("cargo:rerun-if-changed=migrations");
     println!("cargo:rerun-if-env-changed=USER_SERVICE_COMMIT");
-    // Where there is no repository, as in an image's build, the environment may tell.
+    // Without a repository, as in the build of an image, the environment may name the commit.
     let commit = std::env::var("USER_SERVICE_COMMIT").ok().or_else(head).unwrap_or_else(|| "unknown".to_owned());
     println!("cargo:rustc-env=USER_SERVICE_COMMIT={commit}");
-    // The binary is loaded anywhere in memory, so it has tens of thousands of places to adjust then. Packed, their list
+    // The binary is loaded at any address, so tens of thousands of addresses in it are relocated. Packed, their list
     // takes a twentieth of its 1.1 MB.
-    if adjusts_packed_places() {
+    if supports_packed_relocations() {
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
 }
 
-/// Whether the C library that the binary will be loaded with can: glibc since 2.36.
-fn adjusts_packed_places() -> bool {
-    // Which one another machine has is not known here.
+/// Whether the C library that loads the binary supports packed relocations: glibc since 2.36.
+fn supports_packed_relocations() -> bool {
+    // The library of another machine is unknown.
     if std::env::var_os("HOST") != std::env::var_os("TARGET") {
         return false;
     }
@@ -36,7 +36,7 @@ fn head() -> Option<String> {
         (output.status.success() && !text.is_empty()).then_some(text)
     };
     let log = git(&["rev-parse", "--git-path", "logs/HEAD"])?;
-    // It grows with every commit and checkout. A file that is missing would have everything built anew every time.
+    // The log grows with every commit and checkout. Naming a missing file would rebuild everything every time.
     if Path::new(&log).exists() {
         println!("cargo:rerun-if-changed={log}");
     }

@@ -12,8 +12,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret as _;
 
-use crate::answer::{answer, complain, tell};
 use crate::config::Config;
+use crate::output::{print, print_error, print_line};
 use crate::{auth, healthcheck, seed, server, storage, telemetry};
 
 /// Stores users and serves them over REST. Configured by environment variables; see docs/configuration.md.
@@ -61,15 +61,15 @@ enum Command {
     Healthcheck,
 }
 
-/// The exit code for a configuration that cannot be used.
+/// The exit code for an invalid configuration.
 const BAD_CONFIGURATION: u8 = 2;
 
-/// Does what the command line says.
+/// Runs the command that the command line names.
 #[must_use]
 pub fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return told(&error),
+        Err(error) => return print_parser_message(&error),
     };
     let command = arguments.command.unwrap_or(Command::Serve);
     let needs_key = matches!(command, Command::Serve | Command::Token { .. } | Command::CheckConfig);
@@ -77,13 +77,13 @@ pub fn run() -> ExitCode {
         Ok(config) => config,
         Err(mistakes) => {
             for mistake in mistakes {
-                complain(mistake);
+                print_error(mistake);
             }
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
     let _log = telemetry::start(&config.telemetry);
-    // Of rustls' cryptographic backends the one that needs no more than a C compiler. It is set once, here.
+    // Sets rustls' cryptographic backend, once per process: the one that needs no more than a C compiler.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match command {
         Command::Serve => exit_code(serve(config)),
@@ -93,16 +93,16 @@ pub fn run() -> ExitCode {
         Command::RetryParked => exit_code(retry_parked(&config)),
         Command::Token { subject, scope, ttl } => exit_code(token(&config, &subject, &scope, ttl)),
         Command::Healthcheck => exit_code(healthcheck::healthcheck(&config.http)),
-        Command::CheckConfig => exit_code(answer(&config)),
+        Command::CheckConfig => exit_code(print(&config)),
     }
 }
 
-/// Tells what the parser says instead of a command: help that was asked for, or what is wrong with the arguments.
-fn told(error: &clap::Error) -> ExitCode {
+/// Prints what the parser returned instead of a command: help that was asked for, or what is wrong with the arguments.
+fn print_parser_message(error: &clap::Error) -> ExitCode {
     let lost = error.print().err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
     match lost {
         Some(lost) if !error.use_stderr() => {
-            complain(lost);
+            print_error(lost);
             ExitCode::FAILURE
         }
         _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(BAD_CONFIGURATION)),
@@ -110,29 +110,29 @@ fn told(error: &clap::Error) -> ExitCode {
 }
 
 fn serve(config: Config) -> Result<(), server::ServeError> {
-    // Never dropped: a runtime's end waits for its threads, and one of them may wait for a database that hangs.
-    let system = ManuallyDrop::new(actix_web::rt::System::new());
+    // Never dropped: dropping a runtime waits for its threads, and one of them may hang in the database.
+    let system = ManuallyDrop::new(actix_rt::System::new());
     system.block_on(server::serve(config))
 }
 
 fn migrate(config: &Config) -> Result<(), storage::MigrateError> {
     let applied = storage::migrate(&config.storage)?;
     for name in &applied {
-        tell(format_args!("applied {name}"));
+        print_line(format_args!("applied {name}"));
     }
-    tell("the schema is up to date");
+    print_line("the schema is up to date");
     Ok(())
 }
 
 fn retry_parked(config: &Config) -> Result<(), storage::RetryError> {
     let retried = storage::retry_parked(&config.storage)?;
-    tell(format_args!("events to be tried again: {retried}"));
+    print_line(format_args!("events to be tried again: {retried}"));
     Ok(())
 }
 
 fn token(config: &Config, subject: &str, scope: &str, ttl: Duration) -> Result<(), TokenError> {
     let token = auth::issue(&config.auth, subject, scope, ttl)?;
-    Ok(answer(format_args!("{}\n", token.expose_secret()))?)
+    Ok(print(format_args!("{}\n", token.expose_secret()))?)
 }
 
 /// Why there is no token.
@@ -144,7 +144,7 @@ enum TokenError {
     Lost(#[from] io::Error),
 }
 
-/// A token counts in whole seconds: one for less would be good for nothing.
+/// Parses the lifetime of a token. Tokens count whole seconds, so a shorter one would be expired at once.
 fn ttl(text: &str) -> Result<Duration, String> {
     let ttl = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if ttl < Duration::from_secs(1) { Err("must be 1s or more".to_owned()) } else { Ok(ttl) }

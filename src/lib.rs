@@ -1,21 +1,21 @@
-//! Stores users and serves them to other services.
+//! A users microservice: stores users and serves them to other services.
 //!
-//! A request enters in [`http`] or [`grpc`], which turns it into the words of a use case in [`users`]; the use case calls [`storage`],
-//! where a database actor puts it into a batch with whatever else is waiting, and answers. Look for "create user" in any of
-//! them and you find the same words: `http/v1/create_user.rs`, `grpc/create_user.rs`, `users/create_user.rs`,
-//! `storage/create_users.rs`.
+//! A request enters in [`http`] or [`grpc`], which turns it into the arguments of a use case in [`service`]. The use case
+//! parses them with the types of [`domain`] and calls [`storage`], where a database actor runs it in a batch with other
+//! requests, and answers. Each step has the same words in its names: `http/v2/create_user.rs` or `grpc/create_user.rs`,
+//! `service/create_user.rs`, `storage/write/request/create.rs`.
 //!
-//! - [`cli`] picks the command, [`config`] reads the environment, [`server`] wires everything together and runs it, and
-//!   [`signals`] sees to it that it ends.
-//! - [`auth`] tells by a request's token what its sender may do.
-//! - [`events`] tells others of changes: a live stream, and a relay to a message broker.
-//! - [`lambda`] serves what [`http`] serves where no connections come in, on AWS Lambda.
-//! - [`net`] has what all listeners share: sockets, TLS, and how they learn of the end.
-//! - [`metrics`] and [`telemetry`] tell what it does.
+//! - [`cli`] picks the command, [`config`] reads the environment, [`server`] wires all parts together and runs them, and
+//!   [`signals`] bounds the time that a shutdown may take.
+//! - [`auth`] decides by a request's token what its sender may do.
+//! - [`events`] delivers changes of users: a live stream, and a relay to a message broker.
+//! - [`lambda`] drives the application of [`http`] on AWS Lambda, where no connections come in.
+//! - [`net`] is what all listeners share: sockets, TLS, limits of connections, and draining.
+//! - [`metrics`] and [`telemetry`] report what the service does.
+//! - [`seed`], [`healthcheck`] and [`output`] serve the other commands, and [`proxy`] finds the proxy of outgoing requests.
 //!
-//! The binary is the product; the library exists so that benches and tests can reach its parts.
+//! The binary is the product. The library exists so that tests and benches can reach its parts.
 
-pub mod answer;
 pub mod auth;
 pub mod cli;
 pub mod config;
@@ -30,6 +30,7 @@ pub mod http;
 pub mod lambda;
 pub mod metrics;
 pub mod net;
+pub mod output;
 pub mod proxy;
 pub mod seed;
 pub mod server;

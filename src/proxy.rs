@@ -1,12 +1,14 @@
-//! Which proxy the environment wants to be asked for a URL, as curl and Go read it. Not ureq's reading: it takes any proxy for
-//! any scheme, asks it for loopback too, and knows neither a space nor a subdomain nor a network in `NO_PROXY`.
+//! Finds the proxy for a URL in the environment, as curl and Go do.
+//!
+//! ureq would use any proxy for any scheme, and for loopback too, and understands neither spaces nor subdomains nor
+//! networks in `NO_PROXY`.
 
 use std::net::IpAddr;
 
 use ureq::{Proxy, ProxyProtocol};
 use url::{Host, Url};
 
-/// The proxy for what is at this URL. `None` when it is asked for directly, as it is on this machine.
+/// The proxy for a URL. `None` if there is none, or the URL leads to this machine.
 #[must_use]
 pub fn proxy_for(url: &Url) -> Option<Proxy> {
     find(url, |name| std::env::var(name).ok())
@@ -25,13 +27,13 @@ fn find(url: &Url, variable: impl Fn(&str) -> Option<String>) -> Option<Proxy> {
     let proxy = Proxy::new(value.trim()).ok();
     let proxy = proxy.filter(|proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https));
     if proxy.is_none() {
-        // It may hold a password.
+        // The value may contain a password.
         log::warn!("{name} is not used: it must be http://host:port or https://host:port");
     }
     proxy
 }
 
-/// What is asked for.
+/// The host and port of a URL.
 struct Target {
     host: Host,
     port: Option<u16>,
@@ -50,8 +52,8 @@ impl Target {
         }
     }
 
-    /// Whether the list has it: of names, which stand for what is below them too, addresses and networks, each but the last
-    /// perhaps with a port, between commas or spaces.
+    /// Whether the list contains the target. The list has names, which include their subdomains, addresses and
+    /// networks, separated by commas or spaces. Names and addresses may have a port.
     fn is_among(&self, list: &str) -> bool {
         list.split(|char: char| char == ',' || char.is_whitespace()).any(|entry| self.is(entry))
     }
@@ -72,7 +74,7 @@ impl Target {
         if let Some((network, length)) = entry.split_once('/') {
             return is_in_network(address, network, length).unwrap_or(false);
         }
-        // An IPv6 address without brackets has colons, but no port.
+        // An IPv6 address without brackets has colons but no port.
         let (pattern, port) = if entry.parse::<IpAddr>().is_ok() { (entry, None) } else { split_port(entry) };
         let pattern = pattern.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         pattern.is_ok_and(|pattern| pattern.to_canonical() == address) && self.has_port(port)
@@ -90,7 +92,7 @@ fn split_port(entry: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether a name is that of the domain, or below it.
+/// Whether a name is the domain or a subdomain of it.
 fn is_within(name: &str, domain: &str) -> bool {
     name.strip_suffix(domain).is_some_and(|below| below.is_empty() || below.ends_with('.'))
 }
@@ -102,7 +104,7 @@ fn is_in_network(address: IpAddr, network: &str, length: &str) -> Option<bool> {
         _ => return None,
     };
     let below = u32::checked_sub(bits, length.parse().ok()?)?;
-    // All of it, if the network is everything.
+    // A shift by 128 bits yields `None`, so both sides become 0.
     Some(address.checked_shr(below).unwrap_or_default() == network.checked_shr(below).unwrap_or_default())
 }
 
@@ -119,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn each_scheme_has_its_own() {
+    fn each_scheme_has_its_own_proxy() {
         let variables = [("HTTP_PROXY", "http://a:1"), ("https_proxy", "b:2"), PROXY];
         assert_eq!(host_of("http://x.example/", &variables).as_deref(), Some("a"));
         assert_eq!(host_of("https://x.example/", &variables).as_deref(), Some("b"));
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_asked_directly() {
+    fn loopback_uses_no_proxy() {
         let hosts = ["localhost", "LOCALHOST", "users.localhost", "localhost.", "127.0.0.1", "127.9.9.9", "[::1]"];
         for host in hosts.into_iter().chain(["[::ffff:127.0.0.1]"]) {
             assert_eq!(host_of(&format!("http://{host}:8080/"), &[PROXY]), None, "{host}");

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::answer::tell;
 use crate::domain::{Email, NewUser, UserName};
+use crate::output::print_line;
 use crate::storage::{self, SeedError, Settings};
 
 const FIRST_NAMES: &str = "Ada Alan Barbara Bjarne Claude Clara Dennis Dorothy Edsger Élodie Frances Fred Grace Guido Hedy \
@@ -19,7 +19,7 @@ const LAST_NAMES: &str = "Allen Babbage Bell Berners-Lee Böhm Brooks Carmack Ch
     Lovelace McCarthy Moore Müller Naur Nguyen O'Neil Perlman Pike Rajan Ritchie Shannon Silva Steele Thompson Torvalds Turing \
     Wilson Wirth Wozniak";
 
-/// Users with every first name and every last name in turn.
+/// Combines every first name with every last name.
 struct MadeUp {
     names: Vec<(&'static str, &'static str)>,
 }
@@ -32,8 +32,8 @@ impl MadeUp {
 
     /// The user with this number.
     fn user(&self, number: u64) -> NewUser {
-        let turn = usize::try_from(number).unwrap_or_default() % self.names.len();
-        let (first, last) = self.names.get(turn).copied().unwrap_or_default();
+        let index = usize::try_from(number).unwrap_or_default() % self.names.len();
+        let (first, last) = self.names.get(index).copied().unwrap_or_default();
         let mailbox = format!("{first}.{last}").replace('\'', "");
         NewUser {
             name: UserName::stored(format!("{first} {last}")),
@@ -42,7 +42,7 @@ impl MadeUp {
     }
 }
 
-/// Fills the database with the users 1 to `count`. Shows a bar on a terminal, and plain lines elsewhere.
+/// Fills the database with the users 1 to `count`. Shows a progress bar on a terminal, and plain lines elsewhere.
 ///
 /// # Errors
 /// When the database cannot be reached or refuses.
@@ -62,13 +62,13 @@ pub fn seed(settings: &Settings, count: NonZeroU64) -> Result<(), SeedError> {
             let now = done.saturating_mul(10) / count;
             if now > tenths {
                 tenths = now;
-                tell(format_args!("{done} of {count} users"));
+                print_line(format_args!("{done} of {count} users"));
             }
         })?
     };
-    let there = count.get() - created;
+    let existing = count.get() - created;
     let seconds = start.elapsed().as_secs_f64();
-    tell(format_args!("created {created} users in {seconds:.1} s; {there} were there already"));
+    print_line(format_args!("created {created} users in {seconds:.1} s; {existing} were there already"));
     Ok(())
 }
 

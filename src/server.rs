@@ -1,4 +1,17 @@
 //! Binds, wires, runs and drains: the only file that knows every other.
+//!
+//! **Shutdown** ends things in the order in which requests pass through them, each step bounded by `SHUTDOWN_GRACE`:
+//!
+//! 1. `/ready` turns 503, gRPC's health `NOT_SERVING`, live streams end, and responses close their connections, for
+//!    `SHUTDOWN_DELAY`, so that load balancers notice.
+//! 2. New connections are refused, and in-flight requests are answered.
+//! 3. Each actor receives a last message, `Stop`, behind everything in its mailbox, and ends.
+//! 4. The relay stores the published offset, and gives up the lead.
+//! 5. The last spans go to the collector.
+//! 6. All calls to the database must have ended.
+//!
+//! The exit code is 1 if something had not ended, or an abandoned call still hangs. Nobody waits for threads that may
+//! hang: the runtime, whose end would, is never dropped.
 
 use std::io;
 use std::net::TcpListener;
@@ -24,16 +37,17 @@ use crate::signals;
 use crate::storage::{self, Readiness, Storage};
 use crate::telemetry::{Traces, TracesError};
 
-/// How long the last spans may take to reach their collector.
-const LAST_SPANS: Duration = Duration::from_secs(1);
-/// How long a start on Lambda may wait for the database: well within the 10 s after which Lambda begins anew.
-const COLD_START: Duration = Duration::from_secs(5);
-/// How long a connection is good for that a frozen process could not keep alive: networks forget some after minutes.
-const TRUSTED_FOR: Duration = Duration::from_secs(10);
-/// How long the first request after a pause may wait for a look at the database.
-const TRUSTED_WITHIN: Duration = Duration::from_secs(1);
+/// How long the last spans may take to reach the collector.
+const LAST_SPANS_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a start on Lambda may wait for the database: well within the 10 s after which Lambda starts over.
+const COLD_START_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest pause after which connections are still trusted. A frozen process sends no keep-alives, and some
+/// networks forget connections after minutes.
+const MAX_TRUSTED_PAUSE: Duration = Duration::from_secs(10);
+/// How long the first request after a pause may wait for a check of the database.
+const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Why the service did not run, or did not end well.
+/// Why the service could not start, or did not end in order.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     #[error(transparent)]
@@ -52,10 +66,10 @@ pub enum ServeError {
     Lambda(#[from] lambda::Error),
 }
 
-/// Runs the service: on AWS Lambda for what that asks, else for whoever connects.
+/// Runs the service: on AWS Lambda for the Runtime API, otherwise for clients that connect.
 ///
 /// # Errors
-/// When it cannot start, or cannot end within its grace.
+/// When it cannot start, or cannot end within its grace period.
 pub async fn serve(config: Config) -> Result<(), ServeError> {
     match config.lambda.clone() {
         Some(runtime_api) => serve_lambda(runtime_api, &config).await,
@@ -63,59 +77,59 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     }
 }
 
-/// Until SIGTERM or SIGINT, and ends in order. A second signal ends the process at once.
+/// Serves until SIGTERM or SIGINT, then shuts down in order. A second signal ends the process at once.
 async fn serve_connections(config: &Config) -> Result<(), ServeError> {
-    let mut signal = signals::first(config.shutdown.grace)?;
+    let mut signal = signals::watch(config.shutdown.grace)?;
     open_enough_files(config);
-    actix_web::rt::spawn(reload_on_hangup(config.http.tls.clone(), unix::signal(SignalKind::hangup())?));
-    let (parts, running) = Parts::start(config)?;
-    let Parts { storage, metrics, traces, draining, .. } = parts.clone();
+    actix_rt::spawn(reload_on_hangup(config.http.tls.clone(), unix::signal(SignalKind::hangup())?));
+    let (components, running) = Components::start(config)?;
+    let Components { storage, metrics, traces, draining, .. } = components.clone();
     let relay = config.events.relay.clone();
     let relay = relay.map(|relay| Relay::start(relay, storage.events(), metrics.events().clone())).transpose()?;
     events::start(storage.events(), metrics.events(), &config.events);
-    let server = listen(config, &parts)?;
+    let server = listen(config, &components)?;
     let handle = server.handle();
-    let mut serving = actix_web::rt::spawn(server);
+    let mut serving = actix_rt::spawn(server);
 
     tokio::select! {
         ended = &mut serving => return ended.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(Into::into),
         name = &mut signal => log::info!("{}: shutting down; a second signal ends at once", name.unwrap_or("no signals")),
     }
     draining.begin();
-    drain(config.shutdown, &handle, serving, Behind { running, relay, traces, storage }).await
+    shut_down(config.shutdown, &handle, serving, Background { running, relay, traces, storage }).await
 }
 
-/// Until Lambda ends the process, which is frozen whenever nothing is asked: whatever goes on by itself, the relay of
-/// events and their pruning, is left to a replica that runs.
+/// Serves until Lambda ends the process, which is frozen between requests. So background work, the relay and the
+/// pruning of events, is left to replicas that keep running.
 async fn serve_lambda(runtime_api: RuntimeApi, config: &Config) -> Result<(), ServeError> {
-    let (parts, _running) = Parts::start(config)?;
-    let looked = tokio::time::timeout(COLD_START, ready(&parts.storage)).await;
-    log::info!("serving AWS Lambda{}", if looked.is_ok() { "" } else { ", although the database is not ready" });
-    let (storage, traces) = (parts.storage.clone(), parts.traces.clone());
+    let (components, _running) = Components::start(config)?;
+    let checked = tokio::time::timeout(COLD_START_TIMEOUT, wait_until_ready(&components.storage)).await;
+    log::info!("serving AWS Lambda{}", if checked.is_ok() { "" } else { ", although the database is not ready" });
+    let (storage, traces) = (components.storage.clone(), components.traces.clone());
     let wake = async |pause| wake(&storage, pause).await;
-    Ok(lambda::run(runtime_api, Rest::new(&config.http, parts).application(), traces, wake).await?)
+    Ok(lambda::run(runtime_api, RestApp::new(&config.http, components).application(), traces, wake).await?)
 }
 
-/// After a pause in which the process was frozen: its connections may have been lost without a word, and what it knew of the
-/// database is old.
+/// Prepares for a request after the process was frozen: its connections may have been lost silently, and its knowledge
+/// of the database is old.
 async fn wake(storage: &Storage, pause: Duration) {
-    if pause > TRUSTED_FOR {
-        storage.distrust_connections();
+    if pause > MAX_TRUSTED_PAUSE {
+        storage.replace_connections();
     }
     if pause > Duration::from_secs(1) {
-        let _ = tokio::time::timeout(TRUSTED_WITHIN, ready(storage)).await;
+        let _ = tokio::time::timeout(WAKE_TIMEOUT, wait_until_ready(storage)).await;
     }
 }
 
-async fn ready(storage: &Storage) {
+async fn wait_until_ready(storage: &Storage) {
     while storage.readiness() != Readiness::Ready {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
-/// What all that can be asked answers with. Clones share all of it.
+/// What the routes and gRPC methods use. Clones share it.
 #[derive(Clone)]
-struct Parts {
+struct Components {
     storage: Storage,
     feed: Feed,
     gate: Gate,
@@ -124,8 +138,8 @@ struct Parts {
     draining: Draining,
 }
 
-impl Parts {
-    /// Starts them; besides, the threads behind the storage.
+impl Components {
+    /// Starts the components, and the threads behind the storage.
     fn start(config: &Config) -> Result<(Self, storage::Running), ServeError> {
         let traces = Traces::start(config.telemetry.traces.as_ref())?;
         let metrics = Metrics::new(config.storage.url.kind())?;
@@ -137,35 +151,36 @@ impl Parts {
     }
 }
 
-/// One server for both protocols: its workers serve whatever connects.
-fn listen(config: &Config, parts: &Parts) -> Result<Server, ServeError> {
+/// One server for both protocols: each worker serves connections of either.
+fn listen(config: &Config, components: &Components) -> Result<Server, ServeError> {
     let settings = &config.http;
     let places = Places::new(settings.max_connections);
     let server = ServerBuilder::new()
         .workers(settings.workers)
         .max_concurrent_connections(places.of_each(settings.workers))
-        // The drain has a bound of its own, counted from its beginning.
+        // The shutdown has its own bound, counted from its beginning.
         .shutdown_timeout(config.shutdown.grace.as_secs() + 1)
         .disable_signals();
-    let server = listen_grpc(server, &config.grpc, &places, parts.clone())?;
-    let server = listen_http(server, config, &places, parts.clone())?;
+    let server = listen_grpc(server, &config.grpc, &places, components.clone())?;
+    let server = listen_http(server, config, &places, components.clone())?;
     Ok(server.run())
 }
 
-/// What answers HTTP: each worker has its own, all of the same parts.
+/// The HTTP application. Each worker has its own, with the same components.
 #[derive(Clone)]
-struct Rest {
-    parts: Parts,
+struct RestApp {
+    components: Components,
     limits: BodyLimits,
     observe: Observe,
     origins: Origins,
 }
 
-impl Rest {
-    fn new(settings: &http::Settings, parts: Parts) -> Self {
+impl RestApp {
+    fn new(settings: &http::Settings, components: Components) -> Self {
         let limits = BodyLimits { max_bytes: settings.max_body_bytes, timeout: settings.body_timeout };
-        let observe = Observe::new(&parts.metrics, parts.traces.clone(), parts.draining.clone(), settings);
-        Self { parts, limits, observe, origins: settings.origins.clone() }
+        let observe =
+            Observe::new(&components.metrics, components.traces.clone(), components.draining.clone(), settings);
+        Self { components, limits, observe, origins: settings.origins.clone() }
     }
 
     fn application(
@@ -179,7 +194,7 @@ impl Rest {
             InitError = (),
         > + use<>,
     > {
-        let Parts { storage, feed, gate, metrics, draining, .. } = self.parts.clone();
+        let Components { storage, feed, gate, metrics, draining, .. } = self.components.clone();
         App::new()
             .wrap(http::cors(&self.origins))
             .wrap(self.observe.clone())
@@ -197,26 +212,26 @@ fn listen_http(
     server: ServerBuilder,
     config: &Config,
     places: &Places,
-    parts: Parts,
+    components: Components,
 ) -> Result<ServerBuilder, ServeError> {
     let settings = &config.http;
-    let rest = Rest::new(settings, parts);
+    let app = RestApp::new(settings, components);
     let sockets = net::bind(&settings.host, settings.port)?;
     let scheme = if settings.over_tls { "https" } else { "http" };
     for address in sockets.iter().map(TcpListener::local_addr) {
         let url = format!("{scheme}://{}", address?);
         log::info!("listening on {url}; {}", how_to_call(&config.auth.key, &url));
     }
-    Ok(http::listen(server, sockets, settings, places, move || rest.application())?)
+    Ok(http::listen(server, sockets, settings, places, move || app.application())?)
 }
 
 fn listen_grpc(
     server: ServerBuilder,
     settings: &grpc::Settings,
     places: &Places,
-    parts: Parts,
+    components: Components,
 ) -> Result<ServerBuilder, ServeError> {
-    let Parts { storage, feed, gate, metrics, traces, draining } = parts;
+    let Components { storage, feed, gate, metrics, traces, draining } = components;
     let users = Users { storage, feed, draining };
     let calls = Calls::new(settings, users, gate, &metrics, traces)?;
     let sockets = net::bind(&settings.host, settings.port)?;
@@ -229,12 +244,12 @@ fn listen_grpc(
 fn rate_limit(settings: &auth::Settings) -> Option<RateLimit> {
     let (per_second, burst) = settings.rate_limit?;
     let rate_limit = RateLimit::new(per_second, burst);
-    actix_web::rt::spawn(rate_limit.clone().forget_strangers());
+    actix_rt::spawn(rate_limit.clone().forget_strangers());
     Some(rate_limit)
 }
 
 fn open_enough_files(config: &Config) {
-    /// What is open besides connections.
+    /// File descriptors for anything but connections.
     const OTHERS: u64 = 50;
     let (connections, pool) = (config.http.max_connections as u64, u64::from(config.storage.pool_size));
     let needed = connections + Places::RESERVE as u64 + pool + OTHERS;
@@ -243,7 +258,7 @@ fn open_enough_files(config: &Config) {
     }
 }
 
-/// Takes a new certificate whenever SIGHUP says that there is one. Left to itself, the signal would end the process at once.
+/// Reloads the certificate at every SIGHUP. Unhandled, the signal would end the process.
 async fn reload_on_hangup(tls: Option<Tls>, mut hangups: Signal) {
     while hangups.recv().await.is_some() {
         match tls.as_ref().map(Tls::reload) {
@@ -254,7 +269,7 @@ async fn reload_on_hangup(tls: Option<Tls>, mut hangups: Signal) {
     }
 }
 
-/// A line to paste into a shell.
+/// A command to paste into a shell.
 fn how_to_call(key: &KeySource, url: &str) -> String {
     let token = match key {
         KeySource::PublicKey(_) | KeySource::Issuer(_) | KeySource::Unset => "$TOKEN".to_owned(),
@@ -266,39 +281,39 @@ fn how_to_call(key: &KeySource, url: &str) -> String {
     format!(r#"try: curl -i {url}/api/v2/users -H "Authorization: Bearer {token}""#)
 }
 
-/// What works behind the requests.
-struct Behind {
+/// What runs in the background of requests.
+struct Background {
     running: storage::Running,
     relay: Option<Relay>,
     traces: Traces,
     storage: Storage,
 }
 
-impl Behind {
-    /// Ends all of it in order; false when something had not ended by then. Blocks.
+impl Background {
+    /// Stops everything in order. Returns false if something had not ended by `end`. Blocks.
     fn stop(self, end: Instant) -> bool {
         let left = || end.saturating_duration_since(Instant::now());
         let actors = self.running.stop(left());
         let relay = self.relay.is_none_or(|relay| relay.stop(left()));
-        self.traces.shutdown(LAST_SPANS.min(left()));
-        let rests = self.storage.rests(left());
-        actors && relay && rests
+        self.traces.shutdown(LAST_SPANS_TIMEOUT.min(left()));
+        let is_idle = self.storage.wait_until_idle(left());
+        actors && relay && is_idle
     }
 }
 
-/// Ends what runs, in order: new requests, requests in flight, the writes that they left in the mailboxes, the relay of
-/// their events, and the last spans.
-async fn drain(
+/// Shuts down in order: new requests, in-flight requests, their writes in the mailboxes, the relay of their events, and
+/// the last spans.
+async fn shut_down(
     settings: ShutdownSettings,
     handle: &ServerHandle,
     serving: JoinHandle<io::Result<()>>,
-    behind: Behind,
+    background: Background,
 ) -> Result<(), ServeError> {
     let end = Instant::now() + settings.grace;
     tokio::time::sleep(settings.delay).await;
     let in_time = tokio::time::timeout_at(end.into(), handle.stop(true)).await.is_ok();
-    // What has not ended by now ends with the process.
+    // Connections that are still open end with the process.
     serving.abort();
-    let stopped = web::block(move || behind.stop(end)).await.unwrap_or(false);
+    let stopped = actix_rt::task::spawn_blocking(move || background.stop(end)).await.unwrap_or(false);
     if in_time && stopped { Ok(()) } else { Err(ServeError::Grace) }
 }

@@ -1,4 +1,4 @@
-//! The file `.env`, which says what the environment does not.
+//! The file `.env`: values for variables that the environment does not set.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -6,16 +6,16 @@ use std::collections::HashMap;
 use super::Mistake;
 
 const LINES: &str = "lines of NAME=value, a value with spaces in it between quotes";
-/// It would stand for another variable, and what follows it in a password would be lost without a word.
+/// Outside single quotes `$` refers to another variable. In a password, the text after it would be lost silently.
 const DOLLAR: &str = "a value with a $ between single quotes: NAME='value'";
-/// Outside of quotes they would be lost, and a password would be another one.
+/// Outside quotes these characters would be lost, which would change a password silently.
 const QUOTES: &str = "a value with quotes or backslashes in it, or a # before it, on one line and between one pair of quotes: \
                       'value', or \"value\" with \\ before each \" and \\ in it";
 
-/// Reads the file in the working directory, if there is one.
+/// Reads the file in the working directory, if it exists.
 pub(super) fn env_file() -> Result<HashMap<String, String>, Mistake> {
-    // What the file holds may be secret, so the mistake does not show it.
-    let mistake = |takes| Mistake { name: ".env", held: "...".to_owned(), takes };
+    // The file may contain secrets, so a mistake shows none of it.
+    let mistake = |expected| Mistake { name: ".env", value: "...".to_owned(), expected };
     let text = match std::fs::read_to_string(".env") {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(HashMap::new()),
         text => text.map_err(|_| mistake(LINES.into()))?,
@@ -29,10 +29,10 @@ fn read(text: &str) -> Result<HashMap<String, String>, Cow<'static, str>> {
     }
     let mut variables = HashMap::new();
     for (number, line) in (1..).zip(text.lines()) {
-        // Its name may be a piece of a secret, too.
-        let of_line = |takes: &str| format!("{takes} (line {number})");
+        // The name may be a part of a secret, too.
+        let of_line = |expected: &str| format!("{expected} (line {number})");
         let line = without_comment(line).ok_or_else(|| of_line(QUOTES))?;
-        // Line by line, without comments: after some backslashes and quotes, dotenvy would go on with the next one.
+        // Line by line and without comments: after some backslashes and quotes dotenvy would continue on the next line.
         for variable in dotenvy::from_read_iter(line.as_bytes()) {
             let (name, value) = variable.map_err(|_| of_line(if line.contains('\\') { QUOTES } else { LINES }))?;
             if variables.contains_key(&name) {
@@ -44,14 +44,15 @@ fn read(text: &str) -> Result<HashMap<String, String>, Cow<'static, str>> {
     Ok(variables)
 }
 
-/// Whether there is a `$` in it that does not stand between single quotes.
+/// Whether the line contains a `$` outside single quotes.
 fn is_substituted(line: &str) -> bool {
     let value = line.split_once('=').map_or(line, |(_, value)| value).trim_start();
     let quoted = value.strip_prefix('\'').and_then(|rest| rest.split_once('\''));
     !line.trim_start().starts_with('#') && quoted.map_or(value, |(_, rest)| rest).contains('$')
 }
 
-/// The line, if its value is what stands there: between one pair of quotes, or without any, and without what they are for.
+/// The line without its comment. `None` unless the value is either in one pair of quotes, or has no characters that
+/// need quotes.
 fn without_comment(line: &str) -> Option<&str> {
     if line.trim_start().starts_with('#') {
         return Some("");
@@ -62,12 +63,12 @@ fn without_comment(line: &str) -> Option<&str> {
         return is_comment.then(|| line.split_at(line.len() - after.len()).0);
     }
     let comment = value.find(" #").or_else(|| value.find("\t#")).map_or("", |at| value.split_at(at).1);
-    // A space at the end, without a line end after it, would be an error.
+    // dotenvy fails on a trailing space without a line end.
     let line = line.split_at(line.len() - comment.len()).0.trim_end();
     (!value.starts_with('#') && !line.contains(['\'', '"', '\\'])).then_some(line)
 }
 
-/// What follows a value that begins with a quote and ends with another one.
+/// The text after a quoted value.
 fn after_quotes(text: &str) -> Option<&str> {
     let quote = text.chars().next().filter(|first| matches!(first, '\'' | '"'))?;
     let mut is_escaped = false;

@@ -1,5 +1,5 @@
-//! The standard's variables for traces, as far as they are of use here (OpenTelemetry, "SDK configuration" and "OTLP exporter
-//! configuration"). Read by us: the SDK would see neither `.env` nor a mistake.
+//! The standard's variables of traces, as far as the service supports them (OpenTelemetry, "SDK configuration" and
+//! "OTLP exporter configuration"). Not read by the SDK, which would see neither `.env` nor a mistake.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use super::address::http_url;
 use super::reader::Reader;
 use crate::telemetry::{Sampler, TraceSettings};
 
-/// The one for traces is taken as it is; to the one for everything the path is added.
+/// The variable for traces is used as it is. To the general one the path is appended.
 const ENDPOINTS: [(&str, &str); 2] =
     [("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", ""), ("OTEL_EXPORTER_OTLP_ENDPOINT", "/v1/traces")];
 
 impl Reader<'_> {
-    /// Where traces go. `None` when they go nowhere, and when there is a mistake.
+    /// How traces are exported. `None` if they are not, or if there is a mistake.
     pub(super) fn traces(&mut self, max_links: u32) -> Option<TraceSettings> {
-        if !ENDPOINTS.iter().any(|(name, _)| self.is_set(name)) || self.are_off() {
+        if !ENDPOINTS.iter().any(|(name, _)| self.is_set(name)) || self.are_disabled() {
             return None;
         }
         let endpoint = self.endpoint();
@@ -45,7 +45,7 @@ impl Reader<'_> {
         })
     }
 
-    fn are_off(&mut self) -> bool {
+    fn are_disabled(&mut self) -> bool {
         let is_disabled = self.word("OTEL_SDK_DISABLED", "false", "true or false", |text| text.parse().ok());
         let exporter = self.word("OTEL_TRACES_EXPORTER", "otlp", "otlp or none", |text| {
             ["otlp", "none"].into_iter().find(|exporter| *exporter == text)
@@ -54,20 +54,21 @@ impl Reader<'_> {
     }
 
     fn is_set(&self, name: &str) -> bool {
-        (self.lookup)(name).is_some_and(|held| !held.is_empty())
+        (self.lookup)(name).is_some_and(|value| !value.is_empty())
     }
 
     fn endpoint(&mut self) -> Option<Url> {
         let (name, path) = ENDPOINTS.into_iter().find(|(name, _)| self.is_set(name))?;
         let text = self.text(name).ok()??;
-        // To one that ends in the path it would be added once more.
+        // A URL that already ends in the path would get it twice.
         let has_path = |url: &Url| !path.is_empty() && url.path().trim_end_matches('/').ends_with(path);
         let is_plain = |url: &Url| url.query().is_none() && url.fragment().is_none() && !has_path(url);
         let Some(mut url) = http_url(&text).filter(is_plain) else {
-            let takes = "an http:// or https:// URL without spaces, user, password, query and fragment";
-            let takes = if path.is_empty() { takes.to_owned() } else { format!("{takes}; {path} is added to it") };
-            // It may hold a password.
-            return self.mistake(name, "***", takes);
+            let expected = "an http:// or https:// URL without spaces, user, password, query and fragment";
+            let expected =
+                if path.is_empty() { expected.to_owned() } else { format!("{expected}; {path} is added to it") };
+            // The URL may contain a password.
+            return self.mistake(name, "***", expected);
         };
         if !path.is_empty() {
             url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
@@ -76,7 +77,7 @@ impl Reader<'_> {
         Some(url)
     }
 
-    /// The variable for traces only, if it is set, or else the one for everything.
+    /// The variable for traces, if it is set, otherwise the general one.
     fn of_traces(&self, name: &'static str) -> &'static str {
         let for_traces = match name {
             "OTEL_EXPORTER_OTLP_PROTOCOL" => "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
@@ -88,36 +89,37 @@ impl Reader<'_> {
         if self.is_set(for_traces) { for_traces } else { name }
     }
 
-    /// For what there is no choice of.
+    /// Reads a variable that has only one valid value.
     fn only(&mut self, name: &'static str, value: &'static str) {
         let name = self.of_traces(name);
-        self.word(name, value, format!("{value}, nothing else"), |held| (held == value).then_some(()));
+        self.word(name, value, format!("{value}, nothing else"), |given| (given == value).then_some(()));
     }
 
     fn milliseconds(&mut self, name: &'static str, default: &str) -> Option<Duration> {
         let name = self.of_traces(name);
-        let parse = |held: &str| held.parse().ok().filter(|it| (1..=3_600_000).contains(it)).map(Duration::from_millis);
+        let parse =
+            |value: &str| value.parse().ok().filter(|it| (1..=3_600_000).contains(it)).map(Duration::from_millis);
         self.value(name, default, "milliseconds, 1 to 3600000", parse)
     }
 
     fn sampler(&mut self) -> Option<Sampler> {
-        let argument = self.value("OTEL_TRACES_SAMPLER_ARG", "1", "a ratio from 0 to 1", |held| {
-            held.parse().is_ok_and(|ratio: f64| (0.0..=1.0).contains(&ratio)).then(|| held.to_owned())
+        let argument = self.value("OTEL_TRACES_SAMPLER_ARG", "1", "a ratio from 0 to 1", |value| {
+            value.parse().is_ok_and(|ratio: f64| (0.0..=1.0).contains(&ratio)).then(|| value.to_owned())
         });
-        let takes = "always_on, always_off or traceidratio, each also with parentbased_ before it; a ratio is in \
+        let expected = "always_on, always_off or traceidratio, each also with parentbased_ before it; a ratio is in \
                      OTEL_TRACES_SAMPLER_ARG";
-        let parse = |held: &str| Sampler::parse(held, argument.as_deref());
-        self.word("OTEL_TRACES_SAMPLER", "parentbased_always_on", takes, parse)
+        let parse = |value: &str| Sampler::parse(value, argument.as_deref());
+        self.word("OTEL_TRACES_SAMPLER", "parentbased_always_on", expected, parse)
     }
 
     fn service_name(&mut self, resource: &[(String, String)]) -> String {
         let named = resource.iter().find(|(name, _)| name == "service.name").map(|(_, value)| value.as_str());
         let default = named.unwrap_or(env!("CARGO_PKG_NAME")).to_owned();
-        let name = self.value("OTEL_SERVICE_NAME", &default, "a name", |held| Some(held.to_owned()));
+        let name = self.value("OTEL_SERVICE_NAME", &default, "a name", |value| Some(value.to_owned()));
         name.unwrap_or(default)
     }
 
-    /// They are secret, right or wrong.
+    /// Headers are secret, valid or not.
     fn headers(&mut self) -> Option<Vec<(String, String)>> {
         let name = self.of_traces("OTEL_EXPORTER_OTLP_HEADERS");
         let Some(text) = self.text(name).ok()? else { return Some(Vec::new()) };
@@ -132,7 +134,7 @@ impl Reader<'_> {
 
 const PAIRS: &str = "a list such as a=1,b=2, with %2C for a comma in it";
 
-/// Whether they can be the name and the value of a header (RFC 9110, 5.6.2 and 5.5).
+/// Whether these are a valid name and value of a header (RFC 9110, 5.6.2 and 5.5).
 fn is_header((name, value): &(String, String)) -> bool {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(is_token) && value.bytes().all(|byte| matches!(byte, b' '..=b'~'))
@@ -148,7 +150,7 @@ fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     members.map(pair).collect()
 }
 
-/// Whether each `%` begins a code; else it would be taken for itself.
+/// Whether each `%` begins a percent code. Otherwise it would be taken literally.
 fn is_encoded(text: &str) -> bool {
     let is_code = |code: &str| code.bytes().all(|byte| byte.is_ascii_hexdigit());
     text.split('%').skip(1).all(|after| after.get(..2).is_some_and(is_code))
@@ -170,7 +172,7 @@ mod tests {
     const ON: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[::1]:4318/");
 
     #[test]
-    fn without_an_endpoint_there_are_none() {
+    fn without_an_endpoint_there_are_no_traces() {
         for off in [&[][..], &[ON, ("OTEL_SDK_DISABLED", "TRUE")], &[ON, ("OTEL_TRACES_EXPORTER", "none")]] {
             assert!(read(off).unwrap().is_none(), "{off:?}");
         }
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_for_traces_comes_first() {
+    fn the_variable_for_traces_takes_precedence() {
         let settings = read(&[
             ON,
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://b/c"),
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_reported_and_no_secret_shown() {
+    fn every_mistake_is_reported_without_secrets() {
         let mistakes = read(&[
             ON,
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),

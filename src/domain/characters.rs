@@ -1,4 +1,4 @@
-//! Characters that nobody sees, or that change how others are shown.
+//! Characters that are invisible, or change how others are displayed.
 
 use icu_properties::props::{
     CanonicalCombiningClass, DefaultIgnorableCodePoint, GeneralCategory, JoiningType, WhiteSpace,
@@ -8,8 +8,8 @@ use icu_properties::{CodePointMapData, CodePointSetData};
 const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
 
-/// Whether it leaves no ink: white space, control and format characters, fillers, and the blank Braille pattern, which Unicode
-/// counts among the symbols.
+/// Whether the character leaves no ink: white space, control and format characters, fillers, and the blank Braille
+/// pattern, which Unicode counts among the symbols.
 pub(super) fn is_invisible(c: char) -> bool {
     if c.is_ascii() {
         return !c.is_ascii_graphic();
@@ -23,14 +23,15 @@ pub(super) fn is_invisible(c: char) -> bool {
         )
 }
 
-/// Whether it ends a line, starts another direction of writing for what follows, or is a control character. The marks for a
-/// direction (U+200E, U+200F, U+061C) are none of these: they end with themselves, and mixed names need them.
+/// Whether the character ends a line, changes the direction of the text after it, or is a control character. The
+/// direction marks (U+200E, U+200F, U+061C) are not among these: they affect nothing after themselves, and mixed names
+/// need them.
 pub(super) fn is_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether every joiner in a text stands where it changes how its neighbours are written (RFC 5892, appendices A.1 and A.2), as
-/// words of Persian and Hindi need it. Anywhere else nobody could see that it is there.
+/// Whether every joiner in the text changes how its neighbours are written (RFC 5892, appendices A.1 and A.2), as words
+/// of Persian and Hindi need it. Any other joiner is invisible.
 pub(super) fn joiners_are_seen(text: &str) -> bool {
     text.char_indices().all(|(at, c)| match c {
         ZERO_WIDTH_NON_JOINER => follows_virama(&text[..at]) || parts_cursive_letters(text, at),
@@ -39,7 +40,7 @@ pub(super) fn joiners_are_seen(text: &str) -> bool {
     })
 }
 
-/// Whether it is one of those that [`joiners_are_seen`] judges.
+/// Whether [`joiners_are_seen`] checks this character.
 pub(super) const fn is_joiner(c: char) -> bool {
     matches!(c, ZERO_WIDTH_NON_JOINER | ZERO_WIDTH_JOINER)
 }

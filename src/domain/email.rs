@@ -1,35 +1,37 @@
+//! Email addresses.
+
 use email_address::{EmailAddress, Options};
 
 use super::characters::{is_invisible, is_joiner, joiners_are_seen};
 use super::email_key::{domain_to_ascii, is_disguised};
 use super::{EmailKey, FieldError};
 
-/// A syntactically valid email address, at most 254 bytes, kept as given: a mailbox of RFC 5321 or RFC 6531, whose domain is
-/// one of DNS (UTS 46), and which is seen as it is.
+/// A syntactically valid email address of at most 254 bytes, kept as given: a mailbox (RFC 5321 or RFC 6531) in a
+/// domain of DNS (UTS 46), without invisible characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email(String);
 
 impl Email {
-    /// The longest address that SMTP can carry, in bytes (RFC 5321, with the erratum 1690).
+    /// The longest address that SMTP can carry, in bytes (RFC 5321, with erratum 1690).
     pub const MAX_BYTES: usize = 254;
 
-    /// Parses an address: nothing around it, no display name, no address literal such as `user@[127.0.0.1]`.
+    /// Parses an address, without surrounding text, display name or address literal such as `user@[127.0.0.1]`.
     ///
     /// # Errors
     /// What is wrong with it, in words for the caller.
     pub fn parse(text: String) -> Result<Self, FieldError> {
-        is_seen_as_it_is(&text)?;
+        check_visible(&text)?;
         if is_mailbox(&text) && !is_disguised(&text) { Ok(Self(text)) } else { Err(not_valid()) }
     }
 
-    /// Parses an address to look a user up by. Older releases took domains that are none in DNS, such as `foo_bar.com`; whoever
-    /// has one is found.
+    /// Parses an address by which a user is looked up. Also accepts domains that DNS does not allow, such as
+    /// `foo_bar.com`: earlier releases stored such addresses.
     ///
     /// # Errors
     /// What is wrong with it, in words for the caller.
     pub fn parse_to_find(text: &str) -> Result<EmailKey, FieldError> {
-        is_seen_as_it_is(text)?;
-        if is_mailbox(text) || was_taken_before(text) { Ok(EmailKey::of(text)) } else { Err(not_valid()) }
+        check_visible(text)?;
+        if is_mailbox(text) || was_valid_before(text) { Ok(EmailKey::of(text)) } else { Err(not_valid()) }
     }
 
     /// An address that was parsed before it was stored.
@@ -44,7 +46,7 @@ impl Email {
         &self.0
     }
 
-    /// What makes an address unique.
+    /// The key that makes the address unique.
     #[must_use]
     pub fn key(&self) -> EmailKey {
         EmailKey::of(&self.0)
@@ -61,11 +63,11 @@ fn not_valid() -> FieldError {
     FieldError::new("email", "must be a valid email address")
 }
 
-fn is_seen_as_it_is(text: &str) -> Result<(), FieldError> {
+fn check_visible(text: &str) -> Result<(), FieldError> {
     if text.len() > Email::MAX_BYTES {
         return Err(FieldError::new("email", "must have at most 254 bytes"));
     }
-    // A local part in quotes may hold spaces.
+    // A quoted local part may contain spaces.
     let is_hidden = |c: char| !c.is_ascii() && is_invisible(c) && !is_joiner(c);
     if !text.is_ascii() && (text.contains(is_hidden) || !joiners_are_seen(text)) {
         return Err(FieldError::new("email", "must not contain characters that are not seen"));
@@ -81,8 +83,8 @@ fn is_mailbox(text: &str) -> bool {
     })
 }
 
-/// Whether older releases stored such an address.
-fn was_taken_before(text: &str) -> bool {
+/// Whether earlier releases stored such an address.
+fn was_valid_before(text: &str) -> bool {
     let options = Options::default().without_display_text().without_domain_literal();
     !text.contains(char::is_control) && EmailAddress::parse_with_options(text, options).is_ok()
 }

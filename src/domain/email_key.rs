@@ -1,3 +1,5 @@
+//! The keys by which addresses are unique and looked up.
+
 use std::borrow::Cow;
 
 use icu_casemap::CaseMapper;
@@ -7,39 +9,41 @@ use idna::uts46::{DnsLength, Hyphens, Uts46};
 
 use super::Folded;
 
-/// What makes an address unique: two addresses with the same key are one. docs/api.md says for users what it is.
+/// The key of an address: two addresses with the same key are the same address. docs/api.md describes it for users.
 ///
-/// - The domain as DNS has it: UTS 46, non-transitional, so that `münchen.de` is `xn--mnchen-3ya.de`, and `faß.de` is not
+/// - The domain is as in DNS: UTS 46, non-transitional. So `münchen.de` is `xn--mnchen-3ya.de`, and `faß.de` is not
 ///   `fass.de`.
-/// - The local part in NFC, each capital letter as its small letter (Unicode's simple mapping). Not folded: `ß` is not `ss`
-///   and `ﬁ` is not `fi`, because to a mail server they are two, and one mailbox must not answer for the other.
+/// - The local part is in NFC, with each capital letter replaced by its small letter (Unicode's simple mapping). It is
+///   not folded: to a mail server, `ß` and `ss`, or `ﬁ` and `fi`, are different mailboxes, and one must not answer for
+///   the other.
 ///
-/// Releases before this one knew users by another key, [`Folded`], which their replicas still ask for. An address in ASCII has
-/// one key for both, unless DNS has its domain for one beyond ASCII; that key is *plain*.
+/// Earlier releases used another key, the *legacy key* ([`Folded`]), which their replicas still ask for. It is the
+/// column `email_key`; this key is the column `address_key`. An ASCII address has one key for both, unless DNS has its
+/// domain for an internationalized one. Such a key is *plain*, and its `address_key` is NULL.
 #[derive(Clone, Debug)]
 pub struct EmailKey {
     key: String,
-    /// None of a plain one.
+    /// The legacy key. `None` if the key is plain.
     folded: Option<Folded>,
 }
 
 impl EmailKey {
-    /// The key of an address, also of one that only an older release took.
+    /// The key of an address, including those that only an earlier release accepted.
     pub(super) fn of(address: &str) -> Self {
         let key = new_key(address);
         let is_ascii_only = is_ascii_only(&key);
         if is_ascii_only && address.is_ascii() {
             return Self { key, folded: None };
         }
-        let folded = Folded::before_normalization(address);
+        let folded = Folded::legacy(address);
         if !is_ascii_only {
             return Self { key, folded: Some(folded) };
         }
         if folded.as_str() == key {
             return Self { key, folded: None };
         }
-        // Whoever gave a text that stands for an address in ASCII, which is refused now, keeps what that text was known by: an
-        // address in ASCII has only its older key, and no index compares that with the new ones.
+        // The text is not ASCII but stands for an ASCII address, which is rejected now. It keeps its legacy key: an
+        // ASCII address has only a legacy key, and no index compares that with address keys.
         Self { key: folded.as_str().to_owned(), folded: Some(folded) }
     }
 
@@ -55,29 +59,30 @@ impl EmailKey {
         self.key
     }
 
-    /// The key by which older releases know the address.
+    /// The key by which earlier releases know the address: the column `email_key`.
     #[must_use]
-    pub fn older(&self) -> &str {
+    pub fn legacy(&self) -> &str {
         self.folded.as_ref().map_or(&self.key, Folded::as_str)
     }
 
-    /// The key, unless it is plain.
+    /// The column `address_key`: the key, or `None` if it is plain.
     #[must_use]
-    pub fn unless_plain(&self) -> Option<&str> {
+    pub fn address_key(&self) -> Option<&str> {
         (!self.is_plain()).then_some(&*self.key)
     }
 
-    /// Whether it is one for older releases, too, and an address in ASCII.
+    /// Whether the key is also the legacy key, and that of an ASCII address.
     #[must_use]
     pub const fn is_plain(&self) -> bool {
         self.folded.is_none()
     }
 }
 
-/// Whether a text beyond ASCII stands for an address in ASCII: `a@ｅxample.com`. No mail server knows such a domain.
+/// Whether a text that is not ASCII stands for an ASCII address, such as `a@ｅxample.com`. No mail server knows such a
+/// domain.
 pub(super) fn is_disguised(address: &str) -> bool {
     let key = new_key(address);
-    is_ascii_only(&key) && Folded::before_normalization(address).as_str() != key
+    is_ascii_only(&key) && Folded::legacy(address).as_str() != key
 }
 
 fn new_key(address: &str) -> String {
@@ -90,20 +95,21 @@ fn is_ascii_only(key: &str) -> bool {
     key.is_ascii() && !has_a_label(key)
 }
 
-/// A domain as DNS has it; `None` if it is not one (RFC 5321, UTS 46 with the rules of STD 3, each label of at most 63 bytes).
+/// The domain as in DNS. `None` if it is not a domain (RFC 5321, UTS 46 with the rules of STD 3, labels of at most 63
+/// bytes).
 pub(super) fn domain_to_ascii(domain: &str) -> Option<Cow<'_, str>> {
-    // Hyphens in the third and fourth place occur in names of real hosts.
+    // Real host names have hyphens in the third and fourth position.
     let hyphens = Hyphens::CheckFirstLast;
     Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::STD3, hyphens, DnsLength::Verify).ok()
 }
 
-/// Whether a label of the domain is in the form that DNS has of one beyond ASCII.
+/// Whether the domain has a label of an internationalized domain (`xn--`).
 fn has_a_label(address: &str) -> bool {
     let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
     domain.split('.').any(|label| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--")))
 }
 
-/// In NFC, with small letters for capital ones.
+/// Normalizes to NFC, and replaces capital letters by small letters.
 fn small_letters(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         let has_capitals = text.bytes().any(|byte| byte.is_ascii_uppercase());
@@ -111,12 +117,12 @@ fn small_letters(text: &str) -> Cow<'_, str> {
     }
     let nfc = ComposingNormalizerBorrowed::new_nfc();
     let small: String = nfc.normalize(text).chars().map(small_letter).collect();
-    // A small letter and its accent may be one character where the capital letter and the accent are two.
+    // The small letter and its accent may compose to one character even if the capital letter and the accent do not.
     nfc.normalize(&small).into_owned().into()
 }
 
-/// The dotted capital I of Turkish and the capital theta symbol stay what they are: their simple mappings are `i` and `θ`, of which
-/// they are not the capital letters, and they would be taken for those.
+/// Turkish dotted capital I and the capital theta symbol are kept: their simple mappings, `i` and `θ`, are the small
+/// letters of other capitals.
 fn small_letter(c: char) -> char {
     if matches!(c, 'İ' | 'ϴ') { c } else { CaseMapper::new().simple_lowercase(c) }
 }
@@ -169,13 +175,13 @@ mod tests {
     fn what_ascii_has_is_plain_unless_it_stands_for_more() {
         for address in ["Ann@Example.com", "\u{212a}@x.de", "a.xn--b@x.de", "\"a b\"@x.de", "a@foo_bar.de"] {
             let key = EmailKey::of(address);
-            assert!(key.is_plain() && key.older() == key.as_str(), "{address}");
+            assert!(key.is_plain() && key.legacy() == key.as_str(), "{address}");
         }
         for (address, older) in
             [("info@faß.de", "info@fass.de"), ("É@x.fr", "é@x.fr"), ("B@XN--MNCHEN-3YA.de", "b@xn--mnchen-3ya.de")]
         {
             let key = EmailKey::of(address);
-            assert!(!key.is_plain() && key.older() == older, "{address}");
+            assert!(!key.is_plain() && key.legacy() == older, "{address}");
         }
     }
 }

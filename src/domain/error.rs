@@ -1,5 +1,7 @@
-/// Why a use case did not do what was asked. The texts are for the caller: no internal detail is in them. The cause of
-/// our own faults is logged where it happened.
+//! Errors of the use cases.
+
+/// Why a use case failed. The texts are for the caller and contain no internal detail. The cause of an internal error
+/// is logged where it happened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("the user is not valid")]
@@ -16,25 +18,25 @@ pub enum Error {
         "events after this one are gone; follow from now on, then list all users: keep what has the higher version, and drop who is not listed"
     )]
     EventsGone,
-    /// Not executed: more is waiting than can be answered in time.
+    /// Not executed: more requests wait than can be answered in time.
     #[error("the service is overloaded; nothing was changed")]
     Overloaded,
-    /// Not executed: the database cannot be reached or is not ready.
+    /// Not executed: the database cannot be reached, or is not ready.
     #[error("the database is not available; nothing was changed")]
     Unavailable,
-    /// Not executed: the database cannot do it until somebody mends that. There is no use in coming again soon.
+    /// Not executed: the database needs an operator's repair. Retrying soon is of no use.
     #[error("the database is not usable; nothing was changed")]
     Unusable,
-    /// The change may or may not have happened; repeating it blindly could do it twice.
+    /// The change may have been made. Repeating it could make it twice.
     #[error("the answer of the database was lost; the change may or may not have happened")]
     OutcomeUnknown,
-    /// Our fault; nothing was changed.
+    /// A fault of the service; nothing was changed.
     #[error("an internal error; nothing was changed")]
     Internal,
 }
 
 impl Error {
-    /// A name for programs, the same in every protocol; it never changes.
+    /// A name for programs, the same in every protocol. It never changes.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -56,7 +58,7 @@ impl Error {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} {detail}", field.as_deref().unwrap_or("the user"))]
 pub struct FieldError {
-    /// The field's name in the API; none for the user as a whole.
+    /// The field's name in the API; `None` for the user as a whole.
     pub field: Option<String>,
     /// A phrase that completes "the field ...".
     pub detail: &'static str,

@@ -1,27 +1,29 @@
+//! Events: changes of users, in the order of a log.
+
 use std::fmt;
 
 use uuid::{Builder, Uuid};
 
 use super::{Timestamp, User, UserId, Version};
 
-/// That a user was changed, as others are told.
+/// A change of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub position: Position,
-    /// The same whenever and wherever the event is told.
+    /// Identifies the event, wherever it is delivered and however often.
     pub id: Uuid,
     pub occurred_at: Timestamp,
     pub user_id: UserId,
-    /// Counts a user's changes: that of a deletion is one more than the last the user had.
+    /// The user's version after the change. A deletion has the version after the user's last one.
     pub version: Version,
     pub change: Change,
-    /// The span that the change was made in, as a header `traceparent` (W3C Trace Context).
+    /// The span that made the change, as a header `traceparent` (W3C Trace Context).
     pub trace_parent: Option<String>,
 }
 
 impl Event {
-    /// The UUID of an event: version 7 (RFC 9562), made of what is stored with it. The salt is random, and one for all that
-    /// are written together; these differ by their positions.
+    /// The UUID of an event, version 7 (RFC 9562), computed from what is stored with it. The salt is random and shared
+    /// by all events that are written together; they differ by their positions.
     #[must_use]
     pub fn uuid(occurred_at: Timestamp, salt: i64, position: Position) -> Uuid {
         let millis = u64::try_from(occurred_at.unix_micros() / 1000).unwrap_or_default();
@@ -34,7 +36,7 @@ impl Event {
     }
 }
 
-/// What became of the user.
+/// The kind of change, with the user after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     Created(User),
@@ -42,12 +44,12 @@ pub enum Change {
     Deleted,
 }
 
-/// Where an event stands in the log. The events of one user stand in the order of its versions.
+/// The offset of an event in the log. The events of one user are in the order of its versions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub i64);
 
 impl Position {
-    /// Parses decimal digits: no sign, no spaces. `None` for anything else.
+    /// Parses decimal digits, without sign or spaces. `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,15 +1,17 @@
+//! Case folding of names, and of addresses as earlier releases did it.
+
 use std::borrow::Cow;
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 
-/// A text with its case folded (Unicode full case folding), in NFC: two texts that differ only in case, or in whether accents
-/// are characters of their own, have the same one (a canonical caseless match, The Unicode Standard, D145).
+/// A text with its case folded (Unicode full case folding), in NFC. Two texts that differ only in case, or in whether
+/// accents are separate characters, have the same folded text (a canonical caseless match, The Unicode Standard, D145).
 ///
-/// It is computed here and stored, because the databases fold differently: SQLite knows ASCII only, PostgreSQL what the
-/// locale of its cluster says. Folding goes character by character, so that the fold of a prefix is a prefix of the fold,
-/// unless the prefix ends between a letter and its accent; `str::to_lowercase` would not do, it looks at the neighbours of a
-/// final sigma.
+/// It is computed here and stored, because databases fold differently: SQLite folds only ASCII, and PostgreSQL as the
+/// locale of its cluster says. Folding proceeds character by character, so the folded prefix is a prefix of the folded
+/// text, unless the prefix ends between a letter and its accent. `str::to_lowercase` would break this: it looks at the
+/// neighbours of a final sigma.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Folded(String);
 
@@ -25,32 +27,32 @@ impl Folded {
         Self(ComposingNormalizerBorrowed::new_nfc().normalize(&folded).into_owned())
     }
 
-    /// Folds a text as releases did that did not compose: two texts that differ in whether accents are characters of their own
-    /// have different ones.
+    /// Folds a text without normalizing it, as earlier releases did: texts that differ in whether accents are separate
+    /// characters have different results.
     #[must_use]
-    pub fn before_normalization(text: &str) -> Self {
+    pub fn legacy(text: &str) -> Self {
         Self(CaseMapper::new().fold_string(text).into_owned())
     }
 
-    /// What the keys of texts with this prefix start with that [`before_normalization`](Self::before_normalization) has made,
-    /// if not with its key: as it is written with accents of their own, and without.
+    /// The prefixes of keys that [`legacy`](Self::legacy) has made of texts with this prefix, other than the prefix's
+    /// own key: with accents as separate characters, and without.
     #[must_use]
-    pub fn older_prefixes(prefix: &str) -> Vec<Self> {
+    pub fn legacy_prefixes(prefix: &str) -> Vec<Self> {
         if prefix.is_ascii() {
             return Vec::new();
         }
-        let (key, mut older) = (Self::new(prefix), Vec::new());
+        let (key, mut legacy) = (Self::new(prefix), Vec::new());
         for form in [
             Cow::Borrowed(prefix),
             ComposingNormalizerBorrowed::new_nfc().normalize(prefix),
             DecomposingNormalizerBorrowed::new_nfd().normalize(prefix),
         ] {
-            let folded = Self::before_normalization(&form);
-            if folded != key && !older.contains(&folded) {
-                older.push(folded);
+            let folded = Self::legacy(&form);
+            if folded != key && !legacy.contains(&folded) {
+                legacy.push(folded);
             }
         }
-        older
+        legacy
     }
 
     /// A text that was folded before it was stored.
@@ -71,13 +73,12 @@ impl Folded {
         self.0
     }
 
-    /// The first text in byte order that comes after every text with this prefix; `None` when all texts from here on
-    /// have it.
+    /// The first text in byte order after all texts with this prefix. `None` if there is no such text.
     #[must_use]
     pub fn end_of_prefix(&self) -> Option<String> {
         let mut end = self.0.clone();
         while let Some(last) = end.pop() {
-            // The next scalar value: a step from U+D7FF skips the surrogates.
+            // The next scalar value: the step from U+D7FF skips the surrogates.
             if let Some(next) = (last..=char::MAX).nth(1) {
                 end.push(next);
                 return Some(end);

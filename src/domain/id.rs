@@ -1,21 +1,23 @@
+//! Ids of users.
+
 use std::fmt;
 
-/// The number of a user: 1 or more, given by the database, never used again.
+/// The number of a user: at least 1, assigned by the database, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(i64);
 
-/// This is not a whole number from 1 to 2^63 - 1.
+/// The value is not a whole number from 1 to 2^63 - 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a user id is a whole number from 1 to 9223372036854775807")]
 pub struct InvalidUserId;
 
 impl UserId {
-    /// Parses decimal digits: no sign, no spaces.
+    /// Parses decimal digits, without sign or spaces.
     ///
     /// # Errors
-    /// [`InvalidUserId`] for anything else, 0 included.
+    /// [`InvalidUserId`] for anything else, including 0.
     pub fn parse(text: &str) -> Result<Self, InvalidUserId> {
-        // `i64::from_str` takes a leading `+`; a path has one spelling of an id only.
+        // `i64::from_str` accepts a leading `+`, but an id must have only one spelling in a path.
         if !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(InvalidUserId);
         }
@@ -30,7 +32,7 @@ impl UserId {
         if id > 0 { Ok(Self(id)) } else { Err(InvalidUserId) }
     }
 
-    /// An id that the database gave.
+    /// An id that the database assigned.
     #[must_use]
     pub const fn stored(id: i64) -> Self {
         Self(id)

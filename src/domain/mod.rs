@@ -1,7 +1,8 @@
-//! The domain: what a user is, what may go wrong, and one file per use case.
+//! The domain: types that parse, errors, events and pages. It imports nothing of this crate.
 //!
-//! The types here are parsed, not validated: an [`Email`] that exists is a valid one. Types and errors know no HTTP and
-//! no database; the use cases call [`crate::storage`] and nothing else.
+//! The types are parsed, not validated: an `Email`, `UserName` or `UserId` that exists is valid, and nobody checks it
+//! again. Nothing here names actix, Diesel or HTTP. Case is folded here and never by a database, because databases
+//! disagree.
 
 mod characters;
 mod email;

@@ -1,8 +1,10 @@
+//! Names of users.
+
 use super::characters::{is_control, is_invisible};
 use super::{FieldError, Folded};
 
-/// What a user is called: 1 to 100 characters without surrounding white space, without control characters, line ends and
-/// overrides of the direction, and not only invisible ones.
+/// The name of a user: 1 to 100 characters without surrounding white space, control characters, line ends and direction
+/// overrides, of which at least one is visible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserName(String);
 
@@ -19,7 +21,7 @@ impl UserName {
         if trimmed.is_empty() {
             return Err(FieldError::new("name", "must not be empty"));
         }
-        // A character has at least one byte: the count is needed only for texts longer than that.
+        // A character has at least one byte, so only longer texts need to be counted.
         if trimmed.len() > Self::MAX_CHARS && trimmed.chars().count() > Self::MAX_CHARS {
             return Err(FieldError::new("name", "must have at most 100 characters"));
         }
@@ -44,7 +46,7 @@ impl UserName {
         &self.0
     }
 
-    /// What names are searched and ordered by.
+    /// The key by which names are searched and ordered.
     #[must_use]
     pub fn key(&self) -> Folded {
         Folded::new(&self.0)

@@ -1,27 +1,29 @@
+//! Lists of users: filters, pages and page queries.
+
 use super::characters::is_control;
 use super::{EmailKey, Folded, User, UserId};
 
-/// Which users a list holds; all of them when nothing is set.
+/// Which users a list contains. Without a filter it contains all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// The user with this address, whatever its case.
     pub email: Option<EmailKey>,
-    /// Users whose name starts so, whatever its case; the list is then ordered by folded name and id.
+    /// Users whose name has this prefix, whatever its case. The list is then ordered by folded name and id.
     pub name_prefix: Option<NamePrefix>,
 }
 
-/// The start of a name, at most 100 characters; every character stands for itself.
+/// A prefix of names, at most 100 characters. Every character stands for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamePrefix {
     key: Folded,
-    older: Vec<Folded>,
+    legacy: Vec<Folded>,
 }
 
 impl NamePrefix {
     /// Parses and folds a prefix.
     ///
     /// # Errors
-    /// A phrase for the caller when no name can start so.
+    /// A phrase for the caller, if no name can have this prefix.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         if text.chars().any(is_control) {
             return Err("must not contain control characters");
@@ -29,7 +31,7 @@ impl NamePrefix {
         if text.chars().count() > super::UserName::MAX_CHARS {
             return Err("must have at most 100 characters");
         }
-        Ok(Self { key: Folded::new(text), older: Folded::older_prefixes(text) })
+        Ok(Self { key: Folded::new(text), legacy: Folded::legacy_prefixes(text) })
     }
 
     /// The folded prefix.
@@ -38,30 +40,30 @@ impl NamePrefix {
         &self.key
     }
 
-    /// What else a key may start with, as long as there are some that an older release has made.
+    /// Other prefixes of keys, which earlier releases have made.
     #[must_use]
-    pub fn older(&self) -> &[Folded] {
-        &self.older
+    pub fn legacy(&self) -> &[Folded] {
+        &self.legacy
     }
 
-    /// Whether the user's name starts so.
+    /// Whether the user's name has this prefix.
     #[must_use]
     pub fn matches(&self, user: &User) -> bool {
         user.name.key().as_str().starts_with(self.key.as_str())
     }
 }
 
-/// How many users a page holds: 1 to 100.
+/// The number of users per page: 1 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSize(u8);
 
 impl PageSize {
-    /// The size of a page that nobody sized.
+    /// The size of a page if none is asked for.
     pub const DEFAULT: Self = Self(20);
     /// The largest page.
     pub const MAX: Self = Self(100);
 
-    /// The size asked for, or the largest one if that is less; `None` for 0.
+    /// The size asked for, but at most the largest. `None` for 0.
     #[must_use]
     pub fn at_most_max(size: u64) -> Option<Self> {
         (size > 0).then(|| Self(u8::try_from(size).unwrap_or(u8::MAX).min(Self::MAX.0)))
@@ -79,25 +81,25 @@ impl PageSize {
 pub struct PageQuery {
     pub start: Start,
     pub size: PageSize,
-    /// Whether to count all users that the pages together hold.
+    /// Whether to count the users of all pages together.
     pub count: bool,
 }
 
 impl PageQuery {
-    /// The same, where no keys are left that an older release has made.
+    /// The same query without legacy prefixes, for a database without legacy keys.
     #[must_use]
-    pub fn without_older_prefixes(mut self) -> Self {
+    pub fn without_legacy_prefixes(mut self) -> Self {
         if let Start::ByName { prefix, .. } = &mut self.start {
-            prefix.older.clear();
+            prefix.legacy.clear();
         }
         self
     }
 }
 
-/// Where a page starts, and with that, its order.
+/// Where a page starts, which also decides its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// By id, after that many users. Costs as much as the users it skips.
+    /// By id, after so many users. Costs as much as the users it skips.
     Offset(i64),
     /// By id, after this one.
     AfterId(UserId),
@@ -109,10 +111,10 @@ pub enum Start {
 #[derive(Clone, Debug)]
 pub struct Page {
     pub users: Vec<User>,
-    /// Whether users follow after these.
+    /// Whether more users follow.
     pub more: bool,
-    /// What the last of them is ordered by, where names order the list.
+    /// The key of the last user, if the list is ordered by name.
     pub last_name: Option<Folded>,
-    /// The count, when it was asked for.
+    /// The count, if it was asked for.
     pub total: Option<i64>,
 }

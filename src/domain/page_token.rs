@@ -1,20 +1,23 @@
+//! Page tokens: where the next page of a list starts.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Error, Filter, Folded, UserId};
 
-/// The last position of a page, to go on from: the id, and the folded name where names order the list.
+/// The position after which the next page starts: the id of the last user, and its folded name if the list is ordered
+/// by name.
 ///
-/// As text it is opaque and URL-safe: base64url of a format byte, the id, the name and a checksum over all of that and the
-/// filters. It holds all that is needed to go on, so that it is good on every replica and after a restart. The checksum is
-/// no signature: whoever makes up a token sees nothing that the list would not show anyway.
+/// The text is opaque and URL-safe: base64url of a format byte, the id, the name, and a checksum over these and the
+/// filters. It contains all that the next page needs, so it works on every replica and after a restart. The checksum is
+/// no signature: a forged token shows nothing that the list would not show anyway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageToken {
     pub id: UserId,
     pub name: Option<Folded>,
 }
 
-/// Changes with the layout, so that a token from another release is refused instead of misread.
+/// Changes with the layout, so that tokens of other releases are rejected instead of misread.
 const FORMAT: u8 = 1;
 const ID: usize = size_of::<i64>();
 const CHECKSUM: usize = size_of::<u32>();
@@ -32,10 +35,10 @@ impl PageToken {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads a token back.
+    /// Parses a token.
     ///
     /// # Errors
-    /// [`Error::InvalidPageToken`] for one that was damaged, or made for other filters or by another format.
+    /// [`Error::InvalidPageToken`] if the token is damaged, or was made for other filters or in another format.
     pub fn decode(text: &str, filter: &Filter) -> Result<Self, Error> {
         Self::read(text, filter).ok_or(Error::InvalidPageToken)
     }
@@ -50,7 +53,7 @@ impl PageToken {
             return None;
         };
         let (id, name) = rest.split_first_chunk::<ID>()?;
-        // PostgreSQL takes no NUL in a text, and no name holds one: whoever made up this token damaged it.
+        // PostgreSQL accepts no NUL in a text, and no name contains one, so this token was forged.
         let name = std::str::from_utf8(name).ok().filter(|name| !name.contains('\0'))?;
         let id = i64::from_be_bytes(*id);
         Some(Self {
@@ -66,7 +69,7 @@ fn checksum(content: &[u8], filter: &Filter) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(content);
     for part in [email, prefix] {
-        // A byte that no UTF-8 text holds sets "no filter" and "an empty one" apart, and each filter from the next.
+        // Bytes that occur in no UTF-8 text distinguish a missing filter from an empty one, and separate the filters.
         hasher.update(if part.is_some() { &[0xff] } else { &[0xfe] });
         hasher.update(part.unwrap_or_default().as_bytes());
     }

@@ -1,14 +1,16 @@
+//! Timestamps.
+
 use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// A moment in UTC, in whole microseconds: what PostgreSQL keeps. A finer clock would make the answer to a write differ
-/// from what is read later.
+/// A point in time in UTC, in whole microseconds, which is PostgreSQL's resolution. With a finer one, the response to a
+/// write would differ from what is read later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The moment of the call.
+    /// The current time.
     #[must_use]
     pub fn now() -> Self {
         Self(Utc::now().timestamp_micros())

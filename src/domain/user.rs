@@ -1,3 +1,5 @@
+//! Users, and changes of users.
+
 use super::{Email, FieldError, Timestamp, UserId, UserName};
 
 /// A stored user.
@@ -11,8 +13,8 @@ pub struct User {
     pub updated_at: Timestamp,
 }
 
-/// How often a user has been written: 1 when created, one more with every update. Together with the id, which is never
-/// used again, it names one state of one user.
+/// Counts the writes of a user: 1 after the create, one more after each update. Ids are never reused, so id and version
+/// together identify one state of one user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub i64);
 
@@ -20,13 +22,14 @@ impl Version {
     /// The version of a user that was just created.
     pub const FIRST: Self = Self(1);
 
-    /// The strong entity tag of a user in this version (RFC 9110, 8.8.3), with its quotes.
+    /// The strong entity tag of this version (RFC 9110, 8.8.3), with its quotes.
     #[must_use]
     pub fn etag(self) -> String {
         format!("\"{}\"", self.0)
     }
 
-    /// The version that a tag names, given without its quotes. `None` for a tag that was never given: `01` is none.
+    /// The version of an entity tag, given without its quotes. `None` for a tag that the service never produces, such
+    /// as `01`.
     #[must_use]
     pub fn of_tag(opaque: &str) -> Option<Self> {
         let number: i64 = opaque.parse().ok()?;
@@ -54,7 +57,7 @@ impl NewUser {
     }
 }
 
-/// What an update changes; `None` leaves the field as it is.
+/// What an update changes. `None` leaves a field as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     pub name: Option<UserName>,
@@ -74,17 +77,17 @@ impl Changes {
     }
 }
 
-/// Which state of a user a change is meant for.
+/// The versions in which a user may be changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// Whatever there is.
+    /// Any version.
     AnyVersion,
-    /// One of these; in no other state may the user change. May be empty, and then nothing changes.
+    /// One of these versions. An empty list permits no change.
     OneOf(Vec<Version>),
 }
 
 impl Expected {
-    /// Whether a user in this version may change.
+    /// Whether a user in this version may be changed.
     #[must_use]
     pub fn includes(&self, version: Version) -> bool {
         match self {

@@ -23,7 +23,7 @@ pub(super) async fn report(log: EventLog, metrics: EventMetrics, mut heartbeat: 
 
 /// The backlog. Empty if no replica relays.
 async fn read(log: &EventLog, heartbeat: &mut RelayHeartbeat) -> Result<Backlog, Error> {
-    let beat = log.sign_of_life().await?;
+    let beat = log.heartbeat().await?;
     if heartbeat.is_alive(beat, Instant::now()) { log.backlog().await } else { Ok(Backlog::default()) }
 }
 

@@ -11,7 +11,7 @@ use super::ring::{CHUNK, Chunk, Epoch, Head, Ring};
 use super::settings::Settings;
 use crate::domain::{Error, Event, Position};
 use crate::metrics::EventMetrics;
-use crate::storage::{EventLog, Mark};
+use crate::storage::{EventLog, Checkpoint};
 
 /// How many of the last events are kept in memory for readers: some 3 MiB, or 40 s at 100 changes a second.
 pub(super) const RING: u16 = 4096;
@@ -122,7 +122,7 @@ impl Hub {
     }
 
     /// The next chunk from the log, up to `head`.
-    pub(super) async fn past(&self, seen: Position, head: Mark, types: &[EventType]) -> Result<Chunk, Error> {
+    pub(super) async fn past(&self, seen: Position, head: Checkpoint, types: &[EventType]) -> Result<Chunk, Error> {
         let permit = self.backfill.acquire().await;
         let events = self.log.history(seen, head, CHUNK.into()).await?;
         drop(permit);
@@ -162,7 +162,7 @@ impl Hub {
 
     /// Empties the ring and continues after this event, in a new epoch: current readers must start over. New readers get earlier
     /// events from the log.
-    pub(super) fn restart(&self, after: Mark) {
+    pub(super) fn restart(&self, after: Checkpoint) {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         ring.restart(after);
         let head = ring.head();

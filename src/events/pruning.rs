@@ -41,7 +41,7 @@ impl Pruning {
 
     /// Prunes everything that is old by now.
     async fn prune(&mut self) -> Result<(), Error> {
-        let beat = self.log.sign_of_life().await?;
+        let beat = self.log.heartbeat().await?;
         let sent_only = self.heartbeat.is_alive(beat, Instant::now());
         let now = Timestamp::now();
         let before = ago(now, self.retention.events);

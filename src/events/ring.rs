@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::format::{EventType, PublishedEvent};
 use crate::domain::{Error, Position};
-use crate::storage::Mark;
+use crate::storage::Checkpoint;
 
 /// The number of events per chunk. However slow a reader is, it holds no more than one chunk, some 50 KiB.
 pub(super) const CHUNK: u8 = 64;
@@ -15,7 +15,7 @@ pub(super) struct Ring {
     capacity: usize,
     epoch: Epoch,
     /// The event in the log before the first one in the ring.
-    after: Mark,
+    after: Checkpoint,
     events: VecDeque<Arc<PublishedEvent>>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Epoch(u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) epoch: Epoch,
-    pub(super) mark: Mark,
+    pub(super) mark: Checkpoint,
 }
 
 /// What a reader takes from the ring or the log at a time.
@@ -41,11 +41,11 @@ pub(super) struct Chunk {
 
 impl Ring {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, epoch: Epoch::default(), after: Mark::default(), events: VecDeque::new() }
+        Self { capacity, epoch: Epoch::default(), after: Checkpoint::default(), events: VecDeque::new() }
     }
 
     /// Empties the ring and begins a new epoch, in which this event comes before the first.
-    pub(super) fn restart(&mut self, after: Mark) {
+    pub(super) fn restart(&mut self, after: Checkpoint) {
         self.epoch = Epoch(self.epoch.0 + 1);
         self.after = after;
         self.events.clear();
@@ -62,14 +62,14 @@ impl Ring {
         if self.events.len() >= self.capacity
             && let Some(oldest) = self.events.pop_front()
         {
-            self.after = Mark::of(&oldest.event);
+            self.after = Checkpoint::of(&oldest.event);
         }
         self.events.push_back(Arc::new(event));
     }
 
     /// How far the log has been followed.
     pub(super) fn head(&self) -> Head {
-        let mark = self.events.back().map_or(self.after, |last| Mark::of(&last.event));
+        let mark = self.events.back().map_or(self.after, |last| Checkpoint::of(&last.event));
         Head { epoch: self.epoch, mark }
     }
 
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn the_ring_restarts_further_on() {
         let mut ring = ring(10, [1, 2]);
-        ring.restart(Mark::unknown(Position(50)));
+        ring.restart(Checkpoint::unknown(Position(50)));
         assert_eq!((ring.head().mark.position(), next(&ring, 2, ALL)), (Position(50), None));
         ring.extend([event(53)]);
         assert_eq!((ring.head().mark.position(), next(&ring, 50, ALL)), (Position(53), Some((vec![53], 53))));
@@ -169,7 +169,7 @@ mod tests {
     fn readers_of_an_earlier_epoch_get_nothing() {
         let mut ring = ring(10, [1, 2]);
         let before = ring.head().epoch;
-        ring.restart(Mark::unknown(Position(1)));
+        ring.restart(Checkpoint::unknown(Position(1)));
         ring.extend([event(2), event(3)]);
         assert_eq!(ring.next(before, Position(2), ALL).err(), Some(Error::EventsGone));
         assert_eq!(next(&ring, 2, ALL), Some((vec![3], 3)));

@@ -67,7 +67,7 @@ async fn publish_next(hub: &Hub, follower: &mut Follower) -> Result<(), Error> {
         let is_last = events.len() < usize::from(PAGE);
         hub.publish(events);
         // A second look often settles a gap at once, namely if no transaction is writing any more.
-        if is_last && !(follower.is_in_doubt() && std::mem::take(&mut may_retry)) {
+        if is_last && !(follower.is_waiting_for_gap() && std::mem::take(&mut may_retry)) {
             return Ok(());
         }
     }
@@ -97,16 +97,16 @@ async fn start_over(hub: &Hub, follower: &mut Follower) -> Result<(), Error> {
 /// Continues near the end of the log, once no transaction can commit an event among the skipped ones any more.
 async fn restart(hub: &Hub, follower: &mut Follower, mut near_end: Follower) -> Result<(), Error> {
     let deadline = Instant::now() + GAP_TIMEOUT;
-    while near_end.is_in_doubt() {
-        near_end = hub.log().look(near_end).await?;
-        if near_end.is_in_doubt() {
+    while near_end.is_waiting_for_gap() {
+        near_end = hub.log().recheck(near_end).await?;
+        if near_end.is_waiting_for_gap() {
             if Instant::now() > deadline {
                 return Err(Error::Unavailable);
             }
             sleep(GAP_INTERVAL).await;
         }
     }
-    hub.restart(near_end.mark());
+    hub.restart(near_end.checkpoint());
     *follower = near_end;
     Ok(())
 }

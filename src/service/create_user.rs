@@ -1,3 +1,5 @@
+//! The use case of creating a user.
+
 use crate::domain::{Error, NewUser, User};
 use crate::storage::Storage;
 use crate::telemetry::use_case;
@@ -5,7 +7,7 @@ use crate::telemetry::use_case;
 /// Creates a user.
 ///
 /// # Errors
-/// [`Error::Invalid`] with every field that is wrong, [`Error::EmailTaken`], or the storage's own errors.
+/// [`Error::Invalid`] with every invalid field, [`Error::EmailTaken`], or the storage's errors.
 pub async fn create_user(storage: &Storage, name: String, email: String) -> Result<User, Error> {
     use_case("create_user", async { storage.create_user(NewUser::parse(name, email)?).await }).await
 }

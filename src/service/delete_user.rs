@@ -1,3 +1,5 @@
+//! The use case of deleting a user.
+
 use super::expected::first_that_matches;
 use crate::domain::{Error, Expected, User, UserId};
 use crate::storage::Storage;
@@ -6,7 +8,7 @@ use crate::telemetry::use_case;
 /// Deletes a user, and returns its last state.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::VersionMismatch`], or the storage's own errors.
+/// [`Error::NotFound`], [`Error::VersionMismatch`], or the storage's errors.
 pub async fn delete_user(storage: &Storage, id: UserId, expected: Expected) -> Result<User, Error> {
     let delete = async {
         match expected {

@@ -1,13 +1,15 @@
+//! Changes that are conditional on one of several versions.
+
 use crate::domain::{Error, User, UserId, Version};
 use crate::storage::Storage;
 
-/// Tries a change with each of these versions, in turn, until one is the user's own.
+/// Tries a change with one version after the other, until one matches.
 ///
-/// Each try is decided by its own statement, and has a deadline of its own. Versions only grow, so when all tries in
-/// ascending order miss, there was a moment at which the user's version was none of these.
+/// Each try is decided by its own statement, with its own deadline. Versions only grow. So if all tries in ascending
+/// order fail, there was a point in time at which the user had none of these versions.
 ///
 /// # Errors
-/// [`Error::VersionMismatch`] when none matches, else what the change answered.
+/// [`Error::VersionMismatch`] if none matches, otherwise the error of the change.
 pub(super) async fn first_that_matches<F>(
     storage: &Storage,
     id: UserId,
@@ -18,7 +20,7 @@ where
     F: Future<Output = Result<User, Error>>,
 {
     if versions.is_empty() {
-        // Nothing will be tried, so no statement asks whether there is such a user at all.
+        // Without a try, no statement checks whether the user exists.
         super::get_user(storage, id).await?;
     }
     versions.sort_unstable();

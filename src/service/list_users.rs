@@ -1,3 +1,5 @@
+//! The use cases of listing users.
+
 use crate::domain::{EmailKey, Error, Filter, Page, PageQuery, PageSize, PageToken, Start, User, UserId};
 use crate::storage::Storage;
 use crate::telemetry::use_case;
@@ -6,16 +8,16 @@ use crate::telemetry::use_case;
 #[derive(Clone, Debug)]
 pub struct UserList {
     pub users: Vec<User>,
-    /// None on the last page.
+    /// `None` on the last page.
     pub next_page_token: Option<String>,
-    /// How many users match the filter, when that was asked for.
+    /// How many users match the filter, if that was asked for.
     pub total: Option<i64>,
 }
 
-/// Lists the users that match a filter, page by page. A page costs the same wherever it is.
+/// Lists the users that match a filter, page by page. All pages cost the same.
 ///
 /// # Errors
-/// [`Error::InvalidPageToken`], or the storage's own errors.
+/// [`Error::InvalidPageToken`], or the storage's errors.
 pub async fn list_users(
     storage: &Storage,
     filter: &Filter,
@@ -34,17 +36,17 @@ pub async fn list_users(
     use_case("list_users", list).await
 }
 
-/// Lists all users by id, after the first `offset` ones. Costs as much as what it skips.
+/// Lists all users by id, after the first `offset` ones. Costs as much as the users it skips.
 ///
 /// # Errors
-/// The storage's own errors.
+/// The storage's errors.
 pub async fn list_users_by_offset(storage: &Storage, offset: i64, size: PageSize) -> Result<Vec<User>, Error> {
     let query = PageQuery { start: Start::Offset(offset), size, count: false };
     let list = async { storage.list_users(query).await.map(|page| page.users) };
     use_case("list_users_by_offset", list).await
 }
 
-/// An address belongs to one user at most: this is a look-up, batched with the others, and no page query.
+/// Lists the user with an address, by a look-up instead of a page query: at most one user has it.
 async fn list_the_one_with(
     storage: &Storage,
     email: &EmailKey,

@@ -1,4 +1,6 @@
-//! The use cases, a file each. REST and gRPC call them; they call [`crate::storage`].
+//! The use cases, one file each. A use case takes plain values, parses them with the domain's types (reporting all
+//! errors at once), and calls `Storage`. No version of the API and no protocol has its own use case: they differ in
+//! what goes in and comes out.
 
 mod create_user;
 mod delete_user;

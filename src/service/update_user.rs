@@ -1,13 +1,15 @@
+//! The use case of updating a user.
+
 use super::expected::first_that_matches;
 use crate::domain::{Changes, Error, Expected, User, UserId};
 use crate::storage::Storage;
 use crate::telemetry::use_case;
 
-/// Updates the fields of a user that are given, and raises its version by one, even if they held the same before.
+/// Updates the given fields of a user, and increments its version even if they have not changed.
 ///
 /// # Errors
-/// [`Error::Invalid`] with every field that is wrong, [`Error::NotFound`], [`Error::VersionMismatch`],
-/// [`Error::EmailTaken`], or the storage's own errors.
+/// [`Error::Invalid`] with every invalid field, [`Error::NotFound`], [`Error::VersionMismatch`], [`Error::EmailTaken`],
+/// or the storage's errors.
 pub async fn update_user(
     storage: &Storage,
     id: UserId,

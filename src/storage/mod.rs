@@ -1,8 +1,14 @@
-//! Users in a database: the connection, the statements, and the actors that run them in batches.
+//! Users in a database: the connections, the statements, and the actors that run them in batches.
 //!
-//! [`Storage`] is the handle that the use cases call. Each method puts one message into a lane's mailbox; a
-//! database actor takes whatever is waiting there, runs it as one batch in one transaction, and answers each
-//! caller ([`engine`]). A connection whose call does not return is abandoned, and whoever waits in it replaced ([`database`]). Nothing here knows HTTP.
+//! [`Storage`] is the handle that the use cases call. Each of its methods sends a message into a lane; a database actor
+//! runs the waiting messages as one batch, in one transaction, and answers each caller.
+//!
+//! - [`database`] is either database: its connections, their pool, the schema, and the keeper that watches it.
+//! - [`engine`] is the batching, without SQL.
+//! - [`read`] and [`write`] are the requests that travel through the lanes, with their statements.
+//! - [`event_log`] records changes as events, and is read by the live stream and the relay.
+//!
+//! Nothing here knows HTTP.
 
 mod database;
 mod engine;
@@ -15,32 +21,33 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use database::backup::{BackupError, backup};
-pub use database::database_url::DatabaseUrl;
-pub use database::migrations::{MigrateError, migrate};
-pub use database::readiness::{Check, Readiness};
+pub use database::keeper::readiness::{Check, Readiness};
+pub use database::schema::migrations::{MigrateError, migrate};
 pub use database::settings::Settings;
+pub use database::settings::database_url::DatabaseUrl;
+pub use event_log::checkpoint::Checkpoint;
 pub use event_log::follow::Follower;
-pub use event_log::mark::Mark;
-pub use event_log::{Backlog, EventLog, Fate, Held, Leading, Pruned, Retention, RetryError, retry_parked};
+pub use event_log::{Backlog, DeliveryOutcome, EventLog, HeldEvent, Leadership, Pruned, Retention, RetryError, retry_parked};
 pub use seed::{SeedError, seed};
 
 use crate::domain::{Changes, EmailKey, Error, NewUser, Page, PageQuery, User, UserId, Version};
 use crate::metrics::Metrics;
-use crate::telemetry::{Context, TracePlace};
-use database::keeper::{self, Keeper};
+use crate::telemetry::{Context, TracedSpan};
+use database::keeper;
+use database::keeper::state::Keeper;
 use database::pool::Pool;
 use database::workers::Workers;
 use engine::actors::{Actors, Common};
 use engine::lane::Lane;
 use read::get_users::Lookup;
-use write::{Create, Delete, Update, Write};
+use write::request::{Create, Delete, Update, Write};
 
 /// The users in the database. Cloning gives another handle to the same actors.
 ///
-/// Every method fails with [`Error::Overloaded`] when the lane's mailbox is full, when the wait in it is expected to be too
-/// long, or when the deadline passes in it; with [`Error::Unavailable`] when the database cannot be reached, is not migrated
-/// or takes no changes; and with [`Error::Unusable`] when its tables or its file are gone. All of them mean that nothing was
-/// executed. A write whose outcome was lost is [`Error::OutcomeUnknown`].
+/// All methods share these errors. [`Error::Overloaded`]: the lane's mailbox is full, the expected wait is too long, or
+/// the deadline passed while the message waited. [`Error::Unavailable`]: the database cannot be reached, is not
+/// migrated or accepts no changes. [`Error::Unusable`]: its tables or its file are gone. With each of these nothing was
+/// executed. [`Error::OutcomeUnknown`]: a write may have been executed.
 #[derive(Clone)]
 pub struct Storage {
     lookups: Lane<Lookup>,
@@ -51,12 +58,13 @@ pub struct Storage {
     pool: Pool,
 }
 
-#[expect(clippy::missing_errors_doc, reason = "what all methods share is said once, above; each says the rest")]
+#[expect(clippy::missing_errors_doc, reason = "the type documents the errors that all methods share")]
 impl Storage {
-    /// Starts the actors, and the keeper that connects and migrates. Returns at once: the database may come later.
+    /// Starts the actors, and the keeper that connects and migrates. Returns at once: the database may become reachable
+    /// later.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system provides no thread.
     pub fn start(settings: &Settings, metrics: &Metrics) -> std::io::Result<(Self, Running)> {
         let pool = Pool::new(settings, metrics)?;
         let keeper = Arc::new(Keeper::default());
@@ -65,7 +73,7 @@ impl Storage {
         let storage = Self {
             lookups: actors.open_lane("lookups", settings.lookup_actors, &common)?,
             pages: actors.open_lane("pages", settings.page_actors, &common)?,
-            // One writer: messages for one user keep their order, SQLite has one write lock, and on PostgreSQL one full
+            // One writer: so writes of one user keep their order. SQLite has one write lock, and on PostgreSQL one full
             // batch costs less than two half-full ones.
             writes: actors.open_lane("writes", 1, &common)?,
             events: EventLog::new(pool.clone(), Arc::clone(&keeper), settings.deadline, metrics.hung_calls("events")),
@@ -82,7 +90,7 @@ impl Storage {
         Ok((storage, Running { actors, keeper }))
     }
 
-    /// Creates a user; [`Error::EmailTaken`] when another one has the address.
+    /// Creates a user. [`Error::EmailTaken`] if another user has the address.
     pub async fn create_user(&self, new: NewUser) -> Result<User, Error> {
         self.writes.ask(Write::Create(Create::new(new, trace()))).await
     }
@@ -99,55 +107,55 @@ impl Storage {
 
     /// Reads one page of users.
     pub async fn list_users(&self, query: PageQuery) -> Result<Page, Error> {
-        let query = if self.keeper.all_have_keys() { query.without_older_prefixes() } else { query };
+        let query = if self.keeper.all_have_keys() { query.without_legacy_prefixes() } else { query };
         self.pages.ask(query).await
     }
 
-    /// Updates a user, if its version is the expected one; [`Error::NotFound`], [`Error::VersionMismatch`] or
-    /// [`Error::EmailTaken`] otherwise.
+    /// Updates a user, if its version is the expected one. Otherwise [`Error::NotFound`], [`Error::VersionMismatch`] or
+    /// [`Error::EmailTaken`].
     pub async fn update_user(&self, id: UserId, expected: Option<Version>, changes: Changes) -> Result<User, Error> {
         self.writes.ask(Write::Update(Update::new(id, expected, changes, trace()))).await
     }
 
-    /// Deletes a user, if its version is the expected one, and returns its last state; [`Error::NotFound`] or
-    /// [`Error::VersionMismatch`] otherwise.
+    /// Deletes a user, if its version is the expected one, and returns its last state. Otherwise [`Error::NotFound`] or
+    /// [`Error::VersionMismatch`].
     pub async fn delete_user(&self, id: UserId, expected: Option<Version>) -> Result<User, Error> {
         self.writes.ask(Write::Delete(Delete { id, expected, trace: trace() })).await
     }
 
-    /// Has no connection used again that is open now.
-    pub fn distrust_connections(&self) {
-        self.pool.suspect_all();
+    /// Replaces all connections that are open now before they are used again.
+    pub fn replace_connections(&self) {
+        self.pool.end_generation();
     }
 
-    /// What became of users, in the order in which others are told.
+    /// The event log: all changes of users, in the order of their offsets.
     #[must_use]
     pub const fn events(&self) -> &EventLog {
         &self.events
     }
 
-    /// Whether requests can be served, as the keeper saw it last. Never waits for the database.
+    /// Whether requests can be served, by the keeper's last check. Never waits for the database.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         let is_stuck =
-            [&self.lookups.workers, &self.pages.workers, &self.writes.workers].into_iter().any(Workers::are_gone);
+            [&self.lookups.workers, &self.pages.workers, &self.writes.workers].into_iter().any(Workers::all_gone);
         if is_stuck { Readiness::Failing(Check::Database) } else { self.keeper.readiness() }
     }
 
-    /// Waits until no call to the database is under way, for `limit` at the most; false when one is still, or hangs and was
-    /// abandoned. Blocks.
+    /// Waits until no call to the database is running, for at most `limit`. Returns false if a call is still running,
+    /// or hangs and was abandoned. Blocks.
     #[must_use]
-    pub fn rests(&self, limit: Duration) -> bool {
+    pub fn wait_until_idle(&self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
         while self.pool.in_use() > 0 && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(5));
         }
-        self.pool.in_use() == 0 && self.pool.hung() == 0
+        self.pool.in_use() == 0 && self.pool.abandoned() == 0
     }
 }
 
-/// Where in a trace the request that the caller runs for is served.
-fn trace() -> Option<TracePlace> {
+/// The span of the current request, if it is traced.
+fn trace() -> Option<TracedSpan> {
     Context::current()?.trace
 }
 
@@ -158,13 +166,13 @@ pub struct Running {
 }
 
 impl Running {
-    /// Lets the actors finish what is in their mailboxes, and ends them; gives up after `patience`. Blocks.
+    /// Lets the actors finish their mailboxes, and ends them; gives up after `timeout`. Blocks.
     ///
     /// Returns whether all of them ended.
     #[must_use]
-    pub fn stop(self, patience: Duration) -> bool {
-        let stopped = self.actors.stop(patience);
-        // What comes after them needs to know that the database is there.
+    pub fn stop(self, timeout: Duration) -> bool {
+        let stopped = self.actors.stop(timeout);
+        // Last, because the relay, which stops after the actors, needs the keeper's readiness.
         self.keeper.stop();
         stopped
     }

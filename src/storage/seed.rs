@@ -9,20 +9,21 @@ use diesel::prelude::*;
 use diesel::query_builder::{QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, SingleValue, Text, Timestamp as SqlTimestamp};
 
-use super::database::batch_error::BatchError;
-use super::database::connection::{Connection, on_backend, write_transaction};
-use super::database::migrations::{self, MigrateError};
-use super::database::row::Moment;
-use super::database::schema::users;
+use super::database::connection::batch_error::BatchError;
+use super::database::connection::sqlite::write_transaction;
+use super::database::connection::{Connection, on_backend};
+use super::database::schema::migrations::{self, MigrateError};
+use super::database::schema::tables::users;
+use super::database::schema::timestamp_column::TimestampColumn;
 use super::database::settings::Settings;
-use super::write::Create;
+use super::write::request::Create;
 use super::write::sqlite::insert_in_order;
 use crate::domain::{NewUser, Timestamp, Version};
 
-/// Users in one transaction.
+/// Users per transaction.
 const BATCH: u64 = 10_000;
 
-/// Why seeding ended early.
+/// Why seeding stopped early.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
     #[error(transparent)]
@@ -41,12 +42,12 @@ impl From<BatchError> for SeedError {
     }
 }
 
-/// Migrates, and creates the users numbered 1 to `count`, in this order: on an empty database these are their ids. A user
-/// that is there already stays as it is. Tells `progress` how many users have been looked at, and returns how many were
-/// created.
+/// Migrates, and creates the users numbered 1 to `count`, in this order: on an empty database these numbers are their
+/// ids. Existing users stay as they are. Calls `progress` with the number of users done so far, and returns how many
+/// were created.
 ///
 /// # Errors
-/// When the database cannot be reached or refuses; whole batches before that are stored.
+/// When the database cannot be reached or refuses. Batches before that are stored.
 pub fn seed(
     settings: &Settings,
     count: NonZeroU64,
@@ -54,7 +55,7 @@ pub fn seed(
     mut progress: impl FnMut(u64),
 ) -> Result<u64, SeedError> {
     migrations::migrate(settings)?;
-    // Batches this large take longer than a request may.
+    // Batches of this size take longer than a request may.
     let mut connection = Connection::open(&settings.url, settings.deadline * 30)?;
     prepare_for_bulk(&mut connection)?;
     let (mut done, mut created) = (0, 0);
@@ -68,8 +69,8 @@ pub fn seed(
     Ok(created)
 }
 
-/// Gives SQLite memory for the indexes, which a million users fill in random order, and lets it copy the log into the
-/// database file less often. For a minute, and for this connection only: a service that runs meanwhile keeps its own.
+/// Gives SQLite memory for the indexes, which a million users fill in random order, and lets it copy its log into the
+/// database less often. Affects this connection only: a running service keeps its own settings.
 fn prepare_for_bulk(connection: &mut Connection) -> QueryResult<()> {
     match connection {
         Connection::Sqlite(sqlite) => {
@@ -80,45 +81,45 @@ fn prepare_for_bulk(connection: &mut Connection) -> QueryResult<()> {
 }
 
 fn create_missing(connection: &mut Connection, rows: &[Create]) -> Result<u64, BatchError> {
-    // Those that are there are left out beforehand: PostgreSQL draws an id even for a row that it then skips.
-    let there = existing(connection, rows)?;
-    let missing = Vec::from_iter(rows.iter().filter(|row| !there.contains(row.email_key().older())));
+    // Existing users are left out beforehand: PostgreSQL draws an id even for a row that it then skips.
+    let existing = existing_keys(connection, rows)?;
+    let missing = Vec::from_iter(rows.iter().filter(|row| !existing.contains(row.email_key().legacy())));
     let now = Timestamp::now();
     let created = match connection {
         Connection::Sqlite(sqlite) => {
             write_transaction(sqlite, |sqlite| insert_in_order(sqlite, &missing, now).map(|created| created.len()))?
         }
         Connection::Postgres(postgres) => {
-            insert_many(&missing, now).execute(postgres).map_err(BatchError::of_lone_statement)?
+            insert_many(&missing, now).execute(postgres).map_err(BatchError::from_autocommit)?
         }
     };
     Ok(created as u64)
 }
 
-fn existing(connection: &mut Connection, rows: &[Create]) -> QueryResult<HashSet<String>> {
-    let keys = Vec::from_iter(rows.iter().map(|row| row.email_key().older()));
-    let there: Vec<String> = on_backend!(connection, |connection| {
+fn existing_keys(connection: &mut Connection, rows: &[Create]) -> QueryResult<HashSet<String>> {
+    let keys = Vec::from_iter(rows.iter().map(|row| row.email_key().legacy()));
+    let existing: Vec<String> = on_backend!(connection, |connection| {
         users::table.filter(users::email_key.eq_any(&keys)).select(users::email_key).load(connection)
     })?;
-    Ok(there.into_iter().collect())
+    Ok(existing.into_iter().collect())
 }
 
-/// The statement that creates many users, in the order given; each address may be among them once only.
+/// Creates many users, in this order. Each address must occur only once.
 ///
-/// The values travel as one array a column: the statement stays the same for every number of rows, and so stays prepared.
+/// Each column of values is one array, so the statement does not depend on the number of rows and stays prepared.
 fn insert_many<'a>(
     rows: &[&'a Create],
     now: Timestamp,
 ) -> impl QueryFragment<Pg> + QueryId + RunQueryDsl<PgConnection> + use<'a> {
     let column = |of: fn(&Create) -> &str| Vec::from_iter(rows.iter().map(|row| of(row)));
     let version = Version::FIRST.0.into_sql::<BigInt>();
-    let now = Moment(now).into_sql::<SqlTimestamp>();
+    let now = TimestampColumn(now).into_sql::<SqlTimestamp>();
     diesel::select((
         unnest::<Text, _>(column(|row| row.name())),
         unnest::<Text, _>(column(|row| row.name_key())),
         unnest::<Text, _>(column(|row| row.email())),
-        unnest::<Text, _>(column(|row| row.email_key().older())),
-        unnest::<Nullable<Text>, _>(Vec::from_iter(rows.iter().map(|row| row.email_key().unless_plain()))),
+        unnest::<Text, _>(column(|row| row.email_key().legacy())),
+        unnest::<Nullable<Text>, _>(Vec::from_iter(rows.iter().map(|row| row.email_key().address_key()))),
         true.into_sql::<Bool>(),
         version,
         now,
@@ -141,6 +142,6 @@ fn insert_many<'a>(
 
 #[diesel::declare_sql_function]
 extern "SQL" {
-    /// One row for each element. Several side by side in a SELECT advance together.
+    /// One row per element. Several in one SELECT advance together.
     fn unnest<T: SingleValue>(values: Array<T>) -> T;
 }

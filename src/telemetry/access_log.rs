@@ -1,4 +1,4 @@
-//! A line for a request, if that is wanted.
+//! The access log: one line per request, for all requests or for those that fail or are slow.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use log::kv::Value;
 
 use super::Throttle;
 
-/// What the lines are known by to `LOG_LEVEL`.
+/// The target of the lines, for `LOG_LEVEL`.
 const TARGET: &str = concat!(env!("CARGO_CRATE_NAME"), "::access_log");
 
-/// Of which requests there is a line.
+/// Which requests are logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessLog {
     All,
-    /// Those that the service failed, with a status of 500 or more, and slow ones. Not what `/ready` answers.
+    /// Requests that fail with a status of 500 or more, and slow ones. Not failures of `/ready`.
     Problems,
     Off,
 }
 
 impl AccessLog {
-    /// Parses its name.
+    /// Parses a name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text {
@@ -32,7 +32,7 @@ impl AccessLog {
     }
 }
 
-/// Writes the lines. Clones share what they may write.
+/// Writes the lines. Clones share the limit of lines.
 #[derive(Clone)]
 pub struct AccessLogger {
     which: AccessLog,
@@ -40,31 +40,31 @@ pub struct AccessLogger {
     problems: Throttle,
 }
 
-/// What a request was answered.
+/// How a request was answered.
 pub struct Answered<'a> {
-    /// HTTP's.
+    /// The method of HTTP.
     pub method: &'static str,
-    /// The pattern of the route, never the path: that may hold an address. Of gRPC the service and its method.
+    /// The pattern of the route, never the path, which may contain an address. For gRPC the service and its method.
     pub route: &'static str,
-    /// HTTP's number, or gRPC's name.
+    /// The number of an HTTP status, or the name of a gRPC code.
     pub status: Value<'a>,
-    /// Whether the service is to blame.
+    /// Whether the service is at fault.
     pub is_failure: bool,
-    /// Of the failure, if it was one.
+    /// The code of the failure, if it failed.
     pub code: Option<&'static str>,
     pub took: Duration,
-    /// Whether that says how long somebody wanted to listen, so that it cannot be too long.
+    /// Whether this is a stream, whose duration its client decides, so that it is never slow.
     pub streams: bool,
 }
 
 impl AccessLogger {
-    /// Requests that take as long as `slow` or longer are problems.
+    /// Requests that take at least `slow` count as problems.
     #[must_use]
     pub fn new(which: AccessLog, slow: Duration) -> Self {
         Self { which, slow, problems: Throttle::default() }
     }
 
-    /// Writes a line, if this request is one of those that have one.
+    /// Logs a request, if such requests are logged.
     pub fn note(&self, answered: &Answered<'_>) {
         let is_slow = !answered.streams && answered.took >= self.slow;
         let is_problem = answered.is_failure || is_slow;

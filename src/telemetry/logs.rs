@@ -1,4 +1,5 @@
-//! Logs: the `log` facade to `env_logger`, on stderr. A line that is written while a request is served tells which.
+//! The log: the `log` facade to `env_logger`, on stderr. A line that is written for a request contains the request's
+//! id.
 
 use std::collections::HashSet;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -12,20 +13,20 @@ use serde_json::Map;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 
 use super::Context;
-use super::others::Bounded;
 use super::stderr;
+use super::third_party::ThrottledLogger;
 
-/// How a line looks.
+/// The format of lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line, for machines.
+    /// One JSON object per line, for programs.
     Json,
 }
 
-/// Whether the text is in `env_logger`'s filter syntax, and says what is logged of this crate. That syntax takes whatever is no
-/// level for the name of a crate, and then nothing else is logged.
+/// Whether the text is a valid filter of `env_logger` that sets a level for this crate. `env_logger` takes an unknown
+/// word for the name of a crate, and would then log nothing else.
 #[must_use]
 pub fn is_log_level(text: &str) -> bool {
     let (list, pattern) = text.split_once('/').map_or((text, None), |(list, pattern)| (list, Some(pattern)));
@@ -33,21 +34,22 @@ pub fn is_log_level(text: &str) -> bool {
         return false;
     };
     let are_distinct = HashSet::<_>::from_iter(&targets).len() == targets.len();
-    // A level after a slash is taken for words that a line must have.
+    // `env_logger` takes a level after a slash for text that a line must contain.
     let is_pattern = pattern.is_none_or(|pattern| !pattern.is_empty() && !is_level(pattern));
-    // Of a part alone it is not known whether there is one of that name.
+    // A filter for a module alone is not enough: there may be no such module.
     let is_ours = targets.iter().any(|target| [EVERYTHING, env!("CARGO_CRATE_NAME")].contains(target));
     are_distinct && is_pattern && is_ours && env_filter::Builder::new().try_parse(text).is_ok()
 }
 
 const EVERYTHING: &str = "";
 
-/// What the directive sets a level for. `None` when it is none.
+/// The target of a directive. `None` if the directive is invalid.
 fn target(directive: &str) -> Option<&str> {
     match directive.split_once('=') {
         Some((target, level)) => (is_path(target) && is_level(level.trim())).then_some(target),
         None if is_level(directive) => Some(EVERYTHING),
-        // All of it. Of a name that is not ours it is not known whether it is a misspelt level.
+        // A target without a level, which enables all of its lines. The name of another crate could be a misspelt
+        // level.
         None => (is_path(directive) && is_ours(directive)).then_some(directive),
     }
 }
@@ -56,7 +58,7 @@ fn is_level(text: &str) -> bool {
     text.parse::<LevelFilter>().is_ok()
 }
 
-/// Whether it is one in Rust, as targets are: with `_` where a package's name has `-`.
+/// Whether the target is a path in Rust, with `_` where a package's name has `-`.
 fn is_path(target: &str) -> bool {
     let is_name = |name: &str| {
         name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
@@ -69,23 +71,25 @@ fn is_ours(target: &str) -> bool {
     target.split("::").next() == Some(env!("CARGO_CRATE_NAME"))
 }
 
-/// Lines that may wait for a reader of stderr that is slow; more are lost. A reader that never reads must not stop those
-/// who write.
+/// How many lines may wait for a slow reader of stderr. More are dropped: a reader that never reads must not block the
+/// service.
 const MAX_WAITING: usize = 10_000;
 
-/// Writes what waits when it is dropped; a second start, as tests may do, keeps the first.
+/// Starts logging. The guard writes waiting lines when it is dropped. A second start, as in tests, keeps the first
+/// logger.
 pub(super) fn start(level: &str, format: LogFormat) -> WorkerGuard {
     let (writer, guard) =
         NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING).thread_name("log").finish(stderr::of_the_log());
     let style = if io::stderr().is_terminal() { WriteStyle::Auto } else { WriteStyle::Never };
     let mut builder = env_logger::Builder::new();
-    // It tells of each malformed request: a stranger could fill the log.
+    // actix-http logs every malformed request, so an unauthenticated client could fill the log.
     builder.filter_module("actix_http::h1::dispatcher", LevelFilter::Off);
-    // It tells of each event that no queue is bound for, with all of its data; the rest the relay tells, once.
+    // lapin logs every event that no queue is bound for, with its data. The relay logs all else once.
     builder.filter_module("lapin", LevelFilter::Off);
-    // So do those who fetch keys and relay events, whose connections it checks at every try.
+    // rustls-platform-verifier logs a failure at every attempt to connect. Those who connect, to fetch keys and to
+    // relay events, log it too.
     builder.filter_module("rustls_platform_verifier", LevelFilter::Off);
-    // The names of spans, which are not ours: those are traced.
+    // These lines are names of other crates' spans, which are traced instead.
     builder.filter_module("tracing::span", LevelFilter::Off);
     builder.parse_filters(level).target(Target::Pipe(Box::new(writer))).write_style(style).format(match format {
         LogFormat::Text => write_text,
@@ -93,10 +97,10 @@ pub(super) fn start(level: &str, format: LogFormat) -> WorkerGuard {
     });
     let logger = builder.build();
     let filter = logger.filter();
-    if log::set_boxed_logger(Box::new(Bounded::new(logger))).is_ok() {
+    if log::set_boxed_logger(Box::new(ThrottledLogger::new(logger))).is_ok() {
         log::set_max_level(filter);
     }
-    // Else it would be written past the log, in a format that no machine reads.
+    // Without the hook, a panic would bypass the log, in a format that no program reads.
     std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
     guard
 }
@@ -145,7 +149,7 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     writeln!(out)
 }
 
-/// What a line tells besides its message.
+/// The fields of a line besides its message.
 struct Fields(Map<String, serde_json::Value>);
 
 impl VisitSource<'_> for Fields {

@@ -1,33 +1,39 @@
-//! What the service tells of single events: logs and traces. Metrics, which tell of all of them together, are in [`crate::metrics`].
+//! Logs and traces. Metrics are in `metrics`.
+//!
+//! No function is passed a request only to log it. `telemetry::Context` belongs to a task, and travels to the actor
+//! with the message; the log and the spans add it. No log line holds a path, a body or a token: a route's pattern, a
+//! status and a code are enough. This module imports neither the domain nor the storage: everyone may log.
+//!
+//! A thread of its own writes the log. `cli::run` waits for it at its end, for at most a second.
 
 mod access_log;
 mod context;
 mod logs;
-mod others;
 mod stderr;
+mod third_party;
 mod throttle;
 mod traces;
 
 use tracing_appender::non_blocking::WorkerGuard;
 
 pub use access_log::{AccessLog, AccessLogger, Answered};
-pub use context::{Context, RequestId, TracePlace};
+pub use context::{Context, RequestId, TracedSpan};
 pub use logs::{LogFormat, is_log_level};
-pub use stderr::heard;
+pub use stderr::capture_stderr;
 pub use throttle::Throttle;
 pub use traces::{Arrived, BatchSpan, RequestTrace, Sampler, Settings as TraceSettings, Traces, TracesError, use_case};
 
-/// What is told, and how.
+/// What is logged and traced, and how.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Which lines are logged, in `env_logger`'s syntax, such as `info` or `warn,user_service=debug`.
     pub level: String,
     pub format: LogFormat,
-    /// Where traces go, if they go anywhere.
+    /// How traces are exported, if they are.
     pub traces: Option<TraceSettings>,
 }
 
-/// Starts logging. What this returns writes what is left when it is dropped.
+/// Starts logging. Dropping the returned guard writes the lines that are left.
 pub fn start(settings: &Settings) -> WorkerGuard {
     logs::start(&settings.level, settings.format)
 }

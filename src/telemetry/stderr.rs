@@ -1,4 +1,9 @@
-//! Stderr belongs to the log. What a library prints there, past the log, becomes lines of it.
+//! Captures what libraries print to stderr, and logs it.
+//!
+//! PostgreSQL reports some conditions to every new connection, for example that a collation has another version by now.
+//! libpq prints them to stderr before Diesel can stop it; the server sends them before it looks at any option of the
+//! connection. So stderr leads into a pipe while a connection opens, and each line in the pipe becomes one line of the
+//! log.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -10,16 +15,17 @@ use parking_lot::Mutex;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::stdio::dup2_stderr;
 
-/// Runs what may print to stderr, and logs each line that it prints there, once in the life of the process: it may run often.
+/// Runs work that may print to stderr, and logs each line that it prints. A line is logged once in the life of the
+/// process, because the work may run often.
 ///
-/// Only meanwhile, and not for good: the last words of a process that crashes would stay in the pipe. Of what prints more than
-/// a pipe holds, the rest is lost; nobody waits for room.
-pub fn heard<T>(work: impl FnOnce() -> T) -> T {
-    let _listening = EAR.as_ref().map(Listening::begin);
+/// Stderr is redirected only while the work runs: otherwise the last words of a process that crashes would stay in the
+/// pipe. Lines that do not fit into the pipe are lost; printing never blocks.
+pub fn capture_stderr<T>(work: impl FnOnce() -> T) -> T {
+    let _redirection = CAPTURE.as_ref().map(Redirection::begin);
     work()
 }
 
-/// The log's own way to stderr, wherever what others print goes.
+/// A writer to the real stderr, for the log.
 pub(super) fn of_the_log() -> Box<dyn Write + Send> {
     match io::stderr().as_fd().try_clone_to_owned() {
         Ok(stderr) => Box::new(File::from(stderr)),
@@ -27,75 +33,75 @@ pub(super) fn of_the_log() -> Box<dyn Write + Send> {
     }
 }
 
-/// There is one stderr. None when the system lacks what it takes.
-static EAR: LazyLock<Option<Ear>> = LazyLock::new(|| Ear::new().ok());
+/// The process has one stderr. `None` if the system does not support redirecting it.
+static CAPTURE: LazyLock<Option<Capture>> = LazyLock::new(|| Capture::new().ok());
 
-struct Ear {
+struct Capture {
     stderr: OwnedFd,
     pipe: OwnedFd,
-    heard: Mutex<Heard>,
+    captured: Mutex<Captured>,
 }
 
-struct Heard {
-    /// How many run what may print.
-    speakers: usize,
+struct Captured {
+    /// How many threads run work that may print.
+    printing: usize,
     pipe: File,
-    /// What is no whole line yet.
+    /// The beginning of an incomplete line.
     rest: Vec<u8>,
-    told: HashSet<String>,
+    logged: HashSet<String>,
 }
 
-impl Ear {
+impl Capture {
     fn new() -> io::Result<Self> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let stderr = io::stderr().as_fd().try_clone_to_owned()?;
-        let heard = Heard { speakers: 0, pipe: read.into(), rest: Vec::new(), told: HashSet::new() };
-        Ok(Self { stderr, pipe: write, heard: Mutex::new(heard) })
+        let captured = Captured { printing: 0, pipe: read.into(), rest: Vec::new(), logged: HashSet::new() };
+        Ok(Self { stderr, pipe: write, captured: Mutex::new(captured) })
     }
 }
 
-struct Listening<'a>(&'a Ear);
+struct Redirection<'a>(&'a Capture);
 
-impl<'a> Listening<'a> {
-    fn begin(ear: &'a Ear) -> Self {
-        let mut heard = ear.heard.lock();
-        heard.speakers += 1;
-        if heard.speakers == 1 {
-            // If this fails, what is printed is printed.
-            let _ = dup2_stderr(&ear.pipe);
+impl<'a> Redirection<'a> {
+    fn begin(capture: &'a Capture) -> Self {
+        let mut captured = capture.captured.lock();
+        captured.printing += 1;
+        if captured.printing == 1 {
+            // If this fails, the work prints to the real stderr.
+            let _ = dup2_stderr(&capture.pipe);
         }
-        Self(ear)
+        Self(capture)
     }
 }
 
-impl Drop for Listening<'_> {
+impl Drop for Redirection<'_> {
     fn drop(&mut self) {
-        let Self(ear) = self;
-        let mut heard = ear.heard.lock();
-        heard.speakers -= 1;
-        if heard.speakers == 0 {
-            let _ = dup2_stderr(&ear.stderr);
+        let Self(capture) = self;
+        let mut captured = capture.captured.lock();
+        captured.printing -= 1;
+        if captured.printing == 0 {
+            let _ = dup2_stderr(&capture.stderr);
         }
-        heard.tell();
+        captured.log();
     }
 }
 
-impl Heard {
-    /// Logs what is in the pipe by now.
-    fn tell(&mut self) {
-        /// A hundred different ones are told: that many tell no more than a few.
-        const MAX_TOLD: usize = 100;
-        // It ends with an error: that there is nothing more for now.
+impl Captured {
+    /// Logs the lines that are in the pipe by now.
+    fn log(&mut self) {
+        /// The maximum of different lines: more would tell an operator nothing new.
+        const MAX_LOGGED: usize = 100;
+        // Ends with an error that says that nothing more is there for now.
         let _ = self.pipe.read_to_end(&mut self.rest);
         let end = match self.rest.iter().rposition(|byte| *byte == b'\n') {
-            // Others may be about to print the rest of a line.
-            Some(last) if self.speakers > 0 => last + 1,
-            None if self.speakers > 0 => 0,
+            // Another thread may be about to print the rest of the line.
+            Some(last) if self.printing > 0 => last + 1,
+            None if self.printing > 0 => 0,
             _ => self.rest.len(),
         };
         let lines = Vec::from_iter(self.rest.drain(..end));
         for line in String::from_utf8_lossy(&lines).lines().filter(|line| !line.trim().is_empty()) {
-            if self.told.len() < MAX_TOLD && self.told.insert(line.to_owned()) {
+            if self.logged.len() < MAX_LOGGED && self.logged.insert(line.to_owned()) {
                 log::warn!("{line}");
             }
         }

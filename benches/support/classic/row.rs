@@ -66,7 +66,7 @@ impl From<NewUser> for NewRow {
         Self {
             name_key: new.name.key().into_string(),
             name: new.name.into_string(),
-            email_key: new.email.key().older().to_owned(),
+            email_key: new.email.key().legacy().to_owned(),
             email: new.email.into_string(),
             has_keys: true,
             version: 1,

@@ -27,7 +27,7 @@ impl Update {
             version,
             name_key: new.name.key().into_string(),
             name: new.name.into_string(),
-            email_key: new.email.key().older().to_owned(),
+            email_key: new.email.key().legacy().to_owned(),
             email: new.email.into_string(),
             updated_at: Utc::now().naive_utc(),
         }

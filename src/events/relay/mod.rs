@@ -41,7 +41,7 @@ impl Relay {
     pub fn start(settings: Settings, log: &EventLog, metrics: EventMetrics) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
-        let supervisor = Supervisor::new(settings, log.apart(), metrics, stopped);
+        let supervisor = Supervisor::new(settings, log.with_own_permit(), metrics, stopped);
         let work = move || {
             runtime.block_on(supervisor.run());
             // Does not wait for the runtime's blocking threads: one may hang in a database call.

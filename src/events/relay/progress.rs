@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use crate::domain::{Error, Position};
-use crate::storage::{EventLog, Fate, Mark};
+use crate::storage::{EventLog, DeliveryOutcome, Checkpoint};
 
 /// How often progress is saved while there is any.
 const SAVE_INTERVAL: Duration = Duration::from_millis(100);
@@ -14,7 +14,7 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 pub(super) struct Progress<'a> {
     me: Uuid,
     log: &'a EventLog,
-    fates: Vec<Fate>,
+    fates: Vec<DeliveryOutcome>,
     sent_to: Position,
     saved: Instant,
 }
@@ -25,7 +25,7 @@ impl<'a> Progress<'a> {
         Self { me, log, fates: Vec::new(), sent_to, saved: Instant::now() }
     }
 
-    pub(super) fn note(&mut self, fates: impl IntoIterator<Item = Fate>) {
+    pub(super) fn note(&mut self, fates: impl IntoIterator<Item = DeliveryOutcome>) {
         self.fates.extend(fates);
     }
 
@@ -45,7 +45,7 @@ impl<'a> Progress<'a> {
     ///
     /// # Errors
     /// When the database fails. Then the progress remains to be saved.
-    pub(super) async fn save(&mut self, sent_to: Position, seen: Mark) -> Result<bool, Error> {
+    pub(super) async fn save(&mut self, sent_to: Position, seen: Checkpoint) -> Result<bool, Error> {
         self.saved = Instant::now();
         let leads = self.log.advance(self.me, (self.sent_to, sent_to), seen, self.fates.clone()).await?;
         if leads {

@@ -18,7 +18,7 @@ use super::settings::Settings;
 use super::window::Window;
 use crate::domain::{Error, Event, Position, Timestamp};
 use crate::metrics::EventMetrics;
-use crate::storage::{EventLog, Fate, Follower, Mark};
+use crate::storage::{EventLog, DeliveryOutcome, Follower, Checkpoint};
 use crate::telemetry::Throttle;
 
 /// The number of events per read of the log.
@@ -105,7 +105,7 @@ impl<'a> Session<'a> {
             broker,
             metrics,
             max_tries: settings.max_tries,
-            follower: Follower::after(Mark::unknown(sent_to)),
+            follower: Follower::after(Checkpoint::unknown(sent_to)),
             window: Window::default(),
             in_flight: FuturesUnordered::new(),
             held: HeldUsers::default(),
@@ -211,7 +211,7 @@ impl<'a> Session<'a> {
         self.follower = follower;
         for event in events {
             if self.held.contains(event.user_id) {
-                self.progress.note([Fate::Waits { event: event.position, user: event.user_id, tries: 0 }]);
+                self.progress.note([DeliveryOutcome::Waiting { event: event.position, user: event.user_id, tries: 0 }]);
             } else {
                 self.window.add(event);
             }
@@ -290,7 +290,7 @@ impl<'a> Session<'a> {
     fn sent(&mut self, Delivery { event, held, began }: &Delivery, receipt: Receipt) {
         self.metrics.published(began.elapsed(), receipt == Receipt::Routed);
         if held.is_some() {
-            self.progress.note([Fate::Sent { event: event.position }]);
+            self.progress.note([DeliveryOutcome::Published { event: event.position }]);
             self.held.retry(event.user_id, 0);
         } else {
             self.window.finish(event);
@@ -306,17 +306,17 @@ impl<'a> Session<'a> {
             if let Some(more) = self.refusals.admit() {
                 log::warn!("the broker refuses event {} at {position}: refused {tries} times{more}", event.id);
             }
-            self.progress.note([Fate::Waits { event: position, user, tries }]);
+            self.progress.note([DeliveryOutcome::Waiting { event: position, user, tries }]);
             self.held.retry(user, tries);
         } else {
             log::error!("the broker refuses event {} at {position}: given up", event.id);
             self.metrics.gave_up();
-            self.progress.note([Fate::Parked { event: position, user, tries, at: Timestamp::now() }]);
+            self.progress.note([DeliveryOutcome::Parked { event: position, user, tries, at: Timestamp::now() }]);
             self.held.retry(user, 0);
         }
         if held.is_none() {
             let behind = self.window.remove_refused(event).into_iter();
-            self.progress.note(behind.map(|event| Fate::Waits { event: event.position, user, tries: 0 }));
+            self.progress.note(behind.map(|event| DeliveryOutcome::Waiting { event: event.position, user, tries: 0 }));
         }
     }
 
@@ -325,7 +325,7 @@ impl<'a> Session<'a> {
     }
 
     async fn save_progress(&mut self) -> Result<(), Ended> {
-        match self.progress.save(self.finished_to(), self.follower.mark()).await {
+        match self.progress.save(self.finished_to(), self.follower.checkpoint()).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Ended::Overtaken),
             Err(_) => Err(Ended::NoDatabase),

@@ -13,7 +13,7 @@ use super::broker::{Broker, BrokerError};
 use super::session::{Ended, Refusal, Session};
 use super::settings::Settings;
 use crate::metrics::EventMetrics;
-use crate::storage::{EventLog, Leading};
+use crate::storage::{EventLog, Leadership};
 
 /// The longest pause between two attempts to connect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -87,7 +87,7 @@ impl Supervisor {
         let mut lost = std::pin::pin!(broker.lost());
         loop {
             match self.log.lead(self.me, leader.expired()).await {
-                Ok(Leading::Me { sent_to }) => {
+                Ok(Leadership::Me { sent_to }) => {
                     self.metrics.leads(true);
                     log::info!("relaying events, from the one after {sent_to} on");
                     let session = Session::new(self.me, &self.log, broker, &self.settings, &self.metrics, sent_to);
@@ -105,7 +105,7 @@ impl Supervisor {
                     }
                     self.metrics.leads(false);
                 }
-                Ok(Leading::Other { beat }) => leader.observe(beat),
+                Ok(Leadership::Other { beat }) => leader.observe(beat),
                 // While the database is unavailable, the leader cannot write heartbeats.
                 Err(_) => leader = LeaderHeartbeat::default(),
             }

@@ -1,4 +1,4 @@
-//! A copy of a SQLite database while it is in use.
+//! Copies a SQLite database while it is in use.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
@@ -12,10 +12,10 @@ use diesel::sql_types::Text;
 use tempfile::{Builder, TempPath};
 
 use super::connection::Connection;
-use super::database_url::DatabaseUrl;
 use super::settings::Settings;
+use super::settings::database_url::DatabaseUrl;
 
-/// How the name begins of a folder beside the copy, in which it is made.
+/// The prefix of the name of the folder in which the copy is made. The folder is beside the copy.
 const UNFINISHED: &str = ".user-service-backup-";
 
 /// Why there is no backup.
@@ -35,14 +35,14 @@ pub enum BackupError {
     Damaged(String),
 }
 
-/// Copies the database into a new file, for its owner only, as one moment left it; requests are served meanwhile. What is
-/// there afterwards is whole, was read again, and is on the disk.
+/// Copies the database into a new file, which only its owner may read. The copy is a consistent snapshot; requests are
+/// served meanwhile. When this returns, the copy is complete, has passed SQLite's integrity check, and is on disk.
 ///
 /// # Errors
-/// When there already is such a file, on PostgreSQL, and when it fails; then there is no such file.
+/// When the file exists, on PostgreSQL, and when copying fails. A failed backup leaves no file.
 pub fn backup(settings: &Settings, to: &Path) -> Result<(), BackupError> {
     let DatabaseUrl::Sqlite(database) = &settings.url else { return Err(BackupError::Postgres) };
-    // To connect would make one.
+    // Connecting would create one.
     if !database.exists() {
         return Err(BackupError::NoDatabase(database.clone()));
     }
@@ -52,8 +52,8 @@ pub fn backup(settings: &Settings, to: &Path) -> Result<(), BackupError> {
     }
     let to = std::path::absolute(to).map_err(failed)?;
     let folder = to.parent().ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
-    // Half a backup must not be taken for one: what is not finished has no name of its own. If this process is killed, the
-    // folder stays.
+    // An unfinished copy must not be mistaken for a backup, so it gets its name at the end. If this process is killed,
+    // the folder remains.
     let unfinished = Builder::new().prefix(UNFINISHED).permissions(Permissions::from_mode(0o700)).tempdir_in(folder);
     let copied = unfinished.map_err(failed)?;
     let copied = TempPath::try_from_path(copied.path().join("copy")).map_err(failed)?;
@@ -68,15 +68,15 @@ fn copy(settings: &Settings, to: &Path) -> Result<(), BackupError> {
     let Connection::Sqlite(mut sqlite) = Connection::open(&settings.url, settings.deadline)? else {
         return Err(BackupError::Postgres);
     };
-    // SQLite takes names as text. One that begins with a slash is the name of a file and nothing else.
+    // SQLite takes names as text. A name that begins with a slash is a path, never a URI.
     let name = to.to_str().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
-    // Diesel has no word for it. It takes a file that is there as long as that is empty.
+    // SQL text, because Diesel has no `VACUUM`. SQLite accepts an existing file if it is empty.
     diesel::sql_query("VACUUM INTO ?").bind::<Text, _>(name).execute(&mut sqlite)?;
     let mut copy = SqliteConnection::establish(name)?;
     let found: String = sql::<Text>("PRAGMA integrity_check(1)").get_result(&mut copy)?;
     if found != "ok" {
         return Err(BackupError::Damaged(found));
     }
-    // SQLite does not do that with a copy.
+    // SQLite does not sync a copy.
     file.sync_all().map_err(failed)
 }

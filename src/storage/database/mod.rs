@@ -1,26 +1,17 @@
-//! The database, whichever it is: its URL, connections to it and their pool, the keeper that sees to it that it can be used, and
-//! how users lie in it.
+//! The database, SQLite or PostgreSQL: its settings, connections, pool, schema and keeper.
+//!
+//! - [`settings`] says where the database is and how to use it.
+//! - [`connection`] is one open connection, with its transactions and lock timeouts.
+//! - [`schema`] holds the tables, how a user is stored in them, and the migrations.
+//! - [`workers`] runs threads that may hang in the database, and replaces them.
+//! - [`pool`] shares connections, and detects those that are dead, hang, or lead to a displaced file.
+//! - [`keeper`] connects, migrates, and checks every second what requests need.
 
 pub(super) mod backup;
-pub(super) mod batch_error;
-mod check;
-mod connect;
 pub(super) mod connection;
-pub(super) mod database_url;
-pub(super) mod encoding;
-mod fitness;
-mod generation;
-pub(super) mod hung;
 pub(super) mod keeper;
-mod keys;
-pub(super) mod locks;
-mod manager;
-pub(super) mod migrations;
 pub(super) mod pool;
-pub(super) mod readiness;
-pub(super) mod row;
 pub(super) mod schema;
 pub(super) mod settings;
-mod sqlite_files;
-pub(super) mod watchdog;
+pub(super) mod unstorable_text;
 pub(super) mod workers;

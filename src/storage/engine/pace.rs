@@ -1,25 +1,31 @@
-//! How fast a lane gets on: by this a message that would wait too long is refused at once, and not at its deadline.
+//! The pace of a lane: how long its batches take, and how many are ahead of a new message.
+//!
+//! From these the lane estimates how long a new message would wait. A message that would wait longer than `DB_MAX_WAIT`
+//! is refused at once instead of at its deadline. The first message to wait is never refused. `DB_MAX_WAIT`, 1 s, is
+//! half of `DB_DEADLINE`: an admitted message has as long again to be executed. It is also twice as long as a locked
+//! row can delay a statement.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
-/// The pace of one lane, kept by its actors and looked at by its callers. A rough guess will do, so nothing is a lock.
+/// The pace of one lane, updated by its actors and read by its callers. A rough estimate is enough, so there is no
+/// lock.
 pub(super) struct Pace {
     actors: usize,
     max_batch: usize,
     start: Instant,
-    /// Actors that have a batch.
+    /// How many actors run a batch.
     busy: AtomicUsize,
-    /// When a batch was taken last. Nanoseconds since the start.
-    taken: AtomicU64,
-    /// How long a batch takes, smoothed. Nanoseconds.
+    /// When the last batch began. Nanoseconds since `start`.
+    began: AtomicU64,
+    /// The smoothed duration of a batch, in nanoseconds.
     batch: AtomicU64,
 }
 
-/// A new batch counts for one part in so many: enough to follow a database that slows down, too little for one slow batch
-/// to matter long.
-const PARTS: u64 = 8;
+/// The weight of a new batch is one in so many: the estimate follows a database that slows down, and a single slow
+/// batch has little effect.
+const SMOOTHING: u64 = 8;
 
 impl Pace {
     pub(super) fn new(actors: usize, max_batch: usize) -> Self {
@@ -28,38 +34,38 @@ impl Pace {
             max_batch,
             start: Instant::now(),
             busy: AtomicUsize::new(0),
-            taken: AtomicU64::new(0),
+            began: AtomicU64::new(0),
             batch: AtomicU64::new(0),
         }
     }
 
-    /// How long a message will wait that comes behind so many others, if all goes on as it does.
+    /// How long a message behind `waiting` others will probably wait.
     ///
-    /// Not at all when nothing waits: the next batch is made of such messages, and only batches tell a lane that was slow
-    /// that it is fast again.
+    /// Zero if none waits: the next batch starts with this message, and only new batches reveal that a slow lane has
+    /// become fast again.
     pub(super) fn expected_wait(&self, waiting: usize, now: Instant) -> Duration {
         if waiting == 0 {
             return Duration::ZERO;
         }
-        // A batch that takes longer than usual will probably go on for as long again.
+        // A batch that already takes longer than usual will probably take as long again.
         let all_busy = self.busy.load(Acquire) >= self.actors;
-        let under_way = if all_busy { self.nanos(now).saturating_sub(self.taken.load(Relaxed)) } else { 0 };
-        let batch = Duration::from_nanos(self.batch.load(Relaxed).max(under_way));
+        let running = if all_busy { self.nanos(now).saturating_sub(self.began.load(Relaxed)) } else { 0 };
+        let batch = Duration::from_nanos(self.batch.load(Relaxed).max(running));
         let rounds = usize::from(all_busy) + waiting / self.actors.saturating_mul(self.max_batch).max(1);
         batch.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX))
     }
 
-    /// An actor has taken a batch, and is at it until it drops what this returns.
-    pub(super) fn begin(&self) -> Lap<'_> {
+    /// Starts to time a batch of an actor. The batch ends when the returned timer is dropped.
+    pub(super) fn begin(&self) -> BatchTimer<'_> {
         let begun = Instant::now();
-        self.taken.store(self.nanos(begun), Relaxed);
-        // Whoever sees this actor busy must not see when the batch before was taken, an idle hour ago.
+        self.began.store(self.nanos(begun), Relaxed);
+        // Release: a caller that sees this actor busy must also see when its batch began.
         self.busy.fetch_add(1, Release);
-        Lap { pace: self, begun }
+        BatchTimer { pace: self, begun }
     }
 
-    /// An actor begins in the place of one that hangs, whose lap is left open.
-    pub(super) fn replace(&self) {
+    /// Uncounts the batch of an abandoned actor. Called by the actor that replaces it.
+    pub(super) fn release_abandoned(&self) {
         self.busy.fetch_sub(1, Relaxed);
     }
 
@@ -67,8 +73,8 @@ impl Pace {
         self.busy.fetch_sub(1, Relaxed);
         let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let before = self.batch.load(Relaxed);
-        // Of two actors that end in the same moment one may go uncounted.
-        self.batch.store(before - before / PARTS + took / PARTS, Relaxed);
+        // If two actors end a batch at the same moment, one batch may go uncounted.
+        self.batch.store(before - before / SMOOTHING + took / SMOOTHING, Relaxed);
     }
 
     fn nanos(&self, at: Instant) -> u64 {
@@ -76,20 +82,20 @@ impl Pace {
     }
 }
 
-/// One batch of one actor.
-pub(super) struct Lap<'a> {
+/// Times one batch of one actor.
+pub(super) struct BatchTimer<'a> {
     pace: &'a Pace,
     begun: Instant,
 }
 
-impl Lap<'_> {
-    /// Does not end it: whoever has taken the actor's place has done so.
-    pub(super) fn leave_open(self) {
+impl BatchTimer<'_> {
+    /// Leaves the batch uncounted: the actor was abandoned, and its replacement has released it.
+    pub(super) fn abandon(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for Lap<'_> {
+impl Drop for BatchTimer<'_> {
     fn drop(&mut self) {
         self.pace.end(self.begun.elapsed());
     }
@@ -101,7 +107,7 @@ mod tests {
 
     const BATCH: Duration = Duration::from_millis(100);
 
-    /// A lane whose batches have all taken that long.
+    /// A lane whose batches have all taken [`BATCH`].
     fn steady(actors: usize, max_batch: usize) -> Pace {
         let pace = Pace::new(actors, max_batch);
         for _ in 0..100 {
@@ -111,7 +117,7 @@ mod tests {
         pace
     }
 
-    /// ... and whose actors all have one now.
+    /// The same, and all actors run a batch now.
     fn busy(actors: usize, max_batch: usize) -> Pace {
         let pace = steady(actors, max_batch);
         (0..actors).for_each(|_| std::mem::forget(pace.begin()));
@@ -125,17 +131,17 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_first_does_not_wait() {
+    fn the_first_message_does_not_wait() {
         assert_eq!(busy(1, 1).expected_wait(0, Instant::now()), Duration::ZERO);
     }
 
     #[test]
-    fn an_idle_actor_is_no_reason_to_wait() {
+    fn with_an_idle_actor_there_is_no_wait() {
         assert_eq!(steady(1, 10).expected_wait(9, Instant::now()), Duration::ZERO);
     }
 
     #[test]
-    fn a_full_batch_before_it_is_a_batch_to_wait_for() {
+    fn each_full_batch_ahead_adds_its_duration() {
         let pace = busy(1, 10);
         wait_is_about(&pace, 1, 1);
         wait_is_about(&pace, 9, 1);
@@ -149,20 +155,20 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_hangs_is_expected_to_hang_on() {
+    fn a_hung_batch_is_expected_to_go_on() {
         let pace = Pace::new(1, 10);
-        let lap = pace.begin();
+        let timer = pace.begin();
         let later = Instant::now() + Duration::from_secs(1);
         assert!(pace.expected_wait(1, later) >= Duration::from_secs(1));
-        drop(lap);
+        drop(timer);
         assert_eq!(pace.expected_wait(1, later), Duration::ZERO);
     }
 
     #[test]
-    fn whoever_takes_the_place_of_one_that_hangs_is_not_busy() {
+    fn the_replacement_of_a_hung_actor_is_not_busy() {
         let pace = Pace::new(1, 10);
-        pace.begin().leave_open();
-        pace.replace();
+        pace.begin().abandon();
+        pace.release_abandoned();
         let later = Instant::now() + Duration::from_secs(1);
         assert_eq!(pace.expected_wait(1, later), Duration::ZERO);
         let _lap = pace.begin();
@@ -170,14 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn one_of_two_that_hangs_does_not_hold_the_other() {
+    fn one_hung_actor_does_not_delay_the_other() {
         let pace = Pace::new(2, 10);
         let _hangs = pace.begin();
         assert_eq!(pace.expected_wait(1, Instant::now() + Duration::from_secs(1)), Duration::ZERO);
     }
 
     #[test]
-    fn a_slow_batch_is_soon_forgotten() {
+    fn a_slow_batch_loses_its_weight() {
         let pace = Pace::new(1, 10);
         for took in [Duration::from_secs(1)].into_iter().chain([Duration::from_millis(1); 40]) {
             pace.busy.fetch_add(1, Relaxed);

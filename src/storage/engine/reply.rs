@@ -1,36 +1,60 @@
-//! How an answer gets from an actor back to its caller, and how the two agree on who let go first.
+//! How a response gets from an actor to its caller, and how the two agree on who gave up first.
 //!
-//! A plain oneshot cannot tell a caller whose deadline has passed if its message was still waiting (then it is certain
-//! that nothing was executed) or already taken. Here taking and giving up are steps of one state under one lock: exactly
-//! one of them wins.
+//! A caller waits until its deadline (`DB_DEADLINE`, queueing included). If the deadline passes, the caller must know
+//! whether its message can still be executed, and a plain oneshot channel cannot say. So a reply keeps one small state
+//! under one lock: *waiting*, *set aside*, *taken*, *answered*, *over*. The actor's claim and the caller's giving up
+//! are both transitions of that state, and exactly one of them comes first. After an unsuccessful attempt the actor
+//! steps back at once, before it looks after its connection.
+//!
+//! | what happened | response |
+//! | --- | --- |
+//! | the mailbox is full, or the expected wait exceeds `DB_MAX_WAIT` | 503 `overloaded`, at once; `unavailable` while the database is unreachable |
+//! | the deadline passed before an actor claimed the message | 503 `overloaded`; no actor will execute it |
+//! | it was set aside, and three eighths of its time are left: another transaction held its user, its address or the table | 503 `unavailable`; no actor will execute it |
+//! | the deadline passed after the claim: a read | 503 `unavailable` |
+//! | the deadline passed after the claim: a write | 504 `outcome_unknown`: it may still be executed |
+//! | the schema was never found up to date; a change, while the database is known to be read-only | 503 `unavailable`, at once |
+//! | the tables or SQLite's file are known to be gone | 503 `unavailable` without `Retry-After`, at once |
+//! | no connection within `DB_CONNECT_TIMEOUT` | 503 `unavailable` |
+//! | the batch failed before its commit | rolled back; its messages are set aside and tried once more in small parts, if three eighths of their time are left |
+//! | ... and a message failed alone | 409 if another replica took the address in that moment; 503 `unavailable` if the database is lost, locked, full or read-only; else 500 `internal` |
+//! | ... and PostgreSQL's encoding cannot store its text | 422; a look-up or a list finds nobody |
+//! | the batch panicked before its commit | its connection is discarded; its messages are tried once more in small parts; 500 for the one that panics alone |
+//! | SQLite found no space at COMMIT | rolled back; as above |
+//! | on PostgreSQL the call hung and was abandoned | its callers gave up before, as above: a write 504, a read 503 |
+//! | no actor of the lane is left, because too many hang | 503 `unavailable`, at once |
+//! | on PostgreSQL the statement was sent and its response was lost or unreadable; on SQLite COMMIT failed otherwise, or a file was deleted or replaced | 504 `outcome_unknown` for the whole batch; nobody repeats it |
+//!
+//! So 503 means "not executed", and 504 means "nobody knows". No write is repeated once it may have been committed.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, ThreadId};
 
-/// Makes the two ends.
+/// Creates the two ends. Must run on the caller's thread.
 pub(super) fn pair<T>() -> (Reply<T>, Answer<T>) {
     let slot = Arc::new(Mutex::new(State::Waiting(None)));
-    (Reply { slot: Arc::clone(&slot), home: thread::current().id() }, Answer { slot })
+    (Reply { slot: Arc::clone(&slot), thread: thread::current().id() }, Answer { slot })
 }
 
 enum State<T> {
-    /// In the mailbox.
+    /// In the mailbox, or deferred to the next batch.
     Waiting(Option<Waker>),
-    /// Put back after it was tried in vain, mostly because somebody else holds what it needs.
+    /// Put back after an unsuccessful attempt, mostly because another transaction holds a lock.
     SetAside(Option<Waker>),
-    /// An actor is at it.
+    /// Claimed by an actor.
     Taken(Option<Waker>),
     Answered(T, Neighbours),
-    /// One end is gone: the caller without an answer, or the actor without giving one, or both after the answer.
+    /// One end is gone: the caller before the answer, the actor without an answer, or both after the answer.
     Over,
 }
 
-/// Callers whose answers are there, and who are woken by the neighbour that comes to fetch its own.
+/// Callers on the same thread whose answers are ready. The first of them wakes the others.
 ///
-/// To wake a task from another thread costs a system call, from its own thread nearly nothing. So an actor wakes one
-/// caller of each thread, and that one wakes the others; dropping these wakes them too, so that none can be forgotten.
+/// Waking a task from another thread costs a system call; from its own thread it costs next to nothing. So an actor
+/// wakes one caller of each thread, and that caller wakes its neighbours. Dropping this wakes them too, so no caller is
+/// forgotten.
 struct Neighbours(Vec<Waker>);
 
 impl Drop for Neighbours {
@@ -41,7 +65,7 @@ impl Drop for Neighbours {
 
 type Slot<T> = Arc<Mutex<State<T>>>;
 
-/// Replaces the state by what `step` makes of it. No step panics, so a poisoned lock still holds a whole state.
+/// Replaces the state by the result of `step`. No step panics, so even a poisoned lock holds a valid state.
 fn change<T, R>(slot: &Slot<T>, step: impl FnOnce(State<T>) -> (State<T>, R)) -> R {
     let mut state = slot.lock().unwrap_or_else(PoisonError::into_inner);
     let (next, result) = step(std::mem::replace(&mut *state, State::Over));
@@ -52,12 +76,12 @@ fn change<T, R>(slot: &Slot<T>, step: impl FnOnce(State<T>) -> (State<T>, R)) ->
 /// The actor's end.
 pub(super) struct Reply<T> {
     slot: Slot<T>,
-    /// The thread that asked.
-    home: ThreadId,
+    /// The caller's thread.
+    thread: ThreadId,
 }
 
 impl<T> Reply<T> {
-    /// Claims the message for execution; false when its caller is gone, and then it must not be executed.
+    /// Claims the message for execution. Returns false if the caller has gone; then the message must not be executed.
     pub(super) fn take(&self) -> bool {
         change(&self.slot, |state| match state {
             State::Waiting(waker) | State::SetAside(waker) => (State::Taken(waker), true),
@@ -65,7 +89,7 @@ impl<T> Reply<T> {
         })
     }
 
-    /// Puts a message back to where it was before it was taken: it was not executed, and may be taken again.
+    /// Returns a claimed message to the state before the claim: it was not executed and may be claimed again.
     pub(super) fn put_back(&self) {
         change(&self.slot, |state| match state {
             State::Taken(waker) => (State::Waiting(waker), ()),
@@ -73,7 +97,7 @@ impl<T> Reply<T> {
         });
     }
 
-    /// Puts a message back that was tried in vain, or is behind one that was.
+    /// Puts back a message after an unsuccessful attempt, or behind such a message.
     pub(super) fn set_aside(&self) {
         change(&self.slot, |state| match state {
             State::Taken(waker) | State::Waiting(waker) => (State::SetAside(waker), ()),
@@ -88,7 +112,7 @@ impl<T> Reply<T> {
         })
     }
 
-    /// Whether its caller is gone.
+    /// Whether the caller has gone.
     pub(super) fn is_over(&self) -> bool {
         change(&self.slot, |state| match state {
             State::Over => (State::Over, true),
@@ -96,25 +120,25 @@ impl<T> Reply<T> {
         })
     }
 
-    /// Answers. Does nothing when the caller is gone.
+    /// Answers. Does nothing if the caller has gone.
     pub(super) fn send(self, answer: T) {
         self.send_before(answer, Vec::new());
     }
 
-    /// Answers, and has the caller wake its neighbours.
+    /// Answers and wakes the caller, who wakes its neighbours.
     fn send_before(self, answer: T, neighbours: Vec<Waker>) {
         let waker = self.finish(State::Answered(answer, Neighbours(neighbours)));
         waker.into_iter().for_each(Waker::wake);
     }
 
     /// Answers without waking the caller.
-    fn put(self, answer: T) -> Option<Waker> {
+    fn store(self, answer: T) -> Option<Waker> {
         self.finish(State::Answered(answer, Neighbours(Vec::new())))
     }
 
-    /// The end is dropped, after the lock is let go, if the caller is gone.
+    /// Ends the wait. If the caller has gone, `end` is dropped after the lock is released.
     fn finish(&self, end: State<T>) -> Option<Waker> {
-        let (waker, _unheard) = change(&self.slot, |state| match state {
+        let (waker, _unsent) = change(&self.slot, |state| match state {
             State::Waiting(waker) | State::SetAside(waker) | State::Taken(waker) => (end, (waker, None)),
             other => (other, (None, Some(end))),
         });
@@ -122,12 +146,12 @@ impl<T> Reply<T> {
     }
 }
 
-/// Answers many callers, with one wake-up for each thread that they are on.
+/// Answers many callers, with one wake-up for each of their threads.
 pub(super) fn send_all<T>(answers: impl Iterator<Item = (Reply<T>, T)>) {
     let mut threads: Vec<(Reply<T>, T, Vec<Waker>)> = Vec::new();
     for (reply, answer) in answers {
-        match threads.iter_mut().find(|(first, ..)| first.home == reply.home) {
-            Some((.., neighbours)) => neighbours.extend(reply.put(answer)),
+        match threads.iter_mut().find(|(first, ..)| first.thread == reply.thread) {
+            Some((.., neighbours)) => neighbours.extend(reply.store(answer)),
             None => threads.push((reply, answer, Vec::new())),
         }
     }
@@ -142,21 +166,21 @@ impl<T> Drop for Reply<T> {
     }
 }
 
-/// The caller's end: a future of the answer, `None` when the actor let go of the message without one.
+/// The caller's end: a future of the answer. It is `None` if the actor dropped the message without an answer.
 pub(super) struct Answer<T> {
     slot: Slot<T>,
 }
 
-/// What a caller that stops waiting learns.
+/// What a caller learns when it gives up.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum GaveUp<T> {
-    /// The message was not taken, and never will be.
+    /// The message was not claimed and will not be executed.
     NeverTaken,
-    /// The message was not executed, and never will be: it was tried in vain.
+    /// The message was attempted without success and will not be executed.
     SetAside,
-    /// An actor had taken it: it may or may not be executed.
+    /// An actor has claimed the message. It may still be executed.
     Taken,
-    /// The answer was there after all.
+    /// The answer had arrived.
     Answered(T),
 }
 
@@ -196,7 +220,7 @@ impl<T> Future for Answer<T> {
 
 impl<T> Drop for Answer<T> {
     fn drop(&mut self) {
-        // The old state is dropped after the lock is let go: a waker's drop may run code of others.
+        // Drops the old state after the lock is released: dropping a waker may run foreign code.
         drop(change(&self.slot, |state| (State::Over, state)));
     }
 }
@@ -221,7 +245,7 @@ mod tests {
             let first = answers.remove(0);
             let first = tokio::spawn(first);
             let others = Vec::from_iter(answers.into_iter().map(tokio::spawn));
-            // Every task has left its waker.
+            // Let every task store its waker.
             tokio::task::yield_now().await;
             if gone {
                 first.abort();

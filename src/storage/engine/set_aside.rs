@@ -1,69 +1,78 @@
-//! Messages that need what somebody else holds are set aside, and with them all that touch the same.
+//! Messages that wait for a lock of another transaction.
 //!
-//! The messages that an actor has are in one order: of two that touch the same thing, the earlier one comes first. Those
-//! that are set aside have a [`Retry`](super::retry::Retry). Whoever touches what one of them touches stays behind it, until
-//! it has been executed or given up.
+//! On PostgreSQL the statement of a batch skips users that another transaction has locked: another replica's batch, or
+//! a transaction that a person has left open. The message of such a user is set aside, and with it all later messages
+//! with the same conflict keys, so that none overtakes it. The rest of the batch proceeds. So does any message found to
+//! wait for a lock, such as one that a trigger takes, and any message that needs an address which an open transaction
+//! has inserted.
+//!
+//! At most one batch of messages may be set aside, and as many may wait behind them. On SQLite there is one lock for
+//! all: its holder blocks every write, and no message can be told from another.
+//!
+//! When a message is tried again is decided in `retry`.
 
 use std::collections::HashMap;
 use std::time::Instant;
 
-use super::lane::{Message, Request};
-use super::touched::Touched;
+use super::conflict_key::ConflictKey;
+use super::message::Message;
+use super::request::Request;
 
-/// The messages of an actor, by what becomes of them now.
-pub(super) struct Due<R: Request> {
-    /// Those that run now.
+/// The messages of an actor, by when they run.
+pub(super) struct Schedule<R: Request> {
+    /// Messages that run now.
     pub(super) batch: Vec<Message<R>>,
-    /// One that runs now, by itself.
+    /// A message that runs now, in a batch without others.
     pub(super) alone: Option<Message<R>>,
     pub(super) staying: Vec<Message<R>>,
 }
 
-/// Tells those that run now from those that stay.
+/// Separates the messages that run now from those that stay.
 ///
-/// Only one of those that run alone is taken: each may cost others a short wait.
-pub(super) fn take_due<R: Request>(messages: Vec<Message<R>>, now: Instant) -> Due<R> {
-    let mut due = Due { batch: Vec::new(), alone: None, staying: Vec::new() };
-    if is_nobody_set_aside(&messages) {
-        due.batch = messages;
-        return due;
+/// Takes at most one message that runs alone: each may cost the others a short wait.
+pub(super) fn schedule<R: Request>(messages: Vec<Message<R>>, now: Instant) -> Schedule<R> {
+    let mut schedule = Schedule { batch: Vec::new(), alone: None, staying: Vec::new() };
+    if none_set_aside(&messages) {
+        schedule.batch = messages;
+        return schedule;
     }
-    let verdicts = verdicts(&messages, now);
-    let alone = first_alone(&messages, &verdicts);
-    for (place, (message, verdict)) in messages.into_iter().zip(verdicts).enumerate() {
-        match verdict {
-            Verdict::Runs => due.batch.push(message),
-            Verdict::RunsAlone if alone == Some(place) => due.alone = Some(message),
-            Verdict::RunsAlone | Verdict::Pauses | Verdict::Behind(_) => {
-                if verdict == Verdict::Behind(Hold::Long) {
+    let decisions = decisions(&messages, now);
+    let alone = first_alone(&messages, &decisions);
+    for (at, (message, decision)) in messages.into_iter().zip(decisions).enumerate() {
+        match decision {
+            Decision::Runs => schedule.batch.push(message),
+            Decision::RunsAlone if alone == Some(at) => schedule.alone = Some(message),
+            Decision::RunsAlone | Decision::Pauses | Decision::Behind(_) => {
+                if decision == Decision::Behind(Hold::Long) {
                     message.reply.set_aside();
                 }
-                due.staying.push(message);
+                schedule.staying.push(message);
             }
         }
     }
-    due
+    schedule
 }
 
-/// When the next of them runs, if nothing else happens before.
+/// When the next of these messages runs, if no other arrives before.
 pub(super) fn next_due<R: Request>(messages: &[Message<R>], now: Instant) -> Option<Instant> {
-    if is_nobody_set_aside(messages) {
+    if none_set_aside(messages) {
         return (!messages.is_empty()).then_some(now);
     }
-    let due = |(message, verdict): (&Message<R>, Verdict)| match verdict {
-        Verdict::Runs | Verdict::RunsAlone => Some(now),
-        Verdict::Pauses => message.retry.map(|retry| retry.at),
-        Verdict::Behind(_) => None,
+    let due = |(message, decision): (&Message<R>, Decision)| match decision {
+        Decision::Runs | Decision::RunsAlone => Some(now),
+        Decision::Pauses => message.retry.map(|retry| retry.at),
+        Decision::Behind(_) => None,
     };
-    messages.iter().zip(verdicts(messages, now)).filter_map(due).min()
+    messages.iter().zip(decisions(messages, now)).filter_map(due).min()
 }
 
-/// Tells those of `later` that touch what one of `earlier` touches, or one of theirs: they stay behind it.
-pub(super) fn part_behind<R: Request>(
+/// Separates those of `later` that must stay behind a message of `earlier`: they share a conflict key with it, or with
+/// another message that stays.
+pub(super) fn split_blocked<R: Request>(
     earlier: &[Message<R>],
     later: Vec<Message<R>>,
 ) -> (Vec<Message<R>>, Vec<Message<R>>) {
-    let mut held = Held::default();
+    let mut held = HeldKeys::default();
     for message in earlier {
         held.hold(message, Hold::Long);
     }
@@ -75,75 +84,75 @@ pub(super) fn part_behind<R: Request>(
     (free, staying)
 }
 
-fn is_nobody_set_aside<R: Request>(messages: &[Message<R>]) -> bool {
+fn none_set_aside<R: Request>(messages: &[Message<R>]) -> bool {
     messages.iter().all(|message| message.retry.is_none())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum Decision {
     Runs,
     RunsAlone,
-    /// Until its next try.
+    /// Waits for its next attempt.
     Pauses,
-    /// Behind one that is set aside.
+    /// Stays behind a message that is set aside.
     Behind(Hold),
 }
 
-/// For how long something is held, as far as is known.
+/// How long a conflict key will probably be held.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Hold {
-    /// Until its holder is at the head of the lock's queue: another replica's batch takes milliseconds.
+    /// Until the message reaches the head of the lock's queue: a batch of another replica takes milliseconds.
     Short,
-    /// To queue was in vain.
+    /// Longer: queueing for the lock has failed.
     Long,
 }
 
-fn verdicts<R: Request>(messages: &[Message<R>], now: Instant) -> Vec<Verdict> {
-    let mut held = Held::default();
-    messages.iter().map(|message| held.verdict(message, now)).collect()
+fn decisions<R: Request>(messages: &[Message<R>], now: Instant) -> Vec<Decision> {
+    let mut held = HeldKeys::default();
+    messages.iter().map(|message| held.decision(message, now)).collect()
 }
 
-/// The place of the one that has been due for longest.
-fn first_alone<R: Request>(messages: &[Message<R>], verdicts: &[Verdict]) -> Option<usize> {
-    let alone = messages.iter().zip(verdicts).enumerate();
-    let alone = alone.filter(|(_, (_, verdict))| **verdict == Verdict::RunsAlone);
-    let (place, _) = alone.min_by_key(|(_, (message, _))| message.retry.map(|retry| retry.at))?;
-    Some(place)
+/// The index of the message that has been due for longest.
+fn first_alone<R: Request>(messages: &[Message<R>], decisions: &[Decision]) -> Option<usize> {
+    let alone = messages.iter().zip(decisions).enumerate();
+    let alone = alone.filter(|(_, (_, decision))| **decision == Decision::RunsAlone);
+    let (at, _) = alone.min_by_key(|(_, (message, _))| message.retry.map(|retry| retry.at))?;
+    Some(at)
 }
 
-/// What those touch that are set aside, or behind one that is.
+/// The conflict keys of messages that are set aside, or stay behind one.
 #[derive(Default)]
-struct Held<'a>(HashMap<Touched<'a>, Hold>);
+struct HeldKeys<'a>(HashMap<ConflictKey<'a>, Hold>);
 
-impl<'a> Held<'a> {
-    fn verdict<R: Request>(&mut self, message: &'a Message<R>, now: Instant) -> Verdict {
-        // Nobody waits for it, so it is dropped: it takes a place no longer, and holds nobody back.
+impl<'a> HeldKeys<'a> {
+    fn decision<R: Request>(&mut self, message: &'a Message<R>, now: Instant) -> Decision {
+        // No caller waits for this message. It is dropped when it is claimed, takes up no more room, and holds back no
+        // other.
         if message.is_over(now) {
-            return Verdict::Runs;
+            return Decision::Runs;
         }
         if let Some(hold) = self.behind(message) {
-            return Verdict::Behind(hold);
+            return Decision::Behind(hold);
         }
-        let Some(retry) = message.retry else { return Verdict::Runs };
+        let Some(retry) = message.retry else { return Decision::Runs };
         self.hold(message, if retry.queues() { Hold::Short } else { Hold::Long });
         match retry {
-            _ if retry.at > now => Verdict::Pauses,
-            _ if retry.alone => Verdict::RunsAlone,
-            _ => Verdict::Runs,
+            _ if retry.at > now => Decision::Pauses,
+            _ if retry.alone => Decision::RunsAlone,
+            _ => Decision::Runs,
         }
     }
 
     fn hold<R: Request>(&mut self, message: &'a Message<R>, hold: Hold) {
-        self.0.extend(message.request.touches().into_iter().flatten().map(|thing| (thing, hold)));
+        self.0.extend(message.request.conflict_keys().into_iter().flatten().map(|thing| (thing, hold)));
     }
 
-    /// If it touches what is held, for how long that is; then nobody may overtake it either.
+    /// How long a message must stay because it shares a held key. Then its own keys are held too, so that no other
+    /// message overtakes it.
     fn behind<R: Request>(&mut self, message: &'a Message<R>) -> Option<Hold> {
-        let hold = message.request.touches().iter().flatten().filter_map(|thing| self.0.get(thing)).max().copied()?;
+        let hold =
+            message.request.conflict_keys().iter().flatten().filter_map(|thing| self.0.get(thing)).max().copied()?;
         self.hold(message, hold);
         Some(hold)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,115 +1,115 @@
-//! Reads the log of events on and on, and misses none.
+//! Follows the event log without missing an event.
 //!
-//! On PostgreSQL an event gets its place in the log before its transaction commits, so that a later one may be seen first.
-//! Whoever asked only for what comes after the last one it has seen would lose the other. So a place that is empty is
-//! waited for, until nobody can fill it any more: until all transactions that could write events when it was found empty
-//! have ended. Nothing else is waited for, neither readers nor writers of other tables. On SQLite there is one writer at a
-//! time, and no such place.
+//! On PostgreSQL an offset is assigned before its transaction commits, so a reader that asks for "everything after the
+//! last one" loses events that commit late. The follower therefore stops at a **gap**, an offset without an event, and
+//! notes which transactions hold the lock that writing to `events` takes. When all of these have ended, the gap is
+//! filled or stays empty for ever. The offset before which nothing can change is the **watermark**. The follower waits
+//! for no other transactions, so a long transaction elsewhere delays nothing. A gap that a failed batch left costs one
+//! more poll. On SQLite there is one writer at a time, and no gap that could still be filled.
 //!
-//! Each read begins with the last event that was seen: if another one stands there, or none that was pruned since, the log is
-//! not the one that was read before, and what it says next does not follow. See [`super::mark`].
+//! On a standby the locks of the primary are invisible, so a gap stays open until the standby is promoted.
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
+use super::checkpoint::Checkpoint;
 use super::event_row::EventRow;
-use super::mark::Mark;
 use crate::domain::{Event, Position};
 use crate::storage::database::connection::{Connection, on_backend};
-use crate::storage::database::schema::events;
+use crate::storage::database::schema::tables::events;
 
-/// Where somebody stands who reads the log on and on.
+/// The state of a reader of the log.
 #[derive(Clone, Debug, Default)]
 pub struct Follower {
-    /// The last place that it has seen, or knows to stay empty.
-    after: Mark,
-    /// What is being waited for.
-    doubt: Option<Doubt>,
+    /// The last offset that was read, or is known to stay empty.
+    after: Checkpoint,
+    /// The gap that the follower waits for.
+    gap: Option<Gap>,
 }
 
-/// Places that were empty.
+/// Offsets without an event.
 #[derive(Clone, Debug)]
-struct Doubt {
-    /// They are before this one.
-    before: Mark,
-    /// The transactions that may yet fill them.
+struct Gap {
+    /// The offset after the gap.
+    before: Checkpoint,
+    /// The transactions that may still fill the gap.
     writers: Vec<String>,
 }
 
 impl Follower {
-    /// One that has seen all events up to there.
+    /// A follower that has read all events up to a checkpoint.
     #[must_use]
-    pub const fn after(after: Mark) -> Self {
-        Self { after, doubt: None }
+    pub const fn after(after: Checkpoint) -> Self {
+        Self { after, gap: None }
     }
 
-    /// The last place that it has seen, or knows to stay empty.
+    /// The last offset that was read, or is known to stay empty.
     #[must_use]
     pub const fn position(&self) -> Position {
         self.after.position()
     }
 
-    /// The same, with what stands there.
+    /// The same offset as a checkpoint.
     #[must_use]
-    pub const fn mark(&self) -> Mark {
+    pub const fn checkpoint(&self) -> Checkpoint {
         self.after
     }
 
-    /// Whether it waits until it is certain which event is the next.
+    /// Whether the follower waits for a gap, until it is certain which event is next.
     #[must_use]
-    pub const fn is_in_doubt(&self) -> bool {
-        self.doubt.is_some()
+    pub const fn is_waiting_for_gap(&self) -> bool {
+        self.gap.is_some()
     }
 
-    /// One that skips what is before, once it is certain that nothing is to come there.
-    pub(crate) fn skipping_to(after: Mark, writers: Vec<String>) -> Self {
-        Self { after, doubt: Some(Doubt { before: after, writers }) }
+    /// A follower that skips all events up to a checkpoint, once it is certain that none is missing there.
+    pub(crate) fn skipping_to(after: Checkpoint, writers: Vec<String>) -> Self {
+        Self { after, gap: Some(Gap { before: after, writers }) }
     }
 
-    /// Looks whether what it waits for has come true.
-    pub(crate) fn look(&mut self, connection: &mut Connection) -> QueryResult<()> {
+    /// Checks whether the gap is settled.
+    pub(crate) fn recheck(&mut self, connection: &mut Connection) -> QueryResult<()> {
         self.settle(connection).map(drop)
     }
 
-    /// The next events, in order, and no more than `limit`. None if there are none yet, or if it is not certain yet which
-    /// one is the next. `None` if this is another log.
+    /// The next events, in order, at most `limit`. Empty if there are none yet, or if it is not certain yet which is
+    /// next. `None` if this is another log.
     pub(crate) fn next(&mut self, connection: &mut Connection, limit: i64) -> QueryResult<Option<Vec<Event>>> {
         let settled = self.settle(connection)?;
         let Some(rows) = self.read(connection, limit)? else { return Ok(None) };
-        let certain = match connection {
+        let watermark = match connection {
             Connection::Sqlite(_) => Position(i64::MAX),
-            Connection::Postgres(_) => certain(settled, &rows, connection)?.unwrap_or(self.position()),
+            Connection::Postgres(_) => watermark(settled, &rows, connection)?.unwrap_or(self.position()),
         };
-        let last = rows.last().map(EventRow::mark);
-        let taken = self.take(rows, certain);
+        let last = rows.last().map(EventRow::checkpoint);
+        let taken = self.take(rows, watermark);
         if let (Connection::Postgres(postgres), Some(last)) = (connection, last)
             && self.position() < last.position()
-            && self.doubt.is_none()
+            && self.gap.is_none()
         {
-            self.doubt = Some(Doubt { before: last, writers: writers(postgres)? });
+            self.gap = Some(Gap { before: last, writers: writers(postgres)? });
         }
         Ok(Some(taken))
     }
 
-    /// Before which place empty ones stay so, if that has turned out. This must be asked before the events are read: whoever
-    /// ended in between is seen then.
-    fn settle(&mut self, connection: &mut Connection) -> QueryResult<Option<Mark>> {
-        if let (Some(doubt), Connection::Postgres(postgres)) = (&self.doubt, connection)
-            && !doubt.writers.is_empty()
+    /// The end of the gap, if no transaction can fill it any more. Must be called before the events are read, so that a
+    /// transaction that ends in between is visible to the read.
+    fn settle(&mut self, connection: &mut Connection) -> QueryResult<Option<Checkpoint>> {
+        if let (Some(gap), Connection::Postgres(postgres)) = (&self.gap, connection)
+            && !gap.writers.is_empty()
         {
             let writers = writers(postgres)?;
             let is_standby = writers.iter().any(|writer| writer == PRIMARY);
-            if is_standby || doubt.writers.iter().any(|writer| writers.contains(writer)) {
+            if is_standby || gap.writers.iter().any(|writer| writers.contains(writer)) {
                 return Ok(None);
             }
         }
-        Ok(self.doubt.take().map(|doubt| doubt.before))
+        Ok(self.gap.take().map(|gap| gap.before))
     }
 
-    /// Reads what comes next. `None` if this is another log.
+    /// Reads the next events. `None` if this is another log.
     fn read(&mut self, connection: &mut Connection, limit: i64) -> QueryResult<Option<Vec<EventRow>>> {
-        // One statement reads both, so that no other log can come in between.
+        // One statement reads the last seen event and the next ones, so that no other log can come in between.
         let mut rows = read(connection, self.position(), limit + 1)?;
         let seen_before = rows.first().filter(|row| row.id == self.position().0).map(EventRow::uuid);
         let Some(after) = self.after.checked(seen_before, connection)? else { return Ok(None) };
@@ -121,26 +121,31 @@ impl Follower {
         Ok(Some(rows))
     }
 
-    /// Takes events up to the first empty place that may yet be filled.
-    fn take(&mut self, rows: Vec<EventRow>, certain: Position) -> Vec<Event> {
+    /// Takes events up to the first gap that may still be filled.
+    fn take(&mut self, rows: Vec<EventRow>, watermark: Position) -> Vec<Event> {
         let follows = |row: &EventRow| {
-            // What this release does not know is for a newer one to tell, which is about to take over.
-            let follows = row.is_known() && (row.id == self.position().0 + 1 || row.id <= certain.0);
+            // An unknown event is left to a newer release, which is about to take over.
+            let follows = row.is_known() && (row.id == self.position().0 + 1 || row.id <= watermark.0);
             if follows {
-                self.after = row.mark();
+                self.after = row.checkpoint();
             }
             follows
         };
         let mut taken = Vec::with_capacity(rows.len());
-        taken.extend(rows.into_iter().take_while(follows).filter_map(EventRow::told));
+        taken.extend(rows.into_iter().take_while(follows).filter_map(EventRow::into_event));
         taken
     }
 }
 
-/// Before which place empty ones stay so. None if that was found out of another log, of places that nobody has been told of.
-fn certain(settled: Option<Mark>, rows: &[EventRow], connection: &mut Connection) -> QueryResult<Option<Position>> {
+/// The watermark: before this offset no gap can be filled any more. `None` if the gap was found in another log, about
+/// which nothing is known.
+fn watermark(
+    settled: Option<Checkpoint>,
+    rows: &[EventRow],
+    connection: &mut Connection,
+) -> QueryResult<Option<Position>> {
     let Some(before) = settled else { return Ok(None) };
-    let holds = rows.iter().any(|row| row.mark() == before) || before.holds(connection)?;
+    let holds = rows.iter().any(|row| row.checkpoint() == before) || before.holds(connection)?;
     Ok(holds.then_some(before.position()))
 }
 
@@ -151,13 +156,13 @@ fn read(connection: &mut Connection, Position(from): Position, limit: i64) -> Qu
     })
 }
 
-/// Stands for all writers of the server that a standby follows: their locks cannot be seen from there. When it is promoted,
-/// those that have not committed never will.
+/// Stands for all writers of a standby's primary, whose locks are invisible to the standby. After a promotion,
+/// transactions that have not committed never will.
 const PRIMARY: &str = "primary";
 
-/// The transactions that write events now. A transaction holds its lock on the table from before it gives an event its place
-/// until it is seen to have ended. One that is prepared (two-phase commit) goes on under another name, and would be taken for
-/// ended: nobody here prepares any.
+/// The transactions that are writing events. A transaction holds its lock on the table from before it is assigned an
+/// offset until its end is visible. A prepared transaction (two-phase commit) continues under another name and would be
+/// taken for ended; the service prepares none.
 pub(crate) fn writers(postgres: &mut PgConnection) -> QueryResult<Vec<String>> {
     let rows: Vec<Writer> = diesel::sql_query(
         "SELECT virtualtransaction AS id FROM pg_locks
@@ -169,7 +174,7 @@ pub(crate) fn writers(postgres: &mut PgConnection) -> QueryResult<Vec<String>> {
     Ok(rows.into_iter().map(|writer| writer.id).collect())
 }
 
-/// SQL text, because the catalogues are no tables of Diesel's.
+/// SQL text, because Diesel knows no catalogues.
 #[derive(QueryableByName)]
 struct Writer {
     #[diesel(sql_type = Text)]

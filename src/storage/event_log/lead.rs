@@ -1,66 +1,61 @@
-//! Of all replicas that could relay events, one leads.
+//! Elects the replica that relays events: the leader.
 //!
-//! It proves that it lives by counting up its beat. Whoever has seen the same beat for long enough, by its own clock, takes
-//! over. So nobody's clock is compared with another's, and no lock of a session is needed, which a pooler would break. A
-//! leader that was taken for dead finds out when it writes down what it has sent; until then two may send, the same events in
-//! the same order.
+//! Only a replica with a connection to the broker may lead. The leader's name is in the table `event_log`, beside a
+//! heartbeat that it increments each second. Another replica that has seen the same heartbeat for three seconds, by its
+//! own clock, puts its own name there. So no two clocks are compared, and there is no session lock, which a pooler
+//! would break.
+//!
+//! A leader that was only slow learns of it when it stores the published offset, which it may only do under its own
+//! name. Until then two replicas publish, which does no harm: each publishes a user's events in order, and starts at or
+//! before an event that is known to be published.
+//!
+//! The leader also ends its session when the database does not answer, when the published offset is not what it stored
+//! last, and when the last event it has read is no longer in the log: another database may have taken the place of the
+//! first. It checks that in the transaction that stores the offset. Otherwise a leader that had read further in the old
+//! log would mark offsets as published, and nobody would publish the events that the new log has there.
 
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::held::{self, Fate};
-use super::mark::Mark;
-use super::{EventLog, State};
-use crate::domain::{Error, Position, Timestamp};
+use super::checkpoint::Checkpoint;
+use super::handle::EventLog;
+use super::held_events::{self, DeliveryOutcome};
+use super::state::State;
+use crate::domain::{Error, Position};
 use crate::storage::database::connection::{Connection, on_backend};
-use crate::storage::database::row::Moment;
-use crate::storage::database::schema::{event_log, events, held_events};
+use crate::storage::database::schema::tables::event_log;
 
-/// Who leads, as a replica that would like to finds it.
+/// Who leads, as one replica sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leading {
-    /// It does. All events up to here are sent, or held.
+pub enum Leadership {
+    /// This replica leads. All events up to this offset are published or held.
     Me { sent_to: Position },
-    /// Another replica does, and this is its last sign of life.
+    /// Another replica leads, with this heartbeat.
     Other { beat: i64 },
 }
 
-/// What is not sent yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Backlog {
-    /// About how many events wait to be sent for the first time: places of the log that stayed empty count too.
-    pub pending: i64,
-    /// When the oldest of them happened.
-    pub oldest_pending: Option<Timestamp>,
-    /// How many events are held.
-    pub held: i64,
-    /// When the oldest of them happened.
-    pub oldest_held: Option<Timestamp>,
-    /// How many were given up.
-    pub parked: i64,
-}
-
-#[expect(clippy::missing_errors_doc, reason = "what all methods share is said at the type")]
+#[expect(clippy::missing_errors_doc, reason = "the type documents the errors that all methods share")]
 impl EventLog {
-    /// Leads, if it does already, if nobody does, or if the leader's beat is still the one that is taken for its last.
-    pub async fn lead(&self, me: Uuid, last_beat: Option<i64>) -> Result<Leading, Error> {
+    /// Takes or keeps the lead, if this replica leads already, if none does, or if the leader's heartbeat still equals
+    /// `last_beat`.
+    pub async fn lead(&self, me: Uuid, last_beat: Option<i64>) -> Result<Leadership, Error> {
         self.change(move |connection| {
             let me = me.to_string();
             connection.write(|connection| {
                 take_lead(connection, &me, last_beat)?;
                 let state = State::read(connection)?;
                 if state.leader.as_ref() != Some(&me) {
-                    return Ok(Leading::Other { beat: state.beat });
+                    return Ok(Leadership::Other { beat: state.beat });
                 }
-                let sent_to = state.settled_to();
-                set_sent(connection, &me, Position(state.sent_to), sent_to)?;
-                Ok(Leading::Me { sent_to })
+                let sent_to = state.published_to();
+                store_published(connection, &me, state.stored_sent_to(), sent_to)?;
+                Ok(Leadership::Me { sent_to })
             })
         })
         .await
     }
 
-    /// Lets others see that there is a relay, although it cannot lead: what it has yet to send must not be forgotten.
+    /// Increments the heartbeat of a relay that cannot lead, so that unpublished events are not pruned.
     pub async fn stand_by(&self) -> Result<(), Error> {
         self.change(|connection| {
             connection.write(|connection| {
@@ -75,7 +70,7 @@ impl EventLog {
         .await
     }
 
-    /// Leaves the lead to whoever asks next.
+    /// Gives up the lead.
     pub async fn step_down(&self, me: Uuid) -> Result<(), Error> {
         self.change(move |connection| {
             connection.write(|connection| {
@@ -89,22 +84,23 @@ impl EventLog {
         .await
     }
 
-    /// Writes down that all events from one place up to another are sent, but for those that are held, and what has become of
-    /// these. False, and nothing is written, when another one leads by now, or when it was last written down that they are
-    /// sent up to elsewhere, or when the log is not the one that `seen` was seen in: then another database has taken the place of
-    /// the first, which lacks some of what was sent and has other events where that was.
+    /// Stores that all events between two offsets are published, except held ones, and stores the deliveries of these.
+    ///
+    /// Stores nothing and returns false if another replica leads by now, if the stored offset is not `from`, or if the
+    /// log is not the one in which `seen` was made. In that case another database has taken the place of the first. It
+    /// lacks some published events and has other events at their offsets.
     pub async fn advance(
         &self,
         me: Uuid,
         (from, to): (Position, Position),
-        seen: Mark,
-        fates: Vec<Fate>,
+        seen: Checkpoint,
+        deliveries: Vec<DeliveryOutcome>,
     ) -> Result<bool, Error> {
         self.change(move |connection| {
             connection.write(|connection| {
-                let leads = seen.holds(connection)? && set_sent(connection, &me.to_string(), from, to)?;
-                if leads && !fates.is_empty() {
-                    held::write_down(connection, &fates)?;
+                let leads = seen.holds(connection)? && store_published(connection, &me.to_string(), from, to)?;
+                if leads && !deliveries.is_empty() {
+                    held_events::store(connection, &deliveries)?;
                 }
                 Ok(leads)
             })
@@ -112,19 +108,14 @@ impl EventLog {
         .await
     }
 
-    /// The last sign of life of whoever relays, or would; 0 when nobody ever has.
-    pub async fn sign_of_life(&self) -> Result<i64, Error> {
+    /// The sum of all heartbeats of relays; 0 if there was never one.
+    pub async fn heartbeat(&self) -> Result<i64, Error> {
         self.run(|connection| State::read(connection).map(|state| state.beat + state.standby)).await
-    }
-
-    /// How much there is to do.
-    pub async fn backlog(&self) -> Result<Backlog, Error> {
-        self.run(backlog).await
     }
 }
 
 fn take_lead(connection: &mut Connection, me: &str, last_beat: Option<i64>) -> QueryResult<()> {
-    // Beats count from 0: no leader has this one.
+    // Heartbeats count from 0, so no leader has this one.
     let last_beat = last_beat.unwrap_or(-1);
     let is_free = event_log::leader.is_null().or(event_log::leader.eq(me)).or(event_log::beat.eq(last_beat));
     on_backend!(connection, |connection| {
@@ -135,33 +126,11 @@ fn take_lead(connection: &mut Connection, me: &str, last_beat: Option<i64>) -> Q
     .map(drop)
 }
 
-fn set_sent(connection: &mut Connection, me: &str, from: Position, to: Position) -> QueryResult<bool> {
+fn store_published(connection: &mut Connection, me: &str, from: Position, to: Position) -> QueryResult<bool> {
     let changed = on_backend!(connection, |connection| {
         diesel::update(event_log::table.filter(event_log::leader.eq(me).and(event_log::sent_to.eq(from.0))))
             .set((event_log::sent_to.eq(to.0), event_log::beat.eq(event_log::beat + 1)))
             .execute(connection)
     })?;
     Ok(changed > 0)
-}
-
-fn backlog(connection: &mut Connection) -> QueryResult<Backlog> {
-    let Position(sent_to) = State::read(connection)?.settled_to();
-    on_backend!(connection, |connection| {
-        let last = events::table.order(events::id.desc()).select(events::id).first::<i64>(connection).optional()?;
-        let unsent = events::table.filter(events::id.gt(sent_to)).order(events::id);
-        let oldest_pending = unsent.select(events::occurred_at).first(connection).optional()?;
-        let waits = held_events::table.filter(held_events::parked_at.is_null());
-        let held = waits.count().get_result(connection)?;
-        let events_held = waits.inner_join(events::table.on(events::id.eq(held_events::event_id)));
-        let first_held = events_held.order(held_events::event_id).select(events::occurred_at);
-        let oldest_held = first_held.first(connection).optional()?;
-        let parked = held_events::table.filter(held_events::parked_at.is_not_null());
-        Ok(Backlog {
-            pending: last.map_or(0, |last| (last - sent_to).max(0)),
-            oldest_pending: oldest_pending.map(|Moment(at)| at),
-            held,
-            oldest_held: oldest_held.map(|Moment(at)| at),
-            parked: parked.count().get_result(connection)?,
-        })
-    })
 }

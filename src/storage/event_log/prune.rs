@@ -1,54 +1,55 @@
-//! Forgets old events, a few at a time.
+//! Prunes old events, a few at a time.
 //!
-//! They go in the order of the log, so that one number, `pruned_to`, tells what is gone. It also tells each statement where to
-//! begin: on PostgreSQL the index keeps entries of what was deleted before, and would be read through them. Events that are
-//! held are spared when their turn comes, and go when they are held no longer.
+//! Events go in the order of the log, so one number, `pruned_to`, says what is gone. It also tells each statement where
+//! to begin: on PostgreSQL the index keeps entries of deleted rows, and would be read through them. Held events are
+//! spared, and go when they are no longer held. With a relay, no event is pruned before it is published.
 
 use std::time::Duration;
 
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 
-use super::{EventLog, State};
+use super::handle::EventLog;
+use super::state::State;
 use crate::domain::{Error, Position, Timestamp};
 use crate::storage::database::connection::{Connection, on_backend};
-use crate::storage::database::row::Moment;
-use crate::storage::database::schema::{event_log, events, held_events};
+use crate::storage::database::schema::tables::{event_log, events, held_events};
+use crate::storage::database::schema::timestamp_column::TimestampColumn;
 
-/// What may be forgotten.
+/// How long events are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// How old an event must be.
+    /// The age at which an event is pruned.
     pub events: Duration,
-    /// How long ago it must have been given up, if it was.
+    /// How long ago an event must have been parked to be pruned.
     pub parked: Duration,
-    /// How many of those that were given up are kept at the most.
+    /// The maximum number of parked events.
     pub max_parked: i64,
 }
 
-/// What came of forgetting some.
+/// The result of one round of pruning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pruned {
-    /// There was nothing to forget.
+    /// There was nothing to prune.
     Nothing,
-    /// So many events are gone, which may be none; and there may be more.
+    /// So many events were deleted, which may be none. There may be more.
     Events(u64),
-    /// Another replica did it in the same moment.
+    /// Another replica pruned at the same moment.
     ByAnother,
 }
 
-#[expect(clippy::missing_errors_doc, reason = "what all methods share is said at the type")]
+#[expect(clippy::missing_errors_doc, reason = "the type documents the errors that all methods share")]
 impl EventLog {
-    /// Forgets the oldest events, `limit` at the most, if they happened before then; with `sent_only` none that a relay has yet
-    /// to send. None that is held.
+    /// Deletes the oldest events, at most `limit`, that happened before `before`; with `sent_only` only those that are
+    /// published. Spares held events.
     pub async fn prune(&self, before: Timestamp, sent_only: bool, limit: i64) -> Result<Pruned, Error> {
         self.change(move |connection| {
             let state = State::read(connection)?;
-            let last = if sent_only { state.settled_to() } else { Position(i64::MAX) };
+            let last = if sent_only { state.published_to() } else { Position(i64::MAX) };
             let Some(to) = oldest_to(connection, &state, last, before, limit)? else { return Ok(Pruned::Nothing) };
             connection.write(|connection| {
                 if set_pruned(connection, state.pruned_to, to)? {
-                    forget(connection, state.pruned_to, to).map(Pruned::Events)
+                    delete_events(connection, state.pruned_to, to).map(Pruned::Events)
                 } else {
                     Ok(Pruned::ByAnother)
                 }
@@ -57,8 +58,8 @@ impl EventLog {
         .await
     }
 
-    /// Holds no longer, and so forgets, some events that were given up before `parked_before`, or are not among the newest
-    /// `max_parked` of those; and some that happened before `unsent_before` and still wait, if nobody is there to send them.
+    /// Releases and deletes held events: parked ones from before `parked_before` or beyond the newest `max_parked`, and
+    /// waiting ones from before `unsent_before` if no replica relays.
     pub async fn prune_held(
         &self,
         parked_before: Timestamp,
@@ -84,7 +85,7 @@ impl EventLog {
     }
 }
 
-/// The last of the oldest events, if they are old enough.
+/// The last of the oldest events that are old enough.
 fn oldest_to(
     connection: &mut Connection,
     state: &State,
@@ -92,14 +93,14 @@ fn oldest_to(
     before: Timestamp,
     limit: i64,
 ) -> QueryResult<Option<i64>> {
-    let oldest: Vec<(i64, Moment)> = on_backend!(connection, |connection| {
+    let oldest: Vec<(i64, TimestampColumn)> = on_backend!(connection, |connection| {
         let kept = events::table.filter(events::id.gt(state.pruned_to).and(events::id.le(last)));
         kept.order(events::id).limit(limit).select((events::id, events::occurred_at)).load(connection)
     })?;
-    Ok(oldest.into_iter().take_while(|(_, Moment(at))| *at < before).last().map(|(id, _)| id))
+    Ok(oldest.into_iter().take_while(|(_, TimestampColumn(at))| *at < before).last().map(|(id, _)| id))
 }
 
-/// False when another replica was faster.
+/// Returns false if another replica was faster.
 fn set_pruned(connection: &mut Connection, from: i64, to: i64) -> QueryResult<bool> {
     let changed = on_backend!(connection, |connection| {
         let as_it_was = event_log::table.filter(event_log::pruned_to.eq(from));
@@ -108,10 +109,10 @@ fn set_pruned(connection: &mut Connection, from: i64, to: i64) -> QueryResult<bo
     Ok(changed > 0)
 }
 
-/// Deletes the events after one place up to another, but for those that are held.
-fn forget(connection: &mut Connection, after: i64, to: i64) -> QueryResult<u64> {
+/// Deletes the events between two offsets, except held ones.
+fn delete_events(connection: &mut Connection, after: i64, to: i64) -> QueryResult<u64> {
     on_backend!(connection, |connection| {
-        // Bounded too: else all that are held would be read for each batch.
+        // Bounded too, or every batch would read all held events.
         let held = held_events::table.filter(held_events::event_id.gt(after).and(held_events::event_id.le(to)));
         let is_held = exists(held.filter(held_events::event_id.eq(events::id)));
         let these = events::table.filter(events::id.gt(after).and(events::id.le(to)).and(not(is_held)));
@@ -120,22 +121,22 @@ fn forget(connection: &mut Connection, after: i64, to: i64) -> QueryResult<u64> 
     .map(count)
 }
 
-/// Those that were given up long ago, or are too many.
+/// Parked events that are old enough, or too many.
 fn parked(connection: &mut Connection, before: Timestamp, max: i64, limit: i64) -> QueryResult<Vec<i64>> {
     on_backend!(connection, |connection| {
         let all = held_events::table.filter(held_events::parked_at.is_not_null());
         let newest = all.order(held_events::event_id.desc()).select(held_events::event_id);
         let beyond: Option<i64> = newest.offset(max).first(connection).optional()?;
-        let is_old = held_events::parked_at.lt(Moment(before)).assume_not_null();
+        let is_old = held_events::parked_at.lt(TimestampColumn(before)).assume_not_null();
         let these = all.filter(is_old.or(held_events::event_id.le(beyond.unwrap_or(0))));
         these.order(held_events::event_id).limit(limit).select(held_events::event_id).load(connection)
     })
 }
 
-/// Those that are still to be tried, and happened long ago.
+/// Waiting events that happened long ago.
 fn waiting(connection: &mut Connection, before: Timestamp, limit: i64) -> QueryResult<Vec<i64>> {
     on_backend!(connection, |connection| {
-        let waits = held_events::parked_at.is_null().and(events::occurred_at.lt(Moment(before)));
+        let waits = held_events::parked_at.is_null().and(events::occurred_at.lt(TimestampColumn(before)));
         held_events::table
             .inner_join(events::table.on(events::id.eq(held_events::event_id)))
             .filter(waits)
@@ -146,8 +147,8 @@ fn waiting(connection: &mut Connection, before: Timestamp, limit: i64) -> QueryR
     })
 }
 
-/// Holds events no longer, and deletes those whose turn has come. In a transaction that holds the lock on the log's state:
-/// else somebody might just be sparing them.
+/// Releases held events, and deletes those that pruning has passed. The transaction must hold the lock on the log's
+/// state: otherwise pruning might be about to spare them.
 pub(super) fn release(connection: &mut Connection, ids: &[i64], pruned_to: i64) -> QueryResult<u64> {
     on_backend!(connection, |connection| {
         diesel::delete(held_events::table.filter(held_events::event_id.eq_any(ids))).execute(connection)?;

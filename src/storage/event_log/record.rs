@@ -6,13 +6,13 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, SmallInt, Timestamp as SqlTimestamp};
 use diesel::sqlite::SqliteConnection;
 
-use super::event_row::Kind;
+use super::event_row::EventKind;
 use crate::domain::{Timestamp, User, Version};
-use crate::storage::database::row::Moment;
-use crate::storage::database::schema::{events, users};
-use crate::telemetry::TracePlace;
+use crate::storage::database::schema::tables::{events, users};
+use crate::storage::database::schema::timestamp_column::TimestampColumn;
+use crate::telemetry::TracedSpan;
 
-/// What the changes of one batch have in common.
+/// What all events of one batch share.
 #[derive(Clone, Copy)]
 pub(crate) struct Stamp {
     pub(crate) now: Timestamp,
@@ -21,24 +21,24 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// Now.
+    /// The current time and a random salt.
     pub(crate) fn now() -> Self {
         let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
-        // Both halves have bits that are not random, at different places.
+        // Both halves contain bits that are not random, at different positions.
         Self { now: Timestamp::now(), salt: (high ^ low).cast_signed() }
     }
 }
 
-/// Records what became of one user.
+/// Records the event of one user.
 pub(crate) fn record_one(
     sqlite: &mut SqliteConnection,
-    kind: Kind,
+    kind: EventKind,
     user: &User,
-    trace: Option<TracePlace>,
+    trace: Option<TracedSpan>,
     Stamp { now, salt }: Stamp,
 ) -> QueryResult<()> {
-    // Of a user that is gone nothing is kept but that.
-    let user_left = (kind != Kind::Deleted).then_some(user);
+    // The event of a deletion keeps nothing of the user's data.
+    let user_left = (kind != EventKind::Deleted).then_some(user);
     diesel::insert_into(events::table)
         .values((
             events::kind.eq(kind.code()),
@@ -46,8 +46,8 @@ pub(crate) fn record_one(
             events::version.eq(version_of(kind, user).0),
             events::name.eq(user_left.map(|user| user.name.as_str())),
             events::email.eq(user_left.map(|user| user.email.as_str())),
-            events::created_at.eq(user_left.map(|user| Moment(user.created_at))),
-            events::occurred_at.eq(Moment(now)),
+            events::created_at.eq(user_left.map(|user| TimestampColumn(user.created_at))),
+            events::occurred_at.eq(TimestampColumn(now)),
             events::salt.eq(salt),
             events::trace_parent.eq(trace.map(|place| place.to_string())),
         ))
@@ -55,7 +55,7 @@ pub(crate) fn record_one(
         .map(drop)
 }
 
-/// Records users that were created one after another: all that have one of these ids.
+/// Records the creation of consecutive users: all users with one of these ids.
 pub(crate) fn record_created(
     sqlite: &mut SqliteConnection,
     ids: RangeInclusive<i64>,
@@ -65,13 +65,13 @@ pub(crate) fn record_created(
         .filter(users::id.between(*ids.start(), *ids.end()))
         .order(users::id)
         .select((
-            Kind::Created.code().into_sql::<SmallInt>(),
+            EventKind::Created.code().into_sql::<SmallInt>(),
             users::id,
             users::version,
             users::name.nullable(),
             users::email.nullable(),
             users::created_at.nullable(),
-            Moment(now).into_sql::<SqlTimestamp>(),
+            TimestampColumn(now).into_sql::<SqlTimestamp>(),
             salt.into_sql::<BigInt>(),
         ))
         .insert_into(events::table)
@@ -89,7 +89,7 @@ pub(crate) fn record_created(
         .map(drop)
 }
 
-/// A deletion is a change too, so it has a version of its own.
-fn version_of(kind: Kind, user: &User) -> Version {
-    if kind == Kind::Deleted { Version(user.version.0 + 1) } else { user.version }
+/// A deletion is a change too, so it has its own version.
+fn version_of(kind: EventKind, user: &User) -> Version {
+    if kind == EventKind::Deleted { Version(user.version.0 + 1) } else { user.version }
 }

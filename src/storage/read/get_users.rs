@@ -1,4 +1,8 @@
 //! Look-ups: one user by id or by address.
+//!
+//! On SQLite a batch of look-ups is a loop over cached prepared statements, inside one transaction. On PostgreSQL it is
+//! one statement with `= ANY` for the ids and one for the addresses. A batch of few keys is filled up to ten keys:
+//! otherwise PostgreSQL would plan each small batch anew.
 
 use std::collections::HashMap;
 
@@ -9,13 +13,13 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
 use crate::domain::{EmailKey, Error, User, UserId};
-use crate::storage::database::batch_error::BatchError;
 use crate::storage::database::connection::Connection;
-use crate::storage::database::encoding::is_unstorable;
-use crate::storage::database::locks::Locks;
-use crate::storage::database::row::UserRow;
-use crate::storage::database::schema::users;
-use crate::storage::engine::lane::{Ran, Request};
+use crate::storage::database::connection::batch_error::BatchError;
+use crate::storage::database::connection::locks::LockPolicy;
+use crate::storage::database::schema::tables::users;
+use crate::storage::database::schema::user_row::UserRow;
+use crate::storage::database::unstorable_text::is_unstorable;
+use crate::storage::engine::request::{Execution, Request};
 
 /// Which user to get.
 pub(crate) enum Lookup {
@@ -26,22 +30,23 @@ pub(crate) enum Lookup {
 impl Request for Lookup {
     type Answer = Option<User>;
 
-    // Nothing is lost by not waiting for an answer to a question.
+    // A read changes nothing, so a lost response has no unknown outcome.
     const UNANSWERED: Error = Error::Unavailable;
 
-    fn run(connection: &mut Connection, batch: &[&Self], _: Locks) -> Result<Vec<Ran<Self>>, BatchError> {
+    fn run(connection: &mut Connection, batch: &[&Self], _: LockPolicy) -> Result<Vec<Execution<Self>>, BatchError> {
         match connection {
             Connection::Sqlite(sqlite) => get_one_by_one(sqlite, batch),
             Connection::Postgres(postgres) => {
-                get_together(postgres, batch).or_else(|failure| nobody_has_it(postgres, batch, failure))
+                get_together(postgres, batch).or_else(|failure| nobody_if_unstorable(postgres, batch, failure))
             }
         }
     }
 }
 
-/// On SQLite a statement costs no round trip: cached single look-ups inside one read transaction are the fastest.
-fn get_one_by_one(sqlite: &mut SqliteConnection, batch: &[&Lookup]) -> Result<Vec<Ran<Lookup>>, BatchError> {
-    let get = |lookup: &&Lookup, sqlite: &mut SqliteConnection| get_one(sqlite, lookup).map(Ok).map(Ran::Executed);
+/// On SQLite a statement costs no round trip. Cached single look-ups in one read transaction are fastest.
+fn get_one_by_one(sqlite: &mut SqliteConnection, batch: &[&Lookup]) -> Result<Vec<Execution<Lookup>>, BatchError> {
+    let get =
+        |lookup: &&Lookup, sqlite: &mut SqliteConnection| get_one(sqlite, lookup).map(Ok).map(Execution::Executed);
     Ok(sqlite.transaction(|sqlite| batch.iter().map(|lookup| get(lookup, sqlite)).collect::<QueryResult<_>>())?)
 }
 
@@ -56,16 +61,20 @@ fn get_one(sqlite: &mut SqliteConnection, lookup: &Lookup) -> QueryResult<Option
     let rows: Vec<UserRow> = if key.is_plain() {
         users::table.filter(users::email_key.eq(key.as_str())).select(UserRow::as_select()).load(sqlite)
     } else {
-        let may_have_it = users::email_key.eq(key.older()).and(not(users::has_keys));
-        let has_it = users::address_key.eq(key.as_str()).or(may_have_it);
-        users::table.filter(has_it).order((users::has_keys.desc(), users::id)).select(UserRow::as_select()).load(sqlite)
+        let has_legacy_key = users::email_key.eq(key.legacy()).and(not(users::has_keys));
+        let matches = users::address_key.eq(key.as_str()).or(has_legacy_key);
+        users::table
+            .filter(matches)
+            .order((users::has_keys.desc(), users::id))
+            .select(UserRow::as_select())
+            .load(sqlite)
     }?;
     Ok(by_key(rows).remove(key.as_str()))
 }
 
-/// On PostgreSQL one statement gets all that are asked for by id, and one or two all that are asked for by address. Each is a
-/// transaction of its own accord.
-fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Ran<Lookup>>, BatchError> {
+/// On PostgreSQL one statement gets all users by id, and one or two statements get all users by address. Each is a
+/// transaction of its own.
+fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Execution<Lookup>>, BatchError> {
     let mut ids = Vec::with_capacity(batch.len());
     let (mut plain, mut others, mut older) = (Vec::new(), Vec::new(), Vec::new());
     for lookup in batch {
@@ -74,7 +83,7 @@ fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Ra
             Lookup::Email(key) if key.is_plain() => plain.push(key.as_str()),
             Lookup::Email(key) => {
                 others.push(key.as_str());
-                older.push(key.older());
+                older.push(key.legacy());
             }
         }
     }
@@ -86,42 +95,43 @@ fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Ra
         Lookup::Id(id) => by_id.get(&id.get()).cloned(),
         Lookup::Email(key) => by_email.get(key.as_str()).cloned(),
     };
-    Ok(batch.iter().map(answer).map(Ok).map(Ran::Executed).collect())
+    Ok(batch.iter().map(answer).map(Ok).map(Execution::Executed).collect())
 }
 
-/// The outcome of a look-up that failed alone, if it failed for an address that cannot be stored; else the failure.
-fn nobody_has_it(
+/// The outcome of a look-up that failed alone: nobody, if the database cannot store the address; otherwise the failure
+/// itself.
+fn nobody_if_unstorable(
     postgres: &mut PgConnection,
     batch: &[&Lookup],
     failure: BatchError,
-) -> Result<Vec<Ran<Lookup>>, BatchError> {
+) -> Result<Vec<Execution<Lookup>>, BatchError> {
     let ([Lookup::Email(key)], BatchError::NotExecuted(error)) = (batch, &failure) else { return Err(failure) };
-    let is_unstorable = [key.as_str(), key.older()].into_iter().any(|text| is_unstorable(postgres, text, error));
-    if is_unstorable { Ok(vec![Ran::Executed(Ok(None))]) } else { Err(failure) }
+    let is_unstorable = [key.as_str(), key.legacy()].into_iter().any(|text| is_unstorable(postgres, text, error));
+    if is_unstorable { Ok(vec![Execution::Executed(Ok(None))]) } else { Err(failure) }
 }
 
 fn get_by_ids(postgres: &mut PgConnection, ids: Vec<i64>) -> QueryResult<HashMap<i64, User>> {
-    let Some(ids) = planned_once(ids) else { return Ok(HashMap::new()) };
+    let Some(ids) = fill_up(ids) else { return Ok(HashMap::new()) };
     let query = users::table.filter(users::id.eq_any(ids)).select(UserRow::as_select());
     let rows = query.load::<UserRow>(postgres)?;
     Ok(rows.into_iter().map(|row| (row.id, row.into())).collect())
 }
 
 fn get_by_plain_keys(postgres: &mut PgConnection, keys: Vec<&str>) -> QueryResult<Vec<UserRow>> {
-    let Some(keys) = planned_once(keys) else { return Ok(Vec::new()) };
+    let Some(keys) = fill_up(keys) else { return Ok(Vec::new()) };
     users::table.filter(users::email_key.eq_any(keys)).select(UserRow::as_select()).load(postgres)
 }
 
-/// Asks for the keys, and in rows without keys for those of older releases.
+/// Looks up address keys, and in rows without keys the legacy keys.
 fn get_by_other_keys(postgres: &mut PgConnection, keys: Vec<&str>, older: Vec<&str>) -> QueryResult<Vec<UserRow>> {
-    let (Some(keys), Some(older)) = (planned_once(keys), planned_once(older)) else { return Ok(Vec::new()) };
-    let may_have_it = users::email_key.eq_any(older).and(not(users::has_keys));
-    let has_it = users::address_key.eq_any(keys).or(may_have_it);
-    users::table.filter(has_it).order((users::has_keys.desc(), users::id)).select(UserRow::as_select()).load(postgres)
+    let (Some(keys), Some(older)) = (fill_up(keys), fill_up(older)) else { return Ok(Vec::new()) };
+    let has_legacy_key = users::email_key.eq_any(older).and(not(users::has_keys));
+    let matches = users::address_key.eq_any(keys).or(has_legacy_key);
+    users::table.filter(matches).order((users::has_keys.desc(), users::id)).select(UserRow::as_select()).load(postgres)
 }
 
-/// The users by the keys of their addresses. What an older release has stored may have another key than it was found by, and
-/// two of its users may have one key: then the first of these rows has it, in which those with keys come first.
+/// The users by the keys of their addresses. A user of an earlier release may have been found by another key, and two
+/// such users may share one key. Then the first row wins; rows with keys come first.
 fn by_key(rows: Vec<UserRow>) -> HashMap<String, User> {
     let mut users = HashMap::with_capacity(rows.len());
     for user in rows.into_iter().map(User::from) {
@@ -130,12 +140,12 @@ fn by_key(rows: Vec<UserRow>) -> HashMap<String, User> {
     users
 }
 
-/// Repeats the last of few keys; `None` if there are none.
+/// Fills up few keys by repeating the last one. `None` if there are none.
 ///
-/// PostgreSQL takes an array that it does not know yet for one of ten. For a shorter one it hopes that a plan of its own is
-/// cheaper than the plan for all, and makes one each time, which takes longer than to look the keys up. That one key is there
-/// twice costs nothing: it sorts them, and drops what is equal.
-fn planned_once<T: Copy>(mut keys: Vec<T>) -> Option<Vec<T>> {
+/// PostgreSQL assumes ten elements for an array that it does not know yet. For a shorter array it expects a plan for
+/// these values to be cheaper than the generic plan, and makes one for every statement, which takes longer than the
+/// look-up. Repeated keys cost nothing: PostgreSQL sorts them and drops duplicates.
+fn fill_up<T: Copy>(mut keys: Vec<T>) -> Option<Vec<T>> {
     const EXPECTED: usize = 10;
     let last = *keys.last()?;
     keys.resize(keys.len().max(EXPECTED), last);
@@ -144,12 +154,12 @@ fn planned_once<T: Copy>(mut keys: Vec<T>) -> Option<Vec<T>> {
 
 #[cfg(test)]
 mod tests {
-    use super::planned_once;
+    use super::fill_up;
 
     #[test]
-    fn few_keys_become_as_many_as_postgres_expects() {
-        assert_eq!(planned_once(vec![7, 8]), Some(vec![7, 8, 8, 8, 8, 8, 8, 8, 8, 8]));
-        assert_eq!(planned_once(Vec::from_iter(0..11)), Some(Vec::from_iter(0..11)));
-        assert_eq!(planned_once::<i64>(Vec::new()), None);
+    fn few_keys_are_filled_up_to_what_postgres_assumes() {
+        assert_eq!(fill_up(vec![7, 8]), Some(vec![7, 8, 8, 8, 8, 8, 8, 8, 8, 8]));
+        assert_eq!(fill_up(Vec::from_iter(0..11)), Some(Vec::from_iter(0..11)));
+        assert_eq!(fill_up::<i64>(Vec::new()), None);
     }
 }

@@ -1,44 +1,45 @@
-//! Page queries. Each is a statement of its own, in a lane of its own: a slow page never stands before a look-up.
+//! Page queries. Each is a statement and a batch of its own, in its own lane, because page queries gain nothing from
+//! each other. So one actor would leave PostgreSQL idle while it reads a response, and there are two by default.
 
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use diesel::sql_types::{BigInt, SqlOrd, SqlType, Text};
 
 use crate::domain::{Error, Folded, NamePrefix, Page, PageQuery, Start, User, UserId};
-use crate::storage::database::batch_error::BatchError;
+use crate::storage::database::connection::batch_error::BatchError;
+use crate::storage::database::connection::locks::LockPolicy;
 use crate::storage::database::connection::{Connection, on_backend};
-use crate::storage::database::encoding::is_unstorable;
-use crate::storage::database::locks::Locks;
-use crate::storage::database::row::UserRow;
-use crate::storage::database::schema::users;
-use crate::storage::engine::lane::{Ran, Request};
+use crate::storage::database::schema::tables::users;
+use crate::storage::database::schema::user_row::UserRow;
+use crate::storage::database::unstorable_text::is_unstorable;
+use crate::storage::engine::request::{Execution, Request};
 
 impl Request for PageQuery {
     type Answer = Page;
 
     const UNANSWERED: Error = Error::Unavailable;
 
-    // A page gains nothing from its neighbours, and must not wait for them.
+    // Page queries gain nothing from sharing a transaction, and must not wait for each other.
     const MAX_BATCH: usize = 1;
 
-    fn run(connection: &mut Connection, batch: &[&Self], _: Locks) -> Result<Vec<Ran<Self>>, BatchError> {
+    fn run(connection: &mut Connection, batch: &[&Self], _: LockPolicy) -> Result<Vec<Execution<Self>>, BatchError> {
         let read = |query: &&Self| {
-            let page = read_page(connection, query).or_else(|error| nobody_is_named_so(connection, query, error));
-            page.map(Ok).map(Ran::Executed)
+            let page = read_page(connection, query).or_else(|error| empty_if_unstorable(connection, query, error));
+            page.map(Ok).map(Execution::Executed)
         };
         Ok(batch.iter().map(read).collect::<QueryResult<_>>()?)
     }
 }
 
-/// The page for a prefix that the database's encoding has no place for; else the failure.
-fn nobody_is_named_so(connection: &mut Connection, query: &PageQuery, error: DieselError) -> QueryResult<Page> {
+/// An empty page if the database cannot store the prefix; otherwise the failure itself.
+fn empty_if_unstorable(connection: &mut Connection, query: &PageQuery, error: DieselError) -> QueryResult<Page> {
     let Start::ByName { prefix, .. } = &query.start else { return Err(error) };
-    // A transaction that failed must have ended before anything else is asked.
+    // A failed transaction must end before the next statement.
     let is_sound = connection.recover();
-    if is_sound && !prefix.older().is_empty() {
-        // It may be one of these that it has no place for.
-        let query = query.clone().without_older_prefixes();
-        return read_page(connection, &query).or_else(|error| nobody_is_named_so(connection, &query, error));
+    if is_sound && !prefix.legacy().is_empty() {
+        // It may be a legacy prefix that cannot be stored.
+        let query = query.clone().without_legacy_prefixes();
+        return read_page(connection, &query).or_else(|error| empty_if_unstorable(connection, &query, error));
     }
     let Connection::Postgres(postgres) = connection else { return Err(error) };
     if is_sound && is_unstorable(postgres, prefix.key().as_str(), &error) {
@@ -48,7 +49,7 @@ fn nobody_is_named_so(connection: &mut Connection, query: &PageQuery, error: Die
     }
 }
 
-/// Without a count the page is one statement, and so a transaction of its own accord.
+/// Without a count the page is one statement, and so a transaction of its own.
 fn read_page(connection: &mut Connection, query: &PageQuery) -> QueryResult<Page> {
     if !query.count {
         return read_users(connection, query);
@@ -60,7 +61,7 @@ fn read_page(connection: &mut Connection, query: &PageQuery) -> QueryResult<Page
 
 fn read_users(connection: &mut Connection, query: &PageQuery) -> QueryResult<Page> {
     let size = usize::from(query.size.get());
-    // One more than asked for tells whether there is a next page.
+    // One more row than asked for shows whether there is a next page.
     let limit = i64::from(query.size.get()) + 1;
     let (mut rows, mut names) = match &query.start {
         Start::Offset(offset) => (by_offset(connection, *offset, limit)?, Vec::new()),
@@ -87,7 +88,7 @@ fn after_id(connection: &mut Connection, id: UserId, limit: i64) -> QueryResult<
     })
 }
 
-/// Users, and what each is ordered by: range after range of the index, each as if it were the only one.
+/// The users of a page, each with its name key. Reads one range of the index after the other.
 fn by_name(
     connection: &mut Connection,
     prefix: &NamePrefix,
@@ -97,7 +98,7 @@ fn by_name(
     let mut rows = Vec::new();
     for range in ranges(prefix) {
         let missing = limit - i64::try_from(rows.len()).unwrap_or(limit);
-        // Beyond the first range, whoever stopped in an earlier one begins at the beginning.
+        // A page that stopped in an earlier range starts this one at its beginning.
         let after = after.filter(|(name, _)| name >= range);
         if missing > 0 {
             rows.extend(read_range(connection, range, after, missing)?);
@@ -112,12 +113,12 @@ fn read_range(
     after: Option<&(Folded, UserId)>,
     limit: i64,
 ) -> QueryResult<Vec<(UserRow, String)>> {
-    // Ids start at 1: (prefix, 0) comes before every name that starts with the prefix.
+    // Ids start at 1, so (prefix, 0) sorts before every name with the prefix.
     let (name, id) = after.map_or((prefix, 0), |(name, id)| (name, id.get()));
-    let here = position(users::name_key, users::id);
+    let row_position = position(users::name_key, users::id);
     on_backend!(connection, |connection| {
         let mut query = users::table
-            .filter(here.gt(position(name.as_str(), id)))
+            .filter(row_position.gt(position(name.as_str(), id)))
             .order((users::name_key, users::id))
             .limit(limit)
             .select((UserRow::as_select(), users::name_key))
@@ -129,10 +130,10 @@ fn read_range(
     })
 }
 
-/// What keys start with whose names have the prefix, in the order of the keys. Where an older release has made some keys, these
-/// are several; none starts with another one.
+/// The prefixes of the keys of all matching names, in key order. There are several if an earlier release has made some
+/// keys. None is a prefix of another.
 fn ranges(prefix: &NamePrefix) -> Vec<&Folded> {
-    let mut ranges = Vec::from_iter([prefix.key()].into_iter().chain(prefix.older()));
+    let mut ranges = Vec::from_iter([prefix.key()].into_iter().chain(prefix.legacy()));
     ranges.sort_unstable();
     ranges
 }
@@ -154,8 +155,8 @@ fn count_range(connection: &mut Connection, prefix: &Folded) -> QueryResult<i64>
     })
 }
 
-/// The SQL type of a row value such as `(name_key, id)`. Comparing two of them is one step into an index; the same spelt
-/// with AND and OR makes PostgreSQL read all users of one name to find the place among them.
+/// The SQL type of a row value such as `(name_key, id)`. Comparing two row values is one step into an index; with AND
+/// and OR instead, PostgreSQL would read all users of one name to find the position among them.
 ///
 /// `pub` only because the function below becomes so; this module is private.
 #[derive(SqlType)]
@@ -166,7 +167,7 @@ impl SqlOrd for Position {}
 
 #[diesel::declare_sql_function]
 extern "SQL" {
-    /// A row value is written as a call of a function without a name; Diesel has no other way to say it on both databases.
+    /// A row value is a call of a function without a name: Diesel has no other way to write it for both databases.
     #[sql_name = ""]
     fn position(name_key: Text, id: BigInt) -> Position;
 }

@@ -1,4 +1,4 @@
-//! What is read: look-ups and pages.
+//! Reads: look-ups of one user, and page queries.
 
 pub(super) mod get_users;
 mod list_users;

@@ -2,18 +2,18 @@
 
 use diesel::pg::PgConnection;
 
-use super::Write;
+use super::request::Write;
 use crate::domain::{Error, FieldError};
-use crate::storage::database::batch_error::BatchError;
-use crate::storage::database::encoding::is_unstorable;
-use crate::storage::engine::lane::Ran;
+use crate::storage::database::connection::batch_error::BatchError;
+use crate::storage::database::unstorable_text::is_unstorable;
+use crate::storage::engine::request::Execution;
 
-/// The outcome of a write that failed alone, if it failed for its text; else the failure.
+/// The outcome of a write that failed alone, if its text caused the failure; otherwise the failure itself.
 pub(super) fn outcome_of_write(
     postgres: &mut PgConnection,
     batch: &[&Write],
     failure: BatchError,
-) -> Result<Vec<Ran<Write>>, BatchError> {
+) -> Result<Vec<Execution<Write>>, BatchError> {
     let ([write], BatchError::NotExecuted(error)) = (batch, &failure) else { return Err(failure) };
     let fields = write.texts().into_iter().filter(|(_, text)| is_unstorable(postgres, text, error));
     let mut fields = Vec::from_iter(fields.map(|(field, _)| field));
@@ -22,5 +22,5 @@ pub(super) fn outcome_of_write(
         return Err(failure);
     }
     let invalid = |field| FieldError::new(field, "has characters that the database cannot store");
-    Ok(vec![Ran::Executed(Err(Error::Invalid(fields.into_iter().map(invalid).collect())))])
+    Ok(vec![Execution::Executed(Err(Error::Invalid(fields.into_iter().map(invalid).collect())))])
 }

@@ -19,14 +19,14 @@ tokio::task_local! {
 pub struct Context {
     pub request_id: RequestId,
     /// The request's place in a trace, if the caller sent one or the request is sampled.
-    pub trace: Option<TracePlace>,
+    pub trace: Option<TracedSpan>,
     /// When the caller stops waiting for the response, if it has set a deadline.
     pub deadline: Option<Instant>,
 }
 
 /// A span of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TracePlace {
+pub struct TracedSpan {
     pub trace_id: TraceId,
     pub span_id: SpanId,
     /// Whether the span is recorded.
@@ -36,7 +36,7 @@ pub struct TracePlace {
 }
 
 /// Formats the place as a `traceparent` header (W3C Trace Context).
-impl fmt::Display for TracePlace {
+impl fmt::Display for TracedSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "00-{}-{}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
     }
@@ -51,7 +51,7 @@ impl Context {
 
     /// The request's own span, if it is sampled.
     #[must_use]
-    pub fn span(&self) -> Option<TracePlace> {
+    pub fn span(&self) -> Option<TracedSpan> {
         self.trace.filter(|place| place.own)
     }
 
@@ -74,9 +74,9 @@ mod tests {
     fn a_place_is_formatted_as_a_traceparent() {
         let (trace_id, span_id) =
             (TraceId::from(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736), SpanId::from(0xf0_67aa_0ba9_02b7));
-        let place = TracePlace { trace_id, span_id, sampled: true, own: false };
+        let place = TracedSpan { trace_id, span_id, sampled: true, own: false };
         assert_eq!(place.to_string(), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
-        assert!(TracePlace { sampled: false, ..place }.to_string().ends_with("-00"));
+        assert!(TracedSpan { sampled: false, ..place }.to_string().ends_with("-00"));
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use super::ids::Ids;
 use super::parent::{self, Parent};
 use super::subscriber::TARGET;
-use crate::telemetry::context::{self, RequestId, TracePlace};
+use crate::telemetry::context::{self, RequestId, TracedSpan};
 
 /// What is known of a request when it arrives.
 pub enum Arrived {
@@ -38,7 +38,7 @@ impl RequestTrace {
     /// The context that log lines and other spans refer to.
     #[must_use]
     pub fn context(&self, request_id: RequestId) -> context::Context {
-        let callers = |Parent { trace_id, span_id, sampled }| TracePlace { trace_id, span_id, sampled, own: false };
+        let callers = |Parent { trace_id, span_id, sampled }| TracedSpan { trace_id, span_id, sampled, own: false };
         let trace = self.sampled.as_ref().map(Sampled::place).or(self.parent.map(callers));
         context::Context { request_id, trace, deadline: None }
     }
@@ -98,10 +98,10 @@ impl Sampled {
         Self { span, context, name, is_finished: false }
     }
 
-    fn place(&self) -> TracePlace {
+    fn place(&self) -> TracedSpan {
         let span = self.context.span();
         let context = span.span_context();
-        TracePlace { trace_id: context.trace_id(), span_id: context.span_id(), sampled: true, own: true }
+        TracedSpan { trace_id: context.trace_id(), span_id: context.span_id(), sampled: true, own: true }
     }
 
     fn finish(mut self, route: Option<&str>, status: u16) {

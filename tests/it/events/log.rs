@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 use user_service::domain::{Error, Position, Timestamp};
-use user_service::storage::{EventLog, Fate, Follower, Leading, Mark, Pruned, Running};
+use user_service::storage::{Checkpoint, DeliveryOutcome, EventLog, Follower, Leadership, Pruned, Running};
 use uuid::Uuid;
 
 use crate::support::{Database, Db, library, lose_events, until};
@@ -16,7 +16,7 @@ async fn log(db: Db) -> (Database, Running, EventLog) {
     let database = db.fresh();
     let (storage, running) = library(&database);
     let log = storage.events().clone();
-    until("the database is migrated", Duration::from_secs(20), async || log.sign_of_life().await.is_ok()).await;
+    until("the database is migrated", Duration::from_secs(20), async || log.heartbeat().await.is_ok()).await;
     for version in 1..=3 {
         database.connect().run(&format!(
             "INSERT INTO events (kind, user_id, version, occurred_at, salt)
@@ -32,7 +32,7 @@ fn left(database: &Database) -> Vec<String> {
 
 async fn leader(log: &EventLog) -> Uuid {
     let me = Uuid::new_v4();
-    assert!(matches!(log.lead(me, None).await, Ok(Leading::Me { .. })));
+    assert!(matches!(log.lead(me, None).await, Ok(Leadership::Me { .. })));
     me
 }
 
@@ -43,15 +43,17 @@ async fn an_event_that_was_held_and_is_sent_goes_too(#[values(Db::Sqlite, Db::Po
     let me = leader(&log).await;
     let [first, second, third] = [1, 2, 3].map(Position);
     let (follower, held) = log.follow(Follower::default(), LIMIT).await.unwrap();
-    let (user, seen) = (held[0].user_id, follower.mark());
-    let waits = |event| Fate::Waits { event, user, tries: 1 };
+    let (user, seen) = (held[0].user_id, follower.checkpoint());
+    let waits = |event| DeliveryOutcome::Waiting { event, user, tries: 1 };
     assert!(log.advance(me, (Position(0), second), seen, vec![waits(first), waits(second)]).await.unwrap());
     assert_eq!(log.prune(Timestamp::now(), true, LIMIT).await, Ok(Pruned::Events(0)));
     assert_eq!(left(&database), ["1", "2", "3"]);
-    assert!(log.advance(me, (second, third), seen, vec![Fate::Sent { event: first }, waits(third)]).await.unwrap());
+    assert!(
+        log.advance(me, (second, third), seen, vec![DeliveryOutcome::Published { event: first }, waits(third)]).await.unwrap()
+    );
     assert_eq!(left(&database), ["2", "3"]);
     // The third is sent before its turn comes.
-    assert!(log.advance(me, (third, third), seen, vec![Fate::Sent { event: third }]).await.unwrap());
+    assert!(log.advance(me, (third, third), seen, vec![DeliveryOutcome::Published { event: third }]).await.unwrap());
     assert_eq!(left(&database), ["2", "3"]);
     assert_eq!(log.prune(Timestamp::now(), true, LIMIT).await, Ok(Pruned::Events(1)));
     assert_eq!(left(&database), ["2"]);
@@ -65,11 +67,11 @@ async fn whoever_is_late_is_told_what_is_gone(#[values(Db::Sqlite, Db::Postgres)
     assert_eq!(log.prune(Timestamp::now(), true, LIMIT).await, Ok(Pruned::Nothing), "none is sent");
     assert_eq!(log.prune(Timestamp::now(), false, 2).await, Ok(Pruned::Events(2)));
     assert_eq!(left(&database), ["3"]);
-    let last = Mark::unknown(Position(3));
+    let last = Checkpoint::unknown(Position(3));
     assert_eq!(log.history(Position(1), last, LIMIT).await, Err(Error::EventsGone));
     assert_eq!(log.history(Position(2), last, LIMIT).await.unwrap().len(), 1);
     // Nobody sends what is gone.
-    assert_eq!(log.lead(Uuid::new_v4(), None).await, Ok(Leading::Me { sent_to: Position(2) }));
+    assert_eq!(log.lead(Uuid::new_v4(), None).await, Ok(Leadership::Me { sent_to: Position(2) }));
     assert_eq!(log.backlog().await.unwrap().pending, 1);
 }
 
@@ -81,17 +83,17 @@ async fn another_log_is_told_from_the_first(#[values(Db::Sqlite, Db::Postgres)] 
     let me = leader(&log).await;
     let (early, _) = log.follow(Follower::default(), 1).await.unwrap();
     let (follower, events) = log.follow(early.clone(), LIMIT).await.unwrap();
-    let (seen, [first, second, third]) = (follower.mark(), [1, 2, 3].map(Position));
-    assert_eq!((events.len(), seen), (2, Mark::of(&events[1])));
+    let (seen, [first, second, third]) = (follower.checkpoint(), [1, 2, 3].map(Position));
+    assert_eq!((events.len(), seen), (2, Checkpoint::of(&events[1])));
     assert!(log.advance(me, (Position(0), second), seen, Vec::new()).await.unwrap());
     lose_events(&mut database.connect(), 2, 9);
     assert_eq!(log.follow(follower, LIMIT).await.err(), Some(Error::EventsGone));
     assert_eq!(log.history(first, seen, LIMIT).await, Err(Error::EventsGone));
     // What is written down is the same, and yet the third one of this log was not sent.
     assert!(!log.advance(me, (second, third), seen, Vec::new()).await.unwrap());
-    assert_eq!(log.lead(me, None).await, Ok(Leading::Me { sent_to: second }));
+    assert_eq!(log.lead(me, None).await, Ok(Leadership::Me { sent_to: second }));
     // Whoever was not that far goes on: up to there it is the same.
     let (follower, events) = log.follow(early, LIMIT).await.unwrap();
     assert_eq!((events.len(), follower.position()), (8, Position(9)));
-    assert!(log.advance(me, (second, Position(9)), follower.mark(), Vec::new()).await.unwrap());
+    assert!(log.advance(me, (second, Position(9)), follower.checkpoint(), Vec::new()).await.unwrap());
 }

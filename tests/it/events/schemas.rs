@@ -104,7 +104,7 @@ async fn what_the_service_writes_is_what_the_schemas_say(#[values(Db::Sqlite, Db
     }
     let (storage, _running) = library(&app.database);
     let log = storage.events();
-    until("the log can be read", Duration::from_secs(20), async || log.sign_of_life().await.is_ok()).await;
+    until("the log can be read", Duration::from_secs(20), async || log.heartbeat().await.is_ok()).await;
     let (_, events) = log.follow(Follower::default(), 100).await.unwrap();
     let (schemas, mut seen) = (EventSchemas::read(), Vec::new());
     for event in &events {

@@ -19,7 +19,7 @@ pub struct Faults {
 
 /// What becomes of bytes that arrived together: mostly a request or an answer.
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+enum DeliveryOutcome {
     Pass,
     Delay,
     /// They are gone, and the connection too.
@@ -60,20 +60,20 @@ impl Faults {
 }
 
 impl Dice {
-    fn throw(&self) -> Fate {
+    fn throw(&self) -> DeliveryOutcome {
         let mut hasher = DefaultHasher::new();
         (self.seed, self.thrown.fetch_add(1, Relaxed)).hash(&mut hasher);
         let number = hasher.finish();
         // Twice a hundred: an exchange passes twice.
         if number % 200 >= self.percent {
-            return Fate::Pass;
+            return DeliveryOutcome::Pass;
         }
         self.spoilt.fetch_add(1, Relaxed);
         match number / 200 % 8 {
-            0 => Fate::Delay,
-            1..=3 => Fate::Cut,
-            4 | 5 => Fate::Truncate,
-            _ => Fate::Refuse,
+            0 => DeliveryOutcome::Delay,
+            1..=3 => DeliveryOutcome::Cut,
+            4 | 5 => DeliveryOutcome::Truncate,
+            _ => DeliveryOutcome::Refuse,
         }
     }
 }
@@ -105,15 +105,15 @@ async fn one_way(mut from: OwnedReadHalf, to: &mut OwnedWriteHalf, dice: &Dice) 
         let Ok(length @ 1..) = from.read(&mut bytes).await else { return false };
         let fate = dice.throw();
         let passed = match fate {
-            Fate::Pass | Fate::Delay => &bytes[..length],
-            Fate::Truncate => &bytes[..length / 2],
-            Fate::Cut => return false,
-            Fate::Refuse => return true,
+            DeliveryOutcome::Pass | DeliveryOutcome::Delay => &bytes[..length],
+            DeliveryOutcome::Truncate => &bytes[..length / 2],
+            DeliveryOutcome::Cut => return false,
+            DeliveryOutcome::Refuse => return true,
         };
-        if matches!(fate, Fate::Delay) {
+        if matches!(fate, DeliveryOutcome::Delay) {
             sleep(DELAY).await;
         }
-        if to.write_all(passed).await.is_err() || matches!(fate, Fate::Truncate) {
+        if to.write_all(passed).await.is_err() || matches!(fate, DeliveryOutcome::Truncate) {
             return false;
         }
     }

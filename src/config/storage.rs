@@ -1,0 +1,65 @@
+//! The variables of the storage.
+
+use super::reader::Reader;
+use crate::storage::{self, DatabaseUrl, EventLog};
+
+pub(super) const DATABASE_URL: &str = "DATABASE_URL";
+
+impl Reader<'_> {
+    pub(super) fn storage(&mut self, on_lambda: bool) -> Option<storage::Settings> {
+        let url = self.database_url();
+        let lookup_actors = self.count("DB_LOOKUP_ACTORS", "1", 64);
+        let page_actors = self.count("DB_PAGE_ACTORS", "2", 64);
+        let connections = if on_lambda {
+            // One for the only request and one for the keeper. There may be a thousand such processes.
+            2
+        } else {
+            // One for each actor, the writer and the keeper, and those of the event log.
+            lookup_actors.unwrap_or(1) + page_actors.unwrap_or(2) + 2 + EventLog::CONNECTIONS
+        };
+        let pool_size = self.count("DB_POOL_SIZE", &connections.to_string(), 1000);
+        let mailbox = self.count("DB_MAILBOX", "1024", 1 << 20);
+        let max_batch = self.count("DB_MAX_BATCH", "256", 10_000);
+        let deadline = self.duration("DB_DEADLINE", "2s");
+        let max_wait = self.duration("DB_MAX_WAIT", "1s");
+        let connect_timeout = self.duration("DB_CONNECT_TIMEOUT", "1s");
+        let auto_migrate = self.word("DB_AUTO_MIGRATE", "true", "true or false", |text| text.parse().ok());
+        Some(storage::Settings {
+            url: url?,
+            pool_size: u32::try_from(pool_size?).ok()?,
+            lookup_actors: lookup_actors?,
+            page_actors: page_actors?,
+            mailbox: mailbox?,
+            max_batch: max_batch?,
+            deadline: deadline?,
+            max_wait: max_wait?,
+            connect_timeout: connect_timeout?,
+            auto_migrate: auto_migrate?,
+        })
+    }
+
+    /// Reads the database URL. It may contain a password, valid or not, so it is never shown as it is.
+    fn database_url(&mut self) -> Option<DatabaseUrl> {
+        let text = self.text(DATABASE_URL).ok()?.unwrap_or_else(|| "sqlite://data/users.db".to_owned());
+        match DatabaseUrl::parse(&text) {
+            Ok(url) => {
+                self.effective.push((DATABASE_URL, url.to_string()));
+                Some(url)
+            }
+            Err(expected) => {
+                let value = match text.split_once("://") {
+                    // A text that is no scheme may be the password.
+                    Some((scheme, _))
+                        if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte)) =>
+                    {
+                        format!("{scheme}://***")
+                    }
+                    Some(_) => "***".to_owned(),
+                    None if text.contains(['@', '=']) => "***".to_owned(),
+                    None => text,
+                };
+                self.mistake(DATABASE_URL, &value, expected)
+            }
+        }
+    }
+}

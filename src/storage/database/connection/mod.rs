@@ -1,0 +1,121 @@
+//! One connection to either database.
+//!
+//! `Connection` is a plain enum. `on_backend!` writes a `match` with the same body in both arms: written once,
+//! type-checked against each concrete connection, without a layer at run time. Where the databases are better served by
+//! different statements, the `match` is written out. Diesel's `MultiConnection` is not used; see
+//! docs/decisions/0003-connection-enum.md.
+//!
+//! A new PostgreSQL connection sets `statement_timeout` and `idle_in_transaction_session_timeout` to `DB_DEADLINE`, and
+//! `lock_timeout` to a quarter of it, so that a locked table leaves time to report it. A statement that writes has its
+//! own shorter lock timeout for users and addresses. libpq's `connect_timeout`, keepalives and `tcp_user_timeout`
+//! (twice `DB_DEADLINE`, from 1 to 10 s) get short values unless the URI sets them. On SQLite, `busy_timeout` is a
+//! quarter of `DB_DEADLINE`.
+//!
+//! The writers of a SQLite database within this process take turns through a fair mutex: SQLite's own lock favours the
+//! connection that asks most often.
+//!
+//! No call takes a second connection while it holds one, so a pool as large as the number of actors cannot deadlock. No
+//! statement is SQL text where Diesel's DSL can express it; each exception says why. No statement's text depends on its
+//! number of rows, so that it stays prepared; the exception is SQLite's INSERT for 1 to 16 rows.
+pub(crate) mod batch_error;
+pub(crate) mod locks;
+mod postgres;
+pub(crate) mod sqlite;
+
+use std::time::Duration;
+
+use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
+use diesel::pg::PgConnection;
+use diesel::r2d2::R2D2Connection as _;
+use diesel::sqlite::SqliteConnection;
+use diesel::{ConnectionResult, QueryResult};
+
+use super::settings::database_url::DatabaseUrl;
+use sqlite::WriteLock;
+
+/// An open connection.
+pub(crate) enum Connection {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+/// Runs the same Diesel code on either connection.
+///
+/// A macro, because the two connections have different types, and the bounds that Diesel needs for generic code over
+/// both would be longer than the code itself.
+macro_rules! on_backend {
+    ($connection:expr, |$concrete:ident| $body:expr) => {
+        match $connection {
+            $crate::storage::database::connection::Connection::Sqlite($concrete) => $body,
+            $crate::storage::database::connection::Connection::Postgres($concrete) => $body,
+        }
+    };
+}
+pub(crate) use on_backend;
+
+impl Connection {
+    /// Connects. No statement waits longer than a quarter of `deadline` for a lock. On PostgreSQL no statement takes
+    /// longer than `deadline` in all.
+    pub(crate) fn open(url: &DatabaseUrl, deadline: Duration) -> ConnectionResult<Self> {
+        match url {
+            DatabaseUrl::Sqlite(path) => sqlite::open(path, deadline).map(Self::Sqlite),
+            DatabaseUrl::Postgres(url) => postgres::open(url, deadline).map(Self::Postgres),
+        }
+    }
+
+    /// Reads within one transaction.
+    pub(crate) fn read_transaction<T>(&mut self, read: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
+        on_backend!(self, |connection| AnsiTransactionManager::begin_transaction(connection))?;
+        let result = read(self)?;
+        on_backend!(self, |connection| AnsiTransactionManager::commit_transaction(connection))?;
+        Ok(result)
+    }
+
+    /// Writes within one transaction. After an error the transaction may still be open.
+    pub(crate) fn write<T>(&mut self, write: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
+        let _write_lock = match self {
+            Self::Sqlite(sqlite) => sqlite::begin_write(sqlite)?,
+            Self::Postgres(postgres) => {
+                AnsiTransactionManager::begin_transaction(postgres)?;
+                None
+            }
+        };
+        let result = write(self)?;
+        on_backend!(self, |connection| AnsiTransactionManager::commit_transaction(connection))?;
+        Ok(result)
+    }
+
+    /// Begins the transaction of a batch of writes, and waits for the write lock. On PostgreSQL such a batch is one
+    /// statement, which needs no transaction.
+    pub(crate) fn begin_batch(&mut self) -> QueryResult<Option<WriteLock>> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite::begin_write(sqlite),
+            Self::Postgres(_) => Ok(None),
+        }
+    }
+
+    /// Ends the transaction of a failed batch. Returns whether the connection can still be used.
+    pub(crate) fn recover(&mut self) -> bool {
+        on_backend!(self, |connection| {
+            // There may be no transaction left to roll back. The ping shows whether the connection works.
+            let _ = AnsiTransactionManager::rollback_transaction(connection);
+            !connection.is_broken() && connection.ping().is_ok()
+        })
+    }
+
+    /// Whether the server is known to have closed the connection. Costs no round trip: it reads only what has already
+    /// arrived, which on an idle connection is nothing.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            // libpq looks at its socket when it is asked for notifications, and Diesel offers no other way to make it
+            // look. The first look may find the server's farewell, if it sent one; the second finds the end.
+            Self::Postgres(postgres) => (0..2).any(|_| matches!(postgres.notifications_iter().next(), Some(Err(_)))),
+        }
+    }
+
+    /// Whether a call may hang: only a remote server can leave a call without a response.
+    pub(crate) const fn may_hang(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+}

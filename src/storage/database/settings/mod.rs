@@ -1,0 +1,27 @@
+//! Where the database is, and how the storage works with it.
+
+pub(crate) mod database_url;
+mod percent_code;
+mod postgres_uri;
+mod sqlite_path;
+
+use std::time::Duration;
+
+use database_url::DatabaseUrl;
+
+/// How the storage works. Each value is documented where it is configured.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub url: DatabaseUrl,
+    pub pool_size: u32,
+    pub lookup_actors: usize,
+    pub page_actors: usize,
+    pub mailbox: usize,
+    pub max_batch: usize,
+    /// How long a caller waits for an answer, queueing included.
+    pub deadline: Duration,
+    /// The longest expected wait for an actor with which a message is still admitted.
+    pub max_wait: Duration,
+    pub connect_timeout: Duration,
+    pub auto_migrate: bool,
+}

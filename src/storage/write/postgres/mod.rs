@@ -1,0 +1,158 @@
+//! Writes on PostgreSQL: the whole batch is one statement, and so a transaction of its own.
+//!
+//! PostgreSQL costs a round trip per statement. Writes of all kinds share one statement: an update among many creates
+//! costs the others nothing, even if the database is far away. Arrays go through `unnest`, so the text does not depend
+//! on the number of rows and stays prepared. A batch of few changes is filled up to ten, or PostgreSQL would plan each
+//! small batch anew.
+//!
+//! **Locks.** The statement first locks all users to be updated or deleted, in the order of their ids, and skips users
+//! that another transaction has locked. The same statement looks again for users it did not find, so it can tell a
+//! skipped user from a missing one. A skipped message is set aside (`storage::engine::set_aside`).
+//!
+//! **Addresses.** Only the end of the inserting transaction tells whether an address is free, and nothing can skip it.
+//! The statement waits for it for 50 ms (`lock_timeout`, which the statement sets for itself) and fails;
+//! `storage::engine` then finds the message it failed for.
+//!
+//! The statement is SQL text because Diesel has no `WITH`.
+
+mod parameters;
+mod statement;
+
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use diesel::QueryResult;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::result::Error as DieselError;
+
+use super::request::plan::{Plan, plan};
+use super::request::{Update, Write};
+use crate::domain::{Error, User, UserId, Version};
+use crate::storage::database::connection::batch_error::BatchError;
+use crate::storage::database::connection::locks::LockPolicy;
+use crate::storage::database::schema::user_row::UserRow;
+use crate::storage::engine::request::Execution;
+use crate::storage::event_log::record::Stamp;
+use parameters::Parameters;
+use statement::{CreateStatement, WriteStatement};
+
+/// Runs the writes of a batch that share no conflict key with an earlier one; the others are deferred.
+///
+/// The statement is a transaction of its own: BEGIN, a separate lock and COMMIT would make it four round trips. It
+/// commits before it responds, so a panic may come after the commit.
+pub(super) fn write_batch(
+    postgres: &mut PgConnection,
+    batch: &[&Write],
+    locks: LockPolicy,
+) -> Result<Vec<Execution<Write>>, BatchError> {
+    let (plan, begun) = (plan(batch), Instant::now());
+    let panicked = |_| Err(DieselError::DeserializationError("panicked".into()));
+    let written = catch_unwind(AssertUnwindSafe(|| write_planned(postgres, &plan, batch.len(), locks)));
+    written.unwrap_or_else(panicked).map_err(|error| BatchError::from_write(error, locks, begun.elapsed()))
+}
+
+fn write_planned(
+    postgres: &mut PgConnection,
+    plan: &Plan<'_>,
+    messages: usize,
+    locks: LockPolicy,
+) -> QueryResult<Vec<Execution<Write>>> {
+    let stamp = Stamp::now();
+    let mut written = execute(postgres, &Parameters::new(plan, stamp, locks), plan, locks)?;
+    let mut all = Vec::from_iter(std::iter::repeat_with(|| Execution::Deferred).take(messages));
+    let mut answer = |at: usize, ran| {
+        if let Some(slot) = all.get_mut(at) {
+            *slot = ran;
+        }
+    };
+    for (at, create) in &plan.creates {
+        let created = written.created.remove(create.email()).map(|id| create.stored_as(id, stamp.now));
+        answer(*at, Execution::Executed(created.ok_or(Error::EmailTaken)));
+    }
+    for (at, update) in &plan.updates {
+        answer(*at, written.change_of(update.id, |found| outcome_of_update(update, found)));
+    }
+    for (at, delete) in &plan.deletes {
+        answer(*at, written.change_of(delete.id, outcome_of_delete));
+    }
+    Ok(all)
+}
+
+fn execute(
+    postgres: &mut PgConnection,
+    parameters: &Parameters<'_>,
+    plan: &Plan<'_>,
+    locks: LockPolicy,
+) -> QueryResult<Written> {
+    if plan.updates.is_empty() && plan.deletes.is_empty() {
+        let created: Vec<(String, i64)> = CreateStatement(parameters).load(postgres)?;
+        return Ok(Written { created: created.into_iter().collect(), ..Written::default() });
+    }
+    let rows: Vec<WrittenRow> = if locks.skips_users {
+        WriteStatement::<true>(parameters).load(postgres)
+    } else {
+        WriteStatement::<false>(parameters).load(postgres)
+    }?;
+    let mut written = Written::default();
+    for (id, created, version, changed) in rows {
+        if let Some(email) = created {
+            written.created.insert(email, id);
+        } else if let Some(version) = version {
+            written.found.insert(id, FoundUser { version: Version(version), changed: changed.map(User::from) });
+        } else {
+            written.locked.insert(id);
+        }
+    }
+    Ok(written)
+}
+
+/// An id, and for a created user its address; for a found user its version before the write, and the changed user; for
+/// a locked user nothing else.
+type WrittenRow = (i64, Option<String>, Option<i64>, Option<UserRow>);
+
+/// What a statement has done.
+#[derive(Default)]
+struct Written {
+    /// The ids of created users, by their addresses as given. Not by a key: two addresses may share one key while the
+    /// other key of one is taken.
+    created: HashMap<String, i64>,
+    found: HashMap<i64, FoundUser>,
+    /// Users that exist in the statement's snapshot and that it could not lock.
+    locked: HashSet<i64>,
+}
+
+impl Written {
+    fn change_of(
+        &mut self,
+        id: UserId,
+        outcome: impl FnOnce(Option<FoundUser>) -> Result<User, Error>,
+    ) -> Execution<Write> {
+        let id = id.get();
+        if self.locked.contains(&id) { Execution::Locked } else { Execution::Executed(outcome(self.found.remove(&id))) }
+    }
+}
+
+/// A user that a message wants to change.
+struct FoundUser {
+    version: Version,
+    /// The user after the statement, or before it if deleted. `None` if it was not changed.
+    changed: Option<User>,
+}
+
+fn outcome_of_update(update: &Update, found: Option<FoundUser>) -> Result<User, Error> {
+    match found {
+        None => Err(Error::NotFound),
+        Some(FoundUser { changed: Some(user), .. }) => Ok(user),
+        Some(FoundUser { version, .. }) if update.expected.is_some_and(|expected| expected != version) => {
+            Err(Error::VersionMismatch)
+        }
+        // The user exists and the version matches, so the address is taken.
+        Some(_) => Err(Error::EmailTaken),
+    }
+}
+
+fn outcome_of_delete(found: Option<FoundUser>) -> Result<User, Error> {
+    found.ok_or(Error::NotFound)?.changed.ok_or(Error::VersionMismatch)
+}

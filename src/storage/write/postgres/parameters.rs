@@ -1,0 +1,136 @@
+//! The parameters of the statements: one array per column.
+
+use diesel::QueryResult;
+use diesel::pg::Pg;
+use diesel::query_builder::AstPass;
+use diesel::result::Error as DieselError;
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamp as SqlTimestamp};
+
+use crate::domain::{UserId, Version};
+use crate::storage::database::connection::locks::LockPolicy;
+use crate::storage::database::schema::timestamp_column::TimestampColumn;
+use crate::storage::event_log::record::Stamp;
+use crate::storage::write::request::plan::{Plan, Planned};
+use crate::storage::write::request::{Create, Delete, Update};
+use crate::telemetry::TracedSpan;
+
+/// The values of a statement's parameters.
+pub(super) struct Parameters<'a> {
+    new: NewUsers<'a>,
+    changes: Changes<'a>,
+    stamp: Stamp,
+    now: TimestampColumn,
+    lock_timeout: String,
+}
+
+/// The columns of the users to create, and of the traced ones among them.
+struct NewUsers<'a> {
+    names: Vec<&'a str>,
+    name_keys: Vec<&'a str>,
+    emails: Vec<&'a str>,
+    email_keys: Vec<&'a str>,
+    address_keys: Vec<Option<&'a str>>,
+    traced_email_keys: Vec<&'a str>,
+    traced_parents: Vec<String>,
+}
+
+/// The columns of updates and deletes.
+struct Changes<'a> {
+    /// At least [`EXPECTED`]; the additional ones are NULL.
+    ids: Vec<Option<i64>>,
+    expected: Vec<Option<i64>>,
+    are_deletes: Vec<bool>,
+    names: Vec<Option<&'a str>>,
+    name_keys: Vec<Option<&'a str>>,
+    emails: Vec<Option<&'a str>>,
+    email_keys: Vec<Option<&'a str>>,
+    address_keys: Vec<Option<&'a str>>,
+    trace_parents: Vec<Option<String>>,
+}
+
+impl<'a> Parameters<'a> {
+    pub(super) fn new(plan: &Plan<'a>, stamp: Stamp, locks: LockPolicy) -> Self {
+        Self {
+            new: NewUsers::new(&plan.creates),
+            changes: Changes::new(&plan.updates, &plan.deletes),
+            stamp,
+            now: TimestampColumn(stamp.now),
+            lock_timeout: format!("{}ms", locks.timeout.as_millis()),
+        }
+    }
+
+    /// Pushes the parameter of this name.
+    pub(super) fn bind<'b>(&'b self, name: &str, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self { new, changes, stamp, now, lock_timeout } = self;
+        match name {
+            "new_names" => out.push_bind_param::<Array<Text>, _>(&new.names),
+            "new_name_keys" => out.push_bind_param::<Array<Text>, _>(&new.name_keys),
+            "new_emails" => out.push_bind_param::<Array<Text>, _>(&new.emails),
+            "new_email_keys" => out.push_bind_param::<Array<Text>, _>(&new.email_keys),
+            "new_address_keys" => out.push_bind_param::<Array<Nullable<Text>>, _>(&new.address_keys),
+            "traced_email_keys" => out.push_bind_param::<Array<Text>, _>(&new.traced_email_keys),
+            "traced_parents" => out.push_bind_param::<Array<Text>, _>(&new.traced_parents),
+            "ids" => out.push_bind_param::<Array<Nullable<BigInt>>, _>(&changes.ids),
+            "expected" => out.push_bind_param::<Array<Nullable<BigInt>>, _>(&changes.expected),
+            "are_deletes" => out.push_bind_param::<Array<Bool>, _>(&changes.are_deletes),
+            "names" => out.push_bind_param::<Array<Nullable<Text>>, _>(&changes.names),
+            "name_keys" => out.push_bind_param::<Array<Nullable<Text>>, _>(&changes.name_keys),
+            "emails" => out.push_bind_param::<Array<Nullable<Text>>, _>(&changes.emails),
+            "email_keys" => out.push_bind_param::<Array<Nullable<Text>>, _>(&changes.email_keys),
+            "address_keys" => out.push_bind_param::<Array<Nullable<Text>>, _>(&changes.address_keys),
+            "trace_parents" => out.push_bind_param::<Array<Nullable<Text>>, _>(&changes.trace_parents),
+            "now" => out.push_bind_param::<SqlTimestamp, _>(now),
+            "salt" => out.push_bind_param::<BigInt, _>(&stamp.salt),
+            "lock_timeout" => out.push_bind_param::<Text, _>(lock_timeout),
+            unknown => Err(DieselError::QueryBuilderError(format!("no value for :{unknown}").into())),
+        }
+    }
+}
+
+impl<'a> NewUsers<'a> {
+    fn new(creates: &[Planned<'a, Create>]) -> Self {
+        let column = |of: fn(&'a Create) -> &'a str| creates.iter().map(|(_, create)| of(create)).collect();
+        let traced = creates.iter().filter_map(|(_, create)| Some((create.email_key().legacy(), create.trace()?)));
+        let (traced_email_keys, traced_parents) = traced.map(|(key, trace)| (key, trace.to_string())).unzip();
+        Self {
+            names: column(Create::name),
+            name_keys: column(Create::name_key),
+            emails: column(Create::email),
+            email_keys: column(|create| create.email_key().legacy()),
+            address_keys: creates.iter().map(|(_, create)| create.email_key().address_key()).collect(),
+            traced_email_keys,
+            traced_parents,
+        }
+    }
+}
+
+/// The number of rows that PostgreSQL assumes for an array it does not know yet. With fewer rows it expects a plan for
+/// these values to be cheaper than the generic plan, and makes one for every statement, which takes longer than to
+/// change a user.
+const EXPECTED: usize = 10;
+
+type Change<'a> = (UserId, Option<Version>, Option<TracedSpan>, Option<&'a Update>);
+
+impl<'a> Changes<'a> {
+    fn new(updates: &[Planned<'a, Update>], deletes: &[Planned<'a, Delete>]) -> Self {
+        let updates = updates.iter().map(|(_, update)| (update.id, update.expected, update.trace, Some(*update)));
+        let deletes = deletes.iter().map(|(_, delete)| (delete.id, delete.expected, delete.trace, None));
+        let rows: Vec<Change<'a>> = updates.chain(deletes).collect();
+        let mut ids = Vec::from_iter(rows.iter().map(|(id, ..)| Some(id.get())));
+        // No user has the id NULL. `unnest` fills up the other columns, which are shorter.
+        ids.resize(ids.len().max(EXPECTED), None);
+        let texts =
+            |of: fn(&'a Update) -> Option<&'a str>| rows.iter().map(|(.., update)| update.and_then(of)).collect();
+        Self {
+            ids,
+            expected: rows.iter().map(|(_, expected, ..)| expected.map(|version| version.0)).collect(),
+            are_deletes: rows.iter().map(|(.., update)| update.is_none()).collect(),
+            names: texts(Update::name),
+            name_keys: texts(Update::name_key),
+            emails: texts(Update::email),
+            email_keys: texts(Update::email_key),
+            address_keys: texts(Update::address_key),
+            trace_parents: rows.iter().map(|(_, _, trace, _)| trace.map(|trace| trace.to_string())).collect(),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The two statements, as SQL text. `:name` in them stands for a parameter (`parameters`).
+//!
+//! SQL text, because Diesel has no `WITH`, no `UPDATE ... FROM` and no `DELETE ... USING`. Each column of values is one
+//! array, so a text does not depend on the number of rows and stays prepared.
+
+use diesel::QueryResult;
+use diesel::pg::{Pg, PgConnection};
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Nullable, Text};
+
+use super::parameters::Parameters;
+use crate::storage::database::schema::user_row::MaybeUserColumns;
+
+/// Creates users and records their events. Each address must occur only once.
+///
+/// The last condition is always true. It sets how long the statement waits for each lock: see [`WRITE`].
+const CREATE: &str = "
+WITH created AS (
+    INSERT INTO users (name, name_key, email, email_key, address_key, has_keys, version, created_at, updated_at)
+    SELECT unnest(:new_names), unnest(:new_name_keys), unnest(:new_emails), unnest(:new_email_keys),
+        unnest(:new_address_keys), true, 1, :now, :now
+    ON CONFLICT DO NOTHING
+    RETURNING email_key, id, name, email
+), recorded AS (
+    INSERT INTO events (kind, user_id, version, name, email, created_at, occurred_at, salt, trace_parent)
+    SELECT 1, created.id, 1, created.name, created.email, :now, :now, :salt, traced.trace_parent
+    FROM created
+    LEFT JOIN unnest(:traced_email_keys, :traced_parents) AS traced (email_key, trace_parent)
+        ON traced.email_key = created.email_key
+)
+SELECT email, id FROM created WHERE (SELECT set_config('lock_timeout', :lock_timeout, true)) IS NOT NULL";
+
+/// Creates, updates and deletes users, and records their events.
+///
+/// - `found` locks the users to be changed, and pairs the version of each with the wanted change. It locks in the order
+///   of ids, so that two replicas that change the same users do not deadlock. It skips a locked user (`:skip_locked`)
+///   or waits for it. After a wait it sees what the lock's holder has written, which the statement's snapshot does not
+///   show.
+/// - `updated` leaves out an address that another user has, instead of failing. If another replica takes the address at
+///   the same moment, the unique index fails the batch, and its messages are tried again one by one.
+/// - The condition of the first SELECT sets how long the statement waits for each lock. PostgreSQL evaluates it once,
+///   before all else: it runs the changes of the `WITH` when the result asks for them. So it costs no round trip, and
+///   the setting ends with the statement. Locks of whole tables are taken before that; the session's own timeout bounds
+///   them.
+/// - The last SELECT finds users that exist and were not `found`: another transaction has locked them, or has deleted
+///   them since the statement began. The next attempt shows which. If all users were found, it looks up nothing.
+const WRITE: &str = "
+WITH created AS (
+    INSERT INTO users (name, name_key, email, email_key, address_key, has_keys, version, created_at, updated_at)
+    SELECT unnest(:new_names), unnest(:new_name_keys), unnest(:new_emails), unnest(:new_email_keys),
+        unnest(:new_address_keys), true, 1, :now, :now
+    ON CONFLICT DO NOTHING
+    RETURNING email_key, id, name, email
+), found AS (
+    SELECT users.id, users.version, wanted.expected, wanted.is_delete, wanted.name, wanted.name_key, wanted.email,
+        wanted.email_key, wanted.address_key, wanted.trace_parent, :now AS now
+    FROM users
+    JOIN unnest(:ids, :expected, :are_deletes, :names, :name_keys, :emails, :email_keys, :address_keys, :trace_parents)
+        AS wanted (id, expected, is_delete, name, name_key, email, email_key, address_key, trace_parent)
+        ON wanted.id = users.id
+    ORDER BY users.id
+    FOR UPDATE OF users :skip_locked
+), updated AS (
+    UPDATE users SET
+        name = coalesce(found.name, users.name),
+        name_key = coalesce(found.name_key, users.name_key),
+        email = coalesce(found.email, users.email),
+        email_key = coalesce(found.email_key, users.email_key),
+        address_key = CASE WHEN found.email_key IS NULL THEN users.address_key ELSE found.address_key END,
+        duplicate_of = CASE WHEN found.email_key IS NULL THEN users.duplicate_of END,
+        key_revision = users.key_revision + 1,
+        version = users.version + 1,
+        updated_at = found.now
+    FROM found
+    WHERE users.id = found.id AND NOT found.is_delete AND (found.expected IS NULL OR found.expected = found.version)
+        AND (found.email_key IS NULL OR NOT EXISTS (
+            SELECT FROM users AS other WHERE other.email_key = found.email_key AND other.id <> found.id))
+        AND (found.address_key IS NULL OR NOT EXISTS (
+            SELECT FROM users AS other WHERE other.address_key = found.address_key AND other.id <> found.id))
+    RETURNING users.id, users.name, users.email, users.version, users.created_at, users.updated_at
+), deleted AS (
+    DELETE FROM users USING found
+    WHERE users.id = found.id AND found.is_delete AND (found.expected IS NULL OR found.expected = found.version)
+    RETURNING users.id, users.name, users.email, users.version, users.created_at, users.updated_at
+), changed AS (
+    SELECT * FROM updated UNION ALL SELECT * FROM deleted
+), recorded AS (
+    INSERT INTO events (kind, user_id, version, name, email, created_at, occurred_at, salt, trace_parent)
+    SELECT 1, created.id, 1, created.name, created.email, :now, :now, :salt, traced.trace_parent
+    FROM created
+    LEFT JOIN unnest(:traced_email_keys, :traced_parents) AS traced (email_key, trace_parent)
+        ON traced.email_key = created.email_key
+    UNION ALL
+    SELECT CASE WHEN found.is_delete THEN 3 ELSE 2 END, changed.id,
+        changed.version + CASE WHEN found.is_delete THEN 1 ELSE 0 END,
+        CASE WHEN NOT found.is_delete THEN changed.name END, CASE WHEN NOT found.is_delete THEN changed.email END,
+        CASE WHEN NOT found.is_delete THEN changed.created_at END, found.now, :salt, found.trace_parent
+    FROM changed
+    JOIN found ON found.id = changed.id
+)
+SELECT id, email, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM created WHERE (SELECT set_config('lock_timeout', :lock_timeout, true)) IS NOT NULL
+UNION ALL
+SELECT found.id, NULL, found.version, changed.* FROM found LEFT JOIN changed ON changed.id = found.id
+UNION ALL
+SELECT locked.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM unnest(:ids) AS locked (id)
+WHERE locked.id NOT IN (SELECT found.id FROM found) AND EXISTS (SELECT FROM users WHERE users.id = locked.id)";
+
+/// Pushes an SQL text, and replaces each `:name` by what `bind` pushes.
+fn push<'b>(
+    text: &'static str,
+    out: &mut AstPass<'_, 'b, Pg>,
+    mut bind: impl FnMut(&str, &mut AstPass<'_, 'b, Pg>) -> QueryResult<()>,
+) -> QueryResult<()> {
+    let mut parts = text.split(':');
+    out.push_sql(parts.next().unwrap_or_default());
+    for part in parts {
+        let end = part.find(|char: char| !char.is_ascii_lowercase() && char != '_').unwrap_or(part.len());
+        let (name, rest) = part.split_at(end);
+        bind(name, out)?;
+        out.push_sql(rest);
+    }
+    Ok(())
+}
+
+/// Creates users.
+pub(super) struct CreateStatement<'a>(pub(super) &'a Parameters<'a>);
+
+impl QueryFragment<Pg> for CreateStatement<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        push(CREATE, &mut out, |name, out| self.0.bind(name, out))
+    }
+}
+
+impl QueryId for CreateStatement<'_> {
+    type QueryId = CreateStatement<'static>;
+
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl Query for CreateStatement<'_> {
+    type SqlType = (Text, BigInt);
+}
+
+impl RunQueryDsl<PgConnection> for CreateStatement<'_> {}
+
+/// Creates, updates and deletes users. `SKIPS` is part of the type so that Diesel keeps both texts prepared.
+pub(super) struct WriteStatement<'a, const SKIPS: bool>(pub(super) &'a Parameters<'a>);
+
+impl<const SKIPS: bool> QueryFragment<Pg> for WriteStatement<'_, SKIPS> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        push(WRITE, &mut out, |name, out| match name {
+            "skip_locked" => {
+                out.push_sql(if SKIPS { "SKIP LOCKED" } else { "" });
+                Ok(())
+            }
+            name => self.0.bind(name, out),
+        })
+    }
+}
+
+impl<const SKIPS: bool> QueryId for WriteStatement<'_, SKIPS> {
+    type QueryId = WriteStatement<'static, SKIPS>;
+
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<const SKIPS: bool> Query for WriteStatement<'_, SKIPS> {
+    type SqlType = (BigInt, Nullable<Text>, Nullable<BigInt>, MaybeUserColumns);
+}
+
+impl<const SKIPS: bool> RunQueryDsl<PgConnection> for WriteStatement<'_, SKIPS> {}

@@ -1,0 +1,51 @@
+//! A create.
+
+use crate::domain::{EmailKey, Folded, NewUser, Timestamp, User, UserId, Version};
+use crate::telemetry::TracedSpan;
+
+/// A user to create, with its keys. The caller's thread computes the keys, not the actor's.
+pub(crate) struct Create {
+    new: NewUser,
+    name_key: Folded,
+    email_key: EmailKey,
+    trace: Option<TracedSpan>,
+}
+
+impl Create {
+    pub(crate) fn new(new: NewUser, trace: Option<TracedSpan>) -> Self {
+        Self { name_key: new.name.key(), email_key: new.email.key(), new, trace }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.new.name.as_str()
+    }
+
+    pub(crate) fn name_key(&self) -> &str {
+        self.name_key.as_str()
+    }
+
+    pub(crate) fn email(&self) -> &str {
+        self.new.email.as_str()
+    }
+
+    pub(crate) const fn email_key(&self) -> &EmailKey {
+        &self.email_key
+    }
+
+    /// The span of the request, if it is traced.
+    pub(crate) const fn trace(&self) -> Option<TracedSpan> {
+        self.trace
+    }
+
+    /// The user as it was stored under this id.
+    pub(crate) fn stored_as(&self, id: i64, now: Timestamp) -> User {
+        User {
+            id: UserId::stored(id),
+            name: self.new.name.clone(),
+            email: self.new.email.clone(),
+            version: Version::FIRST,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}

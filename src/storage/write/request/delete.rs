@@ -1,0 +1,11 @@
+//! A delete.
+
+use crate::domain::{UserId, Version};
+use crate::telemetry::TracedSpan;
+
+/// A user to delete.
+pub(crate) struct Delete {
+    pub(crate) id: UserId,
+    pub(crate) expected: Option<Version>,
+    pub(crate) trace: Option<TracedSpan>,
+}

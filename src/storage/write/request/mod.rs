@@ -1,0 +1,61 @@
+//! What a write is: a create, an update or a delete, with its conflict keys.
+
+mod create;
+mod delete;
+pub(crate) mod plan;
+mod update;
+
+pub(crate) use create::Create;
+pub(crate) use delete::Delete;
+pub(crate) use update::Update;
+
+use crate::storage::engine::conflict_key::ConflictKey;
+
+/// A write.
+pub(crate) enum Write {
+    Create(Create),
+    Update(Update),
+    Delete(Delete),
+}
+
+impl Write {
+    /// The user to create, if this is a create.
+    pub(super) const fn create(&self) -> Option<&Create> {
+        if let Self::Create(create) = self { Some(create) } else { None }
+    }
+
+    /// The user and the addresses that the write changes.
+    pub(super) fn keys(&self) -> [Option<ConflictKey<'_>>; 3] {
+        let user = match self {
+            Self::Create(_) => None,
+            Self::Update(update) => Some(ConflictKey::User(update.id.get())),
+            Self::Delete(delete) => Some(ConflictKey::User(delete.id.get())),
+        };
+        let (legacy, address) = match self {
+            Self::Create(create) => (Some(create.email_key().legacy()), create.email_key().address_key()),
+            Self::Update(update) => (update.email_key(), update.address_key()),
+            Self::Delete(_) => (None, None),
+        };
+        // If both keys of an address are the same, they count once: a write must not conflict with itself.
+        let address = address.filter(|key| legacy != Some(key));
+        [user, legacy.map(ConflictKey::Address), address.map(ConflictKey::Address)]
+    }
+
+    /// The texts that the write stores, each with the name of its field in the API.
+    pub(super) fn texts(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::Create(create) => vec![
+                ("name", create.name()),
+                ("name", create.name_key()),
+                ("email", create.email()),
+                ("email", create.email_key().legacy()),
+            ],
+            Self::Update(update) => {
+                let name = [update.name(), update.name_key()].into_iter().flatten().map(|text| ("name", text));
+                let email = [update.email(), update.email_key()].into_iter().flatten().map(|text| ("email", text));
+                name.chain(email).collect()
+            }
+            Self::Delete(_) => Vec::new(),
+        }
+    }
+}

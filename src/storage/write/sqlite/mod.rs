@@ -1,0 +1,216 @@
+//! Writes on SQLite: a loop over cached prepared statements, inside one transaction.
+//!
+//! SQLite costs no round trip. The transaction begins with `BEGIN IMMEDIATE`, because a transaction that reads first
+//! and takes the write lock later can fail halfway. Each statement is for one row, with one exception: consecutive
+//! creates are inserted up to 16 per statement and recorded by one statement, which halves the work.
+//! `synchronous=FULL`: COMMIT returns when the data is on disk. The whole batch shares one fsync.
+//!
+//! SQLite gives its lock to whoever asks at the right moment, and the writer asks all the time. So the writers within
+//! the process queue for it (`storage::database::connection`): without that, pruning ran at a tenth of the rate at
+//! which a loaded writer added events.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::sql_types::Bool;
+use diesel::sqlite::SqliteConnection;
+
+mod insert_users;
+mod update_user;
+
+use super::request::{Create, Delete, Update, Write};
+use crate::domain::{Error, Timestamp, User, UserId, Version};
+use crate::storage::database::connection::batch_error::BatchError;
+use crate::storage::database::connection::sqlite::write_and_commit;
+use crate::storage::database::schema::tables::users;
+use crate::storage::database::schema::user_row::UserRow;
+use crate::storage::engine::request::Execution;
+use crate::storage::event_log::event_row::EventKind;
+use crate::storage::event_log::record::{Stamp, record_created, record_one};
+use insert_users::InsertUsers;
+use update_user::UpdateUser;
+
+/// Runs a batch in the transaction that was begun, and commits it.
+pub(super) fn write_batch(
+    sqlite: &mut SqliteConnection,
+    batch: &[&Write],
+) -> Result<Vec<Execution<Write>>, BatchError> {
+    write_and_commit(sqlite, |sqlite| write_in_order(sqlite, batch, Stamp::now()))
+}
+
+/// Runs the writes in the order of arrival. Consecutive creates share statements.
+fn write_in_order(sqlite: &mut SqliteConnection, batch: &[&Write], stamp: Stamp) -> QueryResult<Vec<Execution<Write>>> {
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for run in batch.chunk_by(|one, next| one.create().is_some() && next.create().is_some()) {
+        match run {
+            [Write::Update(update)] => outcomes.push(update_one(sqlite, update, stamp)?),
+            [Write::Delete(delete)] => outcomes.push(delete_one(sqlite, delete, stamp)?),
+            creates => {
+                let rows = Vec::from_iter(creates.iter().filter_map(|write| write.create()));
+                outcomes.extend(create_in_order(sqlite, &rows, stamp)?);
+            }
+        }
+    }
+    Ok(outcomes.into_iter().map(Execution::Executed).collect())
+}
+
+/// Creates users in this order, and records their events. Of users with the same address the first is created.
+fn create_in_order(
+    sqlite: &mut SqliteConnection,
+    rows: &[&Create],
+    stamp: Stamp,
+) -> QueryResult<Vec<Result<User, Error>>> {
+    let mut created = insert_in_order(sqlite, rows, stamp.now)?;
+    let ids = created.values().copied().min().zip(created.values().copied().max());
+    let outcomes = Vec::from_iter(
+        rows.iter()
+            .map(|row| created.remove(row.email()).map(|id| row.stored_as(id, stamp.now)).ok_or(Error::EmailTaken)),
+    );
+    if rows.iter().any(|row| row.trace().is_some()) {
+        // No single statement can add a different trace to each event. So creates that are traced pay for one statement
+        // per event.
+        for (row, outcome) in rows.iter().zip(&outcomes) {
+            if let Ok(user) = outcome {
+                record_one(sqlite, EventKind::Created, user, row.trace(), stamp)?;
+            }
+        }
+    } else if let Some((first, last)) = ids {
+        record_created(sqlite, first..=last, stamp)?;
+    }
+    Ok(outcomes)
+}
+
+/// Inserts users in this order, except those whose address is taken.
+pub(crate) fn insert_in_order(sqlite: &mut SqliteConnection, rows: &[&Create], now: Timestamp) -> QueryResult<Created> {
+    let mut created = Created::with_capacity(rows.len());
+    for rows in rows.chunks(InsertUsers::MAX_ROWS) {
+        created.extend(InsertUsers::new(rows, now).load::<(String, i64)>(sqlite)?);
+    }
+    Ok(created)
+}
+
+/// The ids of created users, by their addresses as given. Not by a key: two addresses may share one key while the other
+/// key of one is taken.
+pub(crate) type Created = HashMap<String, i64>;
+
+/// Updates one user, and records the event.
+fn update_one(sqlite: &mut SqliteConnection, update: &Update, stamp: Stamp) -> QueryResult<Result<User, Error>> {
+    let updated = UpdateUser::new(update, stamp.now).get_result::<UserRow>(sqlite).optional();
+    match updated {
+        Ok(Some(row)) => {
+            let user = User::from(row);
+            record_one(sqlite, EventKind::Updated, &user, update.trace, stamp)?;
+            Ok(Ok(user))
+        }
+        Ok(None) => reason_for_no_row(sqlite, update.id).map(Err),
+        // SQLite has rolled back the statement, not the transaction.
+        Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Ok(Err(Error::EmailTaken)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Why a statement found no user with this id and the expected version.
+fn reason_for_no_row(sqlite: &mut SqliteConnection, id: UserId) -> QueryResult<Error> {
+    let exists = diesel::select(diesel::dsl::exists(users::table.find(id.get()))).get_result(sqlite)?;
+    Ok(if exists { Error::VersionMismatch } else { Error::NotFound })
+}
+
+/// Deletes one user, and records the event.
+fn delete_one(sqlite: &mut SqliteConnection, delete: &Delete, stamp: Stamp) -> QueryResult<Result<User, Error>> {
+    let target = users::table.find(delete.id.get()).filter(is_expected(delete.expected));
+    let deleted = diesel::delete(target).returning(UserRow::as_returning()).get_result::<UserRow>(sqlite).optional()?;
+    match deleted {
+        Some(row) => {
+            let user = User::from(row);
+            record_one(sqlite, EventKind::Deleted, &user, delete.trace, stamp)?;
+            Ok(Ok(user))
+        }
+        None => reason_for_no_row(sqlite, delete.id).map(Err),
+    }
+}
+
+/// Matches the expected version, or any version if none is expected.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn is_expected(expected: Option<Version>) -> _ {
+    let any: bool = expected.is_none();
+    let version: i64 = expected.map_or(0, |version| version.0);
+    any.into_sql::<Bool>().or(users::version.eq(version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::NewUser;
+    use crate::storage::database::connection::Connection;
+    use crate::storage::database::schema::migrations;
+    use crate::storage::database::schema::tables::events;
+    use crate::storage::database::settings::database_url::DatabaseUrl;
+    use crate::telemetry::TracedSpan;
+
+    fn with_sqlite<T>(test: impl FnOnce(&mut SqliteConnection) -> T) -> T {
+        let folder = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(folder.path().join("users.db"));
+        let mut connection = Connection::open(&url, std::time::Duration::from_secs(2)).unwrap();
+        migrations::run(&mut connection).unwrap();
+        let Connection::Sqlite(sqlite) = &mut connection else { panic!("asked for SQLite") };
+        test(sqlite)
+    }
+
+    fn row(name: &str, email: &str, trace: Option<TracedSpan>) -> Create {
+        Create::new(NewUser::parse(name.into(), format!("{email}@example.com")).unwrap(), trace)
+    }
+
+    fn create(sqlite: &mut SqliteConnection, rows: &[Create]) -> Vec<Result<(i64, String), Error>> {
+        let outcomes = create_in_order(sqlite, &Vec::from_iter(rows), Stamp::now()).unwrap();
+        let id_and_name =
+            |outcome: Result<User, Error>| outcome.map(|user| (user.id.get(), user.name.as_str().to_owned()));
+        outcomes.into_iter().map(id_and_name).collect()
+    }
+
+    type Recorded = Vec<(i64, Option<String>, Option<String>)>;
+
+    fn recorded(sqlite: &mut SqliteConnection) -> Recorded {
+        let columns = (events::user_id, events::name, events::trace_parent);
+        events::table.order(events::id).select(columns).load(sqlite).unwrap()
+    }
+
+    #[test]
+    fn of_users_with_one_address_the_first_is_created() {
+        with_sqlite(|sqlite| {
+            assert!(create(sqlite, &[row("Earlier", "taken", None)]).iter().all(Result::is_ok));
+            // More than fit into two statements. Every third user has the address of the one before, or one that is
+            // taken.
+            let address =
+                |n: usize| if n % 6 == 5 { "taken".into() } else { format!("u{}", n - usize::from(n % 3 == 2)) };
+            let rows = Vec::from_iter((0..40).map(|n| row(&format!("User {n}"), &address(n), None)));
+            let outcomes = create(sqlite, &rows);
+            let mut last = 1;
+            for (n, outcome) in outcomes.iter().enumerate() {
+                match outcome {
+                    Ok((id, name)) => {
+                        assert_eq!((n % 3 != 2, name), (true, &format!("User {n}")));
+                        assert!(*id > last, "{id} after {last}");
+                        last = *id;
+                    }
+                    Err(error) => assert_eq!((n % 3, error), (2, &Error::EmailTaken)),
+                }
+            }
+            let expected = outcomes.into_iter().flatten().map(|(id, name)| (id, Some(name), None));
+            let expected = Vec::from_iter([(1, Some("Earlier".to_owned()), None)].into_iter().chain(expected));
+            assert_eq!(recorded(sqlite), expected);
+        });
+    }
+
+    #[test]
+    fn each_event_has_its_own_trace() {
+        with_sqlite(|sqlite| {
+            let trace = TracedSpan { trace_id: 1.into(), span_id: 2.into(), sampled: true, own: true };
+            let rows = [row("One", "one", None), row("Two", "two", Some(trace)), row("Three", "one", Some(trace))];
+            let outcomes = create(sqlite, &rows);
+            assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 2);
+            let events = recorded(sqlite).into_iter().map(|(_, name, trace)| (name.unwrap(), trace));
+            assert_eq!(Vec::from_iter(events), [("One".to_owned(), None), ("Two".to_owned(), Some(trace.to_string()))]);
+        });
+    }
+}
