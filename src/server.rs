@@ -19,7 +19,7 @@ use crate::grpc::{self, Calls, Users};
 use crate::http::{self, BodyLimits, Observe, Origins};
 use crate::lambda::{self, RuntimeApi};
 use crate::metrics::Metrics;
-use crate::net::{self, Draining, ListenError, Places, Tls};
+use crate::net::{self, ConnectionSlots, Draining, ListenError, Tls};
 use crate::signals;
 use crate::storage::{self, Readiness, Storage};
 use crate::telemetry::{Traces, TracesError};
@@ -140,15 +140,15 @@ impl Parts {
 /// One server for both protocols: its workers serve whatever connects.
 fn listen(config: &Config, parts: &Parts) -> Result<Server, ServeError> {
     let settings = &config.http;
-    let places = Places::new(settings.max_connections);
+    let slots = ConnectionSlots::new(settings.max_connections);
     let server = ServerBuilder::new()
         .workers(settings.workers)
-        .max_concurrent_connections(places.of_each(settings.workers))
+        .max_concurrent_connections(slots.per_worker(settings.workers))
         // The drain has a bound of its own, counted from its beginning.
         .shutdown_timeout(config.shutdown.grace.as_secs() + 1)
         .disable_signals();
-    let server = listen_grpc(server, &config.grpc, &places, parts.clone())?;
-    let server = listen_http(server, config, &places, parts.clone())?;
+    let server = listen_grpc(server, &config.grpc, &slots, parts.clone())?;
+    let server = listen_http(server, config, &slots, parts.clone())?;
     Ok(server.run())
 }
 
@@ -163,9 +163,8 @@ struct Rest {
 
 impl Rest {
     fn new(settings: &http::Settings, parts: Parts) -> Self {
-        let limits = BodyLimits { max_bytes: settings.max_body_bytes, timeout: settings.body_timeout };
-        let observe = Observe::new(&parts.metrics, parts.traces.clone(), parts.draining.clone(), settings);
-        Self { parts, limits, observe, origins: settings.origins.clone() }
+        let observe = Observe::new(&parts.metrics, parts.traces.clone(), parts.draining.clone(), settings.observe());
+        Self { parts, limits: settings.body_limits(), observe, origins: settings.origins.clone() }
     }
 
     fn application(
@@ -196,7 +195,7 @@ impl Rest {
 fn listen_http(
     server: ServerBuilder,
     config: &Config,
-    places: &Places,
+    slots: &ConnectionSlots,
     parts: Parts,
 ) -> Result<ServerBuilder, ServeError> {
     let settings = &config.http;
@@ -207,13 +206,13 @@ fn listen_http(
         let url = format!("{scheme}://{}", address?);
         log::info!("listening on {url}; {}", how_to_call(&config.auth.key, &url));
     }
-    Ok(http::listen(server, sockets, settings, places, move || rest.application())?)
+    Ok(http::listen(server, sockets, &settings.connection(), slots, move || rest.application())?)
 }
 
 fn listen_grpc(
     server: ServerBuilder,
     settings: &grpc::Settings,
-    places: &Places,
+    slots: &ConnectionSlots,
     parts: Parts,
 ) -> Result<ServerBuilder, ServeError> {
     let Parts { storage, feed, gate, metrics, traces, draining } = parts;
@@ -223,7 +222,7 @@ fn listen_grpc(
     for address in sockets.iter().map(TcpListener::local_addr) {
         log::info!("gRPC on {}", address?);
     }
-    Ok(grpc::listen(server, sockets, settings, places, &calls)?)
+    Ok(grpc::listen(server, sockets, settings, slots, &calls)?)
 }
 
 fn rate_limit(settings: &auth::Settings) -> Option<RateLimit> {
@@ -237,7 +236,7 @@ fn open_enough_files(config: &Config) {
     /// What is open besides connections.
     const OTHERS: u64 = 50;
     let (connections, pool) = (config.http.max_connections as u64, u64::from(config.storage.pool_size));
-    let needed = connections + Places::RESERVE as u64 + pool + OTHERS;
+    let needed = connections + ConnectionSlots::RESERVE as u64 + pool + OTHERS;
     if let Some(limit) = net::raise_open_files().filter(|limit| *limit < needed) {
         log::warn!("no more than {limit} files may be open: too few for a MAX_CONNECTIONS of {connections}");
     }
