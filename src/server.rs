@@ -32,7 +32,7 @@ use crate::grpc::{self, Calls, Users};
 use crate::http::{self, BodyLimits, Observe, Origins};
 use crate::lambda::{self, RuntimeApi};
 use crate::metrics::Metrics;
-use crate::net::{self, Draining, ListenError, Places, Tls};
+use crate::net::{self, ConnectionSlots, Draining, ListenError, Tls};
 use crate::signals;
 use crate::storage::{self, Readiness, Storage};
 use crate::telemetry::{Traces, TracesError};
@@ -154,15 +154,15 @@ impl Components {
 /// One server for both protocols: each worker serves connections of either.
 fn listen(config: &Config, components: &Components) -> Result<Server, ServeError> {
     let settings = &config.http;
-    let places = Places::new(settings.max_connections);
+    let slots = ConnectionSlots::new(settings.max_connections);
     let server = ServerBuilder::new()
         .workers(settings.workers)
-        .max_concurrent_connections(places.of_each(settings.workers))
+        .max_concurrent_connections(slots.per_worker(settings.workers))
         // The shutdown has its own bound, counted from its beginning.
         .shutdown_timeout(config.shutdown.grace.as_secs() + 1)
         .disable_signals();
-    let server = listen_grpc(server, &config.grpc, &places, components.clone())?;
-    let server = listen_http(server, config, &places, components.clone())?;
+    let server = listen_grpc(server, &config.grpc, &slots, components.clone())?;
+    let server = listen_http(server, config, &slots, components.clone())?;
     Ok(server.run())
 }
 
@@ -177,10 +177,13 @@ struct RestApp {
 
 impl RestApp {
     fn new(settings: &http::Settings, components: Components) -> Self {
-        let limits = BodyLimits { max_bytes: settings.max_body_bytes, timeout: settings.body_timeout };
-        let observe =
-            Observe::new(&components.metrics, components.traces.clone(), components.draining.clone(), settings);
-        Self { components, limits, observe, origins: settings.origins.clone() }
+        let observe = Observe::new(
+            &components.metrics,
+            components.traces.clone(),
+            components.draining.clone(),
+            settings.observe(),
+        );
+        Self { components, limits: settings.body_limits(), observe, origins: settings.origins.clone() }
     }
 
     fn application(
@@ -211,7 +214,7 @@ impl RestApp {
 fn listen_http(
     server: ServerBuilder,
     config: &Config,
-    places: &Places,
+    slots: &ConnectionSlots,
     components: Components,
 ) -> Result<ServerBuilder, ServeError> {
     let settings = &config.http;
@@ -222,13 +225,13 @@ fn listen_http(
         let url = format!("{scheme}://{}", address?);
         log::info!("listening on {url}; {}", how_to_call(&config.auth.key, &url));
     }
-    Ok(http::listen(server, sockets, settings, places, move || app.application())?)
+    Ok(http::listen(server, sockets, &settings.connection(), slots, move || app.application())?)
 }
 
 fn listen_grpc(
     server: ServerBuilder,
     settings: &grpc::Settings,
-    places: &Places,
+    slots: &ConnectionSlots,
     components: Components,
 ) -> Result<ServerBuilder, ServeError> {
     let Components { storage, feed, gate, metrics, traces, draining } = components;
@@ -238,7 +241,7 @@ fn listen_grpc(
     for address in sockets.iter().map(TcpListener::local_addr) {
         log::info!("gRPC on {}", address?);
     }
-    Ok(grpc::listen(server, sockets, settings, places, &calls)?)
+    Ok(grpc::listen(server, sockets, settings, slots, &calls)?)
 }
 
 fn rate_limit(settings: &auth::Settings) -> Option<RateLimit> {
@@ -252,7 +255,7 @@ fn open_enough_files(config: &Config) {
     /// File descriptors for anything but connections.
     const OTHERS: u64 = 50;
     let (connections, pool) = (config.http.max_connections as u64, u64::from(config.storage.pool_size));
-    let needed = connections + Places::RESERVE as u64 + pool + OTHERS;
+    let needed = connections + ConnectionSlots::RESERVE as u64 + pool + OTHERS;
     if let Some(limit) = net::raise_open_files().filter(|limit| *limit < needed) {
         log::warn!("no more than {limit} files may be open: too few for a MAX_CONNECTIONS of {connections}");
     }

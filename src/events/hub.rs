@@ -11,7 +11,7 @@ use super::ring::{CHUNK, Chunk, Epoch, Head, Ring};
 use super::settings::Settings;
 use crate::domain::{Error, Event, Position};
 use crate::metrics::EventMetrics;
-use crate::storage::{EventLog, Checkpoint};
+use crate::storage::{Checkpoint, EventLog};
 
 /// How many of the last events are kept in memory for readers: some 3 MiB, or 40 s at 100 changes a second.
 pub(super) const RING: u16 = 4096;

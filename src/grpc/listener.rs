@@ -14,7 +14,7 @@ use tokio_util::either::Either;
 use super::calls::Calls;
 use super::connection::{handshake, serve};
 use super::settings::Settings;
-use crate::net::{ListenError, Place, Places, prepare};
+use crate::net::{ConnectionSlot, ConnectionSlots, ListenError, prepare};
 
 /// The ALPN protocol id (RFC 7301).
 const HTTP_2: &str = "h2";
@@ -27,7 +27,7 @@ pub fn listen(
     mut server: ServerBuilder,
     sockets: Vec<TcpListener>,
     settings: &Settings,
-    places: &Places,
+    slots: &ConnectionSlots,
     calls: &Calls,
 ) -> Result<ServerBuilder, ListenError> {
     let tls = settings.tls.as_ref().map(|tls| tls.server_config(HTTP_2)).transpose()?;
@@ -42,10 +42,10 @@ pub fn listen(
             tls: tls.clone(),
             shutdown: server.graceful_shutdown_signal(),
         };
-        let places = places.clone();
+        let slots = slots.clone();
         let service = move || {
-            let (connections, places) = (connections.clone(), places.clone());
-            fn_service(move |tcp| connections.clone().hold(tcp, places.take()))
+            let (connections, slots) = (connections.clone(), slots.clone());
+            fn_service(move |tcp| connections.clone().hold(tcp, slots.take()))
         };
         server = server.listen(format!("grpc on {address}"), socket, service).map_err(failed)?;
     }
@@ -62,16 +62,16 @@ struct Connections {
 }
 
 impl Connections {
-    /// Serves a connection in this place. Its errors are the client's.
-    async fn hold(self, tcp: TcpStream, place: Place) -> Result<(), ()> {
-        let connection = if place.is_in_reserve() { self.in_reserve() } else { self };
+    /// Serves a connection in this slot. Its errors are the client's.
+    async fn hold(self, tcp: TcpStream, slot: ConnectionSlot) -> Result<(), ()> {
+        let connection = if slot.is_in_reserve() { self.in_reserve() } else { self };
         let served = connection.serve(tcp);
-        place.hold(served).await.unwrap_or(Ok(()))
+        slot.hold(served).await.unwrap_or(Ok(()))
     }
 
     /// What connections of the reserve share.
     fn in_reserve(self) -> Self {
-        let head_timeout = self.settings.head_timeout.min(Place::BEGINS_WITHIN);
+        let head_timeout = self.settings.head_timeout.min(ConnectionSlot::RESERVE_HEAD_TIMEOUT);
         let settings = Arc::new(Settings { head_timeout, ..Settings::clone(&self.settings) });
         Self { settings, calls: self.calls.without_authorized_methods(), ..self }
     }

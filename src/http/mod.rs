@@ -1,62 +1,32 @@
-//! REST: routes, the two versions of the API, and what all routes share.
+//! REST: the routes, two versions of the API, and the service's own pages.
 //!
-//! Handlers turn a request into the words of a use case in [`crate::domain`], and its result into a response. Whatever goes
-//! wrong is a [`failure::Failure`], which knows no version; how it looks is decided in one place, [`observe`].
+//! A request passes from the top of this list to the bottom, and its response back up:
+//!
+//! - [`connection`] has TLS, timeouts and HTTP/1.1.
+//! - [`middleware`] does what every request needs: its id, authorization, metrics, CORS.
+//! - `routes.rs` finds the handler, and is the place to look for one.
+//! - [`extract`] parses ids, query strings and bodies for it.
+//! - [`v1`], [`v2`] and [`pages`] hold the handlers. A handler translates a request into the words of a use case in
+//!   [`crate::service`], and the result into a response.
+//! - [`problem`] says what failures look like, and [`openapi`] describes all of this to clients.
 
-mod authorize;
-pub(crate) mod body;
-mod cors;
-mod docs;
-mod failure;
-mod health;
-mod host;
-mod listener;
-mod live;
-mod observe;
+mod connection;
+mod extract;
+mod middleware;
 mod openapi;
-mod path;
-mod pieces;
+mod pages;
 mod problem;
-mod query;
-mod request_id;
 mod resource;
 mod routes;
-mod security_headers;
-mod texts;
-mod timed;
+mod settings;
 mod v1;
 mod v2;
 
-use std::time::Duration;
-
-pub use body::BodyLimits;
-pub use cors::{Origins, cors};
-pub use listener::{Application, listen};
-pub use observe::Observe;
+pub use connection::{Application, ConnectionSettings, listen};
+pub use extract::BodyLimits;
+#[cfg(fuzzing)]
+pub(crate) use extract::{UserBody, UserPatch, parse_body};
+pub use middleware::{Observe, ObserveSettings, Origins, cors};
 pub use openapi::openapi;
 pub use routes::routes;
-
-use crate::net::Tls;
-use crate::telemetry::AccessLog;
-
-/// How HTTP is served; every value is documented where it is configured.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub host: String,
-    pub port: u16,
-    pub workers: usize,
-    pub max_connections: usize,
-    pub max_head_bytes: usize,
-    pub max_body_bytes: usize,
-    pub head_timeout: Duration,
-    pub body_timeout: Duration,
-    pub response_timeout: Duration,
-    pub keep_alive: Duration,
-    pub origins: Origins,
-    pub access_log: AccessLog,
-    /// How long a request may take and be no problem to log.
-    pub slow_request: Duration,
-    /// Whether TLS is spoken; then, where something is served, with this certificate.
-    pub over_tls: bool,
-    pub tls: Option<Tls>,
-}
+pub use settings::Settings;

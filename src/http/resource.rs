@@ -1,13 +1,13 @@
-//! One line of the route table: a path, who may use it, and a handler for each method.
+//! A row of the route table: a path, what a client needs to use it, and a handler for each method.
 
 use actix_web::guard;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
-use super::authorize::Access;
-use super::failure::Failure;
+use super::middleware::Access;
+use super::problem::Failure;
 
-/// A handler, and the methods that it answers.
+/// A handler and its methods.
 pub(super) struct Endpoint {
     methods: &'static [Method],
     success: StatusCode,
@@ -15,16 +15,16 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Says that success has another status than is usual for the method.
+    /// Changes the status of success from the method's usual one.
     pub(super) fn answering(self, success: StatusCode) -> Self {
         Self { success, ..self }
     }
 }
 
-/// A path of the table.
-pub(super) struct Entry {
+/// A row of the table.
+pub(super) struct Row {
     pub(super) pattern: &'static str,
-    /// Each method, with the status of its success.
+    /// The methods, each with the status of success.
     pub(super) successes: Vec<(Method, StatusCode)>,
     pub(super) resource: Resource,
     pub(super) access: Access,
@@ -60,8 +60,8 @@ fn endpoint<A: FromRequest + 'static>(
     Endpoint { methods, success, route: web::route().guard(one_of).to(handler) }
 }
 
-/// Puts the endpoints on a path; any other method is answered with 405 and the ones there are (RFC 9110, 15.5.6).
-pub(super) fn resource<const N: usize>(pattern: &'static str, access: Access, endpoints: [Endpoint; N]) -> Entry {
+/// Makes a row. Any other method gets 405, with the methods that the path has (RFC 9110, 15.5.6).
+pub(super) fn resource<const N: usize>(pattern: &'static str, access: Access, endpoints: [Endpoint; N]) -> Row {
     let methods = Vec::from_iter(endpoints.iter().flat_map(|endpoint| endpoint.methods));
     let allow = methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ");
     let refuse = move || {
@@ -69,10 +69,10 @@ pub(super) fn resource<const N: usize>(pattern: &'static str, access: Access, en
         async move { Err::<String, _>(Failure::MethodNotAllowed { allow }) }
     };
     let resource = web::resource(pattern).default_service(web::to(refuse));
-    let add = |(mut listed, resource): (Vec<_>, Resource), endpoint: Endpoint| {
-        listed.extend(endpoint.methods.iter().map(|method| (method.clone(), endpoint.success)));
-        (listed, resource.route(endpoint.route))
+    let add = |(mut successes, resource): (Vec<_>, Resource), endpoint: Endpoint| {
+        successes.extend(endpoint.methods.iter().map(|method| (method.clone(), endpoint.success)));
+        (successes, resource.route(endpoint.route))
     };
     let (successes, resource) = endpoints.into_iter().fold((Vec::new(), resource), add);
-    Entry { pattern, successes, resource, access }
+    Row { pattern, successes, resource, access }
 }

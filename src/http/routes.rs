@@ -1,17 +1,18 @@
-//! Every route at a glance.
+//! The route table.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
 
-use super::authorize::{Access, Authorize};
-use super::failure::Failure;
+use super::middleware::{Access, Authorize};
+use super::openapi::openapi_json;
+use super::problem::Failure;
 use super::resource::{delete, get, patch, post, put, resource};
-use super::{docs, health, live, v1, v2};
+use super::{pages, v1, v2};
 use crate::auth::Gate;
 use crate::metrics::Metrics;
 
-/// Adds the routes to an application, and their metrics, at zero, to the registry. What is not open to
-/// everybody is behind the gate.
+/// Adds the routes to an application, and their metrics to the registry, where they start at zero. Requests that need a token
+/// pass the gate.
 pub fn routes(config: &mut ServiceConfig, metrics: &Metrics, gate: &Gate) {
     let table = [
         resource("/api/v1/users", Access::Users, [get(v1::list_users), post(v1::create_user)]),
@@ -27,21 +28,21 @@ pub fn routes(config: &mut ServiceConfig, metrics: &Metrics, gate: &Gate) {
             [get(v2::get_user), put(v2::update_user), patch(v2::patch_user), delete(v2::delete_user)],
         ),
         resource("/api/v2/events", Access::UsersWhileAuthorized, [get(v2::stream_events)]),
-        resource("/health", Access::Open, [get(health::health)]),
-        resource("/livez", Access::Open, [get(health::health)]),
-        resource("/ready", Access::Open, [get(health::ready)]),
-        resource("/readyz", Access::Open, [get(health::ready)]),
-        resource("/metrics", Access::Open, [get(health::metrics)]),
-        resource("/", Access::Open, [get(live::page)]),
-        resource("/live/{file}", Access::Open, [get(live::page_asset)]),
-        resource("/openapi.json", Access::Open, [get(docs::openapi_json)]),
-        resource("/docs", Access::Open, [get(docs::to_swagger_ui).answering(StatusCode::PERMANENT_REDIRECT)]),
-        resource("/docs/{file:.*}", Access::Open, [get(docs::swagger_ui)]),
+        resource("/health", Access::Open, [get(pages::health)]),
+        resource("/livez", Access::Open, [get(pages::health)]),
+        resource("/ready", Access::Open, [get(pages::ready)]),
+        resource("/readyz", Access::Open, [get(pages::ready)]),
+        resource("/metrics", Access::Open, [get(pages::metrics)]),
+        resource("/", Access::Open, [get(pages::live_page)]),
+        resource("/live/{file}", Access::Open, [get(pages::live_page_asset)]),
+        resource("/openapi.json", Access::Open, [get(openapi_json)]),
+        resource("/docs", Access::Open, [get(pages::to_swagger_ui).answering(StatusCode::PERMANENT_REDIRECT)]),
+        resource("/docs/{file:.*}", Access::Open, [get(pages::swagger_ui)]),
     ];
-    for entry in table {
-        let authorize = Authorize { access: entry.access, gate: gate.clone() };
-        let metrics = metrics.of_route(entry.pattern, &entry.successes);
-        config.service(entry.resource.app_data(metrics).wrap(authorize));
+    for row in table {
+        let authorize = Authorize { access: row.access, gate: gate.clone() };
+        let metrics = metrics.of_route(row.pattern, &row.successes);
+        config.service(row.resource.app_data(metrics).wrap(authorize));
     }
     config.default_service(web::to(|| async { Err::<String, _>(Failure::RouteNotFound) }));
 }

@@ -7,9 +7,9 @@ use tokio::net::TcpStream;
 
 use super::TlsError;
 
-/// How many connections may wait to be accepted.
+/// How many connections the kernel queues until the service accepts them.
 const BACKLOG: i32 = 2048;
-/// How much of what is sent the kernel may hold for a client that does not read, in bytes: left to itself, megabytes.
+/// How many bytes the kernel buffers for a client that does not read. Its own default grows to megabytes.
 const SEND_BUFFER: usize = 64 << 10;
 
 /// Why the service cannot listen.
@@ -21,60 +21,60 @@ pub enum ListenError {
     Tls(#[from] TlsError),
 }
 
-/// Binds a socket to each address of a host that this machine has.
+/// Binds a socket to each of the host's addresses that this machine has.
 ///
 /// # Errors
-/// When one of them cannot be bound, or there are none.
+/// When one of these addresses cannot be bound, or the machine has none of them.
 pub fn bind(host: &str, port: u16) -> Result<Vec<TcpListener>, ListenError> {
     let address = format!("{host}:{port}");
     let sockets = address.to_socket_addrs().and_then(bind_all);
     sockets.map_err(|cause| ListenError::Bind { address, cause })
 }
 
-/// A name may stand for an address that the machine lacks, as `localhost` does for `::1` where there is no IPv6.
+/// A name can resolve to an address that the machine lacks, as `localhost` does to `::1` where there is no IPv6.
 fn bind_all(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<Vec<TcpListener>> {
-    let (mut sockets, mut lacking) = (Vec::new(), io::ErrorKind::AddrNotAvailable.into());
+    let (mut sockets, mut not_available) = (Vec::new(), io::ErrorKind::AddrNotAvailable.into());
     for address in addresses {
         match bind_one(address) {
             Ok(socket) => sockets.push(socket),
-            Err(error) if is_lacking(&error) => lacking = error,
+            Err(error) if is_not_available(&error) => not_available = error,
             Err(error) => return Err(error),
         }
     }
-    if sockets.is_empty() { Err(lacking) } else { Ok(sockets) }
+    if sockets.is_empty() { Err(not_available) } else { Ok(sockets) }
 }
 
-fn is_lacking(error: &io::Error) -> bool {
-    /// EAFNOSUPPORT: the kernel does not know this kind of address at all. It has no name in [`io::ErrorKind`].
+fn is_not_available(error: &io::Error) -> bool {
+    /// EAFNOSUPPORT: the kernel lacks the address family. [`io::ErrorKind`] has no name for it.
     const NO_SUCH_FAMILY: i32 = 97;
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(NO_SUCH_FAMILY)
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restart need not wait for the connections of the one before to be forgotten.
+    // A restarted service can bind while connections of the previous process are in TIME_WAIT.
     socket.set_reuse_address(true)?;
-    // The connections inherit it.
+    // Accepted connections inherit it.
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-/// Makes a connection ready: what is sent goes out at once, and is given up when the client has not taken it for as long as
-/// this, even after the connection is closed.
-pub fn prepare(tcp: &TcpStream, patience: Duration) {
-    // If these fail, then because the client has gone already; the first read will say so.
+/// Sets a connection's options: bytes leave at once, and the kernel drops the connection if the client does not acknowledge
+/// them within the timeout, even after the service has closed it.
+pub fn prepare(tcp: &TcpStream, write_timeout: Duration) {
+    // They fail only if the client has gone, which the first read reports.
     let _ = tcp.set_nodelay(true);
-    let _ = SockRef::from(tcp).set_tcp_user_timeout(Some(patience));
+    let _ = SockRef::from(tcp).set_tcp_user_timeout(Some(write_timeout));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// For documentation only (RFC 5737): no machine has it.
-    const ELSEWHERE: &str = "192.0.2.1:0";
+    /// Reserved for documentation (RFC 5737), so no machine has it.
+    const NOT_OURS: &str = "192.0.2.1:0";
 
     fn bind(addresses: &[&str]) -> io::Result<usize> {
         bind_all(addresses.iter().map(|address| address.parse().unwrap())).map(|sockets| sockets.len())
@@ -82,13 +82,13 @@ mod tests {
 
     #[test]
     fn an_address_that_the_machine_lacks_is_left_out() {
-        assert_eq!(bind(&[ELSEWHERE, "127.0.0.1:0"]).unwrap(), 1);
-        assert_eq!(bind(&[ELSEWHERE]).unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+        assert_eq!(bind(&[NOT_OURS, "127.0.0.1:0"]).unwrap(), 1);
+        assert_eq!(bind(&[NOT_OURS]).unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
         assert!(bind(&[]).is_err());
     }
 
     #[test]
-    fn one_that_is_taken_is_not() {
+    fn an_address_in_use_is_an_error() {
         let holder = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = holder.local_addr().unwrap().to_string();
         assert_eq!(bind(&["127.0.0.1:0", &taken]).unwrap_err().kind(), io::ErrorKind::AddrInUse);

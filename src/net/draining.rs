@@ -3,7 +3,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
-/// Whether the service is on its way out. Clones share one state.
+/// Whether the service is shutting down. Clones share one state.
+///
+/// Every request reads it. `tokio_util`'s `CancellationToken` would take a lock each time, so it does not serve here.
 #[derive(Clone, Debug, Default)]
 pub struct Draining(Arc<Drain>);
 
@@ -14,21 +16,21 @@ struct Drain {
 }
 
 impl Draining {
-    /// From now on the service is on its way out.
+    /// Starts the shutdown.
     pub fn begin(&self) {
         self.0.has_begun.store(true, Ordering::Release);
         self.0.begins.notify_waiters();
     }
 
-    /// Whether it is.
+    /// Whether the shutdown has begun.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.0.has_begun.load(Ordering::Acquire)
     }
 
-    /// Waits until it is.
+    /// Waits until the shutdown begins.
     pub async fn has_begun(&self) {
-        // Whoever has this before the flag is looked at is not forgotten.
+        // `notify_waiters` wakes those that exist when it is called, so this must exist before the flag is read.
         let begins = self.0.begins.notified();
         if !self.is_draining() {
             begins.await;

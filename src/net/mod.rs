@@ -1,13 +1,13 @@
-//! What the listeners of all protocols have in common: sockets, connections and how many, TLS, and how they learn that the service ends.
+//! What the listeners of all protocols share: sockets, connection slots, TLS, and the signal that the service is draining.
 
 mod bind;
+mod connection_slots;
 mod draining;
 mod open_files;
-mod places;
 mod tls;
 
 pub use bind::{ListenError, bind, prepare};
+pub use connection_slots::{ConnectionSlot, ConnectionSlots};
 pub use draining::Draining;
 pub use open_files::raise_open_files;
-pub use places::{Place, Places};
 pub use tls::{Tls, TlsError};

@@ -1,8 +1,9 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Lets the process have as many files open as it may, sockets among them, and returns how many. `None` when there is no limit.
+/// Raises the limit of open files, which sockets count against, as far as the system allows. Returns the new limit, or
+/// `None` if there is none.
 ///
-/// Containers begin with 1,024, for the sake of programs that use `select`, which can count no further; nothing here does.
+/// Containers start with 1,024 because `select` cannot handle more. Nothing here uses `select`.
 #[must_use]
 pub fn raise_open_files() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);

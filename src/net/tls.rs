@@ -1,4 +1,4 @@
-//! TLS for clients, with a certificate that can be replaced while the service runs.
+//! TLS on the server's side, with a certificate that can be replaced while the service runs.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -34,20 +34,20 @@ struct Certificate {
 }
 
 impl Tls {
-    /// Loads a chain of certificates, the service's own first, and its private key, both PEM (RFC 7468).
+    /// Loads a certificate chain, the service's own certificate first, and its private key. Both files are PEM (RFC 7468).
     ///
     /// # Errors
-    /// When a file cannot be read, or the two do not belong together.
+    /// When a file cannot be read, or the key is not the certificate's.
     pub fn load(chain_file: PathBuf, key_file: PathBuf) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let current = RwLock::new(Arc::new(read(&chain_file, &key_file, &provider)?));
         Ok(Self(Arc::new(Certificate { chain_file, key_file, provider, current })))
     }
 
-    /// Loads the files again, for the connections that come from now on.
+    /// Loads the files again, for new connections.
     ///
     /// # Errors
-    /// As [`Self::load`]; the certificate stays as it was.
+    /// The errors of [`Self::load`]. The certificate then stays as it was.
     pub fn reload(&self) -> Result<(), TlsError> {
         let Certificate { chain_file, key_file, provider, current } = &*self.0;
         let new = Arc::new(read(chain_file, key_file, provider)?);
@@ -55,10 +55,10 @@ impl Tls {
         Ok(())
     }
 
-    /// What rustls needs to know: TLS 1.2 and 1.3, the protocol over it (ALPN, RFC 7301), clients without certificates.
+    /// The configuration for rustls: TLS 1.2 and 1.3, one protocol over it (ALPN, RFC 7301), and no client certificates.
     ///
     /// # Errors
-    /// When the provider of cryptography knows no version of TLS.
+    /// When the crypto provider supports neither version of TLS.
     pub fn server_config(&self, protocol: &str) -> Result<ServerConfig, TlsError> {
         let config = ServerConfig::builder_with_provider(Arc::clone(&self.0.provider));
         let mut config = config
@@ -72,14 +72,14 @@ impl Tls {
 
 fn read(chain_file: &PathBuf, key_file: &PathBuf, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
     let chain = CertificateDer::pem_file_iter(chain_file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let chain = chain.map_err(|error| TlsError::Certificate(in_words(&error)))?;
-    let key = PrivateKeyDer::from_pem_file(key_file).map_err(|error| TlsError::Key(in_words(&error)))?;
-    // Also sees to it that the key is the certificate's.
+    let chain = chain.map_err(|error| TlsError::Certificate(message(&error)))?;
+    let key = PrivateKeyDer::from_pem_file(key_file).map_err(|error| TlsError::Key(message(&error)))?;
+    // This also checks that the key is the certificate's.
     Ok(CertifiedKey::from_der(chain, key, provider)?)
 }
 
-/// Not in the library's: they may hold what is in the file, a key for one.
-const fn in_words(error: &pem::Error) -> &'static str {
+/// Not the library's own messages: these can quote the file, which may hold a key.
+const fn message(error: &pem::Error) -> &'static str {
     match error {
         pem::Error::Io(_) => "cannot be read",
         pem::Error::NoItemsFound => "holds none",

@@ -27,7 +27,9 @@ pub use database::settings::Settings;
 pub use database::settings::database_url::DatabaseUrl;
 pub use event_log::checkpoint::Checkpoint;
 pub use event_log::follow::Follower;
-pub use event_log::{Backlog, DeliveryOutcome, EventLog, HeldEvent, Leadership, Pruned, Retention, RetryError, retry_parked};
+pub use event_log::{
+    Backlog, DeliveryOutcome, EventLog, HeldEvent, Leadership, Pruned, Retention, RetryError, retry_parked,
+};
 pub use seed::{SeedError, seed};
 
 use crate::domain::{Changes, EmailKey, Error, NewUser, Page, PageQuery, User, UserId, Version};

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import * as format from "../../src/http/live/format.js";
+import * as format from "../../src/http/pages/live/format.js";
 
 test("numbers have a unit and no more digits than they need", () => {
   assert.equal(format.rate(0), "0/s");

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { History, stateOf } from "../../src/http/live/history.js";
+import { History, stateOf } from "../../src/http/pages/live/history.js";
 
 function snapshot(time, requests, startTime = 1) {
   return { time, startTime, counters: new Map([["status 200", requests]]) };

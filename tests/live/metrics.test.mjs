@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { gains, parse, point, quantile, read } from "../../src/http/live/metrics.js";
+import { gains, parse, point, quantile, read } from "../../src/http/pages/live/metrics.js";
 
 /** An answer of /metrics. `statuses` are requests of one route. */
 function text({ statuses = {}, buckets = {}, batches = 0, messages = 0, start = 1000 } = {}) {

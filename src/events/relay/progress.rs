@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use crate::domain::{Error, Position};
-use crate::storage::{EventLog, DeliveryOutcome, Checkpoint};
+use crate::storage::{Checkpoint, DeliveryOutcome, EventLog};
 
 /// How often progress is saved while there is any.
 const SAVE_INTERVAL: Duration = Duration::from_millis(100);

@@ -18,7 +18,7 @@ use super::settings::Settings;
 use super::window::Window;
 use crate::domain::{Error, Event, Position, Timestamp};
 use crate::metrics::EventMetrics;
-use crate::storage::{EventLog, DeliveryOutcome, Follower, Checkpoint};
+use crate::storage::{Checkpoint, DeliveryOutcome, EventLog, Follower};
 use crate::telemetry::Throttle;
 
 /// The number of events per read of the log.

@@ -1,10 +1,10 @@
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
 
-use super::User;
-use super::error::{BodyFailures, Failures, WriteFailures};
-use crate::http::body::{Body, UserBody};
-use crate::http::failure::Failure;
+use super::error_responses::{BodyErrors, CommonErrors, WriteErrors};
+use super::user::User;
+use crate::http::extract::{Body, UserBody};
+use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
 
@@ -12,12 +12,10 @@ use crate::storage::Storage;
 #[utoipa::path(post, path = "/api/v1/users", tag = "version 1", operation_id = "v1_create_user",
     request_body = UserBody,
     responses(
-        (status = CREATED, description = "Created.", body = User, headers(("Location" = String, description = "Its path."))),
-        BodyFailures, WriteFailures, Failures))]
-pub(in crate::http) async fn create_user(
-    storage: web::Data<Storage>,
-    body: Body<UserBody>,
-) -> Result<HttpResponse, Failure> {
+        (status = CREATED, description = "The new user.", body = User,
+            headers(("Location" = String, description = "The user's path."))),
+        BodyErrors, WriteErrors, CommonErrors))]
+pub(crate) async fn create_user(storage: web::Data<Storage>, body: Body<UserBody>) -> Result<HttpResponse, Failure> {
     let UserBody { name, email } = body.0;
     let user = service::create_user(&storage, name, email).await?;
     let location = format!("/api/v1/users/{}", user.id);

@@ -1,25 +1,23 @@
 use actix_web::{HttpResponse, web};
 
-use super::User;
-use super::error::{BodyFailures, ErrorBody, Failures, WriteFailures};
+use super::error_responses::{BodyErrors, CommonErrors, UserErrors, WriteErrors};
+use super::user::User;
 use crate::domain::Expected;
-use crate::http::body::{Body, UserBody};
-use crate::http::failure::Failure;
-use crate::http::path::PathId;
+use crate::http::extract::{Body, PathUserId, UserBody};
+use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
 
 /// Replaces a user's name and email.
 #[utoipa::path(put, path = "/api/v1/users/{id}", tag = "version 1", operation_id = "v1_update_user",
-    params(("id" = i64, Path, minimum = 1)),
+    params(("id" = i64, Path, minimum = 1, description = "The user's id.")),
     request_body = UserBody,
     responses(
-        (status = OK, description = "The user as it is now.", body = User),
-        (status = NOT_FOUND, description = "No user has this id.", body = ErrorBody),
-        BodyFailures, WriteFailures, Failures))]
-pub(in crate::http) async fn update_user(
+        (status = OK, description = "The updated user.", body = User),
+        UserErrors, BodyErrors, WriteErrors, CommonErrors))]
+pub(crate) async fn update_user(
     storage: web::Data<Storage>,
-    id: PathId,
+    id: PathUserId,
     body: Body<UserBody>,
 ) -> Result<HttpResponse, Failure> {
     let UserBody { name, email } = body.0;

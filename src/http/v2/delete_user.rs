@@ -1,26 +1,26 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use super::error_responses::{CommonErrors, ConditionErrors, UserErrors, WriteErrors};
 use super::etag;
-use super::failures::{ConditionFailures, Failures, UserFailures, WriteFailures};
-use crate::http::failure::Failure;
-use crate::http::path::PathId;
+use crate::http::extract::PathUserId;
+use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
 
 /// Deletes a user.
 #[utoipa::path(delete, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_delete_user",
     params(
-        ("id" = i64, Path, minimum = 1),
+        ("id" = i64, Path, minimum = 1, description = "The user's id."),
         ("If-Match" = Option<String>, Header, nullable = false,
-            description = "The ETag of the version to delete, or `*` for any."),
+            description = "Delete the user only in one of these versions, named by entity tag; `*` is any version."),
         ("If-None-Match" = Option<String>, Header, nullable = false,
-            description = "`*`: do nothing to a user that exists.")),
+            description = "Only `*`: do nothing if the user exists.")),
     responses(
-        (status = NO_CONTENT, description = "Deleted."),
-        UserFailures, ConditionFailures, WriteFailures, Failures))]
-pub(in crate::http) async fn delete_user(
+        (status = NO_CONTENT, description = "The user is deleted."),
+        UserErrors, ConditionErrors, WriteErrors, CommonErrors))]
+pub(crate) async fn delete_user(
     storage: web::Data<Storage>,
-    id: PathId,
+    id: PathUserId,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
     let expected = etag::preconditions(request.headers())?;

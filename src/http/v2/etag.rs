@@ -1,14 +1,17 @@
-//! Entity tags and the preconditions made of them (RFC 9110, 8.8.3 and 13.1).
+//! Entity tags, and the preconditions that use them (RFC 9110, 8.8.3 and 13.1).
+//!
+//! actix-web's types for these headers read malformed values as absent, which would turn a conditional write into an
+//! unconditional one.
 
 use actix_web::http::header::{HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH};
 
 use crate::domain::{Expected, Version};
-use crate::http::failure::Failure;
+use crate::http::problem::Failure;
 
-/// The most tags that one header may list. Each version listed in `If-Match` can cost a statement.
+/// The most tags that one header may list, because each version in `If-Match` can cost a statement.
 const MAX_TAGS: usize = 8;
 
-/// What `If-Match` asks for. Weak tags never match here, and neither does a tag that is no version.
+/// The versions that `If-Match` names. A weak tag never matches here, and neither does a tag that is not a version.
 pub(super) fn if_match(headers: &HeaderMap) -> Result<Expected, Failure> {
     Ok(match condition(headers, &IF_MATCH, "if-match")? {
         None | Some(Condition::Any) => Expected::AnyVersion,
@@ -18,11 +21,11 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Expected, Failure> {
     })
 }
 
-/// What a write is meant for, by `If-Match` and `If-None-Match`.
+/// The versions that a write may change, by `If-Match` and `If-None-Match`.
 pub(super) fn preconditions(headers: &HeaderMap) -> Result<Expected, Failure> {
     match condition(headers, &IF_NONE_MATCH, "if-none-match")? {
         None => if_match(headers),
-        // "Only if there is no such user": one that is there may not change in any version.
+        // "Only if the user does not exist": an existing user may change in no version.
         Some(Condition::Any) => Ok(Expected::OneOf(Vec::new())),
         Some(Condition::Tags(_)) => {
             Err(Failure::InvalidHeader { name: "if-none-match", detail: "takes only * with this method" })
@@ -30,7 +33,7 @@ pub(super) fn preconditions(headers: &HeaderMap) -> Result<Expected, Failure> {
     }
 }
 
-/// Whether `If-None-Match` says that the caller has this version already. Weak tags match as well as strong ones.
+/// Whether `If-None-Match` names a version, which the client then has. Weak tags match as well as strong ones.
 pub(super) fn if_none_match(headers: &HeaderMap) -> Result<impl Fn(Version) -> bool + use<>, Failure> {
     let condition = condition(headers, &IF_NONE_MATCH, "if-none-match")?;
     Ok(move |version| match &condition {
@@ -41,14 +44,14 @@ pub(super) fn if_none_match(headers: &HeaderMap) -> Result<impl Fn(Version) -> b
 }
 
 enum Condition {
-    /// `*`
+    /// `*`.
     Any,
     Tags(Vec<Tag>),
 }
 
 struct Tag {
     weak: bool,
-    /// None for a tag that this service never gave.
+    /// `None` for a tag that this service cannot have issued.
     version: Option<Version>,
 }
 
@@ -77,7 +80,7 @@ fn condition(headers: &HeaderMap, name: &HeaderName, shown: &'static str) -> Res
     }
 }
 
-/// Parses a list such as `"1", W/"2"`; `None` when it is malformed. Empty elements are allowed (RFC 9110, 5.6.1.2).
+/// Parses a list such as `"1", W/"2"`, which may have empty elements (RFC 9110, 5.6.1.2). `None` if it is malformed.
 fn parse_tags(text: &str) -> Option<Vec<Tag>> {
     let mut tags = Vec::new();
     let mut rest = text.trim();
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_refused() {
+    fn malformed_lists_are_errors() {
         for value in ["3", "\"3", "\"3\" \"4\"", "", ",", "w/\"3\"", "*, \"3\"", "'3'"] {
             assert_eq!(expected(&[value]), None, "{value:?}");
         }

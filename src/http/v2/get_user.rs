@@ -1,30 +1,32 @@
 use actix_web::http::header::ETAG;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::failures::{ConditionFailures, Failures, UserFailures};
-use super::{User, etag, user_response};
+use super::error_responses::{CommonErrors, ConditionErrors, UserErrors};
+use super::etag;
+use super::user::{User, user_response};
 use crate::domain;
-use crate::http::failure::Failure;
-use crate::http::path::PathId;
+use crate::http::extract::PathUserId;
+use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
 
 /// Gets one user.
 #[utoipa::path(get, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_get_user",
     params(
-        ("id" = i64, Path, minimum = 1),
+        ("id" = i64, Path, minimum = 1, description = "The user's id."),
         ("If-Match" = Option<String>, Header, nullable = false,
-            description = "The ETags of the versions that will do, or `*`."),
+            description = "Answer only with one of these versions, named by entity tag; `*` is any version."),
         ("If-None-Match" = Option<String>, Header, nullable = false,
-            description = "The ETags of the versions that the caller has, or `*`.")),
+            description = "Answer only with another version than these, named by entity tag; `*` is any version.")),
     responses(
-        (status = OK, description = "The user.", body = User, headers(("ETag" = String, description = "Its version."))),
-        (status = NOT_MODIFIED, description = "The caller has this version.",
-            headers(("ETag" = String, description = "Its version."))),
-        UserFailures, ConditionFailures, Failures))]
-pub(in crate::http) async fn get_user(
+        (status = OK, description = "The user.", body = User,
+            headers(("ETag" = String, description = "The user's version."))),
+        (status = NOT_MODIFIED, description = "The user still has a version that `If-None-Match` names.",
+            headers(("ETag" = String, description = "The user's version."))),
+        UserErrors, ConditionErrors, CommonErrors))]
+pub(crate) async fn get_user(
     storage: web::Data<Storage>,
-    id: PathId,
+    id: PathUserId,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
     let expected = etag::if_match(request.headers())?;

@@ -1,82 +1,112 @@
 use actix_web::http::header::LINK;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Serialize;
-use url::form_urlencoded::Serializer;
-use utoipa::ToSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use url::form_urlencoded::{self, Serializer};
+use utoipa::{IntoParams, ToSchema};
 
-use super::User;
-use super::failures::Failures;
-use crate::domain::{Email, Filter, NamePrefix, PageSize};
-use crate::http::failure::Failure;
-use crate::http::query::{Parameters, invalid};
+use super::error_responses::CommonErrors;
+use super::user::User;
+use crate::domain::{Email, EmailKey, Filter, NamePrefix, PageSize};
+use crate::http::extract::{Query, parse_text};
+use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
 
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListUsers {
+    /// How many users a page holds: 1 to 100, by default 20. A larger number counts as 100.
+    #[param(minimum = 1, nullable = false)]
+    page_size: Option<u64>,
+    /// The `next_page_token` of the page before. The filters must be the same.
+    #[param(nullable = false)]
+    page_token: Option<String>,
+    /// Whether to count all users that match the filters.
+    #[serde(default)]
+    #[param(value_type = Option<bool>, nullable = false)]
+    include_total: bool,
+    /// Only the user with this email. The domain is compared by UTS 46 (non-transitional), the local part in NFC and
+    /// regardless of case.
+    #[serde(default, deserialize_with = "email")]
+    #[param(value_type = Option<String>, nullable = false, format = IdnEmail, max_length = 254)]
+    email: Option<EmailKey>,
+    /// Only users whose name starts with this, regardless of case and of how accents are encoded.
+    #[serde(default, deserialize_with = "name_prefix")]
+    #[param(value_type = Option<String>, nullable = false, max_length = 100)]
+    name_prefix: Option<NamePrefix>,
+}
+
+fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EmailKey>, D::Error> {
+    parse_text(deserializer, |text| Email::parse_to_find(text).map_err(|error| error.detail)).map(Some)
+}
+
+fn name_prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NamePrefix>, D::Error> {
+    parse_text(deserializer, NamePrefix::parse).map(Some)
+}
+
 /// One page of users.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct UserPage {
+pub(crate) struct UserPage {
     users: Vec<User>,
-    /// Gets the next page; not there on the last one.
+    /// The `page_token` for the next page. The last page has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     next_page_token: Option<String>,
-    /// How many users match the filters; only with `include_total=true`.
+    /// How many users match the filters, if the request has `include_total=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 0)]
     total: Option<i64>,
 }
 
-const PAGE_SIZE: &str = "page_size";
-const PAGE_TOKEN: &str = "page_token";
-const EMAIL: &str = "email";
-const NAME_PREFIX: &str = "name_prefix";
-const INCLUDE_TOTAL: &str = "include_total";
-
-/// Lists users, page by page: by id, or with `name_prefix` by name and id. The last page costs what the first one does.
+/// Lists users, page by page.
+///
+/// The order is by id, or with `name_prefix` by name and id. Every page costs the same, the last one too.
 #[utoipa::path(get, path = "/api/v2/users", tag = "version 2", operation_id = "v2_list_users",
-    params(
-        ("page_size" = Option<u64>, Query, description = "Default 20; more than 100 is 100.", minimum = 1),
-        ("page_token" = Option<String>, Query, description = "`next_page_token` of the page before, with the same filters."),
-        ("email" = Option<String>, Query, format = IdnEmail, max_length = 254, description = "The user with this email: the domain by UTS 46 (non-transitional), the local part in NFC and whatever its case."),
-        ("name_prefix" = Option<String>, Query, max_length = 100, description = "Users whose name starts so, whatever its case and however accents are encoded."),
-        ("include_total" = Option<bool>, Query, description = "Counts the users that match.")),
+    params(ListUsers),
     responses(
         (status = OK, description = "The page.", body = UserPage,
             headers(("Link" = String, description = "The next page, as `<...>; rel=\"next\"` (RFC 8288)."))),
-        Failures))]
-pub(in crate::http) async fn list_users(
+        CommonErrors))]
+pub(crate) async fn list_users(
     storage: web::Data<Storage>,
+    query: Query<ListUsers>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
-    let known = [PAGE_SIZE, PAGE_TOKEN, EMAIL, NAME_PREFIX, INCLUDE_TOTAL];
-    let query = Parameters::parse(request.query_string(), &known)?;
-    let size = query.positive(PAGE_SIZE)?.and_then(PageSize::at_most_max).unwrap_or(PageSize::DEFAULT);
-    let count = query.flag(INCLUDE_TOTAL)?;
-    let filter = filter(&query)?;
-    let list = service::list_users(&storage, &filter, size, query.text(PAGE_TOKEN), count).await?;
+    let ListUsers { page_size, page_token, include_total, email, name_prefix } = query.0;
+    let size = page_size.and_then(PageSize::at_most_max).unwrap_or(PageSize::DEFAULT);
+    let filter = Filter { email, name_prefix };
+    let list = service::list_users(&storage, &filter, size, page_token.as_deref(), include_total).await?;
     let mut response = HttpResponse::Ok();
     if let Some(token) = &list.next_page_token {
-        response.insert_header((LINK, next_link(&query, token)));
+        response.insert_header((LINK, next_link(request.query_string(), token)));
     }
     let users = list.users.into_iter().map(User::from).collect();
     Ok(response.json(UserPage { users, next_page_token: list.next_page_token, total: list.total }))
 }
 
-fn filter(query: &Parameters<'_>) -> Result<Filter, Failure> {
-    let email = query.text(EMAIL).map(Email::parse_to_find).transpose();
-    let name_prefix = query.text(NAME_PREFIX).map(NamePrefix::parse).transpose();
-    Ok(Filter {
-        email: email.map_err(|error| invalid(EMAIL, error.detail))?,
-        name_prefix: name_prefix.map_err(|detail| invalid(NAME_PREFIX, detail))?,
-    })
+/// A link that repeats the parameters of this query, but for the token. It has no host, because only the client knows which
+/// name the service has for it.
+fn next_link(query: &str, token: &str) -> String {
+    let mut parameters = Serializer::new(String::new());
+    for name in ["page_size", "name_prefix", "include_total"] {
+        parameters.extend_pairs(form_urlencoded::parse(query.as_bytes()).filter(|(other, _)| other == name));
+    }
+    let parameters = parameters.append_pair("page_token", token).finish();
+    format!("</api/v2/users?{parameters}>; rel=\"next\"")
 }
 
-/// A link that asks for the same again, from the token on. It has no host: that is the client's to know.
-fn next_link(query: &Parameters<'_>, token: &str) -> String {
-    let mut parameters = Serializer::new(String::new());
-    for name in [PAGE_SIZE, NAME_PREFIX, INCLUDE_TOTAL] {
-        parameters.extend_pairs(query.text(name).map(|value| (name, value)));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_repeats_what_was_asked_for() {
+        let link = |query| next_link(query, "t");
+        assert_eq!(link(""), "</api/v2/users?page_token=t>; rel=\"next\"");
+        assert_eq!(
+            link("&page_token=s&include_total=true&&name_prefix=%c3%a9+%26&page_size=007"),
+            "</api/v2/users?page_size=007&name_prefix=%C3%A9+%26&include_total=true&page_token=t>; rel=\"next\""
+        );
+        assert_eq!(link("name_prefix"), "</api/v2/users?name_prefix=&page_token=t>; rel=\"next\"");
     }
-    let parameters = parameters.append_pair(PAGE_TOKEN, token).finish();
-    format!("</api/v2/users?{parameters}>; rel=\"next\"")
 }

@@ -1,29 +1,31 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::failures::{BodyFailures, ConditionFailures, Failures, PatchFailures, UserFailures, WriteFailures};
-use super::{User, etag, user_response};
-use crate::http::body::{Body, UserPatch};
-use crate::http::failure::Failure;
-use crate::http::path::PathId;
+use super::error_responses::{BodyErrors, CommonErrors, ConditionErrors, PatchErrors, UserErrors, WriteErrors};
+use super::etag;
+use super::user::{User, user_response};
+use crate::http::extract::{Body, PathUserId, UserPatch};
+use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
 
-/// Changes some fields of a user (RFC 7396). Even an empty patch raises the version.
+/// Updates some fields of a user (merge patch, RFC 7396).
+///
+/// Even an empty patch is an update, so the version rises.
 #[utoipa::path(patch, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_patch_user",
     params(
-        ("id" = i64, Path, minimum = 1),
+        ("id" = i64, Path, minimum = 1, description = "The user's id."),
         ("If-Match" = Option<String>, Header, nullable = false,
-            description = "The ETag of the version to change, or `*` for any."),
+            description = "Update the user only in one of these versions, named by entity tag; `*` is any version."),
         ("If-None-Match" = Option<String>, Header, nullable = false,
-            description = "`*`: do nothing to a user that exists.")),
+            description = "Only `*`: do nothing if the user exists.")),
     request_body(content = UserPatch, content_type = "application/merge-patch+json"),
     responses(
-        (status = OK, description = "The user as it is now.", body = User,
-            headers(("ETag" = String, description = "Its new version."))),
-        UserFailures, ConditionFailures, BodyFailures, PatchFailures, WriteFailures, Failures))]
-pub(in crate::http) async fn patch_user(
+        (status = OK, description = "The updated user.", body = User,
+            headers(("ETag" = String, description = "The user's new version."))),
+        UserErrors, ConditionErrors, BodyErrors, PatchErrors, WriteErrors, CommonErrors))]
+pub(crate) async fn patch_user(
     storage: web::Data<Storage>,
-    id: PathId,
+    id: PathUserId,
     request: HttpRequest,
     body: Body<UserPatch>,
 ) -> Result<HttpResponse, Failure> {

@@ -1,4 +1,6 @@
-//! Server-sent events (WHATWG HTML, 9.2): text that a browser's `EventSource` understands.
+//! Server-sent events (WHATWG HTML, 9.2), which a browser's `EventSource` reads.
+//!
+//! No crate writes them as this service needs: with an id in every heartbeat, and several events in one chunk.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -8,30 +10,30 @@ use crate::events::PublishedEvent;
 
 pub(super) const CONTENT: &str = "text/event-stream";
 
-/// How soon a client that lost its connection should come back, in milliseconds: not all of them at once.
-const RETRY: std::ops::Range<u32> = 1000..3000;
+/// After how many milliseconds a client should reconnect. The range spreads the clients of a replica that ends.
+const RETRY_MS: std::ops::Range<u32> = 1000..3000;
 
-/// What comes first. A block with no more than an id is no event, but the client keeps the id: it can come back although it
-/// has seen no event yet.
+/// The start of a stream. A block that holds only an id is no event, but the client keeps the id, and so can resume before its
+/// first event.
 pub(super) fn beginning(seen: Position) -> String {
-    let retry = fastrand::u32(RETRY);
+    let retry = fastrand::u32(RETRY_MS);
     format!("retry: {retry}\nid: {seen}\n\n")
 }
 
-/// Shows that there is somebody, and how far they are.
+/// Shows that the connection works, and up to which event the client has everything.
 pub(super) fn heartbeat(seen: Position) -> String {
     format!(": nothing new\nid: {seen}\n\n")
 }
 
-/// Events, a block for each.
+/// Events, each as a block.
 pub(super) fn blocks(events: &[Arc<PublishedEvent>]) -> String {
-    /// What stands around the JSON of an event, about.
-    const AROUND: usize = 64;
-    let mut text = String::with_capacity(events.iter().map(|told| told.json.len() + AROUND).sum());
-    for told in events {
-        let (position, json) = (told.position(), &told.json);
-        // To write to a string cannot fail; and JSON as we make it has no line ends.
-        let _ = write!(text, "id: {position}\nevent: {}\ndata: {json}\n\n", told.r#type.as_str());
+    /// About what surrounds the JSON of an event, in bytes.
+    const OVERHEAD: usize = 64;
+    let mut text = String::with_capacity(events.iter().map(|event| event.json.len() + OVERHEAD).sum());
+    for event in events {
+        let (position, json) = (event.position(), &event.json);
+        // Writing to a string cannot fail, and our JSON has no line breaks.
+        let _ = write!(text, "id: {position}\nevent: {}\ndata: {json}\n\n", event.r#type.as_str());
     }
     text
 }
@@ -45,7 +47,7 @@ mod tests {
     fn blocks_end_with_an_empty_line() {
         let beginning = beginning(Position(7));
         let retry = beginning.strip_prefix("retry: ").and_then(|rest| rest.strip_suffix("\nid: 7\n\n")).unwrap();
-        assert!(RETRY.contains(&retry.parse().unwrap()), "{beginning}");
+        assert!(RETRY_MS.contains(&retry.parse().unwrap()), "{beginning}");
         assert_eq!(heartbeat(Position(7)), ": nothing new\nid: 7\n\n");
         let told =
             |position, r#type| Arc::new(PublishedEvent::example(position, r#type, format!("{{\"n\":{position}}}")));

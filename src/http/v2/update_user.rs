@@ -1,29 +1,29 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::failures::{BodyFailures, ConditionFailures, Failures, JsonFailures, UserFailures, WriteFailures};
-use super::{User, etag, user_response};
-use crate::http::body::{Body, UserBody};
-use crate::http::failure::Failure;
-use crate::http::path::PathId;
+use super::error_responses::{BodyErrors, CommonErrors, ConditionErrors, JsonErrors, UserErrors, WriteErrors};
+use super::etag;
+use super::user::{User, user_response};
+use crate::http::extract::{Body, PathUserId, UserBody};
+use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
 
 /// Replaces a user's name and email.
 #[utoipa::path(put, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_update_user",
     params(
-        ("id" = i64, Path, minimum = 1),
+        ("id" = i64, Path, minimum = 1, description = "The user's id."),
         ("If-Match" = Option<String>, Header, nullable = false,
-            description = "The ETag of the version to update, or `*` for any."),
+            description = "Update the user only in one of these versions, named by entity tag; `*` is any version."),
         ("If-None-Match" = Option<String>, Header, nullable = false,
-            description = "`*`: do nothing to a user that exists.")),
+            description = "Only `*`: do nothing if the user exists.")),
     request_body = UserBody,
     responses(
-        (status = OK, description = "The user as it is now.", body = User,
-            headers(("ETag" = String, description = "Its new version."))),
-        UserFailures, ConditionFailures, BodyFailures, JsonFailures, WriteFailures, Failures))]
-pub(in crate::http) async fn update_user(
+        (status = OK, description = "The updated user.", body = User,
+            headers(("ETag" = String, description = "The user's new version."))),
+        UserErrors, ConditionErrors, BodyErrors, JsonErrors, WriteErrors, CommonErrors))]
+pub(crate) async fn update_user(
     storage: web::Data<Storage>,
-    id: PathId,
+    id: PathUserId,
     request: HttpRequest,
     body: Body<UserBody>,
 ) -> Result<HttpResponse, Failure> {

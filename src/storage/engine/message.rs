@@ -63,11 +63,7 @@ pub(super) struct Claimed<R: Request> {
 }
 
 /// Claims messages for execution. Drops those whose deadline has passed or whose caller has gone.
-pub(super) fn claim<R: Request>(
-    messages: Vec<Message<R>>,
-    is_table_locked: bool,
-    metrics: &LaneMetrics,
-) -> Claimed<R> {
+pub(super) fn claim<R: Request>(messages: Vec<Message<R>>, is_table_locked: bool, metrics: &LaneMetrics) -> Claimed<R> {
     let now = Instant::now();
     let claim = |message: Message<R>| {
         if message.is_late(now, is_table_locked) {
@@ -76,7 +72,8 @@ pub(super) fn claim<R: Request>(
             } else {
                 metrics.expired();
             }
-            let error = if is_table_locked || message.reply.is_set_aside() { Error::Unavailable } else { Error::Overloaded };
+            let error =
+                if is_table_locked || message.reply.is_set_aside() { Error::Unavailable } else { Error::Overloaded };
             message.reply.send(Err(error));
             return None;
         }

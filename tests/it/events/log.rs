@@ -49,7 +49,9 @@ async fn an_event_that_was_held_and_is_sent_goes_too(#[values(Db::Sqlite, Db::Po
     assert_eq!(log.prune(Timestamp::now(), true, LIMIT).await, Ok(Pruned::Events(0)));
     assert_eq!(left(&database), ["1", "2", "3"]);
     assert!(
-        log.advance(me, (second, third), seen, vec![DeliveryOutcome::Published { event: first }, waits(third)]).await.unwrap()
+        log.advance(me, (second, third), seen, vec![DeliveryOutcome::Published { event: first }, waits(third)])
+            .await
+            .unwrap()
     );
     assert_eq!(left(&database), ["2", "3"]);
     // The third is sent before its turn comes.

@@ -1,0 +1,16 @@
+//! Extractors: what handlers read of a request, parsed and checked.
+
+mod body;
+mod last_event_id;
+mod query;
+mod user_id;
+mod user_json;
+
+pub(crate) use body::Body;
+pub use body::BodyLimits;
+pub(crate) use last_event_id::{LAST_EVENT_ID, LastEventId};
+pub(crate) use query::{Query, parse_text};
+pub(crate) use user_id::PathUserId;
+#[cfg(fuzzing)]
+pub(crate) use user_json::parse as parse_body;
+pub(crate) use user_json::{UserBody, UserPatch};

@@ -1,0 +1,53 @@
+use std::sync::LazyLock;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::ContentType;
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+
+use super::modifiers::{Aliases, RequestIds, Tokens};
+use super::text_patterns::TextPatterns;
+use crate::http::problem::V1Error;
+use crate::http::{pages, v1, v2};
+
+/// The description of every route. The order of the tags is that of Swagger UI.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "user-service", description = "Stores users and serves them to other services.\n\n\
+        New clients use version 2. It adds entity tags against lost updates, pages that cost the same wherever they are, filters, \
+        partial updates and machine-readable errors (RFC 9457). Each request under `/api` needs a bearer token."),
+    tags(
+        (name = "version 2", description = "Users, for new clients: entity tags, stable pages, filters, partial updates \
+            and problem details."),
+        (name = "version 1", description = "Users, for clients that exist: small, complete, and it never changes."),
+        (name = "events", description = "A live stream of all changes to users, which a client can resume without a gap."),
+        (name = "operations", description = "The service's own pages, without a token: health, readiness, metrics, the \
+            live page, and this description."),
+    ),
+    paths(
+        v2::list_users, v2::create_user, v2::get_user, v2::update_user, v2::patch_user, v2::delete_user,
+        v1::list_users, v1::create_user, v1::get_user, v1::update_user, v1::delete_user,
+        v2::stream_events,
+        pages::health, pages::ready, pages::metrics, pages::live_page, pages::live_page_asset,
+        openapi_json, pages::to_swagger_ui, pages::swagger_ui,
+    ),
+    // utoipa finds schemas in `#[utoipa::path]`, but not in `IntoResponses`.
+    components(schemas(V1Error)),
+    modifiers(&Aliases, &RequestIds, &Tokens, &TextPatterns),
+)]
+struct Api;
+
+/// The description of every route (OpenAPI 3.1).
+#[must_use]
+pub fn openapi() -> Document {
+    Api::openapi()
+}
+
+static OPENAPI_JSON: LazyLock<String> = LazyLock::new(|| openapi().to_json().unwrap_or_default());
+
+/// Returns this description of the API (OpenAPI 3.1).
+#[utoipa::path(get, path = "/openapi.json", tag = "operations",
+    responses((status = OK, description = "The description.", body = serde_json::Value)))]
+pub(crate) async fn openapi_json() -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::json()).body(OPENAPI_JSON.as_str())
+}

@@ -1,0 +1,92 @@
+//! Problem details (RFC 9457): the form of a failure everywhere but in version 1.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::failure::Failure;
+use crate::domain::FieldError;
+use crate::telemetry::Context;
+
+pub(super) const CONTENT: &str = "application/problem+json";
+
+/// Why a request failed (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// The kind of problem, as a URI.
+    #[schema(example = "urn:user-service:problem:email_taken")]
+    r#type: String,
+    /// The status in words.
+    #[schema(example = "Conflict")]
+    title: &'static str,
+    /// The HTTP status.
+    #[schema(example = 409)]
+    status: u16,
+    /// What went wrong with this request, in words for people.
+    #[schema(example = "another user has this email")]
+    detail: String,
+    /// The path of the request.
+    #[schema(example = "/api/v2/users")]
+    instance: String,
+    /// The kind of problem, as a name for programs. It never changes.
+    #[schema(example = "email_taken")]
+    code: &'static str,
+    /// The fields of the body that are wrong, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<FieldProblem>,
+    /// The trace that the request belongs to, if there is one (W3C Trace Context).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    trace_id: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn new(failure: &Failure, path: &str) -> Self {
+        let (status, code) = failure.status_and_code();
+        Self {
+            r#type: format!("urn:user-service:problem:{code}"),
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail: failure.to_string(),
+            instance: path.to_owned(),
+            code,
+            errors: failure.fields().iter().map(FieldProblem::from).collect(),
+            trace_id: Context::current().and_then(|context| context.trace).map(|span| span.trace_id.to_string()),
+        }
+    }
+}
+
+/// What is wrong with one field.
+#[derive(Debug, Serialize, ToSchema)]
+struct FieldProblem {
+    /// The field's location in the body, as a JSON pointer (RFC 6901).
+    #[schema(example = "/email")]
+    pointer: String,
+    /// Why the field's value was refused.
+    #[schema(example = "must be a valid email address")]
+    detail: &'static str,
+}
+
+impl From<&FieldError> for FieldProblem {
+    fn from(error: &FieldError) -> Self {
+        let escape = |field: &String| format!("/{}", field.replace('~', "~0").replace('/', "~1"));
+        let pointer = error.field.as_ref().map(escape).unwrap_or_default();
+        Self { pointer, detail: error.detail }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_escapes_what_rfc_6901_reserves() {
+        let pointer = |field: Option<&str>| {
+            FieldProblem::from(&FieldError { field: field.map(str::to_owned), detail: "" }).pointer
+        };
+        assert_eq!(pointer(None), "");
+        assert_eq!(pointer(Some("")), "/");
+        assert_eq!(pointer(Some("name")), "/name");
+        assert_eq!(pointer(Some("a/b~c")), "/a~1b~0c");
+    }
+}

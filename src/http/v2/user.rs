@@ -1,0 +1,47 @@
+use actix_web::HttpResponse;
+use actix_web::http::header::ETAG;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain;
+
+/// A user.
+#[derive(Serialize, ToSchema)]
+#[schema(as = v2::User)]
+pub(super) struct User {
+    /// Given by the service, and never given again.
+    #[schema(example = 1, minimum = 1)]
+    id: i64,
+    #[schema(min_length = 1, max_length = 100, example = "John")]
+    name: String,
+    /// Unique among all users, regardless of case.
+    #[schema(max_length = 254, example = "john@example.com")]
+    email: String,
+    /// 1 for a new user, and one more after every update. The `ETag` is this number in quotes.
+    #[schema(example = 1, minimum = 1)]
+    version: i64,
+    /// When the user was created (RFC 3339, UTC).
+    #[schema(value_type = String, format = DateTime, example = "2026-01-31T12:00:00.000001Z")]
+    created_at: String,
+    /// When the user was last updated (RFC 3339, UTC).
+    #[schema(value_type = String, format = DateTime, example = "2026-01-31T12:00:00.000001Z")]
+    updated_at: String,
+}
+
+impl From<domain::User> for User {
+    fn from(user: domain::User) -> Self {
+        Self {
+            id: user.id.get(),
+            name: user.name.into_string(),
+            email: user.email.into_string(),
+            version: user.version.0,
+            created_at: user.created_at.to_string(),
+            updated_at: user.updated_at.to_string(),
+        }
+    }
+}
+
+/// The response that holds one user, with its entity tag.
+pub(super) fn user_response(user: domain::User) -> HttpResponse {
+    HttpResponse::Ok().insert_header((ETAG, user.version.etag())).json(User::from(user))
+}
