@@ -18,14 +18,14 @@
 //! | no connection within `DB_CONNECT_TIMEOUT` | 503 `unavailable` |
 //! | the batch failed before its commit | rolled back; its messages are set aside and tried once more in small parts, if three eighths of their time are left |
 //! | ... and a message failed alone | 409 if another replica took the address in that moment; 503 `unavailable` if the database is lost, locked, full or read-only; else 500 `internal` |
-//! | ... and PostgreSQL's encoding cannot store its text | 422; a look-up or a list finds nobody |
+//! | ... and PostgreSQL's encoding cannot store its text | 422; a look-up or a list finds no user |
 //! | the batch panicked before its commit | its connection is discarded; its messages are tried once more in small parts; 500 for the one that panics alone |
 //! | SQLite found no space at COMMIT | rolled back; as above |
 //! | on PostgreSQL the call hung and was abandoned | its callers gave up before, as above: a write 504, a read 503 |
 //! | no actor of the lane is left, because too many hang | 503 `unavailable`, at once |
-//! | on PostgreSQL the statement was sent and its response was lost or unreadable; on SQLite COMMIT failed otherwise, or a file was deleted or replaced | 504 `outcome_unknown` for the whole batch; nobody repeats it |
+//! | on PostgreSQL the statement was sent and its response was lost or unreadable; on SQLite COMMIT failed otherwise, or a file was deleted or replaced | 504 `outcome_unknown` for the whole batch; it is not repeated |
 //!
-//! So 503 means "not executed", and 504 means "nobody knows". No write is repeated once it may have been committed.
+//! So 503 means "not executed", and 504 means "unknown". No write is repeated once it may have been committed.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};

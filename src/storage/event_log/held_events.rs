@@ -106,7 +106,7 @@ pub(super) fn store(connection: &mut Connection, deliveries: &[Delivery]) -> Que
         match *delivery {
             Delivery::Waiting { event, user, tries } => hold(connection, event, user, tries, None)?,
             Delivery::Parked { event, user, tries, at } => {
-                hold(connection, event, user, tries, Some(TimestampColumn(at)))?
+                hold(connection, event, user, tries, Some(TimestampColumn(at)))?;
             }
             // The event may have become old enough to be pruned.
             Delivery::Published { event } => release(connection, &[event.0], pruned_to).map(drop)?,
