@@ -1,6 +1,6 @@
 //! Held events: those that the broker refused, and later ones of the same users, which wait behind them.
 //!
-//! They are in a table of their own, so that the published offset can advance without them. A parked event was given up
+//! They are in a separate table, so that the published offset can advance without them. A parked event was given up
 //! after too many attempts.
 
 use diesel::prelude::*;

@@ -87,8 +87,8 @@ impl EventLog {
     /// Stores that all events between two offsets are published, except held ones, and stores the deliveries of these.
     ///
     /// Stores nothing and returns false if another replica leads by now, if the stored offset is not `from`, or if the
-    /// log is not the one in which `seen` was made. In that case another database has taken the place of the first. It
-    /// lacks some published events and has other events at their offsets.
+    /// log is not the one in which `seen` was made. In the last case another database has taken the place of the first.
+    /// It lacks some published events and has other events at their offsets.
     pub async fn advance(
         &self,
         me: Uuid,

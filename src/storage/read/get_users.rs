@@ -73,7 +73,7 @@ fn get_one(sqlite: &mut SqliteConnection, lookup: &Lookup) -> QueryResult<Option
 }
 
 /// On PostgreSQL one statement gets all users by id, and one or two statements get all users by address. Each is a
-/// transaction of its own.
+/// separate transaction.
 fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Execution<Lookup>>, BatchError> {
     let mut ids = Vec::with_capacity(batch.len());
     let (mut plain, mut others, mut older) = (Vec::new(), Vec::new(), Vec::new());
