@@ -1,18 +1,19 @@
 //! A users microservice: stores users and serves them to other services.
 //!
-//! A request enters in [`http`] or [`grpc`], which turns it into the arguments of a use case in [`service`]. The use case
-//! parses them with the types of [`domain`] and calls [`storage`], where a database actor runs it in a batch with other
-//! requests, and answers. Each step has the same words in its names: `http/v2/create_user.rs` or `grpc/create_user.rs`,
-//! `service/create_user.rs`, `storage/write/request/create.rs`.
+//! A request enters in [`http`] or [`grpc`], which turns it into the arguments of a use case in [`service`]. The use
+//! case parses them with the types of [`domain`] and calls [`storage`], where a database actor runs it in a batch with
+//! other requests, and answers. Each step has the same words in its names: `http/v2/create_user.rs` or
+//! `grpc/create_user.rs`, `service/create_user.rs`, `storage/write/request/create.rs`.
 //!
-//! - [`cli`] picks the command, [`config`] reads the environment, [`server`] wires all parts together and runs them, and
-//!   [`signals`] bounds the time that a shutdown may take.
+//! - [`cli`] picks the command, [`config`] reads the environment, [`server`] wires all parts together and runs them,
+//!   and [`signals`] bounds the time that a shutdown may take.
 //! - [`auth`] decides by a request's token what its sender may do.
 //! - [`events`] delivers changes of users: a live stream, and a relay to a message broker.
 //! - [`lambda`] drives the application of [`http`] on AWS Lambda, where no connections come in.
 //! - [`net`] is what all listeners share: sockets, TLS, limits of connections, and draining.
 //! - [`metrics`] and [`telemetry`] report what the service does.
-//! - [`seed`], [`healthcheck`] and [`output`] serve the other commands, and [`proxy`] finds the proxy of outgoing requests.
+//! - [`seed`], [`healthcheck`] and [`output`] serve the other commands, and [`proxy`] finds the proxy of outgoing
+//!   requests.
 //!
 //! The binary is the product. The library exists so that tests and benches can reach its parts.
 

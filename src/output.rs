@@ -1,5 +1,5 @@
-//! What commands print, for a person at a terminal or a program in its place. Not `println!`, which panics when the reader
-//! has gone.
+//! What commands print, for a person at a terminal or a program in its place. Not `println!`, which panics when the
+//! reader has gone.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write as _};

@@ -10,8 +10,8 @@
 //! 5. The last spans go to the collector.
 //! 6. All calls to the database must have ended.
 //!
-//! The exit code is 1 if something had not ended, or an abandoned call still hangs. Nobody waits for threads that may
-//! hang: the runtime, whose end would, is never dropped.
+//! The exit code is 1 if something had not ended, or an abandoned call still hangs. Nothing waits for threads that may
+//! hang: the runtime, which would wait for them when it is dropped, is never dropped.
 
 use std::io;
 use std::net::TcpListener;

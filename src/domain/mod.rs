@@ -1,6 +1,6 @@
 //! The domain: types that parse, errors, events and pages. It imports nothing of this crate.
 //!
-//! The types are parsed, not validated: an `Email`, `UserName` or `UserId` that exists is valid, and nobody checks it
+//! The types are parsed, not validated: an `Email`, `UserName` or `UserId` that exists is valid, and is not checked
 //! again. Nothing here names actix, Diesel or HTTP. Case is folded here and never by a database, because databases
 //! disagree.
 

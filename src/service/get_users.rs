@@ -11,7 +11,7 @@ const AT_ONCE: usize = 10;
 
 /// Gets several users, in the order of these ids. Missing users are left out.
 ///
-/// Each look-up is a message of its own, which shares batches with those of other callers.
+/// Each look-up is a separate message, which shares batches with those of other callers.
 ///
 /// # Errors
 /// The storage's errors.

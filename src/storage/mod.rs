@@ -5,7 +5,7 @@
 //!
 //! - [`database`] is either database: its connections, their pool, the schema, and the keeper that watches it.
 //! - [`engine`] is the batching, without SQL.
-//! - [`read`] and [`write`] are the requests that travel through the lanes, with their statements.
+//! - [`read`] and [`mod@write`] are the requests that travel through the lanes, with their statements.
 //! - [`event_log`] records changes as events, and is read by the live stream and the relay.
 //!
 //! Nothing here knows HTTP.

@@ -111,8 +111,8 @@ fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     write!(out, "[{timestamp} {style}{level:<5}{style:#} {target}] {}", record.args())?;
     if let Some(Context { request_id, trace, .. }) = Context::current() {
         write!(out, " request_id={request_id}")?;
-        if let Some(place) = trace {
-            write!(out, " trace_id={}", place.trace_id)?;
+        if let Some(span) = trace {
+            write!(out, " trace_id={}", span.trace_id)?;
         }
     }
     writeln!(out)
@@ -142,7 +142,7 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
         target: record.target(),
         message: record.args().to_string(),
         request_id: context.map(|context| context.request_id.to_string()),
-        trace_id: context.and_then(|context| context.trace).map(|place| place.trace_id.to_string()),
+        trace_id: context.and_then(|context| context.trace).map(|span| span.trace_id.to_string()),
         fields: fields.0,
     };
     serde_json::to_writer(&mut *out, &line)?;

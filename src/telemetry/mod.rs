@@ -4,7 +4,7 @@
 //! with the message; the log and the spans add it. No log line holds a path, a body or a token: a route's pattern, a
 //! status and a code are enough. This module imports neither the domain nor the storage: everyone may log.
 //!
-//! A thread of its own writes the log. `cli::run` waits for it at its end, for at most a second.
+//! A separate thread writes the log. `cli::run` waits for it at its end, for at most a second.
 
 mod access_log;
 mod context;

@@ -153,7 +153,7 @@ async fn deferred_messages_wait_for_the_next_batch() {
     let waiting = actor.serve(messages);
     assert_eq!(waiting.len(), 2);
     let gives_up = answers.pop().unwrap();
-    assert_eq!(gives_up.give_up(), GaveUp::NeverTaken);
+    assert_eq!(gives_up.give_up(), GaveUp::NeverClaimed);
     assert!(actor.serve(waiting).is_empty());
     let mut outcomes = Vec::new();
     for answer in answers {

@@ -62,8 +62,8 @@ impl Executor {
     /// Claims the messages of a batch and runs them on one connection. Messages that can no longer be claimed cost
     /// nothing. Returns the messages that were not executed; they wait for the next batch.
     ///
-    /// A failed batch is returned with the reason. The reason has been logged, unless the batch is a single message that
-    /// is tried once more.
+    /// A failed batch is returned with the reason. The reason has been logged, unless the batch is a single message
+    /// that is tried once more.
     pub(super) fn attempt<R: Request>(
         &self,
         batch: Vec<Message<R>>,

@@ -1,7 +1,7 @@
 //! A lane: what it carries, and how a caller sends a message to it.
 //!
 //! There are three lanes, for look-ups, page queries and writes. Each has its own mailbox and actors, so a slow page
-//! query never delays a look-up. Page queries gain nothing from each other, so each is a batch of its own.
+//! query never delays a look-up. Page queries gain nothing from each other, so each is a separate batch.
 //!
 //! `try_send` puts a message into the mailbox. It answers `Overloaded` at once if the mailbox is full, or if the lane's
 //! pace says that the message would wait longer than `DB_MAX_WAIT`. A message carries the change or the query, a
@@ -95,9 +95,9 @@ impl<R: Request> Lane<R> {
 
 fn give_up<R: Request>(answer: Answer<Outcome<R>>) -> Outcome<R> {
     match answer.give_up() {
-        GaveUp::NeverTaken => Err(Error::Overloaded),
+        GaveUp::NeverClaimed => Err(Error::Overloaded),
         GaveUp::SetAside => Err(Error::Unavailable),
-        GaveUp::Taken => Err(R::UNANSWERED),
+        GaveUp::Claimed => Err(R::UNANSWERED),
         GaveUp::Answered(outcome) => outcome,
     }
 }

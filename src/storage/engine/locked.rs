@@ -28,8 +28,8 @@ pub(super) fn set_aside_user<R: Request>(
     set_aside_for_later(message, alone, metrics, failures)
 }
 
-/// Sets aside a message that is retried after a pause. It is retried alone if the other messages of a batch would have to
-/// wait with it.
+/// Sets aside a message that is retried after a pause. It is retried alone if the other messages of a batch would have
+/// to wait with it.
 pub(super) fn set_aside_for_later<R: Request>(
     message: Message<R>,
     alone: bool,

@@ -41,8 +41,8 @@ impl<R: Request> Message<R> {
     }
 
     /// When an unsuccessful message is given up. An attempt that begins later could end after the deadline, and the
-    /// caller would not know whether the message was executed. So there must be time for a statement to wait for a lock,
-    /// and half of that again for a busy machine.
+    /// caller would not know whether the message was executed. So there must be time for a statement to wait for a
+    /// lock, and half of that again for a busy machine.
     pub(super) fn give_up_at(&self) -> Instant {
         let time = self.deadline.saturating_duration_since(self.sent);
         let last_try = lock_timeout(time).max(LockTimeouts::LONGEST);
@@ -77,7 +77,7 @@ pub(super) fn claim<R: Request>(messages: Vec<Message<R>>, is_table_locked: bool
             message.reply.send(Err(error));
             return None;
         }
-        if !message.reply.take() {
+        if !message.reply.claim() {
             metrics.abandoned();
             return None;
         }

@@ -13,7 +13,8 @@ use crate::domain::Error;
 use crate::storage::database::connection::batch_error::BatchError;
 
 impl Executor {
-    /// Tries the messages of a failed batch in parts, the first of this size. Answers them, and returns those that wait.
+    /// Tries the messages of a failed batch in parts, the first of this size. Answers them, and returns those that
+    /// wait.
     ///
     /// A failed part is halved, and the part after it is small; after a successful part the next is twice as large. So
     /// few statements find one message among many, and only a message that failed alone gets the error. Until its part

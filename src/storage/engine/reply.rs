@@ -2,7 +2,7 @@
 //!
 //! A caller waits until its deadline (`DB_DEADLINE`, queueing included). If the deadline passes, the caller must know
 //! whether its message can still be executed, and a plain oneshot channel cannot say. So a reply keeps one small state
-//! under one lock: *waiting*, *set aside*, *taken*, *answered*, *over*. The actor's claim and the caller's giving up
+//! under one lock: *waiting*, *set aside*, *claimed*, *answered*, *over*. The actor's claim and the caller's giving up
 //! are both transitions of that state, and exactly one of them comes first. After an unsuccessful attempt the actor
 //! steps back at once, before it looks after its connection.
 //!
@@ -18,14 +18,14 @@
 //! | no connection within `DB_CONNECT_TIMEOUT` | 503 `unavailable` |
 //! | the batch failed before its commit | rolled back; its messages are set aside and tried once more in small parts, if three eighths of their time are left |
 //! | ... and a message failed alone | 409 if another replica took the address in that moment; 503 `unavailable` if the database is lost, locked, full or read-only; else 500 `internal` |
-//! | ... and PostgreSQL's encoding cannot store its text | 422; a look-up or a list finds nobody |
+//! | ... and PostgreSQL's encoding cannot store its text | 422; a look-up or a list finds no user |
 //! | the batch panicked before its commit | its connection is discarded; its messages are tried once more in small parts; 500 for the one that panics alone |
 //! | SQLite found no space at COMMIT | rolled back; as above |
 //! | on PostgreSQL the call hung and was abandoned | its callers gave up before, as above: a write 504, a read 503 |
 //! | no actor of the lane is left, because too many hang | 503 `unavailable`, at once |
-//! | on PostgreSQL the statement was sent and its response was lost or unreadable; on SQLite COMMIT failed otherwise, or a file was deleted or replaced | 504 `outcome_unknown` for the whole batch; nobody repeats it |
+//! | on PostgreSQL the statement was sent and its response was lost or unreadable; on SQLite COMMIT failed otherwise, or a file was deleted or replaced | 504 `outcome_unknown` for the whole batch; it is not repeated |
 //!
-//! So 503 means "not executed", and 504 means "nobody knows". No write is repeated once it may have been committed.
+//! So 503 means "not executed", and 504 means "unknown". No write is repeated once it may have been committed.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,7 +44,7 @@ enum State<T> {
     /// Put back after an unsuccessful attempt, mostly because another transaction holds a lock.
     SetAside(Option<Waker>),
     /// Claimed by an actor.
-    Taken(Option<Waker>),
+    Claimed(Option<Waker>),
     Answered(T, Neighbours),
     /// One end is gone: the caller before the answer, the actor without an answer, or both after the answer.
     Over,
@@ -82,9 +82,9 @@ pub(super) struct Reply<T> {
 
 impl<T> Reply<T> {
     /// Claims the message for execution. Returns false if the caller has gone; then the message must not be executed.
-    pub(super) fn take(&self) -> bool {
+    pub(super) fn claim(&self) -> bool {
         change(&self.slot, |state| match state {
-            State::Waiting(waker) | State::SetAside(waker) => (State::Taken(waker), true),
+            State::Waiting(waker) | State::SetAside(waker) => (State::Claimed(waker), true),
             other => (other, false),
         })
     }
@@ -92,7 +92,7 @@ impl<T> Reply<T> {
     /// Returns a claimed message to the state before the claim: it was not executed and may be claimed again.
     pub(super) fn put_back(&self) {
         change(&self.slot, |state| match state {
-            State::Taken(waker) => (State::Waiting(waker), ()),
+            State::Claimed(waker) => (State::Waiting(waker), ()),
             other => (other, ()),
         });
     }
@@ -100,7 +100,7 @@ impl<T> Reply<T> {
     /// Puts back a message after an unsuccessful attempt, or behind such a message.
     pub(super) fn set_aside(&self) {
         change(&self.slot, |state| match state {
-            State::Taken(waker) | State::Waiting(waker) => (State::SetAside(waker), ()),
+            State::Claimed(waker) | State::Waiting(waker) => (State::SetAside(waker), ()),
             other => (other, ()),
         });
     }
@@ -139,7 +139,7 @@ impl<T> Reply<T> {
     /// Ends the wait. If the caller has gone, `end` is dropped after the lock is released.
     fn finish(&self, end: State<T>) -> Option<Waker> {
         let (waker, _unsent) = change(&self.slot, |state| match state {
-            State::Waiting(waker) | State::SetAside(waker) | State::Taken(waker) => (end, (waker, None)),
+            State::Waiting(waker) | State::SetAside(waker) | State::Claimed(waker) => (end, (waker, None)),
             other => (other, (None, Some(end))),
         });
         waker
@@ -175,11 +175,11 @@ pub(super) struct Answer<T> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum GaveUp<T> {
     /// The message was not claimed and will not be executed.
-    NeverTaken,
+    NeverClaimed,
     /// The message was attempted without success and will not be executed.
     SetAside,
     /// An actor has claimed the message. It may still be executed.
-    Taken,
+    Claimed,
     /// The answer had arrived.
     Answered(T),
 }
@@ -188,9 +188,9 @@ impl<T> Answer<T> {
     /// Stops waiting.
     pub(super) fn give_up(self) -> GaveUp<T> {
         match change(&self.slot, |state| (State::Over, state)) {
-            State::Waiting(_) => GaveUp::NeverTaken,
+            State::Waiting(_) => GaveUp::NeverClaimed,
             State::SetAside(_) => GaveUp::SetAside,
-            State::Taken(_) | State::Over => GaveUp::Taken,
+            State::Claimed(_) | State::Over => GaveUp::Claimed,
             State::Answered(answer, _) => GaveUp::Answered(answer),
         }
     }
@@ -204,7 +204,7 @@ impl<T> Future for Answer<T> {
         let end = change(&self.slot, |state| match state {
             State::Waiting(_) => (State::Waiting(waker()), None),
             State::SetAside(_) => (State::SetAside(waker()), None),
-            State::Taken(_) => (State::Taken(waker()), None),
+            State::Claimed(_) => (State::Claimed(waker()), None),
             end @ (State::Answered(..) | State::Over) => (State::Over, Some(end)),
         });
         match end {
@@ -233,13 +233,13 @@ mod tests {
     async fn an_answer_arrives() {
         let (reply, answer) = pair();
         let waiting = tokio::spawn(answer);
-        assert!(reply.take());
+        assert!(reply.claim());
         reply.send(7);
         assert_eq!(waiting.await.unwrap(), Some(7));
     }
 
     #[tokio::test]
-    async fn all_neighbours_hear_their_answers_even_if_the_first_is_gone() {
+    async fn all_neighbours_get_their_answers_even_if_the_first_has_gone() {
         for gone in [false, true] {
             let (replies, mut answers): (Vec<_>, Vec<_>) = (0..3).map(|_| pair()).unzip();
             let first = answers.remove(0);
@@ -268,36 +268,36 @@ mod tests {
     }
 
     #[test]
-    fn a_message_whose_caller_is_gone_is_not_taken() {
+    fn a_message_whose_caller_has_gone_is_not_claimed() {
         let (reply, answer) = pair::<()>();
         drop(answer);
-        assert!(!reply.take());
+        assert!(!reply.claim());
     }
 
     #[test]
-    fn giving_up_tells_whether_the_message_was_taken() {
+    fn giving_up_reveals_whether_the_message_was_claimed() {
         let (reply, answer) = pair::<()>();
-        assert_eq!(answer.give_up(), GaveUp::NeverTaken);
-        assert!(!reply.take());
+        assert_eq!(answer.give_up(), GaveUp::NeverClaimed);
+        assert!(!reply.claim());
 
         let (reply, answer) = pair::<()>();
-        assert!(reply.take());
-        assert_eq!(answer.give_up(), GaveUp::Taken);
+        assert!(reply.claim());
+        assert_eq!(answer.give_up(), GaveUp::Claimed);
 
         let (reply, answer) = pair::<()>();
-        assert!(reply.take());
+        assert!(reply.claim());
         reply.put_back();
-        assert_eq!(answer.give_up(), GaveUp::NeverTaken);
+        assert_eq!(answer.give_up(), GaveUp::NeverClaimed);
 
         let (reply, answer) = pair::<()>();
-        assert!(reply.take());
+        assert!(reply.claim());
         reply.set_aside();
         assert!(reply.is_set_aside());
         assert_eq!(answer.give_up(), GaveUp::SetAside);
         assert!(reply.is_over());
 
         let (reply, answer) = pair();
-        assert!(reply.take());
+        assert!(reply.claim());
         reply.send(7);
         assert_eq!(answer.give_up(), GaveUp::Answered(7));
     }

@@ -5,8 +5,8 @@
 //!    would find it free more often than the other replica. If such a batch was unsuccessful, the next one queues for a
 //!    quarter of the time, down to 5 ms; if it succeeded, for twice the time.
 //! 2. After pauses from 4 to 250 ms, in batches that skip the user again, which costs the others nothing. The message
-//!    is given up when three eighths of its time are left, and 50 ms at least: a later attempt could end after the deadline,
-//!    and its caller would not know whether it was executed.
+//!    is given up when three eighths of its time are left, and 50 ms at least: a later attempt could end after the
+//!    deadline, and its caller would not know whether it was executed.
 //!
 //! A message that waits for an address is tried alone, one such message between two batches.
 //!
@@ -21,7 +21,7 @@ pub(super) struct Retry {
     pub(super) at: Instant,
     /// Attempts since queueing for the lock has failed. 0 before.
     tries: u8,
-    /// Whether the message needs a batch of its own, because others would have to wait with it.
+    /// Whether the message needs a separate batch, because others would have to wait with it.
     pub(super) alone: bool,
 }
 

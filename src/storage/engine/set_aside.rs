@@ -7,7 +7,7 @@
 //! has inserted.
 //!
 //! At most one batch of messages may be set aside, and as many may wait behind them. On SQLite there is one lock for
-//! all: its holder blocks every write, and no message can be told from another.
+//! all: its holder blocks every write, and there is no telling which message waits.
 //!
 //! When a message is tried again is decided in `retry`.
 

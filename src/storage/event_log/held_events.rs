@@ -1,6 +1,6 @@
 //! Held events: those that the broker refused, and later ones of the same users, which wait behind them.
 //!
-//! They are in a table of their own, so that the published offset can advance without them. A parked event was given up
+//! They are in a separate table, so that the published offset can advance without them. A parked event was given up
 //! after too many attempts.
 
 use diesel::prelude::*;
@@ -106,7 +106,7 @@ pub(super) fn store(connection: &mut Connection, deliveries: &[DeliveryOutcome])
         match *delivery {
             DeliveryOutcome::Waiting { event, user, tries } => hold(connection, event, user, tries, None)?,
             DeliveryOutcome::Parked { event, user, tries, at } => {
-                hold(connection, event, user, tries, Some(TimestampColumn(at)))?
+                hold(connection, event, user, tries, Some(TimestampColumn(at)))?;
             }
             // The event may have become old enough to be pruned.
             DeliveryOutcome::Published { event } => release(connection, &[event.0], pruned_to).map(drop)?,

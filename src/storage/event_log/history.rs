@@ -24,7 +24,7 @@ impl EventLog {
             };
             let pruned_to = Position(State::read(connection)?.pruned_to);
             let before = before_the_last(connection, count)?;
-            // Pruned events cannot be followed by earlier ones.
+            // No event can still be committed before a pruned one.
             Ok(match before.filter(|before| before.position() > pruned_to) {
                 Some(before) => Follower::skipping_to(before, writers),
                 None => Follower::after(Checkpoint::pruned(pruned_to)),

@@ -12,7 +12,7 @@
 //! The leader also ends its session when the database does not answer, when the published offset is not what it stored
 //! last, and when the last event it has read is no longer in the log: another database may have taken the place of the
 //! first. It checks that in the transaction that stores the offset. Otherwise a leader that had read further in the old
-//! log would mark offsets as published, and nobody would publish the events that the new log has there.
+//! log would mark offsets as published, and no replica would publish the events that the new log has there.
 
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -87,8 +87,8 @@ impl EventLog {
     /// Stores that all events between two offsets are published, except held ones, and stores the deliveries of these.
     ///
     /// Stores nothing and returns false if another replica leads by now, if the stored offset is not `from`, or if the
-    /// log is not the one in which `seen` was made. In that case another database has taken the place of the first. It
-    /// lacks some published events and has other events at their offsets.
+    /// log is not the one in which `seen` was made. In the last case another database has taken the place of the first.
+    /// It lacks some published events and has other events at their offsets.
     pub async fn advance(
         &self,
         me: Uuid,

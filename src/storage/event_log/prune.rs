@@ -1,8 +1,8 @@
 //! Prunes old events, a few at a time.
 //!
-//! Events go in the order of the log, so one number, `pruned_to`, says what is gone. It also tells each statement where
-//! to begin: on PostgreSQL the index keeps entries of deleted rows, and would be read through them. Held events are
-//! spared, and go when they are no longer held. With a relay, no event is pruned before it is published.
+//! Events go in the order of the log, so one number, `pruned_to`, says what is gone. Each statement begins there,
+//! too: on PostgreSQL the index keeps entries of deleted rows, and would be read through them. Held events are spared,
+//! and go when they are no longer held. With a relay, no event is pruned before it is published.
 
 use std::time::Duration;
 

@@ -49,7 +49,7 @@ pub(crate) fn record_one(
             events::created_at.eq(user_left.map(|user| TimestampColumn(user.created_at))),
             events::occurred_at.eq(TimestampColumn(now)),
             events::salt.eq(salt),
-            events::trace_parent.eq(trace.map(|place| place.to_string())),
+            events::trace_parent.eq(trace.map(|span| span.to_string())),
         ))
         .execute(sqlite)
         .map(drop)

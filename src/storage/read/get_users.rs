@@ -37,7 +37,7 @@ impl Request for Lookup {
         match connection {
             Connection::Sqlite(sqlite) => get_one_by_one(sqlite, batch),
             Connection::Postgres(postgres) => {
-                get_together(postgres, batch).or_else(|failure| nobody_if_unstorable(postgres, batch, failure))
+                get_together(postgres, batch).or_else(|failure| none_if_unstorable(postgres, batch, failure))
             }
         }
     }
@@ -73,7 +73,7 @@ fn get_one(sqlite: &mut SqliteConnection, lookup: &Lookup) -> QueryResult<Option
 }
 
 /// On PostgreSQL one statement gets all users by id, and one or two statements get all users by address. Each is a
-/// transaction of its own.
+/// separate transaction.
 fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Execution<Lookup>>, BatchError> {
     let mut ids = Vec::with_capacity(batch.len());
     let (mut plain, mut others, mut older) = (Vec::new(), Vec::new(), Vec::new());
@@ -98,9 +98,9 @@ fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Result<Vec<Ex
     Ok(batch.iter().map(answer).map(Ok).map(Execution::Executed).collect())
 }
 
-/// The outcome of a look-up that failed alone: nobody, if the database cannot store the address; otherwise the failure
+/// The outcome of a look-up that failed alone: no user, if the database cannot store the address; otherwise the failure
 /// itself.
-fn nobody_if_unstorable(
+fn none_if_unstorable(
     postgres: &mut PgConnection,
     batch: &[&Lookup],
     failure: BatchError,

@@ -1,4 +1,4 @@
-//! Page queries. Each is a statement and a batch of its own, in its own lane, because page queries gain nothing from
+//! Page queries. Each is one statement and one batch, in a separate lane, because page queries gain nothing from
 //! each other. So one actor would leave PostgreSQL idle while it reads a response, and there are two by default.
 
 use diesel::prelude::*;
@@ -49,7 +49,7 @@ fn empty_if_unstorable(connection: &mut Connection, query: &PageQuery, error: Di
     }
 }
 
-/// Without a count the page is one statement, and so a transaction of its own.
+/// Without a count the page is one statement, and so one transaction.
 fn read_page(connection: &mut Connection, query: &PageQuery) -> QueryResult<Page> {
     if !query.count {
         return read_users(connection, query);

@@ -1,7 +1,7 @@
 //! Writes: what a write is, and how a batch of creates, updates and deletes is executed.
 //!
-//! Each write knows its conflict keys: the user and the addresses that it touches. `request::plan` picks the writes that may run
-//! together; `sqlite` and `postgres` run them.
+//! Each write knows its conflict keys: the user and the addresses that it touches. `request::plan` picks the writes
+//! that may run together; `sqlite` and `postgres` run them.
 //!
 //! - No read before a write decides its outcome. A stale version, a missing user and a taken address are detected by
 //!   the statement that writes, or on SQLite under the write lock of its transaction.

@@ -14,8 +14,8 @@ pub(crate) fn lock_timeout(deadline: Duration) -> Duration {
 pub(crate) struct LockPolicy {
     /// Whether the statement skips locked users; otherwise it waits for them.
     pub(crate) skips_users: bool,
-    /// How long the statement waits for a user or an address. Only the end of the inserting transaction tells whether an
-    /// address is free.
+    /// How long the statement waits for a user or an address. Only the end of the inserting transaction tells whether
+    /// an address is free.
     pub(crate) timeout: Duration,
     /// How long the statement waits for the lock of a whole table, which it takes before it begins.
     table_timeout: Duration,

@@ -33,8 +33,8 @@ use state::Keeper;
 /// How often the keeper checks a database that is ready.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Ends the keeper's thread when it is dropped or stopped. Does not wait for the thread, which may itself be waiting for
-/// the database.
+/// Ends the keeper's thread when it is dropped or stopped. Does not wait for the thread, which may itself be waiting
+/// for the database.
 pub(crate) struct Handle {
     stop: Sender<()>,
 }

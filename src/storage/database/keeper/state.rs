@@ -40,8 +40,8 @@ impl Default for Keeper {
 
 impl Keeper {
     /// Why a request cannot succeed, if that is known. No statement succeeds before the schema was once found up to
-    /// date. A read-only database may become writable at any time, as a standby does; the other conditions last until an
-    /// operator repairs them.
+    /// date. A read-only database may become writable at any time, as a standby does; the other conditions last until
+    /// an operator repairs them.
     pub(crate) fn refusal(&self, changes: bool) -> Option<Error> {
         if self.unusable.load(Ordering::Relaxed) {
             return Some(Error::Unusable);

@@ -1,4 +1,4 @@
-//! Opens connections for the pool. Each attempt to reach PostgreSQL has a thread of its own: libpq bounds only a part of
+//! Opens connections for the pool. Each attempt to reach PostgreSQL has its own thread: libpq bounds only a part of
 //! connecting, and r2d2 has only three threads to wait in.
 
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::storage::database::workers::abandoned_calls::AbandonedCalls;
 /// bound.
 const FIND_HOST: Duration = Duration::from_secs(10);
 
-/// How many attempts may hang. A pooler without a server accepts one connection after the other. Most poolers time these
-/// out within two minutes, and r2d2 tries three at a time.
+/// How many attempts may hang. A pooler without a server accepts one connection after the other. Most poolers time
+/// these out within two minutes, and r2d2 tries three at a time.
 const MAX_HUNG: usize = 16;
 
 /// Opens connections to one database.

@@ -73,8 +73,8 @@ impl ManageConnection for Manager {
         self.open().map(Some)
     }
 
-    /// Not a ping, which would cost a round trip per batch and run outside every timeout. Only checks whether the server
-    /// has closed the connection, and whether its generation has ended.
+    /// Not a ping, which would cost a round trip per batch and run outside every timeout. Only checks whether the
+    /// server has closed the connection, and whether its generation has ended.
     fn is_valid(&self, session: &mut Option<Session>) -> Result<(), Self::Error> {
         let fault = match session {
             None => "abandoned",

@@ -73,8 +73,8 @@ impl Pool {
         Ok(Self { connections, manager, leases, lock_timeout: lock_timeout(settings.deadline), metrics })
     }
 
-    /// Checks out a connection; waits for it for at most `DB_CONNECT_TIMEOUT`. `on_hang` runs on another thread if a call
-    /// on the connection hangs.
+    /// Checks out a connection; waits for it for at most `DB_CONNECT_TIMEOUT`. `on_hang` runs on another thread if a
+    /// call on the connection hangs.
     pub(crate) fn check_out(&self, on_hang: &OnHang) -> Result<Pooled, r2d2::Error> {
         loop {
             let mut slot = self.connections.get()?;

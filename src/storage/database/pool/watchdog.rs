@@ -18,7 +18,7 @@
 //! An abandoned write may be **committed late**: when its server continues, it finds the statement in its socket and
 //! executes it, whatever has been written since. That breaks no promise:
 //!
-//! - Its callers got 504, which says that the write may still be executed, and nobody repeats it.
+//! - Its callers got 504, which says that the write may still be executed, and they do not repeat it.
 //! - The promise is that a write comes after those that were acknowledged before it was sent. An acknowledged write is
 //!   committed, so whatever is executed later comes after it.
 //! - To the database the abandoned writer is like another replica's. The statement itself locks rows and checks

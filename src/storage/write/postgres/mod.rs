@@ -1,4 +1,4 @@
-//! Writes on PostgreSQL: the whole batch is one statement, and so a transaction of its own.
+//! Writes on PostgreSQL: the whole batch is one statement, and so one transaction.
 //!
 //! PostgreSQL costs a round trip per statement. Writes of all kinds share one statement: an update among many creates
 //! costs the others nothing, even if the database is far away. Arrays go through `unnest`, so the text does not depend
@@ -40,7 +40,7 @@ use statement::{CreateStatement, WriteStatement};
 
 /// Runs the writes of a batch that share no conflict key with an earlier one; the others are deferred.
 ///
-/// The statement is a transaction of its own: BEGIN, a separate lock and COMMIT would make it four round trips. It
+/// The statement runs outside a transaction block: BEGIN, a separate lock and COMMIT would make it four round trips. It
 /// commits before it responds, so a panic may come after the commit.
 pub(super) fn write_batch(
     postgres: &mut PgConnection,

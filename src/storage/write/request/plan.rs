@@ -3,7 +3,7 @@
 //! In one statement the order of writes does not count, so no two of them may share a conflict key: the same user or
 //! the same address. `plan`, a pure function, picks the writes that may run. It puts the others back, unclaimed; they
 //! are the first of the next batch, where they see the result of the earlier ones. A crowd at one user gets one write
-//! per batch and delays nobody else: the waiting writes take no slots in a batch, and at most one batch of them may
+//! per batch and delays no other write: the waiting writes take no slots in a batch, and at most one batch of them may
 //! wait. Further ones are refused at once.
 //!
 //! Creates are executed in the order of their addresses, and users are locked in the order of their ids. So two

@@ -5,9 +5,9 @@
 //! creates are inserted up to 16 per statement and recorded by one statement, which halves the work.
 //! `synchronous=FULL`: COMMIT returns when the data is on disk. The whole batch shares one fsync.
 //!
-//! SQLite gives its lock to whoever asks at the right moment, and the writer asks all the time. So the writers within
-//! the process queue for it (`storage::database::connection`): without that, pruning ran at a tenth of the rate at
-//! which a loaded writer added events.
+//! SQLite gives its lock to the connection that asks at the right moment, and the writer asks all the time. So the
+//! writers within the process queue for it (`storage::database::connection`): without that, pruning ran at a tenth of
+//! the rate at which a loaded writer added events.
 
 use std::collections::HashMap;
 
