@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+/// The longest chain of modules that pass on an item.
+const MAX_REEXPORTS: usize = 8;
+
 /// A source file.
 pub(crate) struct Source {
     /// From the crate's folder of sources on.
@@ -28,15 +31,22 @@ impl Source {
         self.text.split(|char: char| !char.is_alphanumeric() && char != '_')
     }
 
-    /// The files that it imports from, tests included. What a folder's `mod.rs` only passes on counts as that of the file that
-    /// defines it.
+    /// The modules that its paths name, tests included, as files.
     pub(crate) fn imports(&self, sources: &Sources) -> BTreeSet<String> {
-        self.imports_of(&self.text, sources)
+        // In the module of the unit tests, `super` is the file itself.
+        let (code, tests) = (self.code(), self.text.get(self.code().len()..).unwrap_or_default());
+        let tests = tests.replace("super::", "self::");
+        self.resolved(code, sources, 0).into_iter().chain(self.resolved(&tests, sources, 0)).collect()
     }
 
-    fn imports_of(&self, code: &str, sources: &Sources) -> BTreeSet<String> {
+    /// The files that define what it imports, tests excluded: a `mod.rs` may only pass it on.
+    pub(crate) fn dependencies(&self, sources: &Sources) -> BTreeSet<String> {
+        self.resolved(self.code(), sources, MAX_REEXPORTS)
+    }
+
+    fn resolved(&self, code: &str, sources: &Sources, reexports: usize) -> BTreeSet<String> {
         let paths = paths(code).into_iter();
-        let files = paths.filter_map(|path| sources.resolve(&self.module(), &path, 0));
+        let files = paths.filter_map(|path| sources.resolve(&self.module(), &path, reexports));
         files.filter(|file| *file != self.path).collect()
     }
 
@@ -86,23 +96,54 @@ impl Sources {
     }
 
     /// Files that import each other in a circle, if there are any: the first that is found. A module may use its own
-    /// submodules, and they it: they are one room.
-    pub(crate) fn circle(&self) -> Option<Vec<String>> {
+    /// submodules, and they it.
+    pub(crate) fn circle_of_files(&self) -> Option<Vec<String>> {
         let imports = |source: &Source| {
-            let files = source.imports_of(source.code(), self).into_iter();
+            let files = source.dependencies(self).into_iter();
             files.filter(|file| !are_parent_and_child(file, &source.path)).collect()
         };
-        let graph = BTreeMap::from_iter(self.iter().map(|source| (source.path.clone(), imports(source))));
+        circle(&self.iter().map(|source| (source.path.clone(), imports(source))).collect())
+    }
+
+    /// The same with folders. One may import those in it.
+    pub(crate) fn circle_of_folders(&self) -> Option<Vec<String>> {
+        let mut graph: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for source in self.iter() {
+            let folders = graph.entry(self.folder(source).to_owned()).or_default();
+            for file in source.dependencies(self).iter().filter_map(|file| self.get(file)) {
+                let is_own =
+                    are_parent_and_child(&file.path, &source.path) || is_within(self.folder(file), self.folder(source));
+                if !is_own {
+                    folders.push(self.folder(file).to_owned());
+                }
+            }
+        }
         circle(&graph)
     }
 
-    /// The file that defines what this path, in this module, leads to.
-    fn resolve(&self, module: &[String], path: &[String], depth: usize) -> Option<String> {
-        let mut at = if path.first().is_some_and(|first| first == "crate") { Vec::new() } else { module.to_vec() };
+    /// Files that import what a folder above theirs defines.
+    pub(crate) fn imports_upwards(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for source in self.iter() {
+            for file in source.dependencies(self).iter().filter_map(|file| self.get(file)) {
+                let is_above =
+                    is_within(self.folder(source), self.folder(file)) && self.folder(source) != self.folder(file);
+                if is_above && !are_parent_and_child(&file.path, &source.path) {
+                    found.push(format!("{} imports {}", source.path, file.path));
+                }
+            }
+        }
+        found
+    }
+
+    /// The file of the module that this path leads to from this one, past so many modules that pass it on.
+    fn resolve(&self, module: &[String], path: &[String], reexports: usize) -> Option<String> {
+        let is_absolute = path.first().is_some_and(|first| ["crate", "user_service"].contains(&first.as_str()));
+        let mut at = if is_absolute { Vec::new() } else { module.to_vec() };
         let mut rest = path.iter();
         for name in rest.by_ref() {
             match name.as_str() {
-                "crate" | "self" => continue,
+                "crate" | "self" | "user_service" => continue,
                 "super" => drop(at.pop()),
                 _ => {
                     at.push(name.clone());
@@ -110,15 +151,30 @@ impl Sources {
                         continue;
                     }
                     at.pop();
-                    let reexport = self.reexport(&at, name).filter(|_| depth < 8);
+                    let is_foreign = at == module && path.first() == Some(name);
+                    if is_foreign {
+                        return None;
+                    }
+                    let reexport = self.reexport(&at, name).filter(|_| reexports > 0);
                     return match reexport {
-                        Some(path) => self.resolve(&at, &path, depth + 1),
+                        Some(path) => self.resolve(&at, &path, reexports - 1),
                         None => self.file(&at),
                     };
                 }
             }
         }
         self.file(&at)
+    }
+
+    /// The folder that a file is in. That of `x.rs` holds its submodules too, which are in `x/`.
+    fn folder<'a>(&self, source: &'a Source) -> &'a str {
+        let mut folder = source.path.as_str();
+        loop {
+            folder = folder.rsplit_once('/').map_or("", |(folder, _)| folder);
+            if !self.files.contains_key(&format!("{folder}.rs")) {
+                return folder;
+            }
+        }
     }
 
     fn file(&self, module: &[String]) -> Option<String> {
@@ -136,6 +192,11 @@ impl Sources {
         let passed_on = self.reexports.get(&self.file(module)?)?;
         passed_on.iter().find(|path| path.last().is_some_and(|last| last == name)).cloned()
     }
+}
+
+/// Whether a folder is this one, or in it. All are in the root, which imports them all.
+fn is_within(folder: &str, other: &str) -> bool {
+    folder == other || other.is_empty() || folder.starts_with(&format!("{other}/"))
 }
 
 fn are_parent_and_child(one: &str, other: &str) -> bool {
@@ -170,22 +231,20 @@ fn circle(graph: &BTreeMap<String, Vec<String>>) -> Option<Vec<String>> {
     graph.keys().find_map(|name| visit(name, graph, &mut Vec::new(), &mut done))
 }
 
-/// Paths into the own crate: what `use` names, and those that stand in the code.
+/// Paths: what `use` names, and those that stand in the code. One that leads into another crate leads to no file.
 fn paths(code: &str) -> Vec<Vec<String>> {
-    let is_own =
-        |path: &Vec<String>| path.first().is_some_and(|first| ["crate", "self", "super"].contains(&first.as_str()));
     let mut paths = Vec::from_iter(uses(code).flat_map(|(_, tree)| leaves(&tree)));
-    let mut rest = code;
-    while let Some(at) = rest.find("::") {
-        let start = rest[..at].rfind(|char: char| !char.is_alphanumeric() && char != '_').map_or(0, |end| end + 1);
-        let end = rest[at..]
-            .find(|char: char| !char.is_alphanumeric() && char != '_' && char != ':')
-            .map_or(rest.len(), |end| at + end);
-        paths.push(rest[start..end].split("::").filter(|name| !name.is_empty()).map(str::to_owned).collect());
-        rest = &rest[end..];
+    let is_use = |statement: &&str| {
+        let line = statement.rsplit('\n').find(|line| !line.trim().is_empty());
+        uses(statement).next().is_some() || line.is_some_and(|line| line.trim_start().starts_with("use "))
+    };
+    for statement in code.split_inclusive(';').filter(|statement| !is_use(statement)) {
+        let words = statement.split(|char: char| !char.is_alphanumeric() && char != '_' && char != ':');
+        let names =
+            |word: &str| word.split("::").filter(|name| !name.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+        paths.extend(words.filter(|word| word.contains("::")).map(names));
     }
-    // A path without a beginning of these may lead to a submodule, or to another crate, where nothing is found.
-    paths.retain(|path| (is_own(path) || path.len() > 1) && path.last().is_none_or(|last| last != "*"));
+    paths.retain(|path| path.len() > 1 && path.last().is_none_or(|last| last != "*"));
     paths
 }
 
