@@ -1,4 +1,4 @@
-//! Asks a running service whether it is healthy, for container engines that have no HTTP client at hand.
+//! Checks the health of a running service, for container images without an HTTP client.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use ureq::tls::TlsConfig;
 
 use crate::http::Settings;
 
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Asks `/health` of the service with these settings.
+/// Requests `/health` from the service that runs with these settings.
 ///
 /// # Errors
-/// When it does not answer with success in time.
+/// When the service does not answer in time, or not with success.
 pub fn healthcheck(settings: &Settings) -> Result<(), ureq::Error> {
-    // A service that listens everywhere listens here too.
+    // A service that listens on all addresses listens on loopback, too.
     let host = match settings.host.as_str() {
         "0.0.0.0" => "127.0.0.1",
         "::" | "[::]" => "::1",
         host => host,
     };
-    // In a URL an IPv6 address stands in brackets.
+    // A URL has an IPv6 address in brackets.
     let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
-    // The certificate is for the service's name, not for where it is asked here.
+    // The certificate is for the service's name, and not for this address.
     let tls = TlsConfig::builder().disable_verification(true).build();
-    let agent = Agent::config_builder().timeout_global(Some(PATIENCE)).proxy(None).tls_config(tls).build().new_agent();
+    let agent = Agent::config_builder().timeout_global(Some(TIMEOUT)).proxy(None).tls_config(tls).build().new_agent();
     let scheme = if settings.over_tls { "https" } else { "http" };
     agent.get(format!("{scheme}://{host}:{}/health", settings.port)).call().map(drop)
 }
