@@ -4,7 +4,7 @@
 //!
 //! - [`connection`] has TLS, timeouts and HTTP/1.1.
 //! - [`middleware`] does what every request needs: its id, authorization, metrics, CORS.
-//! - `routes.rs` finds the handler, and is the place to look for one.
+//! - `routes.rs` finds the handler: the table there lists all of them.
 //! - [`extract`] parses ids, query strings and bodies for it.
 //! - [`v1`], [`v2`] and [`pages`] hold the handlers. A handler translates a request into the words of a use case in
 //!   [`crate::service`], and the result into a response.

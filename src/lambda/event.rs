@@ -1,4 +1,4 @@
-//! An event as the request that it tells of.
+//! An event as the HTTP request that it carries.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -14,27 +14,27 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use url::form_urlencoded;
 
-use super::answer::Shape;
+use super::response::Shape;
 
-/// What a query as it is sent cannot hold (RFC 9112, 3.2).
+/// Characters that a query in a request line cannot hold (RFC 9112, 3.2).
 const NOT_IN_A_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'`');
-/// And what a path cannot. API Gateway decodes some of it.
+/// Characters that a path cannot hold. API Gateway decodes some of them.
 const NOT_IN_A_PATH: &AsciiSet = &NOT_IN_A_QUERY.add(b'?');
-/// The stage that is no part of any path.
+/// The stage that API Gateway leaves out of paths.
 const DEFAULT_STAGE: &str = "$default";
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
 type Values<T> = BTreeMap<String, Option<T>>;
 
-/// What the events of API Gateway, function URLs and Application Load Balancers have of a request. Any part may be missing,
-/// or null.
+/// The fields in which events of API Gateway, function URLs and Application Load Balancers carry a request. Any field may be
+/// missing or null.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Event {
     request_context: Context,
     http_method: Option<String>,
     path: Option<String>,
-    /// Version 2 has it as it was sent.
+    /// The path as the client sent it, in version 2 only.
     raw_path: Option<String>,
     raw_query_string: Option<String>,
     query_string_parameters: Option<Values<String>>,
@@ -45,7 +45,7 @@ pub(super) struct Event {
     is_base64_encoded: Option<bool>,
 }
 
-/// Tells who called.
+/// What invoked Lambda, and for whom.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Context {
@@ -69,14 +69,14 @@ struct Identity {
 }
 
 impl Event {
-    /// Reads JSON. `None` when it tells of no request.
-    pub(super) fn read(json: &[u8]) -> Option<Self> {
+    /// Parses JSON. `None` if it is not an event that carries a request.
+    pub(super) fn parse(json: &[u8]) -> Option<Self> {
         let event: Self = serde_json::from_slice(json).ok()?;
         let is_known = event.http_method.is_some() || event.request_context.http.is_some();
         is_known.then_some(event)
     }
 
-    /// Of the answer that is wanted.
+    /// The form that the response must have.
     pub(super) const fn shape(&self) -> Shape {
         match &self.request_context {
             Context { elb: Some(_), .. } => Shape::LoadBalancer,
@@ -85,7 +85,7 @@ impl Event {
         }
     }
 
-    /// The request. `None` when it is none that HTTP could carry.
+    /// The request. `None` if HTTP could not carry it.
     pub(super) fn request(self) -> Option<Request> {
         let (uri, headers) = (self.uri()?, self.headers()?);
         let peer = self.peer(&headers);
@@ -99,7 +99,7 @@ impl Event {
         Some(request)
     }
 
-    /// The path without the stage of the API, which its routes do not know, and the query.
+    /// The path, without the API's stage, and the query.
     fn uri(&self) -> Option<Uri> {
         let path = self.path();
         let slash = if path.starts_with('/') { "" } else { "/" };
@@ -109,8 +109,8 @@ impl Event {
         format!("{slash}{path}{mark}{}", utf8_percent_encode(&query, NOT_IN_A_QUERY)).parse().ok()
     }
 
-    /// Version 2 begins it with the stage, if that has a name. In version 1 it comes without, so that a stage which is named
-    /// like the beginning of a route must not be taken off.
+    /// In version 2, the path starts with the stage if that has a name. In version 1 it does not, so nothing may be stripped
+    /// there: the stage may have the name of a route's first segment.
     fn path(&self) -> &str {
         let Some(path) = self.raw_path.as_deref() else { return self.path.as_deref().unwrap_or_default() };
         let stage = self.request_context.stage.as_deref().filter(|stage| *stage != DEFAULT_STAGE);
@@ -122,9 +122,9 @@ impl Event {
         if let Some(query) = &self.raw_query_string {
             return query.clone();
         }
-        let pairs = each(self.multi_value_query_string_parameters.as_ref(), self.query_string_parameters.as_ref());
+        let pairs = pairs(self.multi_value_query_string_parameters.as_ref(), self.query_string_parameters.as_ref());
         if matches!(self.shape(), Shape::LoadBalancer) {
-            // It hands on names and values as they were sent.
+            // It passes names and values on as the client sent them.
             return Vec::from_iter(pairs.map(|(name, value)| format!("{name}={value}"))).join("&");
         }
         form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
@@ -132,19 +132,20 @@ impl Event {
 
     fn headers(&self) -> Option<HeaderMap> {
         let mut headers = HeaderMap::new();
-        for (name, value) in each(self.multi_value_headers.as_ref(), self.headers.as_ref()) {
+        for (name, value) in pairs(self.multi_value_headers.as_ref(), self.headers.as_ref()) {
             headers.append(name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?);
         }
         Some(headers)
     }
 
-    /// The client, as whoever called Lambda saw it.
+    /// The client's address, as the gateway or load balancer saw it.
     fn peer(&self, headers: &HeaderMap) -> Option<SocketAddr> {
         let Context { http, identity, .. } = &self.request_context;
         let address = match self.shape() {
             Shape::ApiGatewayV1 => identity.as_ref()?.source_ip.as_deref(),
             Shape::ApiGatewayV2 => http.as_ref()?.source_ip.as_deref(),
-            // The load balancer adds what it saw after what the client may have made up, with the port if it is told to.
+            // The load balancer appends the address, after addresses that the client may have made up. It can be configured to add
+            // the port.
             Shape::LoadBalancer => headers.get_all(FORWARDED_FOR).last()?.to_str().ok()?.rsplit(',').next(),
         };
         let address = address?.trim();
@@ -152,19 +153,19 @@ impl Event {
     }
 }
 
-/// Every name with each of its values. Who tells of several values for a name tells of all names so.
-fn each<'a>(
-    several: Option<&'a Values<Vec<String>>>,
-    one: Option<&'a Values<String>>,
+/// All pairs of a name and a value. An event that has the field for several values has all its pairs there.
+fn pairs<'a>(
+    multiple: Option<&'a Values<Vec<String>>>,
+    single: Option<&'a Values<String>>,
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let several = several.filter(|several| !several.is_empty());
-    let one = one.filter(|_| several.is_none()).into_iter().flatten();
-    let one = one.filter_map(|(name, value)| Some((name.as_str(), value.as_deref()?)));
-    let several = several
+    let multiple = multiple.filter(|multiple| !multiple.is_empty());
+    let single = single.filter(|_| multiple.is_none()).into_iter().flatten();
+    let single = single.filter_map(|(name, value)| Some((name.as_str(), value.as_deref()?)));
+    let multiple = multiple
         .into_iter()
         .flatten()
         .flat_map(|(name, values)| values.iter().flatten().map(move |value| (name.as_str(), value.as_str())));
-    several.chain(one)
+    multiple.chain(single)
 }
 
 fn payload(body: Option<String>, is_base64: bool) -> Option<Payload> {

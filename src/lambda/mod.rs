@@ -1,14 +1,14 @@
-//! AWS Lambda: the application that HTTP serves, asked by the Lambda Runtime API instead of over connections of its own.
+//! AWS Lambda: serves the application of [`crate::http`] to the Lambda Runtime API instead of to connections.
 //!
-//! One request at a time comes as a JSON event of API Gateway (v1, v2), of a function URL or of an Application Load
-//! Balancer, and its answer goes back as JSON. Between two requests all of the process is frozen, its threads included.
+//! Requests come one at a time, each as a JSON event of API Gateway (v1, v2), of a function URL or of an Application Load
+//! Balancer, and the responses return as JSON. Between two requests Lambda freezes the whole process, with all its threads.
 //!
-//! Not by the crate `lambda_http`: it panics at a `Host` or a query that HTTP takes, it loses all but one of a repeated header
-//! (also of `Authorization`, of which two are to be refused), and its runtime brings a second HTTP client and all character
-//! sets of the world, a megabyte for three requests.
+//! The crate `lambda_http` does not serve here. It panics at a `Host` or a query that HTTP allows. It keeps only one value of
+//! a repeated header, even of `Authorization`, of which the service has to refuse two. And its runtime adds a second HTTP
+//! client and tables of character sets, a megabyte for three kinds of requests.
 
-mod answer;
 mod event;
+mod response;
 mod runtime_api;
 
 use std::rc::Rc;
@@ -21,18 +21,18 @@ use actix_web::dev::{AppConfig, ServiceResponse};
 use actix_web::rt::{spawn, task::spawn_blocking};
 use tokio::time::timeout;
 
-use answer::Answer;
 use event::Event;
+use response::Response;
 pub use runtime_api::RuntimeApi;
 use runtime_api::{Failed, Invocation};
 
 use crate::http::Application;
 use crate::telemetry::Traces;
 
-/// How long an answer may wait for its spans to reach their collector.
-const SPANS_FOR: Duration = Duration::from_secs(1);
+/// How long a response may wait until its spans have reached the collector.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Why Lambda is served no longer.
+/// Why the service stopped serving Lambda.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the application cannot be made")]
@@ -43,11 +43,11 @@ pub enum Error {
     Thread(#[from] tokio::task::JoinError),
 }
 
-/// Answers what Lambda asks, until the process is ended. Before it answers it has `wake` done, which is told for how long
-/// nothing was asked: the process may have been frozen all that time.
+/// Answers invocations until Lambda ends the process. Before each it awaits `wake`, with the time since the one before: Lambda
+/// may have frozen the process meanwhile.
 ///
 /// # Errors
-/// When the application cannot be made, and when the Runtime API cannot be reached.
+/// When the application cannot be built, and when the Runtime API fails.
 pub async fn run<I, S>(
     runtime_api: RuntimeApi,
     application: I,
@@ -63,29 +63,29 @@ where
     let service = Rc::new(factory.new_service(()).await.map_err(|()| Error::Application)?);
     let mut pause = Pause::begin();
     loop {
-        let asked = runtime_api.clone();
-        let Invocation { id, event } = spawn_blocking(move || asked.next()).await??;
-        wake(pause.length()).await;
-        // As a task of its own: what panics in it has failed, and nothing else.
-        let answer = spawn(answer(Rc::clone(&service), event)).await.unwrap_or(Err(Failed::Internal));
-        // From here on it may be frozen.
+        let api = runtime_api.clone();
+        let Invocation { id, event } = spawn_blocking(move || api.next()).await??;
+        wake(pause.elapsed()).await;
+        // In a task, so that a panic fails only this invocation.
+        let response = spawn(respond(Rc::clone(&service), event)).await.unwrap_or(Err(Failed::Internal));
+        // Lambda may freeze the process from here on.
         pause = Pause::begin();
-        let (told, traces) = (runtime_api.clone(), traces.clone());
-        // Once it is answered there is no time left to send them in. What takes longer is tried beside the next request.
-        let _ = timeout(SPANS_FOR, spawn_blocking(move || traces.flush())).await;
-        spawn_blocking(move || told.tell(&id, &answer)).await??;
+        let (api, traces) = (runtime_api.clone(), traces.clone());
+        // After the response there is no time to send spans. Those that are late go out during the next request.
+        let _ = timeout(FLUSH_TIMEOUT, spawn_blocking(move || traces.flush())).await;
+        spawn_blocking(move || api.complete(&id, &response)).await??;
     }
 }
 
-async fn answer<S>(service: Rc<S>, event: Vec<u8>) -> Result<Answer, Failed>
+async fn respond<S>(service: Rc<S>, event: Vec<u8>) -> Result<Response, Failed>
 where
     S: Service<Request, Response = ServiceResponse<BoxBody>, Error = actix_web::Error>,
 {
-    let event = Event::read(&event).ok_or(Failed::NoRequest)?;
+    let event = Event::parse(&event).ok_or(Failed::NoRequest)?;
     let shape = event.shape();
-    let Some(request) = event.request() else { return Ok(Answer::bad_request(shape)) };
+    let Some(request) = event.request() else { return Ok(Response::bad_request(shape)) };
     let response = service.call(request).await.map_err(|error| internal(&error))?;
-    Answer::write(shape, response).await.map_err(|error| internal(&error))
+    Response::collect(shape, response).await.map_err(|error| internal(&error))
 }
 
 fn internal(error: &impl std::fmt::Display) -> Failed {
@@ -93,19 +93,19 @@ fn internal(error: &impl std::fmt::Display) -> Failed {
     Failed::Internal
 }
 
-/// How long nothing happens, whether the process is frozen or not.
+/// Measures the time between two invocations, in which the process may be frozen.
 struct Pause {
     began: Instant,
-    began_by_the_clock: SystemTime,
+    began_on_the_wall: SystemTime,
 }
 
 impl Pause {
     fn begin() -> Self {
-        Self { began: Instant::now(), began_by_the_clock: SystemTime::now() }
+        Self { began: Instant::now(), began_on_the_wall: SystemTime::now() }
     }
 
-    /// By what counts more: a timer may stand still while the process is frozen.
-    fn length(&self) -> Duration {
-        self.began.elapsed().max(self.began_by_the_clock.elapsed().unwrap_or_default())
+    /// The longer of two measurements: the monotonic clock may stop while the process is frozen.
+    fn elapsed(&self) -> Duration {
+        self.began.elapsed().max(self.began_on_the_wall.elapsed().unwrap_or_default())
     }
 }

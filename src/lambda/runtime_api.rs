@@ -1,30 +1,30 @@
-//! The Lambda Runtime API, by which a process asks for its next event and tells its answer.
+//! The Lambda Runtime API, from which a process gets events and to which it returns responses.
 
 use serde::Serialize;
 use ureq::Agent;
 use ureq::http::StatusCode;
 
-use super::answer::Answer;
+use super::response::Response;
 
-/// The largest event, in bytes: more than Lambda lets through.
+/// The largest event, in bytes. Lambda's own limit is lower.
 const MAX_EVENT: u64 = 8 << 20;
 const REQUEST_ID: &str = "lambda-runtime-aws-request-id";
 
-/// Where it is. Blocks. Clones share their connections.
+/// A client of the API, which blocks. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct RuntimeApi {
     agent: Agent,
     url: String,
 }
 
-/// What is asked.
+/// An event, and the id to answer it by.
 pub(super) struct Invocation {
     pub(super) id: String,
     /// JSON.
     pub(super) event: Vec<u8>,
 }
 
-/// Why there is no answer, in words that whoever sent the event may read.
+/// Why an invocation has no response. Its sender can read the text.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Failed {
     NoRequest,
@@ -40,11 +40,11 @@ struct Report {
 }
 
 impl RuntimeApi {
-    /// At the host and port that Lambda names.
+    /// The API at the host and port that Lambda gives.
     #[must_use]
     pub fn at(host: &str) -> Self {
         let host = host.trim_start_matches("http://").trim_end_matches('/');
-        // No time limit: to wait for the next event is to be frozen.
+        // Without a timeout: the process is frozen while it waits for an event.
         let agent = Agent::config_builder().proxy(None).http_status_as_error(false).build().new_agent();
         Self { agent, url: format!("http://{host}/2018-06-01/runtime/invocation") }
     }
@@ -62,23 +62,23 @@ impl RuntimeApi {
         Ok(Invocation { id, event })
     }
 
-    /// Tells what became of an event.
-    pub(super) fn tell(&self, id: &str, answer: &Result<Answer, Failed>) -> Result<(), ureq::Error> {
-        let told = match answer {
-            Ok(answer) => self.post(id, "response", answer)?,
+    /// Returns the response to an event, or reports its failure.
+    pub(super) fn complete(&self, id: &str, response: &Result<Response, Failed>) -> Result<(), ureq::Error> {
+        let status = match response {
+            Ok(response) => self.post(id, "response", response)?,
             Err(failed) => return self.fail(id, *failed),
         };
-        if told.is_success() {
+        if status.is_success() {
             return Ok(());
         }
-        log::error!("Lambda takes no such answer: {told}");
+        log::error!("Lambda takes no such answer: {status}");
         self.fail(id, Failed::Internal)
     }
 
     fn fail(&self, id: &str, failed: Failed) -> Result<(), ureq::Error> {
-        let told = self.post(id, "error", &Report::from(failed))?;
-        if !told.is_success() {
-            log::error!("Lambda does not take the failure of a request: {told}");
+        let status = self.post(id, "error", &Report::from(failed))?;
+        if !status.is_success() {
+            log::error!("Lambda does not take the failure of a request: {status}");
         }
         Ok(())
     }
@@ -87,7 +87,7 @@ impl RuntimeApi {
         let body = serde_json::to_vec(body).map_err(std::io::Error::from)?;
         let request = self.agent.post(format!("{}/{id}/{what}", self.url)).content_type("application/json");
         let mut response = request.send(&body)?;
-        // To its end, or the connection would not be used again.
+        // The connection can be used again only after the body has been read.
         response.body_mut().read_to_vec()?;
         Ok(response.status())
     }

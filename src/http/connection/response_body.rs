@@ -55,8 +55,10 @@ impl MessageBody for ResponseBody {
 mod tests {
     use actix_web::body::{BodyStream, SizedStream};
     use futures_util::stream;
+    use tokio::time::Instant;
 
     use super::*;
+    use crate::http::connection::phase::{CurrentPhase, Phase};
 
     fn bytes(length: usize) -> Bytes {
         (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect()
@@ -91,6 +93,15 @@ mod tests {
         let whole = bytes(3 * CHUNK);
         let once = BodyStream::new(stream::iter([Ok::<_, std::convert::Infallible>(whole.clone())]));
         assert_eq!(chunks(once), [whole]);
+    }
+
+    #[test]
+    fn the_handling_phase_lasts_as_long_as_the_body() {
+        let phase = CurrentPhase::new(Phase::Idle(Instant::now()));
+        let body = ResponseBody::new(BoxBody::new(()), Some(phase.handle()));
+        assert!(matches!(phase.get(), Phase::Handling));
+        drop(body);
+        assert!(matches!(phase.get(), Phase::Flushing(_)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! An answer as Lambda takes it: whole, and in JSON.
+//! A response as Lambda takes it: whole, and in JSON.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -15,52 +15,53 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
-/// How long a stream that does not end by itself is listened to; its client comes back for the rest.
-const STREAM_FOR: Duration = Duration::from_secs(1);
-/// When such a stream is long enough, in bytes. An Application Load Balancer takes no answer above 1 MB.
-const STREAM_BYTES: usize = 256 << 10;
+/// How long a stream without an end is collected. The client reconnects for the rest.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(1);
+/// From how many bytes on no more of a stream is collected. An Application Load Balancer takes no response above 1 MB.
+const MAX_STREAM_BYTES: usize = 256 << 10;
 
-/// Who called Lambda: each wants an answer of its own shape.
+/// The form of a response, which depends on what invoked Lambda.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Shape {
     ApiGatewayV1,
-    /// Function URLs too.
+    /// Also for function URLs.
     ApiGatewayV2,
     LoadBalancer,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Answer {
+pub(super) struct Response {
     status_code: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     status_description: Option<String>,
-    /// What occurs several times is one value, with commas.
+    /// The values of a repeated header are joined by commas.
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     multi_value_headers: Option<Map<String, Value>>,
-    /// The service sets none. AWS takes an answer without them; its types for Rust, and so `cargo lambda`, do not.
+    /// Always empty: the service sets no cookies. AWS accepts a response without this field, but its types for Rust, and so
+    /// `cargo lambda`, do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     cookies: Option<[&'static str; 0]>,
     body: String,
     is_base64_encoded: bool,
 }
 
-impl Answer {
-    /// To what is no request: HTTP answers it so, too.
+impl Response {
+    /// The response to an event that HTTP could not carry as a request. An HTTP server answers the same.
     pub(super) fn bad_request(shape: Shape) -> Self {
         Self::new(shape, StatusCode::BAD_REQUEST, &HeaderMap::new(), Vec::new())
     }
 
-    /// Writes a response down.
+    /// Collects a response of the application.
     ///
     /// # Errors
-    /// When its body breaks off.
-    pub(super) async fn write(shape: Shape, response: ServiceResponse<BoxBody>) -> Result<Self, actix_web::Error> {
+    /// When its body ends early.
+    pub(super) async fn collect(shape: Shape, response: ServiceResponse<BoxBody>) -> Result<Self, actix_web::Error> {
         let is_head = *response.request().method() == Method::HEAD;
         let (head, body) = response.into_parts().1.into_parts();
-        let body = if is_head { Vec::new() } else { collect(body).await? };
+        let body = if is_head { Vec::new() } else { collect_body(body).await? };
         Ok(Self::new(shape, head.status(), head.headers(), body))
     }
 
@@ -69,7 +70,7 @@ impl Answer {
         Self {
             status_code: status.as_u16(),
             status_description: matches!(shape, Shape::LoadBalancer).then(|| status.to_string()),
-            // API Gateway v1 would send those of both; a load balancer takes one of them, by how it is set.
+            // API Gateway v1 sends the headers of both fields. A load balancer uses one of the two, depending on its configuration.
             headers: (!matches!(shape, Shape::ApiGatewayV1)).then(|| joined(headers)),
             multi_value_headers: (!matches!(shape, Shape::ApiGatewayV2)).then(|| listed(headers)),
             cookies: matches!(shape, Shape::ApiGatewayV2).then_some([]),
@@ -79,21 +80,21 @@ impl Answer {
     }
 }
 
-async fn collect(mut body: BoxBody) -> Result<Vec<u8>, actix_web::Error> {
+async fn collect_body(mut body: BoxBody) -> Result<Vec<u8>, actix_web::Error> {
     let is_stream = matches!(body.size(), BodySize::Stream);
-    let (end, mut collected) = (Instant::now() + STREAM_FOR, Vec::new());
-    while !is_stream || collected.len() < STREAM_BYTES {
-        let piece = poll_fn(|cx| Pin::new(&mut body).poll_next(cx));
-        let piece = if is_stream { timeout_at(end, piece).await.unwrap_or(None) } else { piece.await };
-        match piece {
-            Some(piece) => collected.extend_from_slice(&piece.map_err(|_| PayloadError::Incomplete(None))?),
+    let (end, mut collected) = (Instant::now() + STREAM_TIMEOUT, Vec::new());
+    while !is_stream || collected.len() < MAX_STREAM_BYTES {
+        let chunk = poll_fn(|cx| Pin::new(&mut body).poll_next(cx));
+        let chunk = if is_stream { timeout_at(end, chunk).await.unwrap_or(None) } else { chunk.await };
+        match chunk {
+            Some(chunk) => collected.extend_from_slice(&chunk.map_err(|_| PayloadError::Incomplete(None))?),
             None => break,
         }
     }
     Ok(collected)
 }
 
-/// The body, and whether it is in base64.
+/// The body as text, and whether that is base64.
 fn as_text(body: Vec<u8>, headers: &HeaderMap) -> (String, bool) {
     if headers.contains_key(CONTENT_ENCODING) {
         return (STANDARD.encode(body), true);
