@@ -1,4 +1,4 @@
-//! An answer as Lambda takes it: whole, and in JSON.
+//! A response in the form that Lambda takes: whole, and in JSON.
 
 use std::future::poll_fn;
 use std::pin::Pin;

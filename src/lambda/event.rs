@@ -1,4 +1,4 @@
-//! An event as the request that it tells of.
+//! A Lambda event, and the HTTP request that it describes.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -26,8 +26,8 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 
 type Values<T> = BTreeMap<String, Option<T>>;
 
-/// What the events of API Gateway, function URLs and Application Load Balancers have of a request. Any part may be missing,
-/// or null.
+/// What the events of API Gateway, function URLs and Application Load Balancers have of a request. Any part may be
+/// missing, or null.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Event {
@@ -109,8 +109,8 @@ impl Event {
         format!("{slash}{path}{mark}{}", utf8_percent_encode(&query, NOT_IN_A_QUERY)).parse().ok()
     }
 
-    /// Version 2 begins it with the stage, if that has a name. In version 1 it comes without, so that a stage which is named
-    /// like the beginning of a route must not be taken off.
+    /// Version 2 begins it with the stage, if that has a name. In version 1 it comes without, so that a stage which is
+    /// named like the beginning of a route must not be taken off.
     fn path(&self) -> &str {
         let Some(path) = self.raw_path.as_deref() else { return self.path.as_deref().unwrap_or_default() };
         let stage = self.request_context.stage.as_deref().filter(|stage| *stage != DEFAULT_STAGE);
@@ -144,7 +144,8 @@ impl Event {
         let address = match self.shape() {
             Shape::ApiGatewayV1 => identity.as_ref()?.source_ip.as_deref(),
             Shape::ApiGatewayV2 => http.as_ref()?.source_ip.as_deref(),
-            // The load balancer adds what it saw after what the client may have made up, with the port if it is told to.
+            // The load balancer adds what it saw after what the client may have made up, with the port if it is told
+            // to.
             Shape::LoadBalancer => headers.get_all(FORWARDED_FOR).last()?.to_str().ok()?.rsplit(',').next(),
         };
         let address = address?.trim();

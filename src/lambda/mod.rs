@@ -1,11 +1,13 @@
-//! AWS Lambda: the application that HTTP serves, asked by the Lambda Runtime API instead of over connections of its own.
+//! AWS Lambda: serves the application of `http` to the Lambda Runtime API instead of to connections.
 //!
-//! One request at a time comes as a JSON event of API Gateway (v1, v2), of a function URL or of an Application Load
-//! Balancer, and its answer goes back as JSON. Between two requests all of the process is frozen, its threads included.
+//! One request at a time comes as a JSON event of API Gateway (v1, v2), a function URL or an Application Load Balancer,
+//! and its response goes back as JSON. Nothing here knows a route, a token or an error of the API: this module passes
+//! on requests, and what `http` makes of them.
 //!
-//! Not by the crate `lambda_http`: it panics at a `Host` or a query that HTTP takes, it loses all but one of a repeated header
-//! (also of `Authorization`, of which two are to be refused), and its runtime brings a second HTTP client and all character
-//! sets of the world, a megabyte for three requests.
+//! Between two requests the whole process is frozen, its threads included. So nothing runs in the background: no relay,
+//! no pruning.
+//!
+//! The service does not use the crate `lambda_http`: see docs/decisions/0014-lambda-without-lambda-http.md.
 
 mod answer;
 mod event;
@@ -43,8 +45,8 @@ pub enum Error {
     Thread(#[from] tokio::task::JoinError),
 }
 
-/// Answers what Lambda asks, until the process is ended. Before it answers it has `wake` done, which is told for how long
-/// nothing was asked: the process may have been frozen all that time.
+/// Answers what Lambda asks, until the process is ended. Before it answers it has `wake` done, which is told for how
+/// long nothing was asked: the process may have been frozen all that time.
 ///
 /// # Errors
 /// When the application cannot be made, and when the Runtime API cannot be reached.
@@ -71,7 +73,8 @@ where
         // From here on it may be frozen.
         pause = Pause::begin();
         let (told, traces) = (runtime_api.clone(), traces.clone());
-        // Once it is answered there is no time left to send them in. What takes longer is tried beside the next request.
+        // Once it is answered there is no time left to send them in. What takes longer is tried beside the next
+        // request.
         let _ = timeout(SPANS_FOR, spawn_blocking(move || traces.flush())).await;
         spawn_blocking(move || told.tell(&id, &answer)).await??;
     }

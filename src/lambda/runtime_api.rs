@@ -1,4 +1,4 @@
-//! The Lambda Runtime API, by which a process asks for its next event and tells its answer.
+//! The Lambda Runtime API, by which a process asks for its next event and returns the response.
 
 use serde::Serialize;
 use ureq::Agent;
