@@ -1,3 +1,9 @@
+//! The entry for readers of the live stream, and where they start.
+//!
+//! A new reader requires a poll of the log that begins after its arrival, and waits for its end. Everything committed
+//! later lies beyond that poll, so "from now on" begins there. A reader that names an offset is checked against the log
+//! itself, because another replica may have read further than this one.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,12 +36,12 @@ impl Feed {
         Self(hub)
     }
 
-    /// Opens a reader of events of these types. It starts after the event at `seen`, or else with the events that are committed
-    /// from now on. All of its events have positions after the one where it starts.
+    /// Opens a reader of events of these types. It starts after the event at `seen`, or else with the events that are
+    /// committed from now on. All of its events have positions after the one where it starts.
     ///
     /// # Errors
-    /// [`Error::EventsGone`] when `seen` belongs to another log, or events after it were pruned; [`Error::Overloaded`] when
-    /// there are too many readers; or errors of the log.
+    /// [`Error::EventsGone`] when `seen` belongs to another log, or events after it were pruned; [`Error::Overloaded`]
+    /// when there are too many readers; or errors of the log.
     pub async fn read(&self, seen: Option<Position>, types: Vec<EventType>) -> Result<Reader, Error> {
         let permit = self.0.admit_reader()?;
         let start = use_case("read_events", timeout(OPEN_TIMEOUT, self.start_position(seen)));

@@ -1,4 +1,12 @@
 //! What the task that tails the log shares with all readers of the live stream.
+//!
+//! **Epochs.** If the tail finds another log, the ring starts over in a new epoch. A reader belongs to the epoch in
+//! which it began, and ends when it meets another one. What it reads from the log, behind the ring, is compared with
+//! the head that it last saw. Its client gets a last offset that no log reaches ([`live_stream`](super::live_stream)),
+//! so any replica answers its next request with 410: its own last offset may be valid in the new log.
+//!
+//! Clients that were disconnected at that moment are detected by their offsets, for a minute. A client that comes later
+//! with an offset of the old log is believed, because an offset has no room to name its log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -34,8 +42,8 @@ pub(super) struct Hub {
     poll_requests: Notify,
     reader_permits: Arc<Semaphore>,
     max_readers: usize,
-    /// Only one of the readers that have fallen behind may read the log at a time, so that they do not delay its poll, which all
-    /// others wait for.
+    /// Only one of the readers that have fallen behind may read the log at a time, so that they do not delay its poll,
+    /// which all others wait for.
     backfill: Semaphore,
 }
 
@@ -94,8 +102,8 @@ impl Hub {
         Ok(ReaderPermit { metrics, _permit: permit })
     }
 
-    /// Waits for a poll of the log that has not begun yet, so that it sees everything that is committed by now. Returns how far
-    /// the poll got.
+    /// Waits for a poll of the log that has not begun yet, so that it sees everything that is committed by now. Returns
+    /// how far the poll got.
     pub(super) async fn poll_again(&self) -> Result<Head, Error> {
         let number = self.polls.load(Ordering::SeqCst) + 1;
         let mut last_poll = self.last_poll.subscribe();
@@ -104,8 +112,9 @@ impl Hub {
         poll.map_or(Err(Error::Unavailable), |poll| poll.result.clone())
     }
 
-    /// Whether a position may belong to a log that was recently replaced. The position itself does not show that if the new log
-    /// has already reached it. A client that has it from the new log starts over needlessly, which does no harm.
+    /// Whether a position may belong to a log that was recently replaced. The position itself does not show that if the
+    /// new log has already reached it. A client that has it from the new log starts over needlessly, which does no
+    /// harm.
     pub(super) fn may_be_replaced(&self, seen: Position) -> bool {
         let replaced = *self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
         replaced.is_some_and(|(head, found)| seen <= head && found.elapsed() < REPLACED_FOR)
@@ -115,8 +124,8 @@ impl Hub {
         self.head.subscribe()
     }
 
-    /// The next chunk from memory, for a reader that has seen all events up to `seen` of this epoch. `None` if the ring no
-    /// longer has all of the next events.
+    /// The next chunk from memory, for a reader that has seen all events up to `seen` of this epoch. `None` if the ring
+    /// no longer has all of the next events.
     pub(super) fn recent(&self, epoch: Epoch, seen: Position, types: &[EventType]) -> Result<Option<Chunk>, Error> {
         self.ring.read().unwrap_or_else(PoisonError::into_inner).next(epoch, seen, types)
     }
@@ -160,8 +169,8 @@ impl Hub {
         self.last_poll.send_replace(Poll { number, result });
     }
 
-    /// Empties the ring and continues after this event, in a new epoch: current readers must start over. New readers get earlier
-    /// events from the log.
+    /// Empties the ring and continues after this event, in a new epoch: current readers must start over. New readers
+    /// get earlier events from the log.
     pub(super) fn restart(&self, after: Checkpoint) {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         ring.restart(after);

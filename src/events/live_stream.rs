@@ -1,3 +1,6 @@
+//! The stream that a client receives over either protocol. It does not outlive the client's token: the gate passes the
+//! time that a token has left to this route only.
+
 use std::sync::Arc;
 use std::time::Duration;
 

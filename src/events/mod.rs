@@ -1,12 +1,14 @@
 //! Publishes changes of users as `CloudEvents`: in the live stream, and through the relay to a message broker.
 //!
-//! The storage writes the event of a change in the change's own transaction, and owns the event log. This module only reads and
-//! prunes the log.
+//! The storage writes the event of a change in the change's own transaction, and owns the event log. This module only
+//! reads and prunes the log. No event is delivered before it is certain that none can still be committed before it.
 //!
-//! - The live stream: [`tail`] follows the log and fills the [`ring`] of the last events. Each [`reader`] pulls from the ring, or
-//!   from the log when it has fallen behind. [`hub`] is what they share; [`feed`] is the entry, and [`live_stream`] the stream that
-//!   both protocols send.
+//! - The live stream: [`tail`] follows the log and fills the [`ring`] of the last events. Each [`reader`] pulls from
+//!   the ring, or from the log when it has fallen behind. [`hub`] is what they share, [`feed`] is the entry, and
+//!   [`live_stream`] is the stream that both protocols send. Nothing here knows HTTP: `http/v2` and `grpc` write the
+//!   stream.
 //! - [`relay`] sends events to the broker.
+//! - `format` renders an event in the form that others see.
 //! - [`pruning`] deletes old events, and [`backlog`] reports how many wait to be relayed.
 
 mod backlog;

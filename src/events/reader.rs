@@ -1,4 +1,12 @@
-//! A reader of the feed. It pulls, so nothing is buffered for a slow reader; it just falls behind.
+//! A reader of the live stream. It pulls, so nothing is buffered for a slow reader; it just falls behind.
+//!
+//! A reader holds an offset and nothing else. It waits until the head is beyond its offset, then for a random part of a
+//! tenth of a second, and takes up to 64 events. Under constant load it does not wait for the head: it returns after
+//! 100 to 200 ms. A thousand readers that wake up at once would delay the requests on the same event loops.
+//!
+//! A reader that is behind the ring reads the log instead, 64 rows at a time, up to the head. So it holds at most 64
+//! events, whatever its pace. One reader behind the ring reads at a time: the tail, new readers and the relay do not
+//! wait for them. A reader that falls out of retention ends, and its client learns why when it reconnects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +19,8 @@ use super::hub::{Hub, ReaderPermit};
 use super::ring::{Chunk, Epoch, Head};
 use crate::domain::{Error, Position};
 
-/// The interval over which the readers' work is spread, so that a thousand of them do not delay everything else at once.
+/// The interval over which the readers' work is spread, so that a thousand of them do not delay everything else at
+/// once.
 const SPREAD: Duration = Duration::from_millis(100);
 /// The pause before a retry when the database is unavailable.
 const RETRY: Duration = Duration::from_secs(1);
@@ -48,7 +57,8 @@ impl Reader {
     /// Waits for the next events and returns at least one. Cancel safe.
     ///
     /// # Errors
-    /// [`Error::EventsGone`] when the reader was so slow that the next events have been pruned, or when the log was replaced.
+    /// [`Error::EventsGone`] when the reader was so slow that the next events have been pruned, or when the log was
+    /// replaced.
     pub async fn next(&mut self) -> Result<Vec<Arc<PublishedEvent>>, Error> {
         loop {
             self.wait().await?;

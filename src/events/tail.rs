@@ -1,4 +1,14 @@
 //! Follows the log while the feed has readers. Without readers it costs nothing.
+//!
+//! One task per process polls the log for all readers, 100 ms after the last poll. So a replica polls the database ten
+//! times a second, however many readers it has. Nothing is pushed when a change is made: a write does not know whether
+//! anyone reads. Each poll renders its events once, and adds them to the ring.
+//!
+//! After a time without readers, the first poll skips to the last 4,096 events, which most clients that reconnect want,
+//! once no transaction can still commit before those.
+//!
+//! If the log was replaced ([`Checkpoint`](crate::storage::Checkpoint)), the task starts over near the end of the new
+//! log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +83,8 @@ async fn publish_next(hub: &Hub, follower: &mut Follower) -> Result<(), Error> {
     }
 }
 
-/// Skips events from the time without readers, except for the last ones: readers may have seen some of those at another replica.
+/// Skips events from the time without readers, except for the last ones: readers may have seen some of those at another
+/// replica.
 async fn skip(hub: &Hub, follower: &mut Follower) -> Result<(), Error> {
     let near_end = hub.log().follow_from_end(RING.into()).await?;
     if near_end.position() > follower.position() {

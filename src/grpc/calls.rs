@@ -1,4 +1,12 @@
 //! What every call passes through: it gets its id, deadline, trace and metrics, and is authorized.
+//!
+//! `telemetry::Context` carries the deadline to the database actor, as it carries the id and the span. A call has a
+//! deadline even if its caller set none, so that the service does not wait for half a message. The storage's deadline
+//! comes before the call's ([`Deadlines`]), so that the caller learns what happened. A stream is counted when it ends
+//! ([`CallBody`]).
+//!
+//! tonic answers a message that it cannot parse with `INTERNAL`, which would page an operator for a client's garbage.
+//! So that becomes `INVALID_ARGUMENT`.
 
 use std::io;
 use std::net::IpAddr;
@@ -31,8 +39,8 @@ use crate::metrics::{MethodMetrics, Metrics};
 use crate::telemetry::{AccessLogger, Answered, Arrived, Context, RequestId, RequestTrace, Traces};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The most calls that may wait for an issuer's keys. Any client can cause such a wait by inventing a key id. Meanwhile the call's
-/// headers stay in memory, but nothing more is read of it.
+/// The most calls that may wait for an issuer's keys. Any client can cause such a wait by inventing a key id. Meanwhile
+/// the call's headers stay in memory, but nothing more is read of it.
 const MAX_WAITING_FOR_KEYS: usize = 128;
 
 /// Handles calls. Clones share everything.
@@ -109,8 +117,8 @@ impl Calls {
         Caller { peer, connection_ends, is_in_reserve: self.is_in_reserve, call }
     }
 
-    /// Removes headers that are not needed until the call is authorized. Calls of many unauthenticated connections may wait for
-    /// that at the same time.
+    /// Removes headers that are not needed until the call is authorized. Calls of many unauthenticated connections may
+    /// wait for that at the same time.
     pub(super) fn strip_headers(&self, request: Request<Incoming>) -> Request<Incoming> {
         let is_unchanged = has_few_headers(&request) || self.shared.authenticate(request.headers()).is_ok();
         if is_unchanged { request } else { keep_authorization_headers(request) }
@@ -217,8 +225,8 @@ impl Shared {
         let response = timeout_at(deadlines?.response.into(), (route.handler)(request)).await;
         let response = response.map_err(|_| Failure::DeadlineExceeded)?.unwrap_or_else(|never| match never {});
         match response.extensions().get::<Status>() {
-            // A status without details comes from tonic and means that it could not read the message. That is the caller's fault,
-            // even where tonic reports an internal error. Our own status says more.
+            // A status without details comes from tonic and means that it could not read the message. That is the
+            // caller's fault, even where tonic reports an internal error. Our own status says more.
             Some(status) if status.details().is_empty() => match status.code() {
                 Code::OutOfRange => Err(Failure::MessageTooLarge { limit: self.max_message_bytes }),
                 Code::NotFound | Code::Unimplemented => Ok(response),

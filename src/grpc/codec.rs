@@ -1,5 +1,6 @@
-//! The Protocol Buffers codec of `tonic-prost` with small initial buffers. Its own buffers begin with 8 KiB each, which
-//! a stream holds for as long as it lasts, and which are slow to allocate.
+//! The Protocol Buffers codec of `tonic-prost` with small initial buffers, so that a call costs little until there is
+//! something to encode. tonic's own buffers begin with 8 KiB each way, which a stream holds for as long as it lasts,
+//! and which are slow to allocate. These begin with 512 bytes.
 
 use std::marker::PhantomData;
 

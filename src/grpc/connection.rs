@@ -1,4 +1,9 @@
 //! Serves one connection: its handshake, its lifetime, and its graceful shutdown.
+//!
+//! A connection has `HEAD_TIMEOUT` to begin, TLS included. After that, HTTP/2 pings detect dead clients. It may reach
+//! the age `GRPC_MAX_CONNECTION_AGE`, less a random part of up to a tenth, and be idle for `KEEP_ALIVE`. Then, and at
+//! shutdown, its client is told. A second later the connection accepts no more calls, and calls in flight are answered.
+//! Streams are not waited for: they may have no end.
 
 use std::convert::Infallible;
 use std::io;
@@ -28,7 +33,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// The flow-control windows for received data, in bytes: what clients may send before it is read.
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 256 << 10;
-/// How much of a response is buffered, in bytes, in addition to the kernel's buffer for the connection and the next chunk.
+/// How much of a response is buffered, in bytes, in addition to the kernel's buffer for the connection and the next
+/// chunk.
 const SEND_BUFFER: usize = 16 << 10;
 
 /// Reads the preface. The caller must set a timeout, because a silent client occupies one of the connections.
@@ -38,8 +44,8 @@ pub(super) async fn handshake<S: AsyncRead + Unpin>(mut stream: S) -> io::Result
     if preface == PREFACE { Ok(stream) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
-/// Serves a connection after its handshake: until the client closes it, it is too old or idle, an unauthenticated client exceeds its
-/// limit, or the service shuts down.
+/// Serves a connection after its handshake: until the client closes it, it is too old or idle, an unauthenticated
+/// client exceeds its limit, or the service shuts down.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     settings: &Settings,

@@ -1,5 +1,5 @@
-//! Serves gRPC on the workers that serve HTTP. Not `tonic::transport`, which does not limit silent connections and reports its
-//! timeouts as cancelled by the caller.
+//! Serves gRPC on the workers that serve HTTP. Not `tonic::transport`: it does not limit silent connections, it reports
+//! its timeouts as cancelled by the caller, and it needs a multi-threaded runtime.
 
 use std::net::TcpListener;
 use std::sync::Arc;

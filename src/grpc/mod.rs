@@ -1,9 +1,15 @@
 //! gRPC: the same use cases as over REST, for other services. Its API is proto/users/v1/users.proto.
 //!
-//! [`methods`] implements the methods, in the order of the proto; [`endpoint`] lists them with the scopes that they need.
-//! A call passes through [`calls`], which gives it its id, deadline, trace and metrics, and authorizes it. Every error is a
-//! [`failure::Failure`]. hyper serves the connections, on the same workers that serve HTTP, so that calls and requests share
-//! the wake-ups of their batches; [`limits`] bounds what a client can take from the others.
+//! - [`endpoint`] lists the methods, with the scope that each needs. A method that it does not list is not answered.
+//! - [`methods`] implements them, in the order of the proto.
+//! - [`calls`] is what each call passes through. Every error is a [`failure::Failure`].
+//! - [`connection`] serves a connection, and [`limits`] bounds what a client can take from the others.
+//!
+//! hyper speaks HTTP/2, and tonic speaks gRPC over it. A connection is served by one of the workers that serve HTTP,
+//! and all its calls run on that thread. So calls and requests share the wake-ups of their batches: an actor wakes one
+//! caller of each thread, and that one wakes its neighbours, whichever protocol they came by.
+//!
+//! gRPC and HTTP do not know each other: what both need is in `auth`, `net`, `telemetry` or `domain`.
 
 mod body;
 mod caller;

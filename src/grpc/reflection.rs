@@ -1,4 +1,6 @@
-//! Limits reflection, which needs no token and whose streams have no end.
+//! Limits reflection, which needs no token and whose streams have no end. `tonic-reflection` has a codec of its own,
+//! and a task for each stream. So there are at most 32 streams at a time, and a stream ends when its client has been
+//! silent for `HEAD_TIMEOUT`.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +18,8 @@ use tonic::codegen::{BoxFuture, Service as HttpService, http::Request};
 use super::failure::Failure;
 use super::handler::Handler;
 
-/// The most concurrent streams. Each takes up to 100 KiB if its client sends requests without reading. A developer needs one.
+/// The most concurrent streams. Each takes up to 100 KiB if its client sends requests without reading. A developer
+/// needs one.
 const MAX_STREAMS: usize = 32;
 
 /// The limits of all versions of reflection together.
@@ -56,8 +59,9 @@ impl Reflection {
     }
 }
 
-/// The client's messages, which end when the client is silent for too long. `tonic-reflection` reads them in a separate task and
-/// keeps the stream's memory until they end, even after the response has ended. So this holds the permit until then.
+/// The client's messages, which end when the client is silent for too long. `tonic-reflection` reads them in a separate
+/// task and keeps the stream's memory until they end, even after the response has ended. So this holds the permit until
+/// then.
 pub(super) struct LimitedBody {
     messages: Incoming,
     idle_timeout: Duration,

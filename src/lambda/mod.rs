@@ -1,11 +1,13 @@
-//! AWS Lambda: serves the application of [`crate::http`] to the Lambda Runtime API instead of to connections.
+//! AWS Lambda: serves the application of `http` to the Lambda Runtime API instead of to connections.
 //!
-//! Requests come one at a time, each as a JSON event of API Gateway (v1, v2), of a function URL or of an Application Load
-//! Balancer, and the responses return as JSON. Between two requests Lambda freezes the whole process, with all its threads.
+//! One request at a time comes as a JSON event of API Gateway (v1, v2), a function URL or an Application Load Balancer,
+//! and its response goes back as JSON. Nothing here knows a route, a token or an error of the API: this module passes
+//! on requests, and what `http` makes of them.
 //!
-//! The crate `lambda_http` does not serve here. It panics at a `Host` or a query that HTTP allows. It keeps only one value of
-//! a repeated header, even of `Authorization`, of which the service has to refuse two. And its runtime adds a second HTTP
-//! client and tables of character sets, a megabyte for three kinds of requests.
+//! Between two requests the whole process is frozen, its threads included. So nothing runs in the background: no relay,
+//! no pruning.
+//!
+//! The service does not use the crate `lambda_http`: see docs/decisions/0014-lambda-without-lambda-http.md.
 
 mod event;
 mod response;

@@ -1,6 +1,8 @@
-//! The metrics registry, and every metric's name, help, labels and buckets. Other modules get handles to the metrics they record.
+//! The metrics registry, and every metric's name, help, labels and buckets. No metric is made elsewhere: other modules
+//! get handles to just the metrics that they record.
 //!
-//! Series whose labels are known in advance exist from the start, at zero, so that "never happened" is visible too.
+//! No label value comes from a client: routes are patterns, and unknown methods are `other`. Series whose labels are
+//! known in advance exist from the start, at zero, so that "never happened" is visible too.
 
 mod auth;
 mod calls;
@@ -104,7 +106,8 @@ impl Metrics {
         })
     }
 
-    /// The metrics of one route: a pattern of the route table, never a path. Creates the series of its successes, at zero.
+    /// The metrics of one route: a pattern of the route table, never a path. Creates the series of its successes, at
+    /// zero.
     #[must_use]
     pub fn of_route(&self, route: &'static str, successes: &[(Method, StatusCode)]) -> RouteMetrics {
         RouteMetrics::new(&self.requests, route, successes)
@@ -116,14 +119,15 @@ impl Metrics {
         RouteMetrics::unmatched(&self.requests)
     }
 
-    /// The metrics of one gRPC method that streams. `method` includes the service, as in `users.v1.UserService/WatchUsers`.
-    /// Creates the series of its successes, at zero.
+    /// The metrics of one gRPC method that streams. `method` includes the service, as in
+    /// `users.v1.UserService/WatchUsers`. Creates the series of its successes, at zero.
     #[must_use]
     pub fn of_method(&self, method: &'static str) -> MethodMetrics {
         MethodMetrics::streaming(&self.calls, method)
     }
 
-    /// The metrics of one gRPC method that responds with a single message. In contrast to a stream, its duration is recorded.
+    /// The metrics of one gRPC method that responds with a single message. In contrast to a stream, its duration is
+    /// recorded.
     #[must_use]
     pub fn of_unary_method(&self, method: &'static str) -> MethodMetrics {
         MethodMetrics::unary(&self.calls, method)

@@ -1,8 +1,14 @@
 //! Limits connections, and reserves some for probes.
 //!
-//! A service whose connections are all in use looks dead to its load balancer, which cannot probe it and removes it. The next
-//! replica then gets its load. So the service accepts some connections beyond the limit, each for a moment: long enough to
-//! answer what needs no token, and too short for an unauthenticated client to keep others out by saying nothing.
+//! A service whose connections are all in use looks dead to its load balancer, which cannot probe it and removes it.
+//! The next replica then gets its load, until none is left. So the workers accept 32 connections beyond
+//! `MAX_CONNECTIONS`, counted for the process and for both protocols. A connection that is accepted when all regular
+//! slots are taken is in the **reserve**.
+//!
+//! There, the gates of HTTP and gRPC answer what needs no token, and reject the rest before they look at a token. Over
+//! HTTP the response closes the connection. A reserve connection has a second to send its request and two seconds in
+//! all, so that an unauthenticated client that says nothing or does not read cannot keep others out for longer. Beyond
+//! the reserve the workers accept no more, and the next connection waits in the kernel's backlog.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +39,8 @@ impl ConnectionSlots {
         self.max_regular.div_ceil(workers) + Self::RESERVE.div_ceil(workers)
     }
 
-    /// Takes a slot for a connection: one of the reserve if all regular slots are taken. The limit of connections per worker
-    /// bounds the reserve.
+    /// Takes a slot for a connection: one of the reserve if all regular slots are taken. The limit of connections per
+    /// worker bounds the reserve.
     #[must_use]
     pub fn take(&self) -> ConnectionSlot {
         ConnectionSlot { regular: Arc::clone(&self.regular).try_acquire_owned().ok() }

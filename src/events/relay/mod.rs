@@ -1,8 +1,22 @@
-//! The relay: sends events to a message broker over AMQP 0-9-1, such as RabbitMQ. Each event is sent at least once, and the
-//! events of a user are sent in order.
+//! The relay: sends events to a message broker over AMQP 0-9-1, such as RabbitMQ. Each event is sent at least once, and
+//! the events of a user are sent in order.
 //!
-//! Requests do not wait for the relay, which reads the event log in the background. One of the replicas leads and sends. An event
-//! counts as sent once the broker has confirmed it. The relay saves its progress in the log's own tables.
+//! The relay has its own thread and its own runtime, and reads the event log in the background. No request waits for
+//! it, it waits for no request, and no change knows whether there is a broker. One of the replicas leads
+//! (`storage::event_log::lead`) and sends.
+//!
+//! An event counts as sent once the broker has confirmed it. The progress is one number, the published offset
+//! (`sent_to` in the table `event_log`): all events up to it are sent, held or parked. So an event costs no write of
+//! its own: no row is marked or deleted. Only events that the broker refuses get rows of their own.
+//!
+//! **Refused events.** The broker refuses an event by a negative confirm, or it closes the channel and with it
+//! everything in flight. Then events are sent one by one for a while, to find the one at fault. A refused event moves
+//! to the table `held_events`. So do all later events of its user, until the table holds no more of that user. The
+//! published offset advances without them.
+//!
+//! **Failures of the broker** are no event's fault: no response, no exchange, no permission. The relay discards the
+//! connection and tries another after a pause that grows to 30 s. lapin's own recovery is off, because it gives up
+//! after a while.
 
 mod amqp_url;
 mod backoff;

@@ -1,7 +1,7 @@
 //! The TCP connection below an AMQP connection, which can be shut down independently.
 //!
 //! lapin waits for the broker without a timeout: while it connects, and, if the broker stops reading, while it closes.
-//! Its threads would wait too, one more with each attempt.
+//! Its threads would wait too, one more with each attempt. Only shutting down the socket ends that.
 
 use std::io;
 use std::net::Shutdown;

@@ -1,4 +1,9 @@
-//! Orders the events to be sent: each user's events one after the other, independently of other users.
+//! Orders the events to be sent: each user's events one after the other, independently of other users. Pure, without
+//! I/O.
+//!
+//! A user's next event is sent once the previous one is confirmed. So if an event is refused, those behind it can be
+//! held before they overtake it. This costs a wait only where one user changes faster than the broker confirms. The
+//! [session](super::session) reads up to 2,000 events into the window, and has up to 1,000 in flight.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 

@@ -1,5 +1,5 @@
-//! Removes headers of unauthenticated calls. Once parsed, 16 KiB of headers take up to 100 KiB, and 500 bytes on the wire are
-//! enough to cause that.
+//! Removes headers of unauthenticated calls. Once parsed, 16 KiB of headers take up to 100 KiB, and 500 bytes on the
+//! wire are enough to cause that.
 
 use hyper::body::Incoming;
 use tonic::codegen::http::header::{AUTHORIZATION, CONTENT_TYPE};

@@ -1,4 +1,8 @@
 //! The calls in flight on a connection, and the limits on their number and on what an unauthenticated client may send.
+//!
+//! Every connection may always have four calls, so that no client can take them from another. Calls beyond those share
+//! `MAX_CONNECTIONS` permits across all connections, and require a token. A connection on which no token was valid is
+//! shut down gracefully after 16 KiB.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -7,10 +11,11 @@ use std::sync::Arc;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Duration, Instant, sleep, sleep_until};
 
-/// Concurrent calls that every connection may always have: enough to watch the service's health, use reflection, and call.
+/// Concurrent calls that every connection may always have: enough to watch the service's health, use reflection, and
+/// call.
 const GUARANTEED_CALLS: usize = 4;
-/// How much an unauthenticated client may send, in bytes: enough for some hundred health checks. h2 may hold on to all of it,
-/// because a header that the connection remembers is a slice of everything that was read with it.
+/// How much an unauthenticated client may send, in bytes: enough for some hundred health checks. h2 may hold on to all
+/// of it, because a header that the connection remembers is a slice of everything that was read with it.
 const MAX_UNAUTHENTICATED_BYTES: usize = 16 << 10;
 /// How long a client has to notice that its connection closes.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
@@ -106,8 +111,8 @@ impl InFlightCalls {
         }
     }
 
-    /// Rejects new calls after the client had time to notice that the connection closes. Completes when all calls but the
-    /// streams have ended.
+    /// Rejects new calls after the client had time to notice that the connection closes. Completes when all calls but
+    /// the streams have ended.
     pub(crate) async fn close(&self) {
         sleep(CLOSE_GRACE).await;
         self.is_closed.set(true);
@@ -141,8 +146,8 @@ impl InFlightCall {
         }
     }
 
-    /// Acquires the permit that the call needs, if any. False if there is none. Connections of unauthenticated clients get no
-    /// permits, so that they cannot take those of others.
+    /// Acquires the permit that the call needs, if any. False if there is none. Connections of unauthenticated clients
+    /// get no permits, so that they cannot take those of others.
     pub(crate) fn acquire_permit(&mut self) -> bool {
         if !self.needs_permit || self.permit.is_some() {
             return true;

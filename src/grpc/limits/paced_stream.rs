@@ -1,7 +1,9 @@
-//! Slows down reading from unauthenticated clients: one chunk of a call per slot, and nothing while the client does not read.
+//! Slows down reading from unauthenticated clients: one chunk of a call per slot, and nothing while the client does not
+//! read.
 //!
-//! h2 parses everything it receives before a call can be rejected, keeps the largest buffer it ever needed for as long as the
-//! connection lasts, and keeps a pending response for each call it has accepted. 10 KiB that are sent can cost 300 KiB.
+//! h2 parses everything it receives before a call can be rejected, keeps the largest buffer it ever needed for as long
+//! as the connection lasts, and keeps a pending response for each call it has accepted. 10 KiB that are sent can cost
+//! 300 KiB.
 
 use std::io;
 use std::pin::Pin;

@@ -1,8 +1,9 @@
 //! Schedules which connections of unauthenticated clients a thread reads next.
 //!
-//! A thread polls all tasks that are ready, one after the other. With two thousand unauthenticated clients, it would read and
-//! answer one chunk of a call for each of them before it sends the next response to anybody else. On half a core that takes
-//! seconds. So only a few such connections are read per scheduling round of the thread; the others wait in a queue.
+//! A thread polls all tasks that are ready, one after the other. With two thousand unauthenticated clients, it would
+//! read and answer one chunk of a call for each of them before it sends the next response to anybody else. On half a
+//! core that takes seconds. So only eight such connections are read per scheduling round of the thread; the others wait
+//! in a queue.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -92,7 +93,8 @@ impl Scheduler {
     }
 }
 
-/// Completes after every task that is ready now has been polled. Not `yield_now`, which leaves the order to the runtime.
+/// Completes after every task that is ready now has been polled. Not `yield_now`, which leaves the order to the
+/// runtime.
 async fn next_round() {
     let mut is_first = true;
     poll_fn(|cx| {

@@ -1,5 +1,6 @@
-//! Ends calls whose clients leave no room for the response. TCP timeouts do not cover this: HTTP/2 has flow control of its own,
-//! so a response without room waits, sends nothing, and keeps its memory.
+//! Ends calls whose clients leave no room for the response. TCP timeouts do not cover this: HTTP/2 has flow control of
+//! its own, so a response without room waits, sends nothing, and keeps its memory, while TCP sees a client that reads.
+//! After `RESPONSE_TIMEOUT` without room the call ends, and its stream is reset.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -28,15 +29,15 @@ impl Stall {
             .unwrap_or_default()
     }
 
-    /// Records a poll of the body, which happens only when there is room. If the poll returned a frame, then the next poll
-    /// depends on the client, so the call is waiting for it.
+    /// Records a poll of the body, which happens only when there is room. If the poll returned a frame, then the next
+    /// poll depends on the client, so the call is waiting for it.
     pub(crate) fn set(&self, is_waiting_for_client: bool) {
         self.0.set(is_waiting_for_client.then(Instant::now));
     }
 }
 
-/// A call, from its request to the end of its response. Ends early, which resets its stream, when the client has made no room
-/// for as long as the timeout.
+/// A call, from its request to the end of its response. Ends early, which resets its stream, when the client has made
+/// no room for as long as the timeout.
 pub(crate) struct StallTimeout<F> {
     call: Pin<Box<F>>,
     stall: Stall,
