@@ -10,7 +10,8 @@ const SAVE_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the leader writes a heartbeat if there is no progress. Saving progress is a heartbeat too.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// The progress that is not saved yet: how far events have been sent, and the outcomes of refused events.
+/// The progress that is not saved yet: how far events have been sent, and the delivery outcomes of refused events and
+/// of those behind them.
 pub(super) struct Progress<'a> {
     me: Uuid,
     log: &'a EventLog,
