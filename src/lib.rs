@@ -3,7 +3,7 @@
 //! A request enters in [`http`] or [`grpc`], which turns it into the arguments of a use case in [`service`]. The use
 //! case parses them with the types of [`domain`] and calls [`storage`], where a database actor runs it in a batch with
 //! other requests, and answers. Each step has the same words in its names: `http/v2/create_user.rs` or
-//! `grpc/create_user.rs`, `service/create_user.rs`, `storage/write/request/create.rs`.
+//! `create_user` in `grpc/methods.rs`, `service/create_user.rs`, `storage/write/request/create.rs`.
 //!
 //! - [`cli`] picks the command, [`config`] reads the environment, [`server`] wires all parts together and runs them,
 //!   and [`signals`] bounds the time that a shutdown may take.

@@ -42,7 +42,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A kind of problem. The service's README lists all of them.
+/// A kind of problem. The service's docs/api.md#errors lists the codes of REST; gRPC has the same and a few more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Code {

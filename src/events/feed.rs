@@ -51,7 +51,7 @@ impl Feed {
 
     async fn start_position(&self, seen: Option<Position>) -> Result<(Epoch, Position), Error> {
         let head = self.0.poll_again().await?;
-        let Some(seen) = seen else { return Ok((head.epoch, head.mark.position())) };
+        let Some(seen) = seen else { return Ok((head.epoch, head.checkpoint.position())) };
         self.0.log().ensure_reachable(seen).await?;
         if self.0.may_be_replaced(seen) { Err(Error::EventsGone) } else { Ok((head.epoch, seen)) }
     }

@@ -70,7 +70,7 @@ impl Reader {
                 chunk => chunk?,
             };
             self.seen = chunk.to;
-            self.is_at_head = self.seen >= self.head.borrow().mark.position();
+            self.is_at_head = self.seen >= self.head.borrow().checkpoint.position();
             if !chunk.events.is_empty() {
                 self.hub.count(&chunk);
                 return Ok(chunk.events);
@@ -86,7 +86,7 @@ impl Reader {
             self.is_at_head = false;
         }
         let (epoch, seen) = (self.epoch, self.seen);
-        let has_advanced = |head: &Head| head.epoch != epoch || head.mark.position() > seen;
+        let has_advanced = |head: &Head| head.epoch != epoch || head.checkpoint.position() > seen;
         if has_advanced(&self.head.borrow()) {
             return Ok(());
         }
@@ -100,7 +100,7 @@ impl Reader {
         let head = *self.head.borrow();
         match self.hub.recent(self.epoch, self.seen, &self.types)? {
             Some(chunk) => Ok(chunk),
-            None => self.hub.past(self.seen, head.mark, &self.types).await,
+            None => self.hub.past(self.seen, head.checkpoint, &self.types).await,
         }
     }
 }

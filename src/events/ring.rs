@@ -28,7 +28,7 @@ pub(super) struct Epoch(u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) epoch: Epoch,
-    pub(super) mark: Checkpoint,
+    pub(super) checkpoint: Checkpoint,
 }
 
 /// What a reader takes from the ring or the log at a time.
@@ -69,8 +69,8 @@ impl Ring {
 
     /// How far the log has been followed.
     pub(super) fn head(&self) -> Head {
-        let mark = self.events.back().map_or(self.after, |last| Checkpoint::of(&last.event));
-        Head { epoch: self.epoch, mark }
+        let checkpoint = self.events.back().map_or(self.after, |last| Checkpoint::of(&last.event));
+        Head { epoch: self.epoch, checkpoint }
     }
 
     /// The next chunk for a reader that has seen all events up to `seen`. `None` if some of the next events were pushed
@@ -160,9 +160,9 @@ mod tests {
     fn the_ring_restarts_further_on() {
         let mut ring = ring(10, [1, 2]);
         ring.restart(Checkpoint::unknown(Position(50)));
-        assert_eq!((ring.head().mark.position(), next(&ring, 2, ALL)), (Position(50), None));
+        assert_eq!((ring.head().checkpoint.position(), next(&ring, 2, ALL)), (Position(50), None));
         ring.extend([event(53)]);
-        assert_eq!((ring.head().mark.position(), next(&ring, 50, ALL)), (Position(53), Some((vec![53], 53))));
+        assert_eq!((ring.head().checkpoint.position(), next(&ring, 50, ALL)), (Position(53), Some((vec![53], 53))));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The methods of `users.v1.UserService`, in the order of the proto.
+//! The methods of `users.v1.UserService`, in the order of the proto. Who may call them is in
+//! [`endpoint`](super::endpoint).
 
 use tonic::{Request, Response, Status};
 

@@ -221,7 +221,7 @@ impl<'a> Session<'a> {
 
     fn has_room(&self) -> bool {
         let is_known = self.knows_all_held && self.held.len() < MAX_HELD_USERS;
-        is_known && self.window.len() + self.progress.fates() < WINDOW
+        is_known && self.window.len() + self.progress.outcomes() < WINDOW
     }
 
     /// Retries held events that are due. Not while other events of the same user are in flight: those may belong to a
@@ -232,7 +232,7 @@ impl<'a> Session<'a> {
                 break;
             }
             // The lookup must not return a state older than the one known here.
-            if self.progress.fates() > 0 {
+            if self.progress.outcomes() > 0 {
                 self.save_progress().await?;
             }
             match self.log.next_held(user).await.map_err(|_| Ended::NoDatabase)? {

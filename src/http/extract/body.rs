@@ -1,3 +1,6 @@
+//! The body of a request, read within limits. actix-web enforces the limit of its size, which `server.rs` gives it as
+//! `web::PayloadConfig`. This module enforces the limit of its time, and says which limit was exceeded.
+
 use std::time::Duration;
 
 use actix_web::dev::Payload;
