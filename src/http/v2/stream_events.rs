@@ -32,7 +32,8 @@ pub(crate) struct StreamEvents {
 /// The stream is server-sent events (WHATWG HTML). Each holds a `CloudEvents` 1.0 JSON event, and is named by its type. The stream
 /// starts with the next change, or after the event that `Last-Event-ID` names. It ends when the token expires and when the
 /// service shuts down. A client that reconnects with the last id that it received misses nothing.
-#[utoipa::path(get, path = "/api/v2/events", tag = "events", operation_id = "v2_stream_events",
+// "version 2" comes first: generators of clients name a module after the first tag.
+#[utoipa::path(get, path = "/api/v2/events", tags = ["version 2", "events"], operation_id = "v2_stream_events",
     params(
         StreamEvents,
         ("Last-Event-ID" = Option<i64>, Header, minimum = 0, nullable = false,
