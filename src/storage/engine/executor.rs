@@ -6,10 +6,11 @@
 //! - After a panic the connection is discarded; after another failure it returns to the pool only if it is sound.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use super::failure_log::FailureLog;
 use super::locked::set_aside_user;
-use super::message::{Claimed, Message, answer_all, claim};
+use super::message::{Claimed, Message, answer_all, claim, drop_late};
 use super::reply;
 use super::request::{Execution, Request};
 use crate::domain::Error;
@@ -80,11 +81,17 @@ impl Executor {
                 return Err(self.count_failure(batch, Failure::NoConnection));
             }
         };
+        let (span, begun) = (BatchSpan::start(self.system, self.lane, batch.iter().any(is_sampled)), Instant::now());
         let write_lock = match if R::CHANGES { pooled.connection.begin_batch() } else { Ok(None) } {
             Ok(write_lock) => write_lock,
             Err(error) => {
+                self.locks.record_statement(false, begun.elapsed());
+                // The transaction that did not begin.
+                let _ = span.transaction(self.system, || Err::<(), _>(&error));
+                span.serves(batch.iter().map(|message| message.context));
                 let failure = Failure::Batch(BatchError::NotExecuted(error));
-                return Err(self.fail(batch, pooled, failure, is_last));
+                let (batch, failure) = self.fail(batch, pooled, failure, is_last);
+                return Err((drop_late(batch, self.locks.is_table_locked(), &self.metrics), failure));
             }
         };
         let claimed = claim(batch, self.locks.is_table_locked(), &self.metrics);
@@ -94,7 +101,6 @@ impl Executor {
             }
             return Ok(claimed.messages);
         }
-        let span = BatchSpan::start(self.system, self.lane, claimed.messages.iter().any(is_sampled));
         let result = span.transaction(self.system, || run(&mut pooled, &claimed.messages, locks));
         drop(write_lock);
         let took = claimed.at.elapsed();

@@ -54,6 +54,21 @@ impl<R: Request> Message<R> {
     fn is_late(&self, now: Instant, is_table_locked: bool) -> bool {
         self.deadline <= now || (self.give_up_at() <= now && (is_table_locked || self.reply.is_set_aside()))
     }
+
+    /// The message, or `None` after answering it if it is late.
+    fn unless_late(self, now: Instant, is_table_locked: bool, metrics: &LaneMetrics) -> Option<Self> {
+        if !self.is_late(now, is_table_locked) {
+            return Some(self);
+        }
+        if self.has_callers_deadline() {
+            metrics.abandoned();
+        } else {
+            metrics.expired();
+        }
+        let is_locked = is_table_locked || self.reply.is_set_aside();
+        self.reply.send(Err(if is_locked { Error::Unavailable } else { Error::Overloaded }));
+        None
+    }
 }
 
 /// Messages that an actor has claimed, and when.
@@ -64,26 +79,26 @@ pub(super) struct Claimed<R: Request> {
 
 /// Claims messages for execution. Drops those whose deadline has passed or whose caller has gone.
 pub(super) fn claim<R: Request>(messages: Vec<Message<R>>, is_table_locked: bool, metrics: &LaneMetrics) -> Claimed<R> {
-    let now = Instant::now();
+    let at = Instant::now();
     let claim = |message: Message<R>| {
-        if message.is_late(now, is_table_locked) {
-            if message.has_callers_deadline() {
-                metrics.abandoned();
-            } else {
-                metrics.expired();
-            }
-            let error =
-                if is_table_locked || message.reply.is_set_aside() { Error::Unavailable } else { Error::Overloaded };
-            message.reply.send(Err(error));
-            return None;
-        }
+        let message = message.unless_late(at, is_table_locked, metrics)?;
         if !message.reply.claim() {
             metrics.abandoned();
             return None;
         }
         Some(message)
     };
-    Claimed { messages: messages.into_iter().filter_map(claim).collect(), at: now }
+    Claimed { messages: messages.into_iter().filter_map(claim).collect(), at }
+}
+
+/// Drops messages whose deadline has passed, without claiming the others.
+pub(super) fn drop_late<R: Request>(
+    messages: Vec<Message<R>>,
+    is_table_locked: bool,
+    metrics: &LaneMetrics,
+) -> Vec<Message<R>> {
+    let now = Instant::now();
+    messages.into_iter().filter_map(|message| message.unless_late(now, is_table_locked, metrics)).collect()
 }
 
 /// Answers messages with the same error.

@@ -138,7 +138,7 @@ async fn failing_statements_are_told_as_far_as_that_helps() {
         assert!(at_once(200, create).await.iter().all(|status| *status >= 500));
     }
     let most = 100 * (usize::try_from(begun.elapsed().as_secs()).unwrap() + 2);
-    let lines = app.log().matches("storage::actor").count();
+    let lines = app.log().matches("storage::engine").count();
     assert!((1..=most).contains(&lines), "{lines} of at most {most}");
 }
 

@@ -15,7 +15,7 @@ use crate::storage::database::schema::user_row::MaybeUserColumns;
 /// Creates users and records their events. Each address must occur only once.
 ///
 /// The last condition is always true. It sets how long the statement waits for each lock: see [`WRITE`].
-const CREATE: &str = "
+const CREATE: &str = "\
 WITH created AS (
     INSERT INTO users (name, name_key, email, email_key, address_key, has_keys, version, created_at, updated_at)
     SELECT unnest(:new_names), unnest(:new_name_keys), unnest(:new_emails), unnest(:new_email_keys),
@@ -45,7 +45,7 @@ SELECT email, id FROM created WHERE (SELECT set_config('lock_timeout', :lock_tim
 ///   them.
 /// - The last SELECT finds users that exist and were not `found`: another transaction has locked them, or has deleted
 ///   them since the statement began. The next attempt shows which. If all users were found, it looks up nothing.
-const WRITE: &str = "
+const WRITE: &str = "\
 WITH created AS (
     INSERT INTO users (name, name_key, email, email_key, address_key, has_keys, version, created_at, updated_at)
     SELECT unnest(:new_names), unnest(:new_name_keys), unnest(:new_emails), unnest(:new_email_keys),
