@@ -83,17 +83,18 @@ impl Group {
 
 impl State {
     fn see(&mut self, user: &User, is_new: bool) {
-        match self.known.iter_mut().find(|known| known.id == user.id) {
-            Some(known) if known.version < user.version => *known = user.clone(),
-            Some(_) => {}
-            // A user that only a list shows was created by a call without an answer.
-            None if is_new || self.known.last().is_none_or(|last| last.id < user.id) => {
-                self.known.push(user.clone());
-                if self.known.len() > KNOWN {
-                    self.known.remove(0);
-                }
+        if let Some(known) = self.known.iter_mut().find(|known| known.id == user.id) {
+            if known.version < user.version {
+                *known = user.clone();
             }
-            None => {}
+            return;
+        }
+        // A user that only a list shows was created by a call without an answer.
+        if is_new || self.known.last().is_none_or(|last| last.id < user.id) {
+            self.known.push(user.clone());
+            if self.known.len() > KNOWN {
+                self.known.remove(0);
+            }
         }
     }
 }

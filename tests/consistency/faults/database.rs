@@ -15,7 +15,7 @@ pub async fn freeze(world: &World, rng: &mut Rng) {
 /// Stopped fast: transactions are rolled back, connections ended.
 pub async fn stop(world: &World, rng: &mut Rng) {
     let mut primary = world.postgres().primary.lock().await;
-    primary.stop();
+    primary.shut_down();
     sleep(millis(rng, 0..1_500)).await;
     primary.start().await;
 }

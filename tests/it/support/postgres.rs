@@ -74,7 +74,7 @@ impl Postgres {
     }
 
     /// In order: transactions are rolled back, and clients are told.
-    pub fn stop(&mut self) {
+    pub fn shut_down(&mut self) {
         self.end("INT");
     }
 
