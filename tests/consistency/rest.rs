@@ -55,8 +55,8 @@ impl Rest {
                 on(Method::PUT, *id, if_match).json(&body(Some(name), Some(email)))
             }
             Operation::Patch { id, name, email, if_match } => on(Method::PATCH, *id, if_match)
-                .json(&body(name.as_ref(), email.as_ref()))
-                .header(CONTENT_TYPE, "application/merge-patch+json"),
+                .header(CONTENT_TYPE, "application/merge-patch+json")
+                .json(&body(name.as_ref(), email.as_ref())),
             Operation::Delete { id, if_match } => on(Method::DELETE, *id, if_match),
         }
     }

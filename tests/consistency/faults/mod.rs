@@ -141,7 +141,7 @@ pub async fn strike(world: &Arc<World>, faults: &[Fault], rng: &mut Rng, deadlin
     let mut struck = Vec::new();
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let pause = millis(rng, 300..1_800);
+        let pause = millis(rng, 500..3_000);
         if faults.is_empty() || left < pause + Duration::from_secs(1) {
             sleep(left).await;
             return struck;
@@ -160,6 +160,7 @@ async fn hang_up(world: &World, rng: &mut Rng) {
     world.hang_ups.store(false, Relaxed);
 }
 
+/// A time of this range, short ones more often.
 fn millis(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
-    Duration::from_millis(rng.u64(range))
+    Duration::from_millis(rng.u64(range.clone()).min(rng.u64(range)))
 }
