@@ -147,7 +147,10 @@ pub async fn strike(world: &Arc<World>, faults: &[Fault], rng: &mut Rng, deadlin
             return struck;
         }
         sleep(pause).await;
-        let fault = faults[rng.usize(..faults.len())];
+        // The world with a standby is there for it.
+        let fails_over = rng.u32(..3) == 0 && faults.contains(&Fault::Failover);
+        let any = faults[rng.usize(..faults.len())];
+        let fault = if fails_over { Fault::Failover } else { any };
         fault.strike(world, &mut rng.fork()).await;
         struck.push(fault);
     }
