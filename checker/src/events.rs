@@ -34,7 +34,8 @@ pub fn compare(history: &History, readers: &[Reader]) -> Vec<Finding> {
     let changes = Changes::new(history);
     let mut findings = Vec::new();
     for reader in readers {
-        let mut reading = Reading { reader, changes: &changes, told: HashMap::new(), used: HashSet::new(), findings: vec![] };
+        let mut reading =
+            Reading { reader, changes: &changes, told: HashMap::new(), used: HashSet::new(), findings: vec![] };
         reading.read();
         findings.extend(reading.findings);
     }
@@ -145,7 +146,8 @@ impl<'history> Changes<'history> {
         let calls = || history.calls.iter();
         let seen = calls().flat_map(Call::seen).map(|user| ((user.id, user.version), user)).collect();
         let writes = calls().filter(|call| !call.operation.is_read());
-        let writes = writes.filter_map(|call| call.seen().first().map(|user| ((user.id, user.version), call))).collect();
+        let writes =
+            writes.filter_map(|call| call.seen().first().map(|user| ((user.id, user.version), call))).collect();
         let done = calls().filter(|call| call.outcome == Outcome::Done);
         let deletes: HashMap<_, _> = done.filter_map(|call| Some((call.operation.id()?, call))).collect();
         let mut first_seen: HashMap<u64, u64> = HashMap::new();
@@ -279,7 +281,8 @@ impl<'events> Reading<'events> {
 
     fn complete(&mut self) {
         let told: HashSet<_> = self.reader.events.iter().map(|event| (event.id, event.version)).collect();
-        let mut missing = Vec::from_iter(self.changes.seen.values().filter(|seen| !told.contains(&(seen.id, seen.version))));
+        let mut missing =
+            Vec::from_iter(self.changes.seen.values().filter(|seen| !told.contains(&(seen.id, seen.version))));
         missing.sort();
         for user in missing {
             self.find(Anomaly::EventMissing, format!("no event of {user}, which a call saw"), vec![]);

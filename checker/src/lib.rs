@@ -22,6 +22,13 @@ mod text;
 mod wgl;
 mod window;
 
+// The tests' simulator names the library as other crates do.
+#[cfg(test)]
+extern crate self as user_service_checker;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
+
 pub use anomalies::{Anomaly, Finding};
 pub use check::{Bounds, Fault, Report, Verdict, check};
 pub use events::{Event, compare};

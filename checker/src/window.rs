@@ -116,7 +116,10 @@ impl Replay<'_> {
             Some((step.call, self.say(contradiction, &state, step)))
         });
         let contradictions = contradictions.collect();
-        DeadEnd { order: order.iter().filter_map(|&at| self.steps.get(at)).map(|step| step.call).collect(), contradictions }
+        DeadEnd {
+            order: order.iter().filter_map(|&at| self.steps.get(at)).map(|step| step.call).collect(),
+            contradictions,
+        }
     }
 
     fn say(&self, contradiction: Contradiction, state: &State<'_>, step: &Step) -> String {
