@@ -260,13 +260,11 @@ impl<'history> Numbers<'history> {
 
     /// The user of a create: the one that is known, or one that nobody has seen.
     fn created(&mut self, id: Option<u64>) -> u32 {
-        match id {
-            Some(id) => self.user(id),
-            None => {
-                self.ids.push(None);
-                count(&self.ids).saturating_sub(1)
-            }
+        if let Some(id) = id {
+            return self.user(id);
         }
+        self.ids.push(None);
+        count(&self.ids).saturating_sub(1)
     }
 
     fn tables(self) -> Tables {

@@ -111,7 +111,8 @@ impl<'steps> Search<'steps> {
             } else {
                 self.leave(&mut path);
             }
-            let is_late = self.met.len() % 1024 == 0 && deadline.is_some_and(|deadline| Instant::now() > deadline);
+            let is_late =
+                self.met.len().is_multiple_of(1024) && deadline.is_some_and(|deadline| Instant::now() > deadline);
             if self.met.len() > bounds.states || is_late {
                 return Found::Undecided;
             }

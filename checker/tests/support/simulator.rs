@@ -256,11 +256,7 @@ impl Simulator {
     }
 
     fn force(&mut self, operation: &Operation, id: u64) -> Outcome {
-        let email = match operation {
-            Operation::Create { email, .. } | Operation::Put { email, .. } => email,
-            Operation::Patch { email: Some(email), .. } => email,
-            _ => return Outcome::EmailTaken,
-        };
+        let Some(email) = operation_email(operation) else { return Outcome::EmailTaken };
         let owner = self.service.by_email(email).unwrap().clone();
         self.service.users.remove(&owner.id);
         let outcome = self.service.execute(operation, id);
@@ -326,5 +322,13 @@ impl Simulator {
                 time: self.now + 1,
             });
         }
+    }
+}
+
+fn operation_email(operation: &Operation) -> Option<&String> {
+    match operation {
+        Operation::Create { email, .. } | Operation::Put { email, .. } => Some(email),
+        Operation::Patch { email, .. } => email.as_ref(),
+        _ => None,
     }
 }
