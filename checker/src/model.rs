@@ -224,6 +224,11 @@ impl<'tables> State<'tables> {
         alive.filter(|value| self.tables.prefixes_of_names[value.name as usize].contains(&prefix)).collect()
     }
 
+    /// How a user stands.
+    pub(crate) fn slot(&self, user: u32) -> Slot {
+        self.users[user as usize]
+    }
+
     fn is(&self, user: u32) -> Contradiction {
         Contradiction::Is(user, self.users[user as usize])
     }
