@@ -125,7 +125,8 @@ fn unwritten(history: &History) -> Vec<Finding> {
                 (Anomaly::SeenEarly, format!("{user} was seen before the call that gave that name started"))
             }
             _ => {
-                let message = format!("{user} was seen, but the call that gave that name was answered: {}", write.outcome);
+                let message =
+                    format!("{user} was seen, but the call that gave that name was answered: {}", write.outcome);
                 (Anomaly::NeverWritten, message)
             }
         };

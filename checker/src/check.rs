@@ -30,7 +30,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Bounds { states: 10_000_000, time: Duration::from_secs(60) }
+        Bounds { states: 10_000_000, time: Duration::from_mins(1) }
     }
 }
 

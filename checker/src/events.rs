@@ -34,7 +34,8 @@ pub fn compare(history: &History, readers: &[Reader]) -> Vec<Finding> {
     let changes = Changes::new(history);
     let mut findings = Vec::new();
     for reader in readers {
-        let mut reading = Reading { reader, changes: &changes, told: HashMap::new(), used: HashSet::new(), findings: vec![] };
+        let mut reading =
+            Reading { reader, changes: &changes, told: HashMap::new(), used: HashSet::new(), findings: vec![] };
         reading.read();
         findings.extend(reading.findings);
     }
@@ -145,7 +146,8 @@ impl<'history> Changes<'history> {
         let calls = || history.calls.iter();
         let seen = calls().flat_map(Call::seen).map(|user| ((user.id, user.version), user)).collect();
         let writes = calls().filter(|call| !call.operation.is_read());
-        let writes = writes.filter_map(|call| call.seen().first().map(|user| ((user.id, user.version), call))).collect();
+        let writes =
+            writes.filter_map(|call| call.seen().first().map(|user| ((user.id, user.version), call))).collect();
         let done = calls().filter(|call| call.outcome == Outcome::Done);
         let deletes: HashMap<_, _> = done.filter_map(|call| Some((call.operation.id()?, call))).collect();
         let mut first_seen: HashMap<u64, u64> = HashMap::new();
@@ -214,7 +216,7 @@ struct Reading<'events> {
     findings: Vec<Finding>,
 }
 
-impl<'events> Reading<'events> {
+impl Reading<'_> {
     fn read(&mut self) {
         let reader = self.reader;
         let mut first: HashMap<&str, (usize, &Event)> = HashMap::new();
@@ -226,7 +228,7 @@ impl<'events> Reading<'events> {
             }
             first.insert(&event.event_id, (at, event));
             if reader.channel != Channel::Rabbitmq && last_position >= Some(event.position) {
-                self.find(Anomaly::EventOutOfOrder, format!("position {} does not rise", event.position), vec![at]);
+                self.find(Anomaly::EventOutOfOrder, &format!("position {} does not rise", event.position), vec![at]);
             }
             last_position = Some(event.position);
             self.in_order(at, event);
@@ -240,9 +242,9 @@ impl<'events> Reading<'events> {
         let told = |event: &Event| Event { position: 0, time: 0, ..event.clone() };
         if told(first) != told(event) {
             let message = format!("two events have the id {}, and differ", event.event_id);
-            self.find(Anomaly::EventDiffers, message, vec![before, at]);
+            self.find(Anomaly::EventDiffers, &message, vec![before, at]);
         } else if self.reader.channel != Channel::Rabbitmq {
-            self.find(Anomaly::EventRepeated, format!("event {} came twice", event.event_id), vec![before, at]);
+            self.find(Anomaly::EventRepeated, &format!("event {} came twice", event.event_id), vec![before, at]);
         }
     }
 
@@ -252,9 +254,9 @@ impl<'events> Reading<'events> {
         let what = format!("user {}: version {next} ({:?}) came after version {before}", event.id, event.change);
         let is_end = last.is_some_and(|last| last.change == Change::Deleted);
         if next <= before || is_end || (event.change == Change::Created) != (next == 1) {
-            self.find(Anomaly::EventOutOfOrder, what, vec![at]);
+            self.find(Anomaly::EventOutOfOrder, &what, vec![at]);
         } else if next > before + 1 {
-            self.find(Anomaly::EventHole, what, vec![at]);
+            self.find(Anomaly::EventHole, &what, vec![at]);
         }
     }
 
@@ -263,9 +265,9 @@ impl<'events> Reading<'events> {
         let write = self.changes.write_of(event, last, &mut self.used);
         let what = format!("user {} version {} ({:?})", event.id, event.version, event.change);
         match write {
-            None => self.find(Anomaly::EventUnfounded, format!("{what}: no call made this change"), vec![at]),
+            None => self.find(Anomaly::EventUnfounded, &format!("{what}: no call made this change"), vec![at]),
             Some(write) if write.start > event.time => {
-                self.find(Anomaly::EventEarly, format!("{what}: came before its call was sent: {write}"), vec![at]);
+                self.find(Anomaly::EventEarly, &format!("{what}: came before its call was sent: {write}"), vec![at]);
             }
             Some(_) => {}
         }
@@ -273,27 +275,28 @@ impl<'events> Reading<'events> {
         let seen = self.changes.seen.get(&(event.id, event.version));
         if let Some(seen) = seen.filter(|seen| told != (Some(&seen.name), Some(&seen.email))) {
             let message = format!("{what}: tells of {told:?}, but a call saw {seen}");
-            self.find(Anomaly::EventUnfounded, message, vec![at]);
+            self.find(Anomaly::EventUnfounded, &message, vec![at]);
         }
     }
 
     fn complete(&mut self) {
         let told: HashSet<_> = self.reader.events.iter().map(|event| (event.id, event.version)).collect();
-        let mut missing = Vec::from_iter(self.changes.seen.values().filter(|seen| !told.contains(&(seen.id, seen.version))));
+        let mut missing =
+            Vec::from_iter(self.changes.seen.values().filter(|seen| !told.contains(&(seen.id, seen.version))));
         missing.sort();
         for user in missing {
-            self.find(Anomaly::EventMissing, format!("no event of {user}, which a call saw"), vec![]);
+            self.find(Anomaly::EventMissing, &format!("no event of {user}, which a call saw"), vec![]);
         }
         let is_delete = |event: &&Event| event.change == Change::Deleted;
         let deleted: HashSet<u64> = self.reader.events.iter().filter(is_delete).map(|event| event.id).collect();
         let mut missing = Vec::from_iter(self.changes.gone.difference(&deleted));
         missing.sort();
         for id in missing {
-            self.find(Anomaly::EventMissing, format!("no event of the delete of user {id}"), vec![]);
+            self.find(Anomaly::EventMissing, &format!("no event of the delete of user {id}"), vec![]);
         }
     }
 
-    fn find(&mut self, anomaly: Anomaly, message: String, places: Vec<usize>) {
+    fn find(&mut self, anomaly: Anomaly, message: &str, places: Vec<usize>) {
         self.findings.push(Finding { anomaly, message: format!("{}: {message}", self.reader.name), places });
     }
 }

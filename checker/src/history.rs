@@ -259,9 +259,9 @@ impl Operation {
     /// The name that it gives a user.
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
-            Operation::Create { name, .. } | Operation::Put { name, .. } | Operation::Patch { name: Some(name), .. } => {
-                Some(name)
-            }
+            Operation::Create { name, .. }
+            | Operation::Put { name, .. }
+            | Operation::Patch { name: Some(name), .. } => Some(name),
             _ => None,
         }
     }
@@ -279,9 +279,9 @@ impl Operation {
 
     pub(crate) fn if_match(&self) -> Option<u64> {
         match self {
-            Operation::Put { if_match, .. } | Operation::Patch { if_match, .. } | Operation::Delete { if_match, .. } => {
-                *if_match
-            }
+            Operation::Put { if_match, .. }
+            | Operation::Patch { if_match, .. }
+            | Operation::Delete { if_match, .. } => *if_match,
             _ => None,
         }
     }
@@ -364,7 +364,8 @@ mod tests {
     #[test]
     fn what_is_no_call_is_named_by_its_line() {
         let complaint = |line: &str| format!("\n{line}").parse::<History>().unwrap_err().to_string();
-        let get = |rest: &str| format!(r#"{{"client":1,"protocol":"rest","operation":{{"kind":"get","id":7}},{rest}}}"#);
+        let get =
+            |rest: &str| format!(r#"{{"client":1,"protocol":"rest","operation":{{"kind":"get","id":7}},{rest}}}"#);
         let twice = LINES.replace("a-2", "a-1").parse::<History>().unwrap_err();
         assert_eq!(twice.to_string(), "line 5: another write gives the same name");
         assert!(complaint("{}").starts_with("line 2: missing field"));

@@ -2,9 +2,9 @@
 //! start and its end, explains all answers.
 //!
 //! - [`History`] is read from a file with one call per line.
-//! - [`check`] judges it, and names the few calls that no order explains.
+//! - [`check()`] judges it, and names the few calls that no order explains.
 //! - [`compare`] holds what readers were told of changes against it.
-//! - [`page`] draws the fault.
+//! - [`page()`] draws the fault.
 //!
 //! The library reads and writes no files; the program `user-service-checker` does.
 #![forbid(unsafe_code)]
@@ -21,6 +21,13 @@ mod shrink;
 mod text;
 mod wgl;
 mod window;
+
+// The tests' simulator names the library as other crates do.
+#[cfg(test)]
+extern crate self as user_service_checker;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 pub use anomalies::{Anomaly, Finding};
 pub use check::{Bounds, Fault, Report, Verdict, check};

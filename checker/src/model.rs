@@ -4,7 +4,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "the numbers are those that the partition gave out, and index its tables")]
 
-use crate::partition::Tables;
+use crate::partition::{Step, Tables};
 
 /// All users of a partition at a moment.
 pub(crate) struct State<'tables> {
@@ -36,12 +36,30 @@ pub(crate) struct Value {
 /// What a call asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    Create { user: u32, name: u32, email: u32 },
-    Get { user: u32 },
-    Find { email: u32 },
-    List { prefix: u32 },
-    Update { user: u32, name: Option<u32>, email: Option<u32>, if_match: Option<u64> },
-    Delete { user: u32, if_match: Option<u64> },
+    Create {
+        user: u32,
+        name: u32,
+        email: u32,
+    },
+    Get {
+        user: u32,
+    },
+    Find {
+        email: u32,
+    },
+    List {
+        prefix: u32,
+    },
+    Update {
+        user: u32,
+        name: Option<u32>,
+        email: Option<u32>,
+        if_match: Option<u64>,
+    },
+    Delete {
+        user: u32,
+        if_match: Option<u64>,
+    },
     /// An update whose past was left out to make a window small: it leaves the user as it answered, whatever was before.
     Become(Value),
 }
@@ -130,6 +148,27 @@ impl<'tables> State<'tables> {
         }
     }
 
+    /// Whether the answer tells of what is over for good: of an older version, or of a user that is gone.
+    pub(crate) fn is_past(&self, step: &Step) -> bool {
+        let is_gone = |user: u32| self.users[user as usize] == Slot::Gone;
+        let is_older = |seen: &Value, least: u64| match self.users[seen.user as usize] {
+            Slot::Unborn => false,
+            Slot::Alive(value) => value.version >= seen.version.saturating_add(least),
+            Slot::Gone => true,
+        };
+        match (step.action, &step.answer) {
+            (Action::Become(_), _) => false,
+            (Action::Get { .. } | Action::Find { .. }, Answer::User(seen)) => is_older(seen, 1),
+            (_, Answer::User(seen)) => is_older(seen, 0),
+            (_, Answer::Users { users, .. }) => users.iter().any(|seen| is_older(seen, 1)),
+            (
+                Action::Update { user, .. } | Action::Delete { user, .. },
+                Answer::Done | Answer::EmailTaken | Answer::VersionMismatch,
+            ) => is_gone(user),
+            _ => false,
+        }
+    }
+
     /// What a write does here, or what stands in its way.
     fn effect(&self, action: Action) -> Result<(u32, Slot), Contradiction> {
         match action {
@@ -180,8 +219,14 @@ impl<'tables> State<'tables> {
 
     /// The users whose names have the prefix.
     pub(crate) fn list(&self, prefix: u32) -> Vec<Value> {
-        let alive = self.users.iter().filter_map(|slot| if let Slot::Alive(value) = slot { Some(*value) } else { None });
+        let alive =
+            self.users.iter().filter_map(|slot| if let Slot::Alive(value) = slot { Some(*value) } else { None });
         alive.filter(|value| self.tables.prefixes_of_names[value.name as usize].contains(&prefix)).collect()
+    }
+
+    /// How a user stands.
+    pub(crate) fn slot(&self, user: u32) -> Slot {
+        self.users[user as usize]
     }
 
     fn is(&self, user: u32) -> Contradiction {

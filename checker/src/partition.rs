@@ -56,7 +56,7 @@ pub(crate) fn partitions(history: &History) -> Vec<Partition> {
             group.push(at);
         }
     }
-    groups.iter().map(|calls| Partition::new(history, calls, &ids)).collect()
+    groups.iter().map(|calls| Partition::new(history, calls, &ids, &ties.prefixes)).collect()
 }
 
 /// Which user a name was seen with. Names are unique, so it is the user of the write that gave the name.
@@ -147,18 +147,19 @@ fn prefix(call: &Call) -> Option<&str> {
 }
 
 impl Partition {
-    fn new(history: &History, calls: &[usize], ids: &HashMap<&str, u64>) -> Self {
-        let mut numbers = Numbers::default();
+    fn new(history: &History, calls: &[usize], ids: &HashMap<&str, u64>, prefixes: &[&str]) -> Self {
+        let mut numbers = Numbers::new(ids, prefixes);
         let calls = calls.iter().filter_map(|&at| history.calls.get(at).map(|call| (at, call)));
-        let mut steps = Vec::from_iter(calls.map(|(at, call)| numbers.step(at, call, ids)));
+        let mut steps = Vec::from_iter(calls.map(|(at, call)| numbers.step(at, call)));
         steps.sort_by_key(|step| (step.start, step.end));
         Partition { steps, tables: numbers.tables() }
     }
 }
 
 /// Gives numbers to users, names, addresses and prefixes.
-#[derive(Default)]
-struct Numbers {
+struct Numbers<'history> {
+    ids_by_name: &'history HashMap<&'history str, u64>,
+    all_prefixes: &'history [&'history str],
     ids: Vec<Option<u64>>,
     users: HashMap<u64, u32>,
     names: Texts,
@@ -188,26 +189,31 @@ fn count<T>(all: &[T]) -> u32 {
     u32::try_from(all.len()).unwrap_or(u32::MAX)
 }
 
-impl Numbers {
-    fn step(&mut self, at: usize, call: &Call, ids: &HashMap<&str, u64>) -> Step {
+impl<'history> Numbers<'history> {
+    fn new(ids_by_name: &'history HashMap<&str, u64>, all_prefixes: &'history [&str]) -> Self {
+        let (names, emails, prefixes) = (Texts::default(), Texts::default(), Texts::default());
+        Numbers { ids_by_name, all_prefixes, ids: Vec::new(), users: HashMap::new(), names, emails, prefixes }
+    }
+
+    fn step(&mut self, at: usize, call: &Call) -> Step {
         let end = call.end.filter(|_| call.outcome != Outcome::Unknown).unwrap_or(u64::MAX);
-        let (action, answer) = (self.action(call, ids), self.answer(&call.outcome));
+        let (action, answer) = (self.action(call), self.answer(&call.outcome));
         Step { call: at, action, answer, start: call.start, end }
     }
 
-    fn action(&mut self, call: &Call, ids: &HashMap<&str, u64>) -> Action {
+    fn action(&mut self, call: &Call) -> Action {
         match &call.operation {
             Operation::Create { name, email } => {
                 let answered = if let Outcome::User(user) = &call.outcome { Some(user.id) } else { None };
-                let user = self.created(answered.or_else(|| ids.get(name.as_str()).copied()));
-                Action::Create { user, name: self.names.number(name), email: self.emails.number(email) }
+                let user = self.created(answered.or_else(|| self.ids_by_name.get(name.as_str()).copied()));
+                Action::Create { user, name: self.name(name), email: self.emails.number(email) }
             }
             Operation::Get { id } => Action::Get { user: self.user(*id) },
             Operation::GetByEmail { email } => Action::Find { email: self.emails.number(email) },
             Operation::List { name_prefix } => Action::List { prefix: self.prefixes.number(name_prefix) },
             Operation::Put { id, .. } | Operation::Patch { id, .. } => Action::Update {
                 user: self.user(*id),
-                name: call.operation.name().map(|name| self.names.number(name)),
+                name: call.operation.name().map(|name| self.name(name)),
                 email: call.operation.email().map(|email| self.emails.number(email)),
                 if_match: call.operation.if_match(),
             },
@@ -229,6 +235,17 @@ impl Numbers {
         }
     }
 
+    /// The name that a write gives. Names that nobody has seen are one, or one for each prefix: then writes that differ in
+    /// nothing else are the same write twice, and the search tries one of them only.
+    fn name(&mut self, name: &str) -> u32 {
+        if self.ids_by_name.contains_key(name) {
+            return self.names.number(name);
+        }
+        let prefixes = self.all_prefixes.iter().filter(|prefix| name.starts_with(**prefix));
+        let longest = prefixes.max_by_key(|prefix| prefix.len()).copied().unwrap_or_default();
+        self.names.number(&format!("{longest}…"))
+    }
+
     fn value(&mut self, user: &User) -> Value {
         let (name, email) = (self.names.number(&user.name), self.emails.number(&user.email));
         Value { user: self.user(user.id), name, email, version: user.version }
@@ -243,13 +260,11 @@ impl Numbers {
 
     /// The user of a create: the one that is known, or one that nobody has seen.
     fn created(&mut self, id: Option<u64>) -> u32 {
-        match id {
-            Some(id) => self.user(id),
-            None => {
-                self.ids.push(None);
-                count(&self.ids).saturating_sub(1)
-            }
+        if let Some(id) = id {
+            return self.user(id);
         }
+        self.ids.push(None);
+        count(&self.ids).saturating_sub(1)
     }
 
     fn tables(self) -> Tables {

@@ -27,7 +27,7 @@ pub(crate) fn shrink(tables: &Tables, steps: Vec<Step>, bounds: &Bounds) -> Vec<
     let shrinking = Shrinking {
         tables,
         deadline: Instant::now().checked_add(bounds.time),
-        bounds: Bounds { states: bounds.states.min(200_000), time: bounds.time.min(Duration::from_secs(5)) },
+        bounds: Bounds { states: bounds.states.min(2_000_000), time: bounds.time.min(Duration::from_secs(5)) },
     };
     let mut steps = shrinking.without_future(steps);
     loop {
@@ -215,4 +215,49 @@ fn emails_of(steps: &[Step], user: u32) -> HashSet<u32> {
         _ => &[],
     });
     given.chain(seen.filter(|value| value.user == user).map(|value| value.email)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::partition::partitions;
+    use crate::support::dice::Dice;
+    use crate::support::simulator::{Setting, simulate};
+
+    /// Leaves something out, at random.
+    fn fewer(tables: &Tables, steps: &[Step], dice: &mut Dice) -> Vec<Step> {
+        let Some(one) = dice.one_of(steps) else { return Vec::new() };
+        let user = u32::try_from(dice.below(tables.ids.len() as u64)).unwrap_or_default();
+        match dice.below(8) {
+            0 => until(steps, one.end),
+            1 => without(steps, user, None),
+            2..6 => {
+                let updates = Vec::from_iter(steps.iter().filter(|step| updated(step).is_some()));
+                let Some(update) = dice.one_of(&updates) else { return steps.to_vec() };
+                without(steps, updated(update).unwrap(), Some(update))
+            }
+            _ => steps.iter().filter(|step| !step.is_idle() || dice.percent(70)).cloned().collect(),
+        }
+    }
+
+    /// Otherwise a window would show a fault that the service does not have.
+    #[test]
+    fn what_is_linearizable_stays_so() {
+        let (mut shrunk, mut empty) = (0, 0);
+        for seed in 0..1_000 {
+            let setting = Setting { emails: 2 + seed % 6, unknown: 5 * (seed % 5), ..Setting::USUAL };
+            let mut dice = Dice::new(seed + 1);
+            for partition in partitions(&simulate(seed, &setting).history) {
+                let mut steps = partition.steps;
+                for round in 0..4 {
+                    steps = fewer(&partition.tables, &steps, &mut dice);
+                    let (found, _) = search(&partition.tables, &steps, &Bounds::default());
+                    assert!(matches!(found, Found::Linearization(_)), "seed {seed}, round {round}: {steps:#?}");
+                    shrunk += 1;
+                    empty += u32::from(steps.is_empty());
+                }
+            }
+        }
+        assert!(empty * 2 < shrunk, "{empty} of {shrunk}");
+    }
 }

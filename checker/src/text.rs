@@ -6,6 +6,9 @@ use crate::check::{Fault, Report, Verdict};
 use crate::history::History;
 use crate::window::{DeadEnd, Part, Window, WindowCall};
 
+/// After how many letters a line is cut off that names a call in passing.
+const LONGEST: usize = 200;
+
 /// How many dead ends are told.
 const TOLD: usize = 6;
 
@@ -116,14 +119,15 @@ impl DeadEnd {
     }
 }
 
-/// A call in one line.
+/// A call in one line that is not long.
 fn line(history: &History, at: usize) -> String {
-    WindowCall { call: at, part: Part::Explained, answer: None }.line(history)
+    let line = WindowCall { call: at, part: Part::Explained, answer: None }.line(history);
+    let short = Vec::from_iter(line.char_indices().skip(LONGEST).map(|(place, _)| place));
+    short.first().map_or(line.clone(), |place| format!("{}…", line.get(..*place).unwrap_or(&line)))
 }
 
-/// Nanoseconds as milliseconds, to the microsecond.
+/// Nanoseconds as milliseconds, with three decimals or as many as it has.
 pub(crate) fn milliseconds(time: u64) -> String {
-    let micros = time / 1000;
-    let rest = if time < 1000 && time > 0 { format!("{:06}", time) } else { format!("{:03}", micros % 1000) };
-    format!("{}.{rest}", micros / 1000)
+    let (whole, micros, nanos) = (time / 1_000_000, time / 1_000 % 1_000, time % 1_000);
+    if nanos == 0 { format!("{whole}.{micros:03}") } else { format!("{whole}.{micros:03}{nanos:03}") }
 }

@@ -4,10 +4,12 @@
 //! invoked before the first response of those that are left. A configuration is the set of linearized calls with the state
 //! that they lead to; one that was met before is not searched again, because the same calls are left in the same state.
 //!
-//! Two observations keep the number of configurations low, and the search complete:
+//! These observations keep the number of configurations low, and the search complete:
 //!
 //! - **A call without effect is taken as soon as it can be.** If some linearization has it later, then the same order with
 //!   the call moved to here is a linearization too: all other calls see the same states.
+//! - **A call is not waited for in vain.** Versions rise and a deleted user never returns, so a call that was told of an
+//!   older version, or of a user that is gone, can never be next.
 //! - **A write with an unknown outcome is taken only for the call after it.** It may take effect at any later moment or
 //!   never. So wherever it can be swapped with the call after it and both orders lead to the same state, only the other order
 //!   is searched, and a linearization that ends with unknown writes is searched without them. A dozen of them that nobody
@@ -98,7 +100,9 @@ impl<'steps> Search<'steps> {
         let mut path = vec![Frame { taken: None, moves: self.moves(None), next: 0, continued: false }];
         while let Some(frame) = path.last_mut() {
             if self.waiting.is_empty() {
-                return Found::Linearization(path.iter().filter_map(|frame| frame.taken).map(|taken| taken.step).collect());
+                return Found::Linearization(
+                    path.iter().filter_map(|frame| frame.taken).map(|taken| taken.step).collect(),
+                );
             }
             if let Some(&next) = frame.moves.get(frame.next) {
                 frame.next += 1;
@@ -107,7 +111,8 @@ impl<'steps> Search<'steps> {
             } else {
                 self.leave(&mut path);
             }
-            let is_late = self.met.len() % 1024 == 0 && deadline.is_some_and(|deadline| Instant::now() > deadline);
+            let is_late =
+                self.met.len().is_multiple_of(1024) && deadline.is_some_and(|deadline| Instant::now() > deadline);
             if self.met.len() > bounds.states || is_late {
                 return Found::Undecided;
             }
@@ -171,14 +176,19 @@ impl<'steps> Search<'steps> {
             match self.state.judge(self.steps[step].action, &self.steps[step].answer) {
                 Ok(None) => return vec![Move { step, effect: None }],
                 Ok(effect) => moves.push(Move { step, effect }),
+                // It waits in vain: nothing that comes next helps.
+                Err(_) if self.state.is_past(&self.steps[step]) => return Vec::new(),
                 Err(_) => {}
             }
         }
         moves.sort_by_key(|next| self.steps[next.step].end);
         let first_response = self.waiting.first_response(self.steps);
-        for &step in &self.unknown {
-            if !self.applied[step] && self.steps[step].start <= first_response {
-                let effect = self.state.judge(self.steps[step].action, &self.steps[step].answer);
+        let answered = moves.len();
+        for &step in self.unknown.iter().filter(|&&step| !self.applied[step]) {
+            let action = self.steps[step].action;
+            let is_tried = moves[answered..].iter().any(|other| self.steps[other.step].action == action);
+            if self.steps[step].start <= first_response && !is_tried {
+                let effect = self.state.judge(action, &self.steps[step].answer);
                 moves.extend(effect.ok().flatten().map(|effect| Move { step, effect: Some(effect) }));
             }
         }

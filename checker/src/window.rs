@@ -116,7 +116,10 @@ impl Replay<'_> {
             Some((step.call, self.say(contradiction, &state, step)))
         });
         let contradictions = contradictions.collect();
-        DeadEnd { order: order.iter().filter_map(|&at| self.steps.get(at)).map(|step| step.call).collect(), contradictions }
+        DeadEnd {
+            order: order.iter().filter_map(|&at| self.steps.get(at)).map(|step| step.call).collect(),
+            contradictions,
+        }
     }
 
     fn say(&self, contradiction: Contradiction, state: &State<'_>, step: &Step) -> String {
@@ -125,7 +128,7 @@ impl Replay<'_> {
             Contradiction::Is(user, slot) => tables.slot(user, slot),
             Contradiction::Owned(email, owner) => format!("{} belongs to {}", tables.email(email), tables.value(owner)),
             Contradiction::Free(email) => format!("nobody else has {}", tables.email(email)),
-            Contradiction::Lists(prefix) => format!("the list is {}", tables.users(&state.list(prefix))),
+            Contradiction::Lists(prefix) => self.difference(&state.list(prefix), state, step),
             Contradiction::Leaves(Slot::Alive(value)) => format!("the write would leave {}", tables.value(value)),
             Contradiction::Leaves(Slot::Unborn | Slot::Gone) => "the write would leave no user".to_owned(),
             Contradiction::Never => {
@@ -133,6 +136,19 @@ impl Replay<'_> {
                 format!("no state answers so to {}", operation.unwrap_or_default())
             }
         }
+    }
+}
+
+impl Replay<'_> {
+    /// What a list shows otherwise than it is, and what it leaves out.
+    fn difference(&self, here: &[Value], state: &State<'_>, step: &Step) -> String {
+        let Answer::Users { users: seen, .. } = &step.answer else { return String::new() };
+        let otherwise = seen.iter().filter(|seen| !here.contains(seen));
+        let otherwise = otherwise.map(|seen| self.tables.slot(seen.user, state.slot(seen.user)));
+        let left_out = here.iter().filter(|value| seen.iter().all(|seen| seen.user != value.user));
+        let left_out = left_out.map(|value| format!("the list leaves out {}", self.tables.value(*value)));
+        let differences = Vec::from_iter(otherwise.chain(left_out));
+        if differences.is_empty() { "the list has a user twice".to_owned() } else { differences.join("; ") }
     }
 }
 

@@ -17,7 +17,8 @@ use support::brute;
 use support::dice::Dice;
 use support::naive::Naive;
 use support::simulator::{FAULTS, Fault, Setting, simulate};
-use user_service_checker::{Bounds, History, Outcome, Report, Verdict, check, compare, page};
+use support::{call, create, get, is, list, lost, rename, user};
+use user_service_checker::{Bounds, History, Outcome, Report, User, Verdict, check, compare, page};
 
 fn judge(history: &History) -> Report {
     check(history, &Bounds::default())
@@ -44,20 +45,21 @@ fn assert_witness(history: &History, report: &Report, seed: u64) {
     }
     let in_orders = report.linearizations.iter().flatten();
     let answered = in_orders.filter(|at| history.calls[**at].outcome != Outcome::Unknown).count();
-    let all = history.calls.iter().filter(|call| {
-        !matches!(call.outcome, Outcome::Unknown | Outcome::Refused | Outcome::Invalid)
-    });
+    let all = history
+        .calls
+        .iter()
+        .filter(|call| !matches!(call.outcome, Outcome::Unknown | Outcome::Refused | Outcome::Invalid));
     assert_eq!(answered, all.count(), "seed {seed}");
 }
 
 #[test]
 fn a_right_service_is_explained() {
     let settings = [
-        (3_000, Setting::SMALL),
-        (1_000, Setting::USUAL),
-        (300, Setting { unknown: 30, ..Setting::USUAL }),
-        (100, Setting { clients: 12, calls: 200, users: 3, emails: 3, groups: 1, ..Setting::USUAL }),
-        (3, Setting::LARGE),
+        (2_000, Setting::SMALL),
+        (600, Setting::USUAL),
+        (200, Setting { unknown: 30, ..Setting::USUAL }),
+        (50, Setting { clients: 12, calls: 200, users: 3, emails: 3, groups: 1, ..Setting::USUAL }),
+        (2, Setting::LARGE),
     ];
     for (seeds, setting) in settings {
         for seed in 0..seeds {
@@ -76,8 +78,8 @@ fn a_right_service_is_explained() {
 fn a_faulty_service_is_convicted() {
     for fault in FAULTS {
         let (mut convicted, mut faulty) = (0, 0);
-        for seed in 0..150 {
-            let simulated = simulate(seed, &Setting { fault: Some(fault), ..Setting::USUAL });
+        for seed in 0..100 {
+            let simulated = simulate(seed, &Setting { fault: Some(fault), calls: 120, ..Setting::USUAL });
             let report = judge(&simulated.history);
             if simulated.faults == 0 {
                 assert_eq!(report.verdict(), Verdict::Linearizable, "{fault:?}, seed {seed}");
@@ -91,10 +93,10 @@ fn a_faulty_service_is_convicted() {
         eprintln!("{fault:?}: {convicted} of {faulty} convicted");
         // What nobody looks at afterwards is explained. A stale answer that was true at some moment of the call is right.
         let least = match fault {
-            Fault::AppliesRefused | Fault::ReadsStale | Fault::TearsLists => 50,
+            Fault::IgnoresIfMatch | Fault::AppliesRefused | Fault::TearsLists => 60,
             _ => 85,
         };
-        assert!(faulty > 20 && convicted * 100 >= faulty * least, "{fault:?}: {convicted} of {faulty}");
+        assert!(faulty > 15 && convicted * 100 >= faulty * least, "{fault:?}: {convicted} of {faulty}");
     }
 }
 
@@ -142,7 +144,7 @@ fn mutate(history: &mut History, dice: &mut Dice) -> bool {
 #[test]
 fn most_mutants_are_convicted() {
     let (mut convicted, mut all) = (0, 0);
-    for seed in 0..1_500 {
+    for seed in 0..1_000 {
         let mut history = simulate(seed, &Setting { calls: 40, ..Setting::USUAL }).history;
         let mut dice = Dice::new(seed + 7);
         if mutate(&mut history, &mut dice) {
@@ -154,14 +156,14 @@ fn most_mutants_are_convicted() {
         }
     }
     eprintln!("{convicted} of {all} mutants convicted");
-    assert!(all > 800 && convicted * 100 > all * 80, "{convicted} of {all}");
+    assert!(all > 500 && convicted * 100 > all * 80, "{convicted} of {all}");
 }
 
 /// Whether a small mutant is convicted or explained, the exhaustive checker says the same.
 #[test]
 fn explained_mutants_are_explainable() {
     let (mut convicted, mut explained) = (0, 0);
-    for seed in 0..4_000 {
+    for seed in 0..3_000 {
         let mut history = simulate(seed, &Setting { emails: 1 + seed % 3, ..Setting::SMALL }).history;
         let mut dice = Dice::new(seed + 13);
         if mutate(&mut history, &mut dice) {
@@ -178,39 +180,100 @@ fn explained_mutants_are_explainable() {
         }
     }
     eprintln!("{convicted} small mutants convicted, {explained} explained");
-    assert!(convicted > 1_000 && explained > 200, "{convicted}, {explained}");
+    assert!(convicted > 1_000 && explained > 150, "{convicted}, {explained}");
 }
 
-/// A dozen clients whose calls all concern one another, with a dozen unknown writes: right, and with a fault near the end.
+/// A dozen clients whose calls all concern one another, with and without unknown writes: right, and with a fault near the end.
 #[test]
 fn a_large_partition_takes_seconds() {
-    for unknown in [0, 1, 5] {
-        let mut slowest = Duration::ZERO;
-        for seed in 0..3 {
-            let setting = Setting { unknown, ..Setting::LARGE };
-            let mut history = simulate(seed, &setting).history;
-            for is_wrong in [false, true] {
-                if is_wrong {
-                    let is_user = |outcome: &Outcome| matches!(outcome, Outcome::User(_));
-                    let last = history.calls.iter_mut().rev().skip(100).find(|call| is_user(&call.outcome)).unwrap();
-                    if let Outcome::User(user) = &mut last.outcome {
-                        user.version += 1;
-                    }
-                }
-                let begun = Instant::now();
-                let report = judge(&history);
-                let verdict = if is_wrong { Verdict::Violated } else { Verdict::Linearizable };
-                assert_eq!(report.verdict(), verdict, "seed {seed}");
-                slowest = slowest.max(begun.elapsed());
-                eprintln!(
-                    "{unknown} % unknown, seed {seed}, wrong: {is_wrong}: largest {}, {} configurations, {:?}, window of {:?}",
-                    report.largest,
-                    report.states,
-                    begun.elapsed(),
-                    report.faults.first().map(|fault| fault.window.calls.len()),
-                );
+    // Unoptimised, one of them takes as long as all others do.
+    let (unknown, seeds): (&[u64], _) = if cfg!(debug_assertions) { (&[1], 1) } else { (&[0, 1, 5], 2) };
+    let usual = unknown.iter().map(|&unknown| Setting { unknown, ..Setting::LARGE });
+    let hot = unknown.iter().map(|&unknown| Setting { unknown, users: 2, emails: 20, ..Setting::LARGE });
+    for setting in usual.chain(hot) {
+        for seed in 0..seeds {
+            let history = simulate(seed, &setting).history;
+            measure(&format!("{} users, {} % unknown, seed {seed}", setting.users, setting.unknown), history);
+        }
+    }
+}
+
+/// Nothing orders the writes of a round: to convict takes all subsets of each.
+#[test]
+fn rounds_of_concurrent_writes_take_seconds() {
+    let clients = if cfg!(debug_assertions) { 6 } else { 12 };
+    let at = |round: u64, client: u64| (round * 100 + client, round * 100 + 50 + client);
+    let email = |client: u64| format!("{client}@x.io");
+    let mut calls = Vec::new();
+    for round in 0..160 {
+        for client in 0..clients {
+            let ((start, end), name) = (at(round, client), format!("a-{client}-{round}"));
+            let answer = is(client, round + 1, &name, &email(client));
+            let operation = if round == 0 { create(&name, &email(client)) } else { rename(client, &name) };
+            calls.push(call(u32::try_from(client).unwrap(), start, end, operation, answer));
+        }
+    }
+    calls.push(call(99, 20_000, 20_001, list("b-"), Outcome::Users { users: vec![] }));
+    calls.push(call(
+        99,
+        20_000,
+        20_001,
+        list("a-"),
+        Outcome::Users {
+            users: (0..clients).map(|client| user(client, 160, &format!("a-{client}-159"), &email(client))).collect(),
+        },
+    ));
+    measure(&format!("rounds of {clients} writes"), History { calls });
+}
+
+/// Each of a dozen unknown writes may be the one that a version is missing for.
+#[test]
+fn unknown_writes_of_one_user_take_seconds() {
+    let mut calls = vec![call(0, 0, 1, create("a-0", "a@x.io"), is(1, 1, "a-0", "a@x.io"))];
+    calls.extend((0..12).map(|at| lost(at, 2 + u64::from(at), rename(1, &format!("a-lost-{at}")))));
+    for at in 1..=1_500 {
+        let (name, start) = (format!("a-{at}"), at * 20);
+        let version = 1 + at + (at / 200).min(6);
+        let client = u32::try_from(at % 12).unwrap();
+        calls.push(call(client, start, start + 200, rename(1, &name), is(1, version, &name, "a@x.io")));
+        calls.push(call(
+            client,
+            start + 201,
+            start + 220,
+            get(1),
+            is(1, version + 11, &format!("a-{}", at + 10), "a@x.io"),
+        ));
+    }
+    calls.retain(|call| !matches!(&call.outcome, Outcome::User(user) if call.operation.is_read() && is_unsure(user)));
+    measure("one user with 12 unknown writes", History { calls });
+}
+
+/// Reads near a missing version are left out: they would have to be computed.
+fn is_unsure(user: &User) -> bool {
+    user.version != user.name[2..].parse::<u64>().unwrap() + 1 || user.version > 1_500 || user.version % 200 > 150
+}
+
+fn measure(what: &str, mut history: History) {
+    for is_wrong in [false, true] {
+        if is_wrong {
+            let is_user = |outcome: &Outcome| matches!(outcome, Outcome::User(_));
+            let last = history.calls.iter_mut().rev().skip(20).find(|call| is_user(&call.outcome)).unwrap();
+            if let Outcome::User(user) = &mut last.outcome {
+                user.version += 1;
             }
         }
-        assert!(slowest < Duration::from_secs(60), "{slowest:?}");
+        let begun = Instant::now();
+        let report = judge(&history);
+        let verdict = if is_wrong { Verdict::Violated } else { Verdict::Linearizable };
+        eprintln!(
+            "{what}, wrong: {is_wrong}: {:?}, {} calls, {} configurations, {:?}, window of {:?}",
+            report.verdict(),
+            report.largest,
+            report.states,
+            begun.elapsed(),
+            report.faults.first().map(|fault| fault.window.calls.len()),
+        );
+        assert_eq!(report.verdict(), verdict, "{what}");
+        assert!(begun.elapsed() < Duration::from_secs(100), "{what}: {:?}", begun.elapsed());
     }
 }

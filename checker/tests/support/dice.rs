@@ -7,11 +7,12 @@ impl Dice {
         Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
+    /// From 0 to less than `limit`.
     pub fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % limit
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % limit.max(1)
     }
 
     pub fn percent(&mut self, chance: u64) -> bool {
@@ -19,7 +20,7 @@ impl Dice {
     }
 
     pub fn one_of<'all, T>(&mut self, all: &'all [T]) -> Option<&'all T> {
-        let at = self.below(all.len().max(1) as u64);
+        let at = self.below(all.len() as u64);
         all.get(usize::try_from(at).unwrap())
     }
 }

@@ -47,10 +47,8 @@ impl Naive {
         if if_match.is_some_and(|version| version != user.version) {
             return Outcome::VersionMismatch;
         }
-        let mut user = user.clone();
-        user.version += 1;
-        user.name = name.unwrap_or(&user.name).clone();
-        user.email = email.unwrap_or(&user.email).clone();
+        let (name, email) = (name.unwrap_or(&user.name).clone(), email.unwrap_or(&user.email).clone());
+        let user = User { id, name, email, version: user.version + 1 };
         if self.by_email(&user.email).is_some_and(|other| other.id != id) {
             return Outcome::EmailTaken;
         }

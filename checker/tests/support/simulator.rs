@@ -154,7 +154,8 @@ impl Simulator {
         if is_lost {
             self.calls[at].end = self.dice.percent(50).then_some(end);
             // Now, later, much later, or never.
-            let delay = [0, self.dice.below(100), self.dice.below(100_000)][usize::try_from(self.dice.below(3)).unwrap()];
+            let delay =
+                [0, self.dice.below(100), self.dice.below(100_000)][usize::try_from(self.dice.below(3)).unwrap()];
             if self.dice.percent(70) {
                 self.pending.push(Reverse((effect + delay, at, Moment::Effect)));
             }
@@ -168,7 +169,11 @@ impl Simulator {
     }
 
     fn operation(&mut self) -> Operation {
-        let name = format!("{}-{}", (b'a' + u8::try_from(self.dice.below(self.setting.groups)).unwrap()) as char, self.invoked);
+        let name = format!(
+            "{}-{}",
+            (b'a' + u8::try_from(self.dice.below(self.setting.groups)).unwrap()) as char,
+            self.invoked
+        );
         let email = format!("{}@x.io", self.dice.below(self.setting.emails));
         // Clients know an id from an answer. The newest ones are chosen, so that clients meet.
         let known = Vec::from_iter(self.versions.keys().rev().take(self.setting.users).copied());
@@ -224,8 +229,9 @@ impl Simulator {
         let id = self.id_of(&operation);
         let honest = before.clone().execute(&operation, id);
         if self.strikes(Fault::IgnoresIfMatch)
-            && let Operation::Put { if_match, .. } | Operation::Patch { if_match, .. } | Operation::Delete { if_match, .. } =
-                &mut operation
+            && let Operation::Put { if_match, .. }
+            | Operation::Patch { if_match, .. }
+            | Operation::Delete { if_match, .. } = &mut operation
         {
             *if_match = None;
         }
@@ -244,16 +250,13 @@ impl Simulator {
                 self.faults += 1;
             }
         }
-        self.faults += usize::from(outcome != honest);
+        let is_reused = before.used.contains(&id) && self.service != before;
+        self.faults += usize::from(outcome != honest || is_reused);
         outcome
     }
 
     fn force(&mut self, operation: &Operation, id: u64) -> Outcome {
-        let email = match operation {
-            Operation::Create { email, .. } | Operation::Put { email, .. } => email,
-            Operation::Patch { email: Some(email), .. } => email,
-            _ => return Outcome::EmailTaken,
-        };
+        let Some(email) = operation_email(operation) else { return Outcome::EmailTaken };
         let owner = self.service.by_email(email).unwrap().clone();
         self.service.users.remove(&owner.id);
         let outcome = self.service.execute(operation, id);
@@ -319,5 +322,13 @@ impl Simulator {
                 time: self.now + 1,
             });
         }
+    }
+}
+
+fn operation_email(operation: &Operation) -> Option<&String> {
+    match operation {
+        Operation::Create { email, .. } | Operation::Put { email, .. } => Some(email),
+        Operation::Patch { email, .. } => email.as_ref(),
+        _ => None,
     }
 }
