@@ -50,13 +50,13 @@ struct Totals {
 
 /// Runs one world for its time, and prints a line; false when it was convicted.
 pub async fn run(kind: Kind, arguments: &Arguments) -> bool {
-    let world = World::start(kind).await;
+    let faults = faults::chosen(kind, arguments);
+    let world = World::start(kind, faults.contains(&Fault::JumpClock)).await;
     let mut rng = plan::rng(arguments.seed, kind.name(), 0);
     let mut readers = Readers::start(&world, &mut rng).await;
     let client = |number| Client::new(number, &world, plan::rng(arguments.seed, kind.name(), number.into()));
     let mut clients = Vec::from_iter((1..=CLIENTS).map(client));
     let (began, mut totals, mut ids) = (Instant::now(), Totals::default(), HashSet::new());
-    let faults = faults::chosen(kind, arguments);
     for number in 1.. {
         let left = arguments.time().saturating_sub(began.elapsed());
         if left < Duration::from_secs(2) || arguments.until_convicted && totals.convicted > 0 {

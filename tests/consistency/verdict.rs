@@ -35,9 +35,9 @@ pub struct Verdict {
 /// Judges a round: the history, what the readers were told, and what the database holds. Keeps the evidence of a violation.
 /// `ids` are those of all users of earlier rounds.
 pub async fn judge(world: &World, evidence: Evidence, ids: &mut HashSet<u64>, keep: bool) -> Verdict {
-    let mut complaints = evidence.objections.clone();
+    let mut complaints = Vec::from_iter(evidence.objections.iter().map(|what| format!("ImpossibleAnswer: {what}")));
     complaints.extend(reused(&evidence.readers, ids));
-    complaints.extend(world.beside(flaws).await);
+    complaints.extend(world.beside(flaws).await.iter().map(|flaw| format!("DatabaseFlaw: {flaw}")));
     let log = world.log();
     let judged = spawn_blocking(move || {
         let began = Instant::now();
@@ -51,7 +51,8 @@ pub async fn judge(world: &World, evidence: Evidence, ids: &mut HashSet<u64>, ke
             complaints.iter().for_each(|complaint| writeln!(text, "{complaint}").expect("a string"));
             evidence.keep(&text, &page(&evidence.history, &report), &log);
             if is_convicted {
-                let shown = Vec::from_iter(text.lines().take(40));
+                let cut = |line: &str| line.chars().take(300).collect::<String>();
+                let shown = Vec::from_iter(text.lines().take(40).map(cut));
                 eprintln!("{} is convicted, see {}:\n{}", evidence.label, Arguments::folder().display(), shown.join("\n"));
             }
         }
@@ -67,7 +68,7 @@ pub async fn judge(world: &World, evidence: Evidence, ids: &mut HashSet<u64>, ke
 fn reused(readers: &[Reader], ids: &mut HashSet<u64>) -> Vec<String> {
     let created = readers.iter().flat_map(|reader| &reader.events).filter(|event| event.change == Change::Created);
     let round = HashSet::<u64>::from_iter(created.map(|event| event.id));
-    let twice = Vec::from_iter(ids.intersection(&round).map(|id| format!("the id {id} was used before")));
+    let twice = Vec::from_iter(ids.intersection(&round).map(|id| format!("IdReused: {id} was used in an earlier round")));
     ids.extend(round);
     twice
 }

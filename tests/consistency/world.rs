@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::faults::clock;
 use crate::proxy::Proxy;
 use crate::replica::Replica;
 use crate::support::{Connection, Database, Db, Postgres, Program, Vhost, http, now, token, until};
@@ -88,8 +89,9 @@ impl Kind {
 }
 
 impl World {
-    pub async fn start(kind: Kind) -> Arc<Self> {
-        let (vhost, clock) = (Vhost::fresh(), TempDir::new().expect("a temporary folder"));
+    /// `clock_jumps`: whether the service is to run under libfaketime.
+    pub async fn start(kind: Kind, clock_jumps: bool) -> Arc<Self> {
+        let (vhost, folder) = (Vhost::fresh(), TempDir::new().expect("a temporary folder"));
         let (store, url) = match kind {
             Kind::Sqlite => {
                 let database = Db::Sqlite.fresh();
@@ -105,7 +107,8 @@ impl World {
         let mut replicas = Vec::new();
         for _ in 0..kind.replicas() {
             let (amqp_url, url) = (vhost.url().to_owned(), url.clone());
-            let (dir, clock) = (TempDir::new().expect("a temporary folder"), crate::faults::clock::vars(clock.path()));
+            let dir = TempDir::new().expect("a temporary folder");
+            let clock = if clock_jumps { clock::vars(folder.path()) } else { Vec::new() };
             let program = move || {
                 let program = Program::new(dir.path()).env("DATABASE_URL", &url).env("AMQP_URL", &amqp_url);
                 clock.iter().fold(program, |program, (name, value)| program.env(name, value))
@@ -113,7 +116,7 @@ impl World {
             replicas.push(Replica::start(program).await);
         }
         let token = token(&json!({ "sub": "tests", "scope": "users:read users:write", "exp": now() + 7 * 24 * 3600 }));
-        Arc::new(Self { kind, replicas, store, vhost, token, hang_ups: AtomicBool::new(false), clock })
+        Arc::new(Self { kind, replicas, store, vhost, token, hang_ups: AtomicBool::new(false), clock: folder })
     }
 
     /// Waits until every replica says that it is ready.
