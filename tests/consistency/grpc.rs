@@ -41,9 +41,7 @@ impl Grpc {
                 let request = CreateUserRequest { name: name.clone(), email: email.clone() };
                 one(client.create_user(request).await?.into_inner().user)
             }
-            Operation::Get { id } => {
-                one(client.get_user(GetUserRequest { id: number(*id) }).await?.into_inner().user)
-            }
+            Operation::Get { id } => one(client.get_user(GetUserRequest { id: number(*id) }).await?.into_inner().user),
             Operation::GetByEmail { email } => {
                 let request = ListUsersRequest { email: Some(email.clone()), ..ListUsersRequest::default() };
                 at_most_one(many(client.list_users(request).await?))
@@ -128,7 +126,8 @@ fn read(operation: &Operation, status: &Status) -> Answer {
 fn was_not_connected(status: &Status) -> bool {
     let mut source = status.source();
     while let Some(error) = source {
-        let is_refused = error.downcast_ref::<io::Error>().is_some_and(|it| it.kind() == io::ErrorKind::ConnectionRefused);
+        let is_refused =
+            error.downcast_ref::<io::Error>().is_some_and(|it| it.kind() == io::ErrorKind::ConnectionRefused);
         if is_refused || error.is::<tonic::ConnectError>() {
             return true;
         }

@@ -42,8 +42,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let (mode, cuts) = (watch::Sender::new(Mode::Pass), watch::Sender::new(0));
-        let proxy =
-            Self { port, upstream: Arc::new(Mutex::new(upstream)), mode: Arc::new(mode), cuts: Arc::new(cuts) };
+        let proxy = Self { port, upstream: Arc::new(Mutex::new(upstream)), mode: Arc::new(mode), cuts: Arc::new(cuts) };
         tokio::spawn(proxy.clone().accept(listener));
         proxy
     }
@@ -96,7 +95,9 @@ impl Proxy {
         while let Ok(length @ 1..) = from.read(&mut bytes).await {
             let mode = *self.mode.borrow();
             match (mode, direction) {
-                (Mode::SwallowQuestions, Direction::ToServer) | (Mode::SwallowAnswers, Direction::ToService) => continue,
+                (Mode::SwallowQuestions, Direction::ToServer) | (Mode::SwallowAnswers, Direction::ToService) => {
+                    continue;
+                }
                 (Mode::Delay(time), _) => sleep(time).await,
                 _ => {}
             }

@@ -52,7 +52,8 @@ impl Readers {
             tokio::spawn(read_sse(Arc::clone(world), rng.fork(), sse.clone())),
             tokio::spawn(read_grpc(Arc::clone(world), rng.fork(), grpc.clone())),
         ];
-        let inboxes = [("rabbitmq", Channel::Rabbitmq, rabbitmq), ("sse", Channel::Sse, sse), ("grpc", Channel::Grpc, grpc)];
+        let inboxes =
+            [("rabbitmq", Channel::Rabbitmq, rabbitmq), ("sse", Channel::Sse, sse), ("grpc", Channel::Grpc, grpc)];
         Self { inboxes, judged: HashSet::new(), tasks }
     }
 
@@ -60,7 +61,9 @@ impl Readers {
     pub async fn told_of(&self, name: &str) {
         let deadline = Instant::now() + ARRIVAL;
         let is_last = |event: &Event| event.name.as_deref() == Some(name);
-        while Instant::now() < deadline && !(self.inboxes.iter().all(|(_, _, inbox)| inbox.has(is_last)) && self.is_even()) {
+        while Instant::now() < deadline
+            && !(self.inboxes.iter().all(|(_, _, inbox)| inbox.has(is_last)) && self.is_even())
+        {
             sleep(Duration::from_millis(20)).await;
         }
     }

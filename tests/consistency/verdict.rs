@@ -53,7 +53,12 @@ pub async fn judge(world: &World, evidence: Evidence, ids: &mut HashSet<u64>, ke
             if is_convicted {
                 let cut = |line: &str| line.chars().take(300).collect::<String>();
                 let shown = Vec::from_iter(text.lines().take(40).map(cut));
-                eprintln!("{} is convicted, see {}:\n{}", evidence.label, Arguments::folder().display(), shown.join("\n"));
+                eprintln!(
+                    "{} is convicted, see {}:\n{}",
+                    evidence.label,
+                    Arguments::folder().display(),
+                    shown.join("\n")
+                );
             }
         }
         let calls = &evidence.history.calls;
@@ -68,7 +73,8 @@ pub async fn judge(world: &World, evidence: Evidence, ids: &mut HashSet<u64>, ke
 fn reused(readers: &[Reader], ids: &mut HashSet<u64>) -> Vec<String> {
     let created = readers.iter().flat_map(|reader| &reader.events).filter(|event| event.change == Change::Created);
     let round = HashSet::<u64>::from_iter(created.map(|event| event.id));
-    let twice = Vec::from_iter(ids.intersection(&round).map(|id| format!("IdReused: {id} was used in an earlier round")));
+    let twice =
+        Vec::from_iter(ids.intersection(&round).map(|id| format!("IdReused: {id} was used in an earlier round")));
     ids.extend(round);
     twice
 }
