@@ -73,10 +73,19 @@ impl Postgres {
             .await;
     }
 
+    /// In order: transactions are rolled back, and clients are told.
+    pub fn shut_down(&mut self) {
+        self.end("INT");
+    }
+
     /// Takes it away at once, as a crash does.
     pub fn crash(&mut self) {
+        self.end("QUIT");
+    }
+
+    fn end(&mut self, name: &str) {
         if let Some(mut process) = self.process.take() {
-            signal::send("QUIT", process.id());
+            signal::send(name, process.id());
             process.wait().expect("PostgreSQL ends");
         }
     }

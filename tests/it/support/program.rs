@@ -12,7 +12,9 @@ pub struct Program(Command);
 
 impl Program {
     pub fn new(dir: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_user-service"));
+        // Cargo's own build, unless a proof is to run another one.
+        let built = std::env::var_os("TEST_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_user-service").into());
+        let mut command = Command::new(built);
         command.env_clear().current_dir(dir).stdin(Stdio::null());
         command.envs(std::env::vars_os().filter(|(name, _)| name == "PATH"));
         Self(command)

@@ -1,0 +1,83 @@
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::world::Kind;
+
+/// Each world's time in the short run: both, with their starts and verdicts, take less than two minutes.
+const SHORT: Duration = Duration::from_secs(40);
+
+/// Runs clients and faults against the real program, and has the checker judge what they saw.
+#[derive(Parser)]
+pub struct Arguments {
+    /// How long to run in all, divided among the worlds. Without it, the short run: two worlds, kill and freeze only.
+    #[arg(long)]
+    pub minutes: Option<f64>,
+    /// Repeats the same plan of operations and faults.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Only these worlds, separated by commas: sqlite, postgres, replicas-2, replicas-3, failover-hosts, failover-address.
+    #[arg(long, value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Only these faults, separated by commas; `none` is none.
+    #[arg(long, value_delimiter = ',')]
+    pub faults: Vec<String>,
+    /// Stop a world at its first violation.
+    #[arg(long)]
+    pub until_convicted: bool,
+    /// Write every round's history, not only those that are convicted.
+    #[arg(long)]
+    pub keep: bool,
+    /// What `cargo test` passes on to select tests by their names; this one is called `consistency`.
+    filters: Vec<String>,
+    #[arg(long, hide = true)]
+    list: bool,
+    #[arg(long, hide = true)]
+    exact: bool,
+    #[arg(long, hide = true)]
+    nocapture: bool,
+    #[arg(long, short, hide = true)]
+    quiet: bool,
+    #[arg(long, hide = true)]
+    ignored: bool,
+    #[arg(long, hide = true)]
+    include_ignored: bool,
+    #[arg(long, hide = true)]
+    test_threads: Option<usize>,
+    #[arg(long, hide = true)]
+    skip: Vec<String>,
+}
+
+impl Arguments {
+    pub fn worlds(&self) -> Vec<Kind> {
+        if !self.is_selected() {
+            return Vec::new();
+        }
+        let all = if self.minutes.is_some() || !self.only.is_empty() { &Kind::ALL[..] } else { &Kind::SHORT[..] };
+        for name in &self.only {
+            assert!(Kind::ALL.iter().any(|kind| kind.name() == name), "there is no world {name}");
+        }
+        let is_wanted = |kind: &&Kind| self.only.is_empty() || self.only.iter().any(|name| name == kind.name());
+        all.iter().filter(is_wanted).copied().collect()
+    }
+
+    /// How long one world runs.
+    pub fn time(&self) -> Duration {
+        let worlds = f64::from(u32::try_from(self.worlds().len().max(1)).expect("few worlds"));
+        self.minutes.map_or(SHORT, |minutes| Duration::from_secs_f64(minutes * 60.0 / worlds))
+    }
+
+    /// Where the evidence of a violation goes.
+    pub fn folder() -> &'static Path {
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/target/consistency"))
+    }
+
+    fn is_selected(&self) -> bool {
+        let names = |filter: &String| "consistency".contains(filter.as_str());
+        !self.list
+            && !self.ignored
+            && (self.filters.is_empty() || self.filters.iter().any(names))
+            && !self.skip.iter().any(names)
+    }
+}

@@ -1,0 +1,83 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::time::{sleep, timeout};
+use user_service_checker::{Call, Operation, Outcome, Protocol};
+
+use crate::clock::now;
+use crate::grpc::Grpc;
+use crate::outcome::Answer;
+use crate::plan;
+use crate::rest::Rest;
+use crate::round::Round;
+use crate::world::World;
+
+/// One client: it sends one call at a time, now over REST and now over gRPC, now to one replica and now to another.
+pub struct Client {
+    number: u32,
+    world: Arc<World>,
+    rng: Rng,
+    rest: Rest,
+    /// A connection to each replica, with the address that it leads to.
+    grpc: Vec<Option<(String, Grpc)>>,
+}
+
+impl Client {
+    pub fn new(number: u32, world: &Arc<World>, rng: Rng) -> Self {
+        let grpc = world.replicas.iter().map(|_| None).collect();
+        Self { number, world: Arc::clone(world), rng, rest: Rest::new(&world.token), grpc }
+    }
+
+    /// Calls until the round's clients are to stop.
+    pub async fn run(&mut self, round: &Round, lane: usize) {
+        while !round.is_over() {
+            let group = round.group(lane);
+            let operation = plan::next(&group, &mut self.rng);
+            let call = self.call(operation, round).await;
+            let is_served = !matches!(call.outcome, Outcome::Refused | Outcome::Unknown);
+            group.note(&call);
+            round.record(call);
+            // Clients that are refused at once would otherwise fill the history with that.
+            if !is_served {
+                sleep(Duration::from_millis(self.rng.u64(20..80))).await;
+            }
+        }
+    }
+
+    /// Makes one call, and says what became of it.
+    pub async fn call(&mut self, operation: Operation, round: &Round) -> Call {
+        let replica = self.rng.usize(..self.world.replicas.len());
+        let protocol = if self.rng.bool() { Protocol::Rest } else { Protocol::Grpc };
+        let hangs_up = self.world.hang_ups.load(Relaxed) && self.rng.u32(..6) == 0;
+        let limit = if hangs_up { Duration::from_micros(self.rng.u64(..6_000)) } else { Duration::from_secs(60) };
+        let start = now();
+        let answer = timeout(limit, self.send(replica, protocol, &operation)).await.unwrap_or(Answer::Lost);
+        let (end, outcome) = match answer {
+            Answer::Known(outcome) => (Some(now()), outcome),
+            Answer::Unsent => (Some(now()), Outcome::Refused),
+            Answer::Lost => (None, Outcome::Unknown),
+            Answer::Impossible(what) => {
+                round.object(what);
+                (None, Outcome::Unknown)
+            }
+        };
+        Call { client: self.number, protocol, operation, start, end, outcome }
+    }
+
+    async fn send(&mut self, replica: usize, protocol: Protocol, operation: &Operation) -> Answer {
+        let addresses = self.world.replicas[replica].addresses();
+        match protocol {
+            Protocol::Rest => self.rest.call(&addresses.rest, operation).await,
+            Protocol::Grpc => {
+                let kept = self.grpc[replica].take().filter(|(address, _)| *address == addresses.grpc);
+                let (_, grpc) = self.grpc[replica].insert(kept.unwrap_or_else(|| {
+                    let grpc = Grpc::new(&addresses.grpc, &self.world.token);
+                    (addresses.grpc, grpc)
+                }));
+                grpc.call(operation).await
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Judges the real program while everything around it breaks: clients record every call, faults strike at random moments, and
+//! the checker decides whether some order of the calls explains all answers. `scripts/prove-consistency` runs it for long;
+//! `cargo test` runs the first two worlds for less than two minutes. docs/proofs.md says what it proves.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say so and stop"
+)]
+#![allow(unreachable_pub, reason = "nobody is outside of a test crate: `pub` says what a module offers the others")]
+
+mod arguments;
+mod client;
+mod clock;
+mod events;
+mod faults;
+mod group;
+mod grpc;
+mod outcome;
+mod plan;
+mod proxy;
+mod rabbitmq;
+mod readers;
+mod replica;
+mod rest;
+mod round;
+#[path = "../it/support/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    clippy::float_cmp,
+    clippy::missing_panics_doc,
+    reason = "the black-box tests use all of it, this one some"
+)]
+mod support;
+mod verdict;
+mod world;
+
+use std::process::ExitCode;
+
+use arguments::Arguments;
+use clap::Parser as _;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut is_sound = true;
+    for kind in arguments.worlds() {
+        is_sound &= round::run(kind, &arguments).await;
+    }
+    if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,97 @@
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, IF_MATCH};
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Map, Value};
+use user_service_checker::{Operation, Outcome, User};
+
+use crate::outcome::{Answer, at_most_one, outcome_of};
+use crate::support::http;
+
+/// Longer than the service may take to answer by itself, also when it is frozen for a moment.
+pub const TIMEOUT: Duration = Duration::from_secs(6);
+
+/// A client of version 2 of the API.
+pub struct Rest {
+    http: Client,
+    token: String,
+}
+
+impl Rest {
+    pub fn new(token: &str) -> Self {
+        let http = http().timeout(TIMEOUT).build().expect("an HTTP client");
+        Self { http, token: token.to_owned() }
+    }
+
+    /// Sends an operation to a replica, and says what became of it.
+    pub async fn call(&self, address: &str, operation: &Operation) -> Answer {
+        let response = match self.request(address, operation).send().await {
+            Ok(response) => response,
+            // It did not get as far as a connection.
+            Err(error) if error.is_connect() => return Answer::Unsent,
+            Err(_) => return Answer::Lost,
+        };
+        let status = response.status().as_u16();
+        match response.text().await {
+            Ok(text) => read(operation, status, &text),
+            Err(_) => Answer::Lost,
+        }
+    }
+
+    fn request(&self, address: &str, operation: &Operation) -> RequestBuilder {
+        let start = |method: Method, path: &str| {
+            self.http.request(method, format!("http://{address}/api/v2/users{path}")).bearer_auth(&self.token)
+        };
+        let on = |method: Method, id: u64, if_match: &Option<u64>| {
+            let request = start(method, &format!("/{id}"));
+            if_match.iter().fold(request, |request, version| request.header(IF_MATCH, format!("\"{version}\"")))
+        };
+        match operation {
+            Operation::Create { name, email } => start(Method::POST, "").json(&body(Some(name), Some(email))),
+            Operation::Get { id } => start(Method::GET, &format!("/{id}")),
+            Operation::GetByEmail { email } => start(Method::GET, &format!("?email={email}")),
+            Operation::List { name_prefix } => start(Method::GET, &format!("?page_size=100&name_prefix={name_prefix}")),
+            Operation::Put { id, name, email, if_match } => {
+                on(Method::PUT, *id, if_match).json(&body(Some(name), Some(email)))
+            }
+            Operation::Patch { id, name, email, if_match } => on(Method::PATCH, *id, if_match)
+                .header(CONTENT_TYPE, "application/merge-patch+json")
+                .json(&body(name.as_ref(), email.as_ref())),
+            Operation::Delete { id, if_match } => on(Method::DELETE, *id, if_match),
+        }
+    }
+}
+
+fn body(name: Option<&String>, email: Option<&String>) -> Value {
+    let members = [("name", name), ("email", email)];
+    let given = members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), Value::from(value?.as_str()))));
+    Value::Object(Map::from_iter(given))
+}
+
+fn read(operation: &Operation, status: u16, text: &str) -> Answer {
+    let impossible = || Answer::Impossible(format!("{operation}: {status} {text}"));
+    if status == 204 {
+        return Answer::Known(Outcome::Done);
+    }
+    let Ok(value) = serde_json::from_str::<Value>(text) else { return impossible() };
+    if status >= 400 {
+        let outcome = value["code"].as_str().and_then(outcome_of);
+        return outcome.map_or_else(impossible, Answer::Known);
+    }
+    if !matches!(operation, Operation::GetByEmail { .. } | Operation::List { .. }) {
+        return user(&value).map_or_else(impossible, |user| Answer::Known(Outcome::User(user)));
+    }
+    let users = value["users"].as_array().and_then(|users| users.iter().map(user).collect::<Option<Vec<_>>>());
+    match (users, operation) {
+        (Some(users), Operation::List { .. }) => Answer::Known(Outcome::Users { users }),
+        (Some(users), _) => at_most_one(users),
+        (None, _) => impossible(),
+    }
+}
+
+/// A user as the API shows it.
+fn user(value: &Value) -> Option<User> {
+    let text = |name: &str| value[name].as_str().map(str::to_owned);
+    let (id, version) = (value["id"].as_u64()?, value["version"].as_u64()?);
+    Some(User { id, name: text("name")?, email: text("email")?, version })
+}

@@ -1,0 +1,119 @@
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::task::spawn_blocking;
+use user_service_checker::events::{Change, Reader};
+use user_service_checker::{Bounds, History, Outcome, Verdict as Checked, check, compare, page};
+
+use crate::arguments::Arguments;
+use crate::support::Connection;
+use crate::world::World;
+
+/// What a round has left.
+pub struct Evidence {
+    pub label: String,
+    pub history: History,
+    pub readers: Vec<Reader>,
+    /// Answers that the service must never give.
+    pub objections: Vec<String>,
+}
+
+/// What a round came to.
+pub struct Verdict {
+    pub calls: usize,
+    /// Writes with an unknown outcome.
+    pub unknown: usize,
+    pub refused: usize,
+    pub is_convicted: bool,
+    /// How long the checker took.
+    pub check: Duration,
+}
+
+/// Judges a round: the history, what the readers were told, and what the database holds. Keeps the evidence of a violation.
+/// `ids` are those of all users of earlier rounds.
+pub async fn judge(world: &World, evidence: Evidence, ids: &mut HashSet<u64>, keep: bool) -> Verdict {
+    let mut complaints = Vec::from_iter(evidence.objections.iter().map(|what| format!("ImpossibleAnswer: {what}")));
+    complaints.extend(reused(&evidence.readers, ids));
+    complaints.extend(world.beside(flaws).await.iter().map(|flaw| format!("DatabaseFlaw: {flaw}")));
+    let log = world.log();
+    let judged = spawn_blocking(move || {
+        let began = Instant::now();
+        let report = check(&evidence.history, &Bounds::default());
+        let told = compare(&evidence.history, &evidence.readers);
+        let took = began.elapsed();
+        complaints.extend(told.iter().map(|finding| format!("{:?}: {}", finding.anomaly, finding.message)));
+        let is_convicted = report.verdict() != Checked::Linearizable || !complaints.is_empty();
+        if is_convicted || keep {
+            let mut text = report.text(&evidence.history);
+            complaints.iter().for_each(|complaint| writeln!(text, "{complaint}").expect("a string"));
+            evidence.keep(&text, &page(&evidence.history, &report), &log);
+            if is_convicted {
+                let cut = |line: &str| line.chars().take(300).collect::<String>();
+                let shown = Vec::from_iter(text.lines().take(40).map(cut));
+                eprintln!(
+                    "{} is convicted, see {}:\n{}",
+                    evidence.label,
+                    Arguments::folder().display(),
+                    shown.join("\n")
+                );
+            }
+        }
+        let calls = &evidence.history.calls;
+        let count = |outcome: &Outcome| calls.iter().filter(|call| call.outcome == *outcome).count();
+        let unknown = calls.iter().filter(|call| call.outcome == Outcome::Unknown && !call.operation.is_read()).count();
+        Verdict { calls: calls.len(), unknown, refused: count(&Outcome::Refused), is_convicted, check: took }
+    });
+    judged.await.expect("the checker comes to an end")
+}
+
+/// The users of a round whose ids were used before.
+fn reused(readers: &[Reader], ids: &mut HashSet<u64>) -> Vec<String> {
+    let created = readers.iter().flat_map(|reader| &reader.events).filter(|event| event.change == Change::Created);
+    let round = HashSet::<u64>::from_iter(created.map(|event| event.id));
+    let twice =
+        Vec::from_iter(ids.intersection(&round).map(|id| format!("IdReused: {id} was used in an earlier round")));
+    ids.extend(round);
+    twice
+}
+
+/// What is wrong with the database itself.
+fn flaws(connection: &mut Connection) -> Vec<String> {
+    let mut flaws = connection.facts(
+        "SELECT 'the keys of user ' || CAST(id AS TEXT) || ' do not fit' AS fact FROM users
+         WHERE name_key <> lower(name) OR email_key <> lower(email) OR coalesce(address_key, email_key) <> lower(email)",
+    );
+    if matches!(connection, Connection::Sqlite(_)) {
+        flaws.extend(connection.facts("SELECT integrity_check AS fact FROM pragma_integrity_check"));
+        flaws.retain(|flaw| flaw != "ok");
+    }
+    flaws
+}
+
+impl Evidence {
+    fn keep(&self, text: &str, page: &str, log: &str) {
+        let lines = |lines: Vec<String>| lines.join("\n") + "\n";
+        let calls = self.history.calls.iter().map(|call| serde_json::to_string(call).expect("a call is JSON"));
+        let events = self.readers.iter().flat_map(|reader| {
+            reader.events.iter().map(move |event| {
+                let mut line = json!(event);
+                line["reader"] = json!(reader.name);
+                line["channel"] = json!(reader.channel);
+                line.to_string()
+            })
+        });
+        let files = [
+            ("history.jsonl", lines(calls.collect())),
+            ("events.jsonl", lines(events.collect())),
+            ("txt", text.to_owned()),
+            ("html", page.to_owned()),
+            ("log", log.to_owned()),
+        ];
+        fs::create_dir_all(Arguments::folder()).expect("the folder of evidence");
+        for (kind, content) in files {
+            fs::write(Arguments::folder().join(format!("{}.{kind}", self.label)), content).expect("evidence is kept");
+        }
+    }
+}
