@@ -247,7 +247,7 @@ fn listen_grpc(
 fn rate_limit(settings: &auth::Settings) -> Option<RateLimit> {
     let (per_second, burst) = settings.rate_limit?;
     let rate_limit = RateLimit::new(per_second, burst);
-    actix_rt::spawn(rate_limit.clone().forget_strangers());
+    actix_rt::spawn(rate_limit.clone().remove_idle_clients());
     Some(rate_limit)
 }
 

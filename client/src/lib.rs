@@ -28,10 +28,10 @@
 //! let outcome = match client.create_user(&UserFields::new("John", "john@example.com")).await {
 //!     Ok(user) => format!("created {}", user.id),
 //!     Err(Error::OutcomeUnknown { .. }) => "search for the email before you try again".to_owned(),
-//!     Err(error) if error.code() == Some(&Code::EmailTaken) => "somebody has that email".to_owned(),
+//!     Err(error) if error.code() == Some(&Code::EmailTaken) => "the email is taken".to_owned(),
 //!     Err(error) => return Err(error.into()),
 //! };
-//! assert_eq!(outcome, "somebody has that email");
+//! assert_eq!(outcome, "the email is taken");
 //! # Ok(())
 //! # }
 //! ```

@@ -62,7 +62,7 @@ impl RateLimit {
 
     /// Periodically removes clients whose allowance has fully recovered. Otherwise memory would grow with every client
     /// that ever called.
-    pub async fn forget_strangers(self) {
+    pub async fn remove_idle_clients(self) {
         loop {
             tokio::time::sleep(CLEANUP_INTERVAL).await;
             self.limiter.retain_recent();

@@ -9,8 +9,8 @@ use crate::storage::{Backlog, EventLog};
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Keeps the metrics of events that wait to be relayed up to date. Every replica does, because the one that relays may have
-/// stopped.
+/// Keeps the metrics of events that wait to be relayed up to date. Every replica does, because the one that relays may
+/// have stopped.
 pub(super) async fn report(log: EventLog, metrics: EventMetrics, mut heartbeat: RelayHeartbeat) {
     loop {
         // On failure the last values stay. An unreachable database has a metric of its own.

@@ -1,7 +1,8 @@
 use std::time::{Duration, Instant};
 
-/// How long the relay must have been silent to be considered gone. It writes a heartbeat at least every 30 s, with or without a
-/// broker. The timeout is long because a restart may take minutes, and events that are pruned before they are sent are lost.
+/// How long the relay must have been silent to be considered gone. It writes a heartbeat at least every 30 s, with or
+/// without a broker. The timeout is long because a restart may take minutes, and events that are pruned before they are
+/// sent are lost.
 const TIMEOUT: Duration = Duration::from_mins(10);
 
 /// Detects whether any replica relays events: this one, or another one that writes heartbeats.
@@ -18,8 +19,8 @@ impl RelayHeartbeat {
         Self { relays_here, last: None }
     }
 
-    /// Whether any replica relays, given the heartbeat that is in the database now. 0 means that no replica ever has. The age of
-    /// the first heartbeat is unknown, so it counts as new.
+    /// Whether any replica relays, given the heartbeat that is in the database now. 0 means that no replica ever has.
+    /// The age of the first heartbeat is unknown, so it counts as new.
     pub(super) fn is_alive(&mut self, beat: i64, now: Instant) -> bool {
         let since = match self.last {
             Some((last, since)) if last == beat => since,

@@ -13,7 +13,7 @@ use crate::net::Draining;
 
 /// After how long without an event the stream sends a heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// A position that no log ever reaches. A client that resumes from it is told by any replica to start over. It is the
+/// A position that no log ever reaches. Any replica tells a client that resumes from it to start over. It is the
 /// largest integer that JavaScript can tell from its successor.
 const UNREACHABLE: Position = Position((1 << 53) - 1);
 

@@ -11,7 +11,8 @@ use super::limits::{InFlightCall, Stall};
 /// The body of a response.
 pub(super) struct CallBody {
     body: Body,
-    /// Completes the call with the status in the trailers, or as cancelled if the body is dropped. `None` once it is completed.
+    /// Completes the call with the status in the trailers, or as cancelled if the body is dropped. `None` once it is
+    /// completed.
     completion: Option<Completion>,
     stall: Stall,
     /// Keeps the call in flight until the body has been sent.

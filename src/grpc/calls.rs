@@ -57,7 +57,7 @@ struct Shared {
     gate: Gate,
     waiting_for_keys: Semaphore,
     /// Permits for calls beyond those that each connection may always have.
-    shared_permits: Arc<Semaphore>,
+    call_permits: Arc<Semaphore>,
     traces: Traces,
     access_log: AccessLogger,
     /// Applies to calls with no deadline or a later one.
@@ -93,7 +93,7 @@ impl Calls {
             unmatched: metrics.of_unmatched_calls(),
             gate,
             waiting_for_keys: Semaphore::new(MAX_WAITING_FOR_KEYS),
-            shared_permits: Arc::new(Semaphore::new(settings.max_calls)),
+            call_permits: Arc::new(Semaphore::new(settings.max_calls)),
             traces,
             access_log: AccessLogger::new(settings.access_log, settings.slow_request),
             timeout: settings.call_timeout,
@@ -109,7 +109,7 @@ impl Calls {
 
     /// The calls in flight on a new connection.
     pub(super) fn new_connection(&self) -> Rc<InFlightCalls> {
-        InFlightCalls::new(Arc::clone(&self.shared.shared_permits))
+        InFlightCalls::new(Arc::clone(&self.shared.call_permits))
     }
 
     /// The caller of a call on a connection.
@@ -210,7 +210,7 @@ impl Shared {
             if caller.is_in_reserve {
                 return Err(domain::Error::Overloaded.into());
             }
-            // Has a timeout of its own. A call with an invalid token is told so, even if its deadline has passed.
+            // Has a timeout of its own. An invalid token is reported even if the deadline has passed.
             let bearer = self.admit(request.headers(), scope, caller.peer).await?;
             caller.call.authenticated();
             if route.endpoint.streams {

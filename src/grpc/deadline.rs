@@ -9,7 +9,8 @@ const GRPC_TIMEOUT: &str = "grpc-timeout";
 
 /// The deadlines of a call.
 pub(super) struct Deadlines {
-    /// For receiving the message and producing the response. Later than `work`, so that the storage can report the outcome.
+    /// For receiving the message and producing the response. Later than `work`, so that the storage can report the
+    /// outcome.
     pub(super) response: Instant,
     /// For the storage, and for a stream as a whole. `None` for streams whose caller has set no timeout.
     pub(super) work: Option<Instant>,

@@ -88,13 +88,13 @@ impl Connections {
             };
             handshake(stream).await
         };
-        let begun = tokio::select! {
-            begun = timeout(settings.head_timeout, handshake) => begun,
+        let stream = tokio::select! {
+            stream = timeout(settings.head_timeout, handshake) => stream,
             // Does not wait for silent clients.
             () = shutdown.notified() => return Ok(()),
         };
-        if let Ok(Ok(begun)) = begun {
-            serve(begun, &settings, calls, peer, shutdown.notified()).await;
+        if let Ok(Ok(stream)) = stream {
+            serve(stream, &settings, calls, peer, shutdown.notified()).await;
         }
         Ok(())
     }

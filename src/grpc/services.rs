@@ -20,8 +20,8 @@ use super::health::Health;
 use super::methods::Users;
 use super::reflection::Reflection;
 
-/// The largest message to the health and reflection services, in bytes. Unauthenticated clients may send it, and it contains only a
-/// name.
+/// The largest message to the health and reflection services, in bytes. Unauthenticated clients may send it, and it
+/// contains only a name.
 const MAX_NAME_BYTES: usize = 4 << 10;
 
 pub(super) struct Services {
@@ -32,7 +32,8 @@ pub(super) struct Services {
 }
 
 impl Services {
-    /// `max_bytes` is the largest message to the user service. `idle_timeout` is how long a reflection stream may be silent.
+    /// `max_bytes` is the largest message to the user service. `idle_timeout` is how long a reflection stream may be
+    /// silent.
     pub(super) fn new(users: Users, max_bytes: usize, idle_timeout: Duration) -> io::Result<Self> {
         // Includes the types of error details, for tools that display them.
         let known = [DESCRIPTORS, tonic_types::pb::FILE_DESCRIPTOR_SET];

@@ -41,7 +41,7 @@ impl Answer {
 
 /// Sends a request and returns the response without its body, or the failure that the response reports.
 pub(super) async fn begin(request: RequestBuilder) -> Result<Response, Failed> {
-    let response = request.send().await.map_err(not_begun)?;
+    let response = request.send().await.map_err(send_error)?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -66,7 +66,7 @@ fn from_gateway(status: StatusCode) -> BoxError {
     format!("{status}, not by the service").into()
 }
 
-fn not_begun(error: reqwest::Error) -> Failed {
+fn send_error(error: reqwest::Error) -> Failed {
     if error.is_builder() {
         return Failed::foreign(error.to_string());
     }

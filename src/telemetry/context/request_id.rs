@@ -20,8 +20,8 @@ impl RequestId {
     /// The longest id that is accepted from a caller, in bytes.
     pub const MAX_LENGTH: usize = 64;
 
-    /// Parses an id of letters, digits, `.`, `_` and `-`. `None` for anything else: the id is echoed and logged, and these
-    /// characters can break neither a header nor a log.
+    /// Parses an id of letters, digits, `.`, `_` and `-`. `None` for anything else: the id is echoed and logged, and
+    /// these characters can break neither a header nor a log.
     #[must_use]
     pub fn parse(id: &[u8]) -> Option<Self> {
         let is_sane = id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte));

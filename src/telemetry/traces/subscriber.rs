@@ -10,7 +10,8 @@ use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::{Layer, Registry};
 
-/// The target of all our spans. Their level is TRACE, which release builds remove from `log`, so that spans do not become log lines.
+/// The target of all our spans. Their level is TRACE, which release builds remove from `log`, so that spans do not
+/// become log lines.
 pub(super) const TARGET: &str = env!("CARGO_PKG_NAME");
 
 /// Installs a subscriber that passes only our spans to the tracer.
