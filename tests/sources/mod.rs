@@ -143,7 +143,7 @@ impl Sources {
         let mut rest = path.iter();
         for name in rest.by_ref() {
             match name.as_str() {
-                "crate" | "self" | "user_service" => continue,
+                "crate" | "self" | "user_service" => {}
                 "super" => drop(at.pop()),
                 _ => {
                     at.push(name.clone());

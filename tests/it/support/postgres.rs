@@ -74,6 +74,7 @@ impl Postgres {
     }
 
     /// In order: transactions are rolled back, and clients are told.
+    #[allow(dead_code, reason = "of two test programs that share these files, one uses it")]
     pub fn shut_down(&mut self) {
         self.end("INT");
     }
