@@ -8,7 +8,7 @@
 //! - [`extract`] parses ids, query strings and bodies for it.
 //! - [`v1`], [`v2`] and [`pages`] hold the handlers. A handler translates a request into the words of a use case in
 //!   [`crate::service`], and the result into a response. It touches no Diesel, connection or row.
-//! - [`problem`] says what failures look like, and [`openapi`] describes all of this to clients.
+//! - [`problem`] says what failures look like, and [`mod@openapi`] describes all of this to clients.
 
 mod connection;
 mod extract;
