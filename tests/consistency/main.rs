@@ -1,5 +1,5 @@
 //! Judges the real program while everything around it breaks: clients record every call, faults strike at random moments, and
-//! the checker decides whether some order of the calls explains all answers. `scripts/prove-consistency` runs it for long;
+//! the checker decides whether some order of the calls explains all answers. `scripts/prove-consistency` runs it for long.
 //! Without arguments, as by `cargo test --test consistency`, the first two worlds run for less than two minutes; a plain
 //! `cargo test` does not run them yet. docs/proofs.md says what it proves.
 #![forbid(unsafe_code)]
