@@ -11,6 +11,8 @@ use crate::support::{
 
 const CLIENTS: usize = 8;
 const LIMIT: Duration = Duration::from_mins(1);
+/// Two of the relay's longest pauses, each with an attempt that the broker leaves without a response.
+const RECONNECTED: Duration = Duration::from_secs(90);
 
 async fn published(server: &Server) -> f64 {
     server.metrics().await.value("events_published_total")
@@ -68,7 +70,7 @@ async fn a_broker_may_crash_stop_freeze_and_block(#[values(Db::Sqlite, Db::Postg
         };
         let relays = async || {
             let before = published(&app).await;
-            until("it relays again", LIMIT, async || published(&app).await > before).await;
+            until("it relays again", RECONNECTED, async || published(&app).await > before).await;
         };
         relays().await;
         rabbitmq.crash();

@@ -13,6 +13,9 @@ use uuid::Uuid;
 
 use super::{EXCHANGE, file_of, planned_port, signal, until};
 
+/// It takes seconds; on a machine whose cores are busy with other tests, far longer.
+const START: Duration = Duration::from_mins(3);
+
 /// One test's own part of the broker that all tests share, gone when the test is.
 pub struct Vhost {
     name: String,
@@ -112,7 +115,7 @@ impl RabbitMq {
         let output = File::create(&log).expect("a log");
         command.stderr(output.try_clone().expect("the log again")).stdout(output);
         let process = self.process.insert(command.spawn().expect("scripts/rabbitmq starts"));
-        until("RabbitMQ accepts connections", Duration::from_mins(1), async || {
+        until("RabbitMQ accepts connections", START, async || {
             let has_ended = process.try_wait().expect("the status of RabbitMQ").is_some();
             assert!(!has_ended, "RabbitMQ does not start: {}", fs::read_to_string(&log).unwrap_or_default());
             TcpStream::connect(("127.0.0.1", self.port)).await.is_ok()
