@@ -2,7 +2,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, LINK};
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 
-/// What no caller should ever read in an error.
+/// Words that no error may contain, because they reveal internals.
 const INTERNAL: [&str; 12] = [
     "diesel",
     "sqlite",
@@ -20,7 +20,7 @@ const INTERNAL: [&str; 12] = [
 
 const PROBLEM_MEMBERS: [&str; 8] = ["type", "title", "status", "detail", "instance", "code", "errors", "trace_id"];
 
-/// A response read to its end, and found to keep the rules that hold for all of them.
+/// A response that was read to its end and keeps the rules for every response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -97,7 +97,7 @@ impl Answer {
         value.to_str().expect("a readable header")
     }
 
-    /// An error of the first version of the API.
+    /// Checks an error of version 1.
     #[track_caller]
     pub fn error(&self, status: u16) -> &Self {
         let body = self.body(status);
@@ -107,17 +107,17 @@ impl Answer {
         self
     }
 
-    /// An error of everything else.
+    /// Checks a problem, which is the error of every route but version 1's, and returns it.
     #[track_caller]
     pub fn problem(&self, status: u16, code: &str) -> Value {
         self.retry_after_when_unavailable();
         self.any_problem(status, code)
     }
 
-    /// The same, where nothing is said about coming again: what stands in the way stays until somebody mends it.
+    /// Checks a problem without `Retry-After`: an operator must repair something first.
     #[track_caller]
     pub fn unusable(&self) -> Value {
-        assert!(!self.headers.contains_key("retry-after"), "nobody knows when: {self:#?}");
+        assert!(!self.headers.contains_key("retry-after"), "Retry-After is present: {self:#?}");
         self.any_problem(503, "unavailable")
     }
 
@@ -137,18 +137,18 @@ impl Answer {
         problem
     }
 
-    /// The pointers of the fields that a 422 complains of, sorted.
+    /// The pointers of the fields that a 422 reports, sorted.
     #[track_caller]
     pub fn invalid_fields(&self) -> Vec<String> {
         let problem = self.problem(422, "invalid_user");
         let errors = problem["errors"].as_array().unwrap_or_else(|| panic!("errors: {self:#?}"));
         let mut pointers: Vec<String> = errors.iter().map(|error| text(&error["pointer"])).collect();
-        assert!(errors.iter().all(|error| !text(&error["detail"]).is_empty()), "a detail each: {self:#?}");
+        assert!(errors.iter().all(|error| !text(&error["detail"]).is_empty()), "an error has no detail: {self:#?}");
         pointers.sort();
         pointers
     }
 
-    /// Where `Link` says that the next page is.
+    /// The URL of the next page, from `Link`.
     #[track_caller]
     pub fn next_link(&self) -> Option<String> {
         let link = self.headers.get(LINK)?.to_str().expect("a readable Link");
@@ -171,7 +171,7 @@ impl Answer {
     }
 }
 
-/// All of it, or of a stream that does not end the first piece.
+/// Reads the whole body, or the first chunk of a stream that does not end.
 async fn read_text(mut response: Response) -> reqwest::Result<String> {
     if response.headers().get(CONTENT_TYPE).is_none_or(|media| media != "text/event-stream") {
         return response.text().await;

@@ -4,7 +4,7 @@ use super::{Database, Db, Server};
 
 /// A ready server on a fresh database.
 pub struct App {
-    // Before the database: the server goes first.
+    // Fields are dropped in order, so the server ends before its database.
     server: Server,
     pub database: Database,
 }
@@ -24,7 +24,7 @@ impl App {
         Self { server, database }
     }
 
-    /// Another process on the same database, with the default configuration.
+    /// Replaces the server by another process on the same database, with the default configuration.
     pub async fn restart(&mut self) {
         self.restart_with(&[]).await;
     }

@@ -1,9 +1,9 @@
 use futures::future::join_all;
 
-/// The crowd that the concurrency tests send.
+/// How many clients the concurrency tests run.
 pub const CLIENTS: usize = 64;
 
-/// Lets every client begin before any of them is waited for.
+/// Starts all clients before it waits for any of them.
 pub async fn at_once<T, F: Future<Output = T>>(clients: usize, client: impl Fn(usize) -> F) -> Vec<T> {
     join_all((0..clients).map(client)).await
 }

@@ -3,13 +3,13 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-/// An authority that nobody trusts but those whom a test tells to.
+/// A certificate authority. Only programs that a test configures trust it.
 pub struct Authority {
     certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// A certificate and its key, PEM.
+/// A certificate and its key, both PEM.
 pub struct Signed {
     pub certificate: String,
     pub key: String,
@@ -39,7 +39,7 @@ impl Authority {
 }
 
 impl Signed {
-    /// Where its two files are now.
+    /// Writes the certificate and the key to two files, and returns their paths.
     pub fn write(&self, dir: &Path) -> (PathBuf, PathBuf) {
         let files = (dir.join("cert.pem"), dir.join("key.pem"));
         fs::write(&files.0, &self.certificate).expect("a file");

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::until;
 
-/// Where the service publishes.
+/// The exchange to which the service publishes.
 pub const EXCHANGE: &str = "user_events";
 
 /// A durable queue, bound to the exchange of events.
@@ -28,13 +28,13 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// For what is published under these keys: `user.created`, `user.*`, `#`.
+    /// A queue for messages with these routing keys: `user.created`, `user.*`, `#`.
     pub fn of(keys: &[&str]) -> Self {
         let name = format!("test_{}", Uuid::new_v4().simple());
         Self { name, keys: Vec::from_iter(keys.iter().map(|key| (*key).to_owned())), arguments: FieldTable::default() }
     }
 
-    /// Once so many messages wait in it, what is published is refused.
+    /// Makes the queue reject messages while it holds this many.
     pub fn refusing_beyond(self, length: u16) -> Self {
         let overflow = LongString::from("reject-publish");
         self.argument("x-max-length", AMQPValue::LongInt(length.into()))
@@ -46,12 +46,12 @@ impl Queue {
         self
     }
 
-    /// Lets it gather what is published from now on.
+    /// Declares the queue, which collects messages from now on.
     pub async fn declare(&self, url: &str) {
         let connection = Connection::connect(url, ConnectionProperties::default()).await.expect("RabbitMQ answers");
         let channel = connection.create_channel().await.expect("a channel");
         self.declare_in(&channel).await.expect("a queue");
-        connection.close(200, "OK".into()).await.expect("RabbitMQ lets it go");
+        connection.close(200, "OK".into()).await.expect("the connection closes");
     }
 
     async fn declare_in(&self, channel: &Channel) -> lapin::Result<()> {
@@ -66,12 +66,12 @@ impl Queue {
         Ok(())
     }
 
-    /// Declares it too.
+    /// Declares the queue and consumes it.
     pub async fn consume(self, url: &str) -> Consumer {
         let (ready, is_ready) = oneshot::channel();
         let deliveries = Arc::default();
         let task = tokio::spawn(consume(self, url.to_owned(), Arc::clone(&deliveries), ready));
-        is_ready.await.expect("it consumes");
+        is_ready.await.expect("the consumer is ready");
         Consumer { deliveries, task }
     }
 }
@@ -80,15 +80,15 @@ impl Queue {
 #[derive(Clone, Debug)]
 pub struct Delivery {
     pub routing_key: String,
-    /// Of a body that is no JSON, its text.
+    /// The body as JSON, or as text if it is not JSON.
     pub body: Value,
     pub content_type: Option<String>,
-    /// It survives the broker's crash, where its queue does.
+    /// Whether the message survives a crash of the broker in a durable queue.
     pub is_persistent: bool,
     pub message_id: Option<String>,
     pub kind: Option<String>,
     pub redelivered: bool,
-    /// All of them.
+    /// All properties.
     pub properties: BasicProperties,
 }
 
@@ -109,24 +109,24 @@ impl From<&lapin::message::Delivery> for Delivery {
     }
 }
 
-/// Takes what is in a queue, acknowledges and keeps it. It comes back when the broker was gone.
+/// Consumes a queue: acknowledges each message and keeps it. It reconnects when the broker returns.
 pub struct Consumer {
     deliveries: Arc<Mutex<Vec<Delivery>>>,
     task: JoinHandle<()>,
 }
 
 impl Consumer {
-    /// Of a queue of its own.
+    /// A consumer with its own queue.
     pub async fn of(keys: &[&str], url: &str) -> Self {
         Queue::of(keys).consume(url).await
     }
 
-    /// In the order they arrived.
+    /// The messages in the order of arrival.
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.deliveries.lock().unwrap().clone()
     }
 
-    /// All that have arrived, once these are enough.
+    /// Waits until enough messages have arrived, and returns all of them.
     pub async fn until(&self, what: &str, are_enough: impl Fn(&[Delivery]) -> bool) -> Vec<Delivery> {
         until(what, Duration::from_mins(1), async || are_enough(&self.deliveries.lock().unwrap())).await;
         self.deliveries()
@@ -139,12 +139,12 @@ impl Drop for Consumer {
     }
 }
 
-/// Until it is aborted.
+/// Consumes until the task is aborted.
 async fn consume(queue: Queue, url: String, deliveries: Arc<Mutex<Vec<Delivery>>>, ready: oneshot::Sender<()>) {
     let mut ready = Some(ready);
     loop {
         let end = connected(&queue, &url, &deliveries, &mut ready).await;
-        // The first time, the broker must be there: the sender is dropped, and whoever waits for it is told.
+        // The first connection must succeed. The return drops `ready`, so the waiting test fails.
         if ready.is_some() {
             eprintln!("no consumer at {url}: {end:?}");
             return;
@@ -153,7 +153,7 @@ async fn consume(queue: Queue, url: String, deliveries: Arc<Mutex<Vec<Delivery>>
     }
 }
 
-/// Until the connection or the queue is gone.
+/// Consumes until the connection or the queue is gone.
 async fn connected(
     queue: &Queue,
     url: &str,

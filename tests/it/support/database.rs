@@ -26,22 +26,21 @@ impl Db {
                 Database { url, dir, created: None }
             }
             Self::Postgres => {
-                // A linguistic collation, as many servers have: an order left to the database then shows.
-                // A linguistic collation, as many servers have: an order left to the database then shows.
+                // A linguistic collation, as many servers have. It exposes an order that is left to the database.
                 let created = Created::new("ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'");
                 Database { url: created.url.to_string(), dir, created: Some(created) }
             }
         }
     }
 
-    /// A PostgreSQL database that holds no more characters than those of Western Europe.
+    /// A PostgreSQL database whose encoding has only the characters of Western Europe.
     pub fn latin1() -> Database {
         let created = Created::new("ENCODING 'LATIN1' LOCALE_PROVIDER libc LOCALE 'C'");
         let dir = TempDir::new().expect("a temporary folder");
         Database { url: created.url.to_string(), dir, created: Some(created) }
     }
 
-    /// Where this database's migrations are.
+    /// The folder of this database's migrations.
     pub fn migrations(self) -> PathBuf {
         let name = match self {
             Self::Sqlite => "sqlite",
@@ -51,7 +50,7 @@ impl Db {
     }
 }
 
-/// One test's own database, gone when the test is.
+/// A database for one test, dropped when the test ends.
 pub struct Database {
     url: String,
     dir: TempDir,
@@ -68,14 +67,14 @@ impl Database {
         &self.url
     }
 
-    /// The same, to be reached over another port of this machine.
+    /// The URL with another port of this machine, such as a proxy's.
     pub fn url_over(&self, port: u16) -> String {
         let mut url = Url::parse(&self.url).expect("a URL");
         url.set_port(Some(port)).expect("a URL with a host");
         url.into()
     }
 
-    /// Host and port of the server that it is on.
+    /// Host and port of the PostgreSQL server.
     pub fn address(&self) -> String {
         let url = &self.on_postgres().url;
         format!("{}:{}", url.host_str().expect("a host"), url.port().unwrap_or(5432))
@@ -92,12 +91,12 @@ impl Database {
         }
     }
 
-    /// Where the file of a SQLite database is.
+    /// The path of the SQLite file.
     pub fn file(&self) -> PathBuf {
         self.url.trim_start_matches("sqlite://").into()
     }
 
-    /// Ends every connection but the one that asks for it, and waits for their ends.
+    /// Ends all connections to the database except its own, and waits until they have ended.
     pub fn break_connections(&self) {
         let broken = self.connect().facts(
             "SELECT pg_terminate_backend(pid, 5000)::text AS fact FROM pg_stat_activity
@@ -106,7 +105,7 @@ impl Database {
         assert!(!broken.is_empty(), "the server has connections");
     }
 
-    /// A copy, as it is now, beside it. Whoever is connected loses its connection.
+    /// Copies the database. This ends all connections to the original.
     pub fn copy(&self) -> Self {
         let (original, copy) = (self.on_postgres(), Created::named());
         original.close();
@@ -115,7 +114,7 @@ impl Database {
         Self { url: copy.url.to_string(), dir: TempDir::new().expect("a temporary folder"), created: Some(copy) }
     }
 
-    /// Has another database stand where this one stood.
+    /// Swaps the names of two databases, so that the URL of this one leads to the other.
     pub fn replace_with(&self, other: &Self) {
         let (replaced, successor) = (self.on_postgres(), other.on_postgres());
         replaced.close();
@@ -131,7 +130,7 @@ impl Database {
         self.created.as_ref().expect("a database of PostgreSQL")
     }
 
-    /// Keeps writers of users waiting until the connection is dropped; SQLite's and PostgreSQL's readers go on.
+    /// Blocks writes to users until the returned connection is dropped. Reads continue.
     pub fn lock_writers(&self) -> Connection {
         let mut lock = self.connect();
         lock.run(match lock {
@@ -142,7 +141,7 @@ impl Database {
     }
 }
 
-/// A connection beside the server's own, to look behind it or to stand in its way.
+/// A test's own connection to the database, to inspect rows or to hold locks.
 pub enum Connection {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
@@ -197,7 +196,7 @@ impl Created {
         created
     }
 
-    /// The name of one that is yet to be created.
+    /// Picks a new name. The database does not exist yet.
     fn named() -> Self {
         let admin = std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL is not set: run scripts/test");
         let name = format!("user_service_test_{}", Uuid::new_v4().simple());
@@ -210,7 +209,7 @@ impl Created {
         Connection::postgres(&self.admin)
     }
 
-    /// Ends all connections, and lets nobody in.
+    /// Ends all connections and refuses new ones.
     fn close(&self) {
         let mut admin = self.admin();
         admin.run(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", self.name));

@@ -5,7 +5,7 @@ use super::file_of;
 
 const TYPES: [&str; 3] = ["user.created", "user.updated", "user.deleted"];
 
-/// The schemas of events, as `docs/events/` has them.
+/// The schemas of events in `docs/events/`.
 pub struct EventSchemas {
     schemas: Schemas,
     types: Vec<(&'static str, SchemaIndex)>,
@@ -25,7 +25,7 @@ impl EventSchemas {
         Self { schemas, types }
     }
 
-    /// What is wrong with an event, by the schema of its type.
+    /// Validates an event against the schema of its type, and returns what is wrong.
     pub fn fault(&self, event: &Value) -> Option<String> {
         let Some((_, index)) = self.types.iter().find(|(kind, _)| event["type"] == *kind) else {
             return Some(format!("no such type: {}", event["type"]));

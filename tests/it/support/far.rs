@@ -7,7 +7,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
-/// A proxy before a server, which is as far away as a test wants.
+/// A proxy that delays a server's answers, as distance would.
 pub struct Far {
     port: u16,
     millis: Arc<AtomicU64>,
@@ -26,7 +26,7 @@ impl Far {
         self.port
     }
 
-    /// How long an answer is on its way from now on.
+    /// Sets the delay of answers from now on.
     pub fn answers_take(&self, time: Duration) {
         self.millis.store(u64::try_from(time.as_millis()).expect("a short time"), Relaxed);
     }

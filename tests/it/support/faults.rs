@@ -11,26 +11,26 @@ use tokio::time::sleep;
 const DELAY: Duration = Duration::from_millis(200);
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-/// A proxy between a client and the server that spoils some of what passes it, in either direction.
+/// A proxy between a client and the server that damages some exchanges, in either direction.
 pub struct Faults {
     address: String,
     dice: Arc<Dice>,
 }
 
-/// What becomes of bytes that arrived together: mostly a request or an answer.
+/// What the proxy does with bytes that arrive together, mostly a whole request or answer.
 #[derive(Clone, Copy, Debug)]
 enum DeliveryOutcome {
     Pass,
     Delay,
-    /// They are gone, and the connection too.
+    /// Drops the bytes and closes the connection.
     Cut,
-    /// Half of them are.
+    /// Forwards half of the bytes and closes the connection.
     Truncate,
-    /// The client is answered by the proxy, whether the server has seen the request or not.
+    /// Answers the client in the server's place, whether or not the server has received the request.
     Refuse,
 }
 
-/// Thrown the same way in every run: but which bytes it meets is up to the clients and the network.
+/// A seeded sequence of outcomes. Which bytes get which outcome depends on the clients and the network.
 struct Dice {
     seed: u64,
     percent: u64,
@@ -39,7 +39,7 @@ struct Dice {
 }
 
 impl Faults {
-    /// Spoils so many of a hundred exchanges, half of them on the way there and half on the way back.
+    /// Damages this percentage of exchanges, half of them in the request and half in the answer.
     pub async fn before(upstream: &str, percent: u64, seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
@@ -53,7 +53,7 @@ impl Faults {
         &self.address
     }
 
-    /// How often it did.
+    /// How often the proxy has done damage.
     pub fn spoilt(&self) -> u64 {
         self.dice.spoilt.load(Relaxed)
     }
@@ -64,7 +64,7 @@ impl Dice {
         let mut hasher = DefaultHasher::new();
         (self.seed, self.thrown.fetch_add(1, Relaxed)).hash(&mut hasher);
         let number = hasher.finish();
-        // Twice a hundred: an exchange passes twice.
+        // Of 200, not 100: each exchange passes twice.
         if number % 200 >= self.percent {
             return DeliveryOutcome::Pass;
         }
@@ -85,7 +85,7 @@ async fn accept(listener: TcpListener, upstream: String, dice: Arc<Dice>) {
     }
 }
 
-/// Passes bytes on until either side, or fate, ends it.
+/// Forwards bytes until a side or an outcome ends the connection.
 async fn pass(client: TcpStream, server: TcpStream, dice: Arc<Dice>) {
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let ((from_client, mut to_client), (from_server, mut to_server)) = (client.into_split(), server.into_split());
@@ -98,7 +98,7 @@ async fn pass(client: TcpStream, server: TcpStream, dice: Arc<Dice>) {
     }
 }
 
-/// Whether the proxy is to answer in the server's place.
+/// Forwards one direction. Returns whether the proxy must answer in the server's place.
 async fn one_way(mut from: OwnedReadHalf, to: &mut OwnedWriteHalf, dice: &Dice) -> bool {
     let mut bytes = vec![0; 64 * 1024];
     loop {

@@ -3,17 +3,17 @@ use std::process::Command;
 
 use super::program::Output;
 
-/// The Python that has what `tests/foreign/requirements.txt` lists.
+/// The Python with the packages of `tests/foreign/requirements.txt`.
 pub fn python() -> Command {
     Command::new(tool("TEST_PYTHON"))
 }
 
-/// A program that lies beside that Python.
+/// A program in the same folder as that Python.
 pub fn beside_python(name: &str) -> Command {
     Command::new(tool("TEST_PYTHON").with_file_name(name))
 }
 
-/// What `tests/foreign/package.json` lists.
+/// The folder with the packages of `tests/foreign/package.json`.
 pub fn node_modules() -> PathBuf {
     tool("TEST_NODE_MODULES")
 }

@@ -5,16 +5,16 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A proxy that loses connections without a word, as networks do with those that were idle for long: what is sent over one
-/// arrives nowhere.
+/// A proxy that loses connections silently, as networks do with idle ones: what is sent over a lost connection arrives
+/// nowhere.
 pub struct Forgetful {
     port: u16,
-    /// How often it forgot.
+    /// How often the proxy has lost its connections.
     age: Arc<AtomicU64>,
 }
 
 impl Forgetful {
-    /// Before a server at this address.
+    /// Starts the proxy in front of a server.
     pub async fn before(upstream: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
@@ -27,7 +27,7 @@ impl Forgetful {
         self.port
     }
 
-    /// All connections that are open now.
+    /// Loses all connections that are open now.
     pub fn forget(&self) {
         self.age.fetch_add(1, Relaxed);
     }

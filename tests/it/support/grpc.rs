@@ -1,4 +1,4 @@
-//! gRPC as another service speaks it, without the client crate: what it does not say shows too.
+//! gRPC without the client crate, so that a test sees every detail of a response.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use super::server::Server;
 use super::token::TOKEN;
 use proto::user_service_client::UserServiceClient;
 
-/// The messages and the client that are made of the `.proto`.
-#[allow(clippy::pedantic, reason = "nobody wrote this")]
+/// The messages and the client generated from the `.proto`.
+#[allow(clippy::pedantic, reason = "generated code")]
 pub mod proto {
     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/client/src/grpc/generated/users.v1.rs"));
 }
@@ -38,14 +38,14 @@ pub fn bearer(token: &str) -> MetadataValue<tonic::metadata::Ascii> {
     format!("Bearer {token}").parse().expect("a header")
 }
 
-/// A connection that is made when it is needed.
+/// A connection that opens with the first call.
 pub fn channel(address: &str) -> Channel {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("a URL");
     endpoint.timeout(Duration::from_secs(30)).connect_lazy()
 }
 
 impl Server {
-    /// A client that may do everything, on a connection of its own.
+    /// A client with all scopes, on its own connection.
     pub fn grpc(&self) -> Grpc {
         self.grpc_with(&TOKEN)
     }
@@ -54,7 +54,7 @@ impl Server {
         UserServiceClient::with_interceptor(channel(self.grpc_address()), Authorized(token.to_owned()))
     }
 
-    /// The same, without a clock of its own.
+    /// A client that leaves deadlines to the server.
     pub async fn grpc_without_a_clock(&self) -> UserServiceClient<InterceptedService<Http2Client, Authorized>> {
         let connection =
             InterceptedService::new(Http2Client::connect(self.grpc_address()).await, Authorized(TOKEN.clone()));
@@ -63,13 +63,13 @@ impl Server {
     }
 }
 
-/// What a status says beyond its code, after checking what every one of ours has.
+/// The details of a status. Checks those that every status of the service has.
 pub fn details(status: &Status, reason: &str) -> ErrorDetails {
     let details = status.get_error_details();
     let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
     assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason, "user-service"), "{status:?}");
     let request = details.request_info().unwrap_or_else(|| panic!("no RequestInfo in {status:?}"));
-    // That of a stream came with its beginning.
+    // A stream sends its id at the beginning, not with its status.
     if let Some(id) = status.metadata().get("x-request-id") {
         assert_eq!(id, request.request_id.as_str(), "{status:?}");
     }

@@ -9,10 +9,10 @@ use tempfile::TempDir;
 
 use super::{Server, file_of, planned_port, until};
 
-/// How often it is started: somebody else may take its port before it does.
+/// How often `start` is tried: another process may take the port first.
 const ATTEMPTS: usize = 5;
 
-/// `deploy/haproxy` before one replica; ends with the test.
+/// `HAProxy` with the configuration in `deploy/haproxy`, in front of one replica. It ends with the test.
 pub struct HaProxy {
     process: Child,
     dir: TempDir,
@@ -21,7 +21,7 @@ pub struct HaProxy {
 }
 
 impl HaProxy {
-    /// It opens no more connections than that to the replica's REST.
+    /// Starts `HAProxy`, which opens at most `maxconn` connections to the replica's REST port.
     pub async fn before(server: &Server, maxconn: usize) -> Self {
         let mut attempts = 1;
         loop {
@@ -50,7 +50,7 @@ impl HaProxy {
         Self { process, dir, address, grpc_address }
     }
 
-    /// False if it has ended instead.
+    /// Waits until `HAProxy` has found the replica. Returns false if the process has ended.
     async fn is_up_in_time(&mut self) -> bool {
         let mut has_ended = false;
         until("HAProxy has found the replica", Duration::from_secs(20), async || {
@@ -71,10 +71,10 @@ impl HaProxy {
         &self.grpc_address
     }
 
-    /// What `HAProxy` knows of the replica in one of its backends, by its name in the statistics' table.
+    /// A field of the replica in the statistics of a backend.
     pub fn fact(&self, backend: &str, name: &str) -> String {
-        let mut admin = UnixStream::connect(self.dir.path().join("admin.sock")).expect("HAProxy can be administered");
-        admin.write_all(b"show stat -1 4 -1\n").expect("it reads");
+        let mut admin = UnixStream::connect(self.dir.path().join("admin.sock")).expect("the admin socket accepts");
+        admin.write_all(b"show stat -1 4 -1\n").expect("HAProxy reads");
         let mut table = String::new();
         admin.read_to_string(&mut table).expect("a table");
         let mut lines = table.trim_start_matches("# ").lines().map(|line| line.split(','));

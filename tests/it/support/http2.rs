@@ -1,4 +1,4 @@
-//! HTTP/2 as somebody speaks it who means no good: frame by frame.
+//! HTTP/2 as an attacker uses it: frame by frame.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-/// What a connection begins with: the preface, and an empty frame of settings.
+/// The beginning of a connection: the preface, and an empty settings frame.
 const BEGINNING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -22,7 +22,7 @@ impl Http2 {
         Self::begin(TcpStream::connect(address).expect("the server accepts"))
     }
 
-    /// One that has next to no room for what the server sends, and never reads it.
+    /// A connection with almost no room for what the server sends. It never reads.
     pub fn connect_deaf(address: &str) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.set_recv_buffer_size(2048).expect("a small buffer");
@@ -38,12 +38,12 @@ impl Http2 {
         connection
     }
 
-    /// Begins a call; its messages are yet to come.
+    /// Begins a call, without its messages.
     pub fn call(&mut self, number: u32, method: &str) {
         self.frame(HEADERS, END_HEADERS, number, &head(method, 0));
     }
 
-    /// With as many headers more as a head of 16 KiB may have, each of which takes a byte on the wire.
+    /// Begins a call with as many additional headers as a head of 16 KiB may have. Each takes one byte on the wire.
     pub fn call_with_many_headers(&mut self, number: u32, method: &str) {
         self.frame(HEADERS, END_HEADERS, number, &head(method, 460));
     }
@@ -63,12 +63,12 @@ impl Http2 {
         self.data(number, &[&[0], &length[..], message].concat());
     }
 
-    /// Answers a question that the server never asked.
+    /// Sends a PING answer that the server never asked for.
     pub fn pong(&mut self) {
         self.frame(PING, ACK, 0, &[7; 8]);
     }
 
-    /// Whether the server has hung up. Takes what it has sent.
+    /// Reads what the server has sent, and returns whether it has hung up.
     pub fn is_over(&mut self) -> bool {
         self.0.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
         match self.0.read(&mut [0; 4096]) {
@@ -82,13 +82,14 @@ impl Http2 {
         self.write(&[&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat());
     }
 
-    /// The server may have hung up, or stopped reading: either is good defence.
+    /// Writes, and ignores failures: a server may defend itself by hanging up or by not reading.
     fn write(&mut self, bytes: &[u8]) {
         let _ = self.0.write_all(bytes);
     }
 }
 
-/// A head without compression (RFC 7541), but for a header that the table of the connection remembers: it comes so many times.
+/// A head without compression (RFC 7541), except for one header that the connection's table stores. That header is
+/// repeated `more` times.
 fn head(method: &str, more: usize) -> Vec<u8> {
     let literal = |first: u8, name: &[u8], value: &[u8]| {
         let length = |text: &[u8]| u8::try_from(text.len()).ok().filter(|length| *length < 127).expect("a short text");

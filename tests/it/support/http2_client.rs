@@ -14,10 +14,10 @@ use tonic::codegen::http::{Request, Response};
 
 use super::token::TOKEN;
 
-/// One connection of HTTP/2, for any number of requests at a time.
+/// One HTTP/2 connection for any number of concurrent requests.
 ///
-/// It leaves it to the server to hold to a call's deadline. Tonic's channel has a clock of its own for it, which is faster than the
-/// server now and then.
+/// It leaves deadlines to the server. Tonic's channel enforces a call's deadline with its own timer, which sometimes
+/// fires before the server's.
 #[derive(Clone)]
 pub struct Http2Client(SendRequest<Body>);
 
@@ -29,7 +29,7 @@ impl Http2Client {
         Self(requests)
     }
 
-    /// The status of the answer, which is read to its end.
+    /// Reads an answer to its end and returns its status.
     pub async fn get(&self, url: &str) -> hyper::Result<u16> {
         let request = Request::get(url).header("authorization", format!("Bearer {}", *TOKEN));
         let answer = self.0.clone().send_request(request.body(Body::empty()).expect("a request")).await?;

@@ -12,7 +12,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::Signed;
 
-/// A server of one document, which a test may change or take away.
+/// A server of one document, which a test can change or take down.
 pub struct Issuer {
     url: String,
     state: Arc<State>,
@@ -29,7 +29,7 @@ impl Issuer {
         Self::start(document, "http", Ok)
     }
 
-    /// Speaks TLS.
+    /// An issuer that serves over TLS.
     pub fn secure(document: &str, signed: &Signed) -> Self {
         let certificate = CertificateDer::from_pem_slice(signed.certificate.as_bytes()).expect("a certificate");
         let key = PrivateKeyDer::from_pem_slice(signed.key.as_bytes()).expect("a key");
@@ -53,7 +53,7 @@ impl Issuer {
         let (asked, is_down) = (AtomicUsize::new(0), AtomicBool::new(false));
         let state = Arc::new(State { document: Mutex::new(document.to_owned()), asked, is_down });
         let shared = Arc::clone(&state);
-        // It ends with the test's process.
+        // The thread ends with the test's process.
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
@@ -71,7 +71,7 @@ impl Issuer {
         document.clone_into(&mut self.state.document.lock().unwrap());
     }
 
-    /// From now on it answers with errors.
+    /// Answers with errors from now on.
     pub fn go_down(&self) {
         self.state.is_down.store(true, Ordering::SeqCst);
     }
@@ -80,7 +80,7 @@ impl Issuer {
         self.state.is_down.store(false, Ordering::SeqCst);
     }
 
-    /// How often it was asked until now.
+    /// The number of requests so far.
     pub fn asked(&self) -> usize {
         self.state.asked.load(Ordering::SeqCst)
     }

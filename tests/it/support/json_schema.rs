@@ -3,7 +3,7 @@ use serde_json::{Map, Value};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-/// An OpenAPI document, and as much of JSON Schema as it takes to hold an answer against it.
+/// An OpenAPI document, with enough of JSON Schema to validate an answer.
 pub struct Spec(pub Value);
 
 /// One method on one path.
@@ -27,12 +27,12 @@ impl Spec {
         self.0["paths"].get(path)?.get(method.to_lowercase())
     }
 
-    /// What the document says of this status there.
+    /// The documented response of an operation with this status.
     pub fn response(&self, method: &str, path: &str, status: u16) -> Option<&Value> {
         Some(self.resolve(self.operation(method, path)?["responses"].get(status.to_string())?))
     }
 
-    /// The names of the parameters that are in `place`, sorted.
+    /// The names of an operation's parameters in `place`, sorted.
     pub fn parameters(&self, method: &str, path: &str, place: &str) -> Vec<&str> {
         let own = self.operation(method, path).and_then(|operation| operation["parameters"].as_array());
         let shared = self.0["paths"][path]["parameters"].as_array();
@@ -50,7 +50,7 @@ impl Spec {
         &found.unwrap_or_else(|| panic!("{method} {path} has no parameter {name}"))["schema"]
     }
 
-    /// The schema of the body that a request has.
+    /// The schema of an operation's request body.
     pub fn body(&self, method: &str, path: &str, content_type: &str) -> &Value {
         let operation = self.operation(method, path).expect("an operation");
         self.resolve(&operation["requestBody"]["content"][content_type]["schema"])
@@ -67,7 +67,7 @@ impl Spec {
         }
     }
 
-    /// Where the value departs from the schema.
+    /// How a value differs from a schema.
     pub fn faults(&self, schema: &Value, value: &Value) -> Vec<String> {
         let mut faults = Vec::new();
         self.check(schema, value, "", &mut faults);
@@ -110,7 +110,7 @@ impl Spec {
         }
     }
 
-    /// A member that the document does not know is a fault too: the document is to be complete.
+    /// Reports undocumented members too, because the document must be complete.
     fn check_object(&self, schema: &Value, members: &Map<String, Value>, at: &str, faults: &mut Vec<String>) {
         for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             if !members.contains_key(name) {
@@ -129,7 +129,7 @@ impl Spec {
     }
 }
 
-/// Whether a value keeps to a schema without references, as a validator of others' sees it.
+/// Whether a value matches a schema without references, according to an independent validator.
 pub fn keeps_to(schema: &Value, value: &Value) -> bool {
     let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
     compiler.set_default_draft(Draft::V2020_12);

@@ -15,11 +15,11 @@ use url::form_urlencoded;
 use super::answer::Answer;
 use super::{Database, TOKEN, beside_python, planned_port, signal, until};
 
-/// What a function is called if nobody has given it a name.
+/// The emulator's name for a function without a name.
 const FUNCTION: &str = "_";
 const START: Duration = Duration::from_mins(1);
 
-/// AWS Lambda as `cargo lambda` plays it, with the service as its function.
+/// AWS Lambda, emulated by `cargo lambda`, with the service as its function.
 pub struct Lambda {
     emulator: Child,
     function: Child,
@@ -37,7 +37,7 @@ impl Lambda {
         let dir = TempDir::new().expect("a temporary folder");
         let port = planned_port();
         let log = |name| File::create(dir.path().join(name)).expect("a log");
-        // It is a tool for packages, and looks at one although it is not to build it.
+        // `cargo lambda` requires a package, although it has nothing to build.
         fs::write(dir.path().join("Cargo.toml"), "[package]\nname = \"function\"\n").expect("a package");
         fs::create_dir(dir.path().join("src")).expect("its folder");
         fs::write(dir.path().join("src/main.rs"), "fn main() {}").expect("its source");
@@ -62,7 +62,7 @@ impl Lambda {
         Self { emulator, function: function.expect("the program starts"), address, http, dir }
     }
 
-    /// Freezes the process of the function, or lets it go on.
+    /// Sends a signal to the function's process.
     pub fn signal(&self, name: &str) {
         assert!(signal::send(name, self.function.id()), "the function runs");
     }
@@ -72,19 +72,19 @@ impl Lambda {
         fs::read_to_string(self.dir.path().join("function")).expect("a log")
     }
 
-    /// A request to the function's URL, by way of the emulator.
+    /// A request to the function's URL, through the emulator.
     pub fn over_http(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("http://{}/lambda-url/{FUNCTION}{path}", self.address))
     }
 
-    /// Has the function answer a request.
+    /// Invokes the function with a trigger's event of a request, and returns the client's answer.
     pub async fn ask(&self, trigger: Trigger, request: &Request) -> Answer {
         let (status, answer) = self.invoke(&trigger.event(request)).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
         read(&answer)
     }
 
-    /// Has the function answer an event. What it says itself comes with 200.
+    /// Invokes the function with an event. A status other than 200 comes from the emulator, not from the function.
     pub async fn invoke(&self, event: &Value) -> (StatusCode, Value) {
         let url = format!("http://{}/2015-03-31/functions/{FUNCTION}/invocations", self.address);
         let answer = self.http.post(url).json(event).send().await.expect("an answer");
@@ -103,7 +103,7 @@ impl Drop for Lambda {
     }
 }
 
-/// A request as its client sends it, before anything of Lambda's sees it.
+/// A request as its client sends it, before AWS turns it into an event.
 #[derive(Clone, Debug)]
 pub struct Request {
     method: &'static str,
@@ -152,7 +152,7 @@ impl Request {
     }
 }
 
-/// Who calls Lambda, each with events of its own shape.
+/// What invokes the function. Each trigger has its own shape of event.
 #[derive(Clone, Copy, Debug)]
 pub enum Trigger {
     /// API Gateway, version 1.
@@ -166,12 +166,12 @@ pub enum Trigger {
 impl Trigger {
     pub const ALL: [Self; 4] = [Self::RestApi, Self::HttpApi, Self::FunctionUrl, Self::LoadBalancer];
 
-    /// The event that tells of a request.
+    /// The event of a request.
     pub fn event(self, request: &Request) -> Value {
         self.event_from(request, "192.0.2.7")
     }
 
-    /// The same, of this client.
+    /// The event of a request from this client.
     pub fn event_from(self, request: &Request, client: &str) -> Value {
         let Request { method, path, headers, .. } = request;
         match self {
@@ -195,7 +195,7 @@ impl Trigger {
             Self::HttpApi => version_2(request, "prod", &format!("/prod{path}"), client),
             Self::FunctionUrl => {
                 let mut event = version_2(request, "$default", path, client);
-                // Whether it is text or not.
+                // A function URL encodes text too.
                 event["isBase64Encoded"] = true.into();
                 event["body"] = STANDARD.encode(&request.body).into();
                 event
@@ -203,7 +203,7 @@ impl Trigger {
             Self::LoadBalancer => {
                 let mut headers = headers.clone();
                 headers.insert("x-forwarded-for".to_owned(), format!("203.0.113.99, {client}"));
-                // It hands on what it gets, undecoded.
+                // A load balancer passes on the query without decoding it.
                 let encoded = |text: &String| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
                 let query = Vec::from_iter(request.query.iter().map(|(name, value)| (encoded(name), encoded(value))));
                 with_body(
@@ -258,14 +258,14 @@ fn lists<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> Map<Strin
     pairs.map(|(name, value)| (name.clone(), json!([value]))).collect()
 }
 
-/// What a client gets of what the function has said.
+/// The answer that a client receives for the function's result.
 fn read(answer: &Value) -> Answer {
     let mut headers = HeaderMap::new();
     let mut add = |name: &str, value: &Value| {
         let value = HeaderValue::from_str(value.as_str().expect("a value")).expect("a header's value");
         headers.append(name.parse::<HeaderName>().expect("a header's name"), value);
     };
-    // A load balancer takes one of both.
+    // A load balancer uses only one of the two fields.
     let one = answer["headers"].as_object().filter(|_| answer["multiValueHeaders"].is_null());
     for (name, value) in one.into_iter().flatten() {
         add(name, value);

@@ -6,7 +6,7 @@ use user_service::storage::{DatabaseUrl, Running, Settings, Storage};
 
 use super::Database;
 
-/// The storage without the program around it, for what no request asks for.
+/// The storage without the program, to test what no request can reach.
 pub fn library(database: &Database) -> (Storage, Running) {
     let url = DatabaseUrl::parse(database.url()).expect("a database's URL");
     let metrics = Metrics::new(url.kind()).expect("metrics");

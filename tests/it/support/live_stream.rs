@@ -8,40 +8,40 @@ use super::database::Connection;
 use super::server::Server;
 
 const PATH: &str = "/api/v2/events";
-/// Longer than a stream needs to tell what has happened, also on a busy machine.
+/// Longer than a stream needs to deliver an event, even on a busy machine.
 const SOON: Duration = Duration::from_secs(15);
 
-/// A client of the live stream: reads server-sent events, and remembers where it is.
+/// A client of the live stream. It reads server-sent events and remembers its offset.
 pub struct LiveStream {
     response: Response,
     unread: String,
-    /// The last id that it got, which is what it would come back with.
+    /// The last id that it received, from which it would resume.
     pub last_id: i64,
-    /// How often it got blocks without an event, the first one of a stream among them.
+    /// The number of blocks without an event, including the first one of the stream.
     pub signs_of_life: usize,
 }
 
-/// An event as it came.
+/// An event as it arrived.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Told {
     pub id: i64,
-    /// What it is called in the stream.
+    /// The event's name in the stream.
     pub name: String,
     pub data: Value,
 }
 
 impl LiveStream {
-    /// Of what happens from now on.
+    /// A stream that starts with the next change.
     pub async fn open(server: &Server) -> Self {
         Self::on(server.get(PATH)).await
     }
 
-    /// Of what has happened since then.
+    /// A stream that resumes after an event.
     pub async fn resume(server: &Server, last_id: i64) -> Self {
         Self::on(server.get(PATH).header("last-event-id", last_id.to_string())).await
     }
 
-    /// Of certain types of events.
+    /// A stream of certain types of events.
     pub async fn of_types(server: &Server, types: &str) -> Self {
         Self::on(server.get(&format!("{PATH}?type={types}"))).await
     }
@@ -56,7 +56,7 @@ impl LiveStream {
         stream
     }
 
-    /// The next event; `None` when the stream has ended, however it did.
+    /// The next event, or `None` when the stream has ended in any way.
     pub async fn next(&mut self) -> Option<Told> {
         timeout(SOON, self.event()).await.expect("an event or an end in time")
     }
@@ -91,16 +91,16 @@ impl LiveStream {
         None
     }
 
-    /// The next lines up to an empty one. It may be given up and called again.
+    /// The next lines up to an empty one. A caller may cancel the future and call again.
     async fn block(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.unread.find("\n\n") {
                 let block = self.unread.drain(..end + 2).collect::<String>();
                 return Some(block.trim_end().to_owned());
             }
-            // What is cut off in the middle is no event.
+            // A block that is cut off is no event.
             let piece = self.response.chunk().await.ok()??;
-            self.unread.push_str(std::str::from_utf8(&piece).expect("pieces end between events"));
+            self.unread.push_str(std::str::from_utf8(&piece).expect("chunks end between events"));
         }
     }
 
@@ -132,7 +132,8 @@ impl Told {
     }
 }
 
-/// Writes so many events of a user that was never there, each with its number as the version, and new enough to be kept.
+/// Writes `count` events of a user that never existed. Each has its number as its version, and all are recent enough to
+/// be kept.
 pub fn insert_events(connection: &mut Connection, count: u32) {
     let name = "x".repeat(100);
     let email = format!("{}@example.com", "x".repeat(200));
@@ -143,8 +144,8 @@ pub fn insert_events(connection: &mut Connection, count: u32) {
     ));
 }
 
-/// What a failover does that loses events: those behind a place are gone, and others have places behind it, up to `end`. Each
-/// has another salt, and a version that no other event has.
+/// Simulates a failover that loses events: the events after `kept` are gone, and others have the offsets up to `end`.
+/// Each of those has another salt, and a version that no other event has.
 pub fn lose_events(connection: &mut Connection, kept: i64, end: i64) {
     let set_back = match connection {
         Connection::Sqlite(_) => format!("UPDATE sqlite_sequence SET seq = {kept} WHERE name = 'events'"),

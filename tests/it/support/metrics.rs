@@ -13,23 +13,23 @@ impl Metrics {
         self.0.keys().map(String::as_str)
     }
 
-    /// The sum over a family's series that have all of these labels.
+    /// The sum of a family's series that have all of these labels.
     pub fn sum(&self, family: &str, labels: &[(&str, &str)]) -> u64 {
         let counts = self.of(family).filter(|(series, _)| has(series, labels));
         counts.map(|(_, count)| whole(count)).sum()
     }
 
-    /// The value of one series, written as it is in the text.
+    /// The value of one series, which is written as in the text.
     pub fn value(&self, series: &str) -> f64 {
         let value = self.0.get(series).unwrap_or_else(|| panic!("no {series}"));
-        value.parse().unwrap_or_else(|_| panic!("no number: {value}"))
+        value.parse().unwrap_or_else(|_| panic!("not a number: {value}"))
     }
 
     pub fn has(&self, family: &str, labels: &[(&str, &str)]) -> bool {
         self.of(family).any(|(series, _)| has(series, labels))
     }
 
-    /// The values that a label takes in a family, together with another's.
+    /// The distinct pairs of values that two labels have in a family.
     pub fn pairs(&self, family: &str, first: &str, second: &str) -> Vec<(String, String)> {
         let all = self.of(family).map(|(series, _)| (label(series, first), label(series, second)));
         let mut pairs: Vec<_> = all.collect();

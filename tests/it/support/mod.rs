@@ -1,4 +1,4 @@
-//! What every test stands on: a fresh database, a running server, and answers that check themselves.
+//! What all tests share: a fresh database, a running server, and answers that check themselves.
 
 mod answer;
 mod app;

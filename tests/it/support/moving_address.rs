@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 
-/// An address behind which a server can be changed for another, as a failover does it: new connections go to the new one, and
-/// the old ones stay where they are.
+/// An address whose server a test can replace, as a failover does. New connections reach the new server; existing ones
+/// stay with the old one.
 pub struct MovingAddress {
     port: u16,
     upstream: Arc<Mutex<String>>,

@@ -1,4 +1,4 @@
-//! A collector: takes spans over OTLP/HTTP, on loopback, and shows them.
+//! A collector that receives spans over OTLP/HTTP on loopback and shows them.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -48,7 +48,7 @@ impl Otlp {
         Self::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
     }
 
-    /// With this answer to everything.
+    /// A collector that gives every request this answer.
     pub fn answering(answer: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -63,7 +63,7 @@ impl Otlp {
         otlp
     }
 
-    /// All that have arrived, once these are enough.
+    /// Waits until enough spans have arrived, and returns all of them.
     pub async fn until(&self, what: &str, are_enough: impl Fn(&[Seen]) -> bool) -> Vec<Seen> {
         let mut seen = Vec::new();
         until(what, Duration::from_secs(10), async || {
@@ -74,12 +74,12 @@ impl Otlp {
         seen
     }
 
-    /// All that have arrived, once there are so many.
+    /// Waits until `count` spans have arrived, and returns all of them.
     pub async fn wait(&self, count: usize) -> Vec<Seen> {
         self.until(&format!("{count} spans arrive"), |seen| seen.len() >= count).await
     }
 
-    /// The heads of the requests that brought them.
+    /// The heads of the requests that carried the spans.
     pub fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
@@ -139,7 +139,7 @@ fn one(span: Span, resource: BTreeMap<String, String>) -> Seen {
 fn named(attributes: Vec<KeyValue>) -> BTreeMap<String, String> {
     let text = |value: AnyValue| match value.value {
         Some(Value::StringValue(text)) => text,
-        // Quoted differently, so that a number that is a text is seen.
+        // Formatted with its type, so that a number sent as text is noticed.
         other => format!("{other:?}"),
     };
     attributes.into_iter().map(|pair| (pair.key, pair.value.map(text).unwrap_or_default())).collect()

@@ -1,10 +1,11 @@
 use std::net::TcpListener;
 use std::ops::Range;
 
-/// Below those that Linux gives to outgoing connections: one of those could take it while its server is stopped.
+/// Ports below those that Linux assigns to outgoing connections. A connection could take one of those while the server
+/// is stopped.
 const PORTS: Range<u32> = 20_000..32_000;
 
-/// A port for a server that may stop and start again: nobody listens on it now.
+/// A port on which nobody listens now, for a server that may stop and start again.
 pub fn planned_port() -> u16 {
     loop {
         let chance = getrandom::u32().expect("a random number") % (PORTS.end - PORTS.start);

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::{Connection as Client, planned_port, signal, until};
 
-/// A PostgreSQL that a test may stop, freeze and start again.
+/// A PostgreSQL server that a test can stop, freeze and start again.
 pub struct Postgres {
     dir: TempDir,
     port: u16,
@@ -17,7 +17,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Where it will be; nothing runs there yet.
+    /// A server that is not started yet.
     pub fn planned() -> Self {
         Self { dir: TempDir::new().expect("a temporary folder"), port: planned_port(), process: None }
     }
@@ -32,10 +32,10 @@ impl Postgres {
         self.port
     }
 
-    /// A standby that follows this server: it can be read, and takes no changes until it is promoted.
+    /// A standby of this server. It is read-only until it is promoted.
     pub async fn standby(&self) -> Self {
         let mut standby = Self::planned();
-        // PostgreSQL wants its data for itself.
+        // PostgreSQL refuses a data folder that others can read.
         fs::set_permissions(standby.dir.path(), Permissions::from_mode(0o700)).expect("the folder's mode");
         let folder = standby.dir.path().to_str().expect("a readable name");
         let copy = [programs() + "/pg_basebackup", "-d".into(), self.url(), "-D".into(), folder.into()];
@@ -47,7 +47,7 @@ impl Postgres {
         standby
     }
 
-    /// Makes a standby a server of its own.
+    /// Promotes a standby to a primary.
     pub fn promote(&self) {
         self.connect().run("SELECT pg_promote()");
     }
@@ -63,7 +63,7 @@ impl Postgres {
 
     pub async fn start(&mut self) {
         let mut command = script();
-        // What a server wrote outlives its end without that, if not the machine's.
+        // Without fsync, data still survives the end of the server, if not of the machine.
         command.env("POSTGRES_OPTIONS", "-c fsync=off");
         command.arg(self.dir.path()).arg(self.port.to_string());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -73,13 +73,13 @@ impl Postgres {
             .await;
     }
 
-    /// In order: transactions are rolled back, and clients are told.
+    /// Ends the server in order: it rolls back transactions and notifies clients.
     #[allow(dead_code, reason = "of two test programs that share these files, one uses it")]
     pub fn shut_down(&mut self) {
         self.end("INT");
     }
 
-    /// Takes it away at once, as a crash does.
+    /// Ends the server at once, as a crash does.
     pub fn crash(&mut self) {
         self.end("QUIT");
     }
@@ -91,12 +91,12 @@ impl Postgres {
         }
     }
 
-    /// A connection beside the service's.
+    /// A test's own connection.
     pub fn connect(&self) -> Client {
         Client::postgres(&self.url())
     }
 
-    /// The service's backends that are in such a state.
+    /// The service's backends that match a condition on `pg_stat_activity`.
     pub fn backends(&self, state: &str) -> Vec<u32> {
         let facts = self.connect().facts(&format!(
             "SELECT pid::text AS fact FROM pg_stat_activity WHERE application_name = 'user-service' AND {state}"
@@ -104,7 +104,7 @@ impl Postgres {
         facts.iter().map(|pid| pid.parse().expect("a process")).collect()
     }
 
-    /// One backend's socket stays open and nothing answers on it. It may have ended just now.
+    /// Stops one backend: its socket stays open, and nothing answers. The backend may have ended just now.
     pub fn stop(backend: u32) {
         signal::send("STOP", backend);
     }
@@ -125,7 +125,7 @@ impl Postgres {
         }
     }
 
-    /// Its sockets stay open and nothing answers on them.
+    /// Freezes the server: its sockets stay open, and nothing answers.
     pub fn freeze(&self) {
         self.signal_all("STOP");
     }
@@ -134,7 +134,8 @@ impl Postgres {
         self.signal_all("CONT");
     }
 
-    /// A backend is a process group of its own, so each one is sent the signal by itself. It may have ended just now.
+    /// Signals the server and each backend, because each backend is its own process group. A backend may have ended
+    /// just now.
     fn signal_all(&self, name: &str) {
         let postmaster = self.process.as_ref().expect("PostgreSQL runs").id();
         signal::send(name, postmaster);
@@ -157,13 +158,13 @@ fn script() -> Command {
     Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/postgres"))
 }
 
-/// The folder that the server's programs are in.
+/// The folder of the server's programs.
 fn programs() -> String {
     let output = script().arg("--programs").output().expect("scripts/postgres starts");
     String::from_utf8(output.stdout).expect("a readable name").trim().to_owned()
 }
 
-/// Runs a program as the user that `scripts/postgres` runs the server as, with a folder that is that user's.
+/// Runs a program as the user of the server in `scripts/postgres`, and makes that user the owner of a folder.
 fn run_as_servers_user(folder: &Path, words: impl Iterator<Item = String>) {
     let is_root = fs::metadata("/proc/self").expect("/proc").uid() == 0;
     let mut command = if is_root {
@@ -187,6 +188,6 @@ fn children(parent: u32) -> Vec<u32> {
 
 fn parent_of(process: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name, in parentheses, may hold anything; the state and the parent follow it.
+    // The name, in parentheses, may contain anything. The state and the parent follow it.
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }

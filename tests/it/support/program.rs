@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 
 use super::token::SECRET;
 
-/// The real program, in a folder and an environment that hold nothing of the machine's own.
+/// The real program, in a folder and an environment that contain nothing of this machine.
 pub struct Program(Command);
 
 impl Program {
     pub fn new(dir: &Path) -> Self {
-        // Cargo's own build, unless a proof is to run another one.
+        // A proof may set another build than Cargo's.
         let built = std::env::var_os("TEST_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_user-service").into());
         let mut command = Command::new(built);
         command.env_clear().current_dir(dir).stdin(Stdio::null());
@@ -35,7 +35,7 @@ impl Program {
         self
     }
 
-    /// Has it check tokens with the tests' secret, unless the test has said anything about that.
+    /// Checks tokens with the tests' secret, unless the test has configured keys.
     pub fn with_a_key(self) -> Self {
         let is_said = self
             .0
@@ -44,13 +44,14 @@ impl Program {
         if is_said { self } else { self.env("JWT_SECRET", SECRET) }
     }
 
-    /// Begins it as a user to whom files' modes apply, which they do not to root, with a folder that is that user's.
+    /// Runs the program as a user without root's rights, to whom the modes of files apply. That user becomes the owner
+    /// of the folder.
     pub fn without_root(self, folder: &Path) -> Self {
         const NOBODY: u32 = 65534;
         if fs::metadata("/proc/self").expect("/proc").uid() != 0 {
             return self;
         }
-        // Where root built it, that user may not get to.
+        // That user may have no access to the folder in which root built the program.
         let program = folder.join("user-service");
         if !program.exists() {
             let built = self.0.get_program();
@@ -68,7 +69,7 @@ impl Program {
         Self(self.with_the_rest(other))
     }
 
-    /// Begins it with these limits of open files.
+    /// Runs the program with these limits of open files.
     pub fn with_open_files(self, soft: usize, hard: usize) -> Self {
         let mut shell = Command::new("sh");
         shell
@@ -79,7 +80,7 @@ impl Program {
         Self(self.with_the_rest(shell))
     }
 
-    /// Another command, in the same environment.
+    /// Gives another command the same environment.
     fn with_the_rest(&self, mut other: Command) -> Command {
         other.env_clear().stdin(Stdio::null());
         other.envs(self.0.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -89,17 +90,17 @@ impl Program {
         other
     }
 
-    /// For a program that goes on running.
+    /// The command, for a program that keeps running.
     pub fn into_command(self) -> Command {
         self.0
     }
 
-    /// For a command that ends by itself.
+    /// Runs a command that ends by itself.
     pub fn run(self) -> Output {
         self.run_into(Stdio::piped())
     }
 
-    /// For a command that ends by itself, and writes its answer there. Waits for it where else nobody would.
+    /// Runs a command that ends by itself and writes its output to `stdout`.
     pub fn run_into(mut self, stdout: Stdio) -> Output {
         let output = self.0.stdout(stdout).output().expect("the program starts");
         Output {
@@ -112,7 +113,7 @@ impl Program {
 
 #[derive(Debug)]
 pub struct Output {
-    /// `None` when a signal ended it.
+    /// `None` if a signal ended the program.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,

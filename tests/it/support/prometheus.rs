@@ -11,14 +11,14 @@ use tempfile::TempDir;
 use super::program::Output;
 use super::{planned_port, query_string, until};
 
-/// What stands in the configuration, and what a test has instead: it has no time to wait.
+/// Intervals in the configuration, and shorter ones for tests.
 const FASTER: [(&str, &str); 2] =
     [("scrape_interval: 15s", "scrape_interval: 1s"), ("evaluation_interval: 15s", "evaluation_interval: 1s")];
 
-/// How often it is started: somebody else may take its port before it does.
+/// How often `start` is tried: another process may take the port first.
 const ATTEMPTS: usize = 5;
 
-/// Where `deploy/prometheus` has its target.
+/// The target in `deploy/prometheus`.
 const TARGET: &str = "127.0.0.1:3000";
 
 /// A file of this repository.
@@ -31,7 +31,7 @@ pub fn promtool(args: &[&str], stdin: &str) -> Output {
     let mut command = Command::new("promtool");
     command.args(args).current_dir(file_of("deploy/prometheus"));
     let mut child = spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
-    // It may end without having read anything.
+    // `promtool` may end without reading its input.
     let _ = child.stdin.take().expect("stdin is piped").write_all(stdin.as_bytes());
     let output = child.wait_with_output().expect("promtool ends");
     Output {
@@ -41,7 +41,7 @@ pub fn promtool(args: &[&str], stdin: &str) -> Output {
     }
 }
 
-/// A Prometheus with the configuration of `deploy/prometheus`, which ends with the test.
+/// A Prometheus with the configuration in `deploy/prometheus`. It ends with the test.
 pub struct Prometheus {
     process: Child,
     dir: TempDir,
@@ -78,8 +78,8 @@ impl Prometheus {
         Self { process, dir, url: format!("http://{own}"), http }
     }
 
-    /// Waits until it is; false if it has ended instead. Its log must say so too: the answer may be that of whoever has
-    /// taken its port.
+    /// Waits until Prometheus is ready. Returns false if the process has ended. The log must confirm it, because
+    /// another process may have taken the port and answer.
     async fn ready(&mut self) -> bool {
         let url = format!("{}/-/ready", self.url);
         let mut has_ended = false;
@@ -98,12 +98,12 @@ impl Prometheus {
         data["result"].as_array().unwrap_or_else(|| panic!("no vector: {expression}: {data}")).clone()
     }
 
-    /// Whether a query has a result that can be drawn.
+    /// Whether a query has a result other than NaN.
     pub async fn has_data(&self, expression: &str) -> bool {
         self.query(expression).await.iter().any(|sample| sample["value"][1].as_str().is_some_and(|it| it != "NaN"))
     }
 
-    /// The `data` of an answer of Prometheus' API.
+    /// The `data` of an answer of the API.
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Value {
         let url = format!("{}/api/v1/{path}?{}", self.url, query_string(query));
         let answer = self.http.get(&url).send().await.unwrap_or_else(|error| panic!("{error:?}: {}", self.log()));
@@ -130,7 +130,7 @@ fn configure(dir: &Path, address: &str) {
     }
     let mut config = fs::read_to_string(file_of("deploy/prometheus/prometheus.yml")).expect("the configuration");
     for (text, instead) in FASTER.into_iter().chain([(TARGET, address)]) {
-        assert_eq!(config.matches(text).count(), 1, "{text} stands once in {config}");
+        assert_eq!(config.matches(text).count(), 1, "{text} occurs once in {config}");
         config = config.replace(text, instead);
     }
     fs::write(dir.join("prometheus.yml"), config).expect("the configuration");

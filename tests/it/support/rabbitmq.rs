@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use super::{EXCHANGE, file_of, planned_port, signal, until};
 
-/// It takes seconds; on a machine whose cores are busy with other tests, far longer.
+/// A start takes seconds, but far longer on a machine whose cores are busy with other tests.
 const START: Duration = Duration::from_mins(3);
 
-/// One test's own part of the broker that all tests share, gone when the test is.
+/// A virtual host for one test in the shared broker, deleted when the test ends.
 pub struct Vhost {
     name: String,
     dir: PathBuf,
@@ -46,7 +46,7 @@ impl Vhost {
         self.url.as_str()
     }
 
-    /// For a user of its own who may publish to what has a name like this, and neither declare nor read.
+    /// The URL of a new user who may write to resources with names like this, and neither configure nor read.
     pub fn url_of_a_writer_to(&self, names: &str) -> String {
         let name = &self.name;
         eval(
@@ -64,27 +64,28 @@ impl Vhost {
         url.into()
     }
 
-    /// Declares the exchange of events before the service can, with arguments of the broker's operator.
+    /// Declares the exchange before the service does, with arguments as an operator might choose.
     pub async fn declare_exchange(&self, arguments: FieldTable) {
-        let connection = Connection::connect(self.url(), ConnectionProperties::default()).await.expect("it answers");
+        let connection =
+            Connection::connect(self.url(), ConnectionProperties::default()).await.expect("RabbitMQ answers");
         let channel = connection.create_channel().await.expect("a channel");
         let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         let declared = channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Topic, durable, arguments);
         declared.await.expect("an exchange");
-        connection.close(200, "OK".into()).await.expect("RabbitMQ lets it go");
+        connection.close(200, "OK".into()).await.expect("the connection closes");
     }
 }
 
 impl Drop for Vhost {
     fn drop(&mut self) {
-        // There may be no such user, and the broker itself may be gone by now.
+        // The user may not exist, and the broker may be gone by now.
         let _ =
             eval(&self.dir, &format!("rabbit_auth_backend_internal:delete_user(<<\"{0}\">>, <<\"test\">>)", self.name));
         let _ = eval(&self.dir, &format!("rabbit_vhost:delete(<<\"{}\">>, <<\"test\">>)", self.name));
     }
 }
 
-/// A RabbitMQ that a test may stop, freeze and start again.
+/// A RabbitMQ broker that a test can stop, freeze and start again.
 pub struct RabbitMq {
     dir: TempDir,
     port: u16,
@@ -92,7 +93,7 @@ pub struct RabbitMq {
 }
 
 impl RabbitMq {
-    /// Where it will be; nothing runs there yet.
+    /// A broker that is not started yet.
     pub fn planned() -> Self {
         Self { dir: TempDir::new().expect("a temporary folder"), port: planned_port(), process: None }
     }
@@ -107,7 +108,7 @@ impl RabbitMq {
         format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
     }
 
-    /// Durable queues and persistent messages of an earlier run are there again.
+    /// Starts the broker. Durable queues and persistent messages of an earlier run are there again.
     pub async fn start(&mut self) {
         let (url, log) = (self.url(), self.dir.path().join("output"));
         let mut command = Command::new(file_of("scripts/rabbitmq"));
@@ -124,12 +125,12 @@ impl RabbitMq {
         .await;
     }
 
-    /// In order: clients are told.
+    /// Stops the broker in order: it notifies clients.
     pub fn stop(&mut self) {
         self.end("TERM");
     }
 
-    /// Takes it away at once, as a crash does.
+    /// Ends the broker at once, as a crash does.
     pub fn crash(&mut self) {
         self.end("KILL");
     }
@@ -141,7 +142,7 @@ impl RabbitMq {
         }
     }
 
-    /// Its sockets stay open and nothing answers on them.
+    /// Freezes the broker: its sockets stay open, and nothing answers.
     pub fn freeze(&self) {
         self.signal("STOP");
     }
@@ -154,7 +155,7 @@ impl RabbitMq {
         signal::send(name, self.process.as_ref().expect("RabbitMQ runs").id());
     }
 
-    /// Raises the memory alarm: whoever publishes from now on is told `connection.blocked`, and not read from.
+    /// Raises the memory alarm: the broker sends `connection.blocked` to publishers and stops reading from them.
     pub fn block_publishers(&self) {
         self.limit_memory("0.0");
     }
@@ -163,7 +164,7 @@ impl RabbitMq {
         self.limit_memory("0.4");
     }
 
-    /// Closes the channel of whoever publishes a larger message; on connections made from now on.
+    /// Limits the size of messages: the broker closes a channel that exceeds it. Applies to new connections.
     pub fn limit_messages(&self, bytes: usize) {
         let set = format!("application:set_env(rabbit, max_message_size, {bytes})");
         eval(self.dir.path(), &set).unwrap_or_else(|error| panic!("{error}"));
@@ -181,7 +182,7 @@ impl Drop for RabbitMq {
     }
 }
 
-/// Has the broker in this folder evaluate Erlang, in some 20 ms. Its own tool, rabbitmqctl, takes seconds.
+/// Evaluates Erlang in the broker of this folder, in about 20 ms. Its own tool, rabbitmqctl, takes seconds.
 fn eval(dir: &Path, expression: &str) -> Result<String, String> {
     let output = Command::new(file_of("scripts/rabbitmq")).arg("--eval").arg(dir).arg(expression).output();
     let output = output.expect("scripts/rabbitmq starts");

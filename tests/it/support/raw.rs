@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::token::TOKEN;
 
-/// A connection that says exactly what the test writes, when it writes it.
+/// A connection that sends exactly what the test writes, when it writes it.
 pub struct Raw(TcpStream);
 
 impl Raw {
@@ -14,7 +14,7 @@ impl Raw {
         Self(stream)
     }
 
-    /// Announces a body and leaves the rest to come.
+    /// Sends the head of a POST that announces a body, without the body.
     pub fn begin_post(address: &str, path: &str, length: usize) -> Self {
         let mut raw = Self::connect(address);
         raw.write(&format!(
@@ -44,7 +44,7 @@ impl Raw {
         String::from_utf8(head).expect("a readable head")
     }
 
-    /// A whole answer whose length is announced.
+    /// A whole answer with a `Content-Length`.
     pub fn read_response(&mut self) -> String {
         let head = self.read_head();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");

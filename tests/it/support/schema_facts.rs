@@ -41,7 +41,7 @@ const POSTGRES_INDEXES: &str = "
         AND t.relname <> '__diesel_schema_migrations'
     GROUP BY t.relname, i.indexrelid, i.indisunique, i.indpred IS NOT NULL";
 
-/// What a schema is made of, in words that are the same for both databases.
+/// The columns and indexes of a schema, in words that are the same for both databases.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SchemaFacts(pub Vec<String>);
 

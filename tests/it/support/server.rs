@@ -19,18 +19,18 @@ use super::{signal, until};
 
 const START: Duration = Duration::from_secs(20);
 
-/// A server process, killed when the test is done with it.
+/// A server process, killed when it is dropped.
 pub struct Server {
     child: Child,
     address: String,
-    /// Of gRPC.
+    /// Host and port of gRPC.
     grpc_address: String,
     log: Arc<Mutex<Vec<String>>>,
     http: Client,
 }
 
 impl Server {
-    /// Returns as soon as it listens, whether ready or not.
+    /// Starts a server and returns as soon as it listens, whether it is ready or not.
     pub fn listening(program: Program) -> Self {
         let mut command = program.env("SERVER_PORT", "0").env("GRPC_PORT", "0").with_a_key().into_command();
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
@@ -39,7 +39,7 @@ impl Server {
         let stderr = child.stderr.take().expect("stderr is piped");
         let kept = Arc::clone(&log);
         thread::spawn(move || keep(stderr, &kept, &found));
-        // They are told in this order.
+        // The server logs them in this order.
         let (Ok(grpc_address), Ok(address)) = (address.recv_timeout(START), address.recv_timeout(START)) else {
             let _ = child.kill();
             panic!("the server does not listen: {:#?}", log.lock().unwrap());
@@ -55,12 +55,12 @@ impl Server {
         self.get("/ready").try_answer().await.is_ok_and(|answer| answer.status == 200)
     }
 
-    /// What `/ready` names as standing in the way; empty when nothing does.
+    /// What `/ready` reports as failing; empty if nothing fails.
     pub async fn failing(&self) -> String {
         self.get("/ready").answer().await.json()["failing"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Waits until that is what stands in the way.
+    /// Waits until `/ready` reports this as failing.
     pub async fn fails_for(&self, word: &str) {
         until(&format!("/ready names {word}"), START, async || self.failing().await == word).await;
     }
@@ -121,20 +121,20 @@ impl Server {
         self.post("/api/v2/users", &user(name, email)).answer().await.body(201)
     }
 
-    /// What `/metrics` tells now.
+    /// A scrape of `/metrics`.
     pub async fn metrics(&self) -> Metrics {
         Metrics::parse(&self.get("/metrics").answer().await.expect(200).text)
     }
 
-    /// How much memory it has now, in bytes.
+    /// The resident memory of the process, in bytes.
     pub fn memory(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("how much");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
         let kilobytes: usize = line.trim().trim_end_matches(" kB").parse().expect("a number");
         kilobytes << 10
     }
 
-    /// Every user, in the order of their ids.
+    /// All users, ordered by id.
     pub async fn everyone(&self) -> Vec<Value> {
         let mut everyone = Vec::new();
         let mut next = Some("/api/v2/users?page_size=100".to_owned());
@@ -146,7 +146,7 @@ impl Server {
         everyone
     }
 
-    /// Every user, to be found by the email as it was given.
+    /// All users, by the email as it was given.
     pub async fn by_email(&self) -> HashMap<String, Value> {
         let everyone = self.everyone().await.into_iter();
         everyone.map(|user| (email(&user).to_owned(), user)).collect()
@@ -192,7 +192,7 @@ pub fn email(user: &Value) -> &str {
     user["email"].as_str().expect("an email")
 }
 
-/// Names and values as a form writes them.
+/// Encodes names and values as a form does.
 pub fn query_string(pairs: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
@@ -201,14 +201,14 @@ fn client() -> Client {
     http().redirect(redirect::Policy::none()).timeout(Duration::from_secs(30)).build().expect("an HTTP client")
 }
 
-/// Builds HTTP clients for tests. The package of the client has reqwest built without a cryptographic backend of its own: it
-/// must find one.
+/// Builds HTTP clients for tests. The client package builds reqwest without a cryptographic backend, so this installs
+/// one.
 pub fn http() -> ClientBuilder {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().no_proxy()
 }
 
-/// Drains stderr to its end, so that the server never waits for a reader.
+/// Reads stderr to its end, so that the server never blocks on output.
 fn keep(stderr: ChildStderr, log: &Mutex<Vec<String>>, address: &Sender<String>) {
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {
         let http = line.split_once("listening on http").and_then(|(_, rest)| rest.split_once("://"));

@@ -3,7 +3,7 @@ use user_service_client::{Builder, Client, Token};
 use super::server::Server;
 use super::token::TOKEN;
 
-/// What a client speaks.
+/// The protocol of a client.
 #[derive(Clone, Copy, Debug)]
 pub enum Speaks {
     Rest,
@@ -11,7 +11,7 @@ pub enum Speaks {
 }
 
 impl Speaks {
-    /// The server's host and port for it.
+    /// The server's host and port for this protocol.
     pub fn address(self, server: &Server) -> &str {
         match self {
             Self::Rest => server.address(),
@@ -19,7 +19,7 @@ impl Speaks {
         }
     }
 
-    /// A client for an address: the server's, or that of something in between.
+    /// A client of an address: the server's, or a proxy's.
     pub fn to(self, address: &str) -> Builder {
         let url = format!("http://{address}");
         match self {
@@ -29,7 +29,7 @@ impl Speaks {
         .token(Token::fixed(TOKEN.clone()))
     }
 
-    /// A client that may do everything.
+    /// A client with all scopes.
     pub fn client(self, server: &Server) -> Client {
         self.to(self.address(server)).build().expect("a client")
     }

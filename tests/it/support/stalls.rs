@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// PostgreSQL is done with something and waits for the next: here, that somebody is let in.
+/// PostgreSQL sends this when it is ready for the next query; here, when it has accepted a client.
 const READY_FOR_QUERY: &[u8] = b"Z\0\0\0\x05I";
 
-/// A proxy before PostgreSQL that lets clients in and then, while it stalls, passes nothing on, as a pooler does that has lost
-/// its server.
+/// A proxy in front of PostgreSQL. While it stalls, it accepts clients and then forwards no answers, as a pooler does
+/// that has lost its server.
 pub struct Stalls {
     port: u16,
     stalls: Arc<AtomicBool>,
@@ -27,7 +27,7 @@ impl Stalls {
         self.port
     }
 
-    /// What is connected while it does never gets an answer again.
+    /// Starts or stops stalling. A client that connects while the proxy stalls never gets an answer again.
     pub fn stall(&self, stalls: bool) {
         self.stalls.store(stalls, Relaxed);
     }

@@ -2,8 +2,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// A client of HTTP/1.1 that takes nothing for granted: where an answer ends is decided by what it asked and by RFC 9112, 6.3,
-/// and whatever does not fit is an error that shows what came.
+/// A strict client of HTTP/1.1. The request and RFC 9112, 6.3, decide where an answer ends. Anything that does not fit
+/// is an error that shows what arrived.
 pub struct Strict<S> {
     stream: S,
     unread: Vec<u8>,
@@ -14,7 +14,7 @@ pub struct Strict<S> {
 pub struct Whole {
     pub version: String,
     pub status: u16,
-    /// Names in lower case, in the order in which they came.
+    /// Names in lower case, in the order of arrival.
     pub headers: Vec<(String, String)>,
     pub body: String,
 }
@@ -34,7 +34,7 @@ impl Strict<TcpStream> {
     }
 }
 
-/// A connection that waits for neither side for ever, and sends each byte when it is written.
+/// A connection with timeouts in both directions, which sends each byte at once.
 pub fn tcp(address: &str) -> TcpStream {
     let stream = TcpStream::connect(address).expect("the server accepts");
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -91,13 +91,13 @@ impl<S: Read + Write> Strict<S> {
         Ok(whole)
     }
 
-    /// That the server ends the connection, and sends nothing before.
+    /// Checks that the server closes the connection and sends nothing more.
     pub fn end(&mut self) -> Checked<()> {
         while self.fill()? {}
         if self.unread.is_empty() { Ok(()) } else { Err(format!("more than was asked for: {}", self.shown())) }
     }
 
-    /// The next head but those that only say that an answer will come.
+    /// The next head. Skips interim responses (1xx).
     fn head(&mut self) -> Checked<Whole> {
         loop {
             let end = self.position(b"\r\n\r\n")?;
@@ -107,10 +107,10 @@ impl<S: Read + Write> Strict<S> {
             let (version, rest) = status_line.split_once(' ').ok_or_else(|| format!("no status: {text:?}"))?;
             let status = rest.get(..3).and_then(|digits| digits.parse::<u16>().ok());
             let (true, Some(status)) = (version.starts_with("HTTP/1."), status) else {
-                return Err(format!("no status line: {text:?}"));
+                return Err(format!("not a status line: {text:?}"));
             };
             let header = |line: &str| {
-                let (name, value) = line.split_once(':').ok_or_else(|| format!("no header: {line:?}"))?;
+                let (name, value) = line.split_once(':').ok_or_else(|| format!("not a header: {line:?}"))?;
                 Ok((name.to_lowercase(), value.trim().to_owned()))
             };
             let headers = lines.map(header).collect::<Checked<Vec<_>>>()?;
@@ -123,13 +123,14 @@ impl<S: Read + Write> Strict<S> {
     fn chunk(&mut self) -> Checked<Option<String>> {
         let end = self.position(b"\r\n")?;
         let line = self.text(end + 2)?;
-        let length = usize::from_str_radix(line.trim_end(), 16).map_err(|_| format!("no chunk's length: {line:?}"))?;
+        let length =
+            usize::from_str_radix(line.trim_end(), 16).map_err(|_| format!("not a chunk's length: {line:?}"))?;
         let chunk = self.text(length + 2)?;
-        let chunk = chunk.strip_suffix("\r\n").ok_or_else(|| format!("no chunk's end: {chunk:?}"))?;
+        let chunk = chunk.strip_suffix("\r\n").ok_or_else(|| format!("not a chunk's end: {chunk:?}"))?;
         Ok((length > 0).then(|| chunk.to_owned()))
     }
 
-    /// Where this begins in what is unread.
+    /// The place of `wanted` in the unread bytes.
     fn position(&mut self, wanted: &[u8]) -> Checked<usize> {
         loop {
             if let Some(at) = self.unread.windows(wanted.len()).position(|window| window == wanted) {
@@ -152,10 +153,10 @@ impl<S: Read + Write> Strict<S> {
             }
         }
         let bytes = self.unread.drain(..length).collect();
-        String::from_utf8(bytes).map_err(|error| format!("no text: {error}"))
+        String::from_utf8(bytes).map_err(|error| format!("not text: {error}"))
     }
 
-    /// Reads some more, unless there is nothing more.
+    /// Reads more bytes. Returns false at the end.
     fn fill(&mut self) -> Checked<bool> {
         let mut buffer = [0; 16 << 10];
         match self.stream.read(&mut buffer) {
@@ -173,12 +174,12 @@ impl<S: Read + Write> Strict<S> {
     }
 }
 
-/// RFC 9112, 6.3, for a client.
+/// Decides how an answer's body is framed (RFC 9112, 6.3).
 fn framing(method: &str, answer: &Whole) -> Checked<Framing> {
     let coding = answer.only("transfer-encoding")?;
     let length = answer.only("content-length")?;
     if coding.is_some() && (length.is_some() || answer.version != "HTTP/1.1") {
-        return Err(format!("a transfer coding that must not be: {answer:?}"));
+        return Err(format!("a forbidden transfer coding: {answer:?}"));
     }
     if method == "HEAD" || matches!(answer.status, 204 | 304) {
         return Ok(Framing::None);
@@ -186,7 +187,7 @@ fn framing(method: &str, answer: &Whole) -> Checked<Framing> {
     match (coding, length) {
         (Some("chunked"), _) => Ok(Framing::Chunks),
         (Some(_), _) => Err(format!("an unknown coding: {answer:?}")),
-        (None, Some(length)) => length.parse().map(Framing::Length).map_err(|_| format!("no length: {answer:?}")),
+        (None, Some(length)) => length.parse().map(Framing::Length).map_err(|_| format!("not a length: {answer:?}")),
         (None, None) => Ok(Framing::UntilTheEnd),
     }
 }
@@ -196,7 +197,7 @@ impl Whole {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether no other answer will follow on this connection (RFC 9112, 9.3).
+    /// Whether the connection closes after this answer (RFC 9112, 9.3).
     pub fn closes(&self) -> bool {
         let has = |option: &str| {
             let value = self.header("connection").unwrap_or_default();

@@ -4,13 +4,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-/// What servers under test check tokens with, unless a test says otherwise.
+/// The secret with which servers under test check tokens, unless a test sets another.
 pub const SECRET: &str = "for tests only: 0123456789abcdef";
 
-/// Lets its bearer do everything.
+/// A token with all scopes.
 pub static TOKEN: LazyLock<String> = LazyLock::new(|| token(&claims("users:read users:write")));
 
-/// Good for an hour.
+/// Claims that are valid for an hour.
 pub fn claims(scope: &str) -> Value {
     json!({ "sub": "tests", "scope": scope, "exp": now() + 3600 })
 }
