@@ -1,8 +1,8 @@
-//! Black-box tests: the real program over HTTP and the command line, each test on a database of its own.
+//! Black-box tests: the real program over HTTP, gRPC and the command line. Each test has its own database.
 //!
-//! `TEST_POSTGRES_URL` names a PostgreSQL superuser's connection, `TEST_AMQP_URL` a RabbitMQ and `TEST_RABBITMQ_DIR` the
-//! folder that `scripts/rabbitmq` runs it in, `TEST_PYTHON` and `TEST_NODE_MODULES` what foreign clients are made with;
-//! `scripts/test` provides them.
+//! `scripts/test` sets the variables that the tests need: `TEST_POSTGRES_URL`, a PostgreSQL superuser's connection;
+//! `TEST_AMQP_URL`, a RabbitMQ broker, and `TEST_RABBITMQ_DIR`, the folder in which `scripts/rabbitmq` runs it;
+//! `TEST_PYTHON` and `TEST_NODE_MODULES`, with which foreign clients are built.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::expect_used,
@@ -10,10 +10,10 @@
     clippy::panic,
     clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "a test that cannot go on should say so and stop"
+    reason = "a test that cannot continue should fail with a message"
 )]
-#![allow(clippy::float_cmp, reason = "the numbers of metrics that are compared are whole ones")]
-#![allow(unreachable_pub, reason = "nobody is outside of a test crate: `pub` says what a module offers the others")]
+#![allow(clippy::float_cmp, reason = "the metrics that tests compare are whole numbers")]
+#![allow(unreachable_pub, reason = "a test crate has no users outside; `pub` marks what a module offers the others")]
 
 mod auth;
 mod client;

@@ -1,4 +1,4 @@
-//! Who gets in: every route with no token, and with each scope.
+//! Authorization: every route without a token, and with each scope.
 
 use reqwest::{Method, RequestBuilder};
 use rstest::rstest;
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{Answer, Answered, App, Db, claims, token, user};
 
-/// Every route that needs a scope, and which one.
+/// The routes that need a scope, and the scope.
 const ROUTES: [(&str, &str, &str); 17] = [
     ("GET", "/api/v1/users", "users:read"),
     ("HEAD", "/api/v1/users", "users:read"),
@@ -39,7 +39,7 @@ fn request(app: &App, method: &str, path: &str) -> RequestBuilder {
     }
 }
 
-/// The problem, in whatever looks the version gives it; an answer to HEAD has none.
+/// Checks the error in the format of its version. An answer to HEAD has no body.
 fn assert_refused(answer: &Answer, method: &str, path: &str, status: u16, code: &str) {
     assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
     if method != "HEAD" && path.starts_with("/api/v2/") {
@@ -89,12 +89,12 @@ async fn what_operators_ask_is_open() {
     let app = App::start(Db::Sqlite).await;
     for path in OPEN {
         request(&app, "GET", path).answer().await.expect(200);
-        // A token that would not do elsewhere does no harm here.
+        // An invalid token does no harm on an open route.
         request(&app, "GET", path).bearer_auth("nonsense").answer().await.expect(200);
     }
 }
 
-/// Whoever may not enter is not told which methods or paths there are behind the door.
+/// A client without a token learns nothing about methods or paths.
 #[tokio::test]
 async fn the_gate_comes_before_everything_else() {
     let app = App::start(Db::Sqlite).await;
@@ -105,7 +105,7 @@ async fn the_gate_comes_before_everything_else() {
     malformed.expect(401);
 }
 
-/// The list above is the list of routes: one that is added to the service must be added there.
+/// `ROUTES` and `OPEN` list every documented route, so a new route must be added there.
 #[tokio::test]
 async fn every_described_route_is_tested() {
     let app = App::start(Db::Sqlite).await;

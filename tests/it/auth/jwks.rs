@@ -20,7 +20,7 @@ use crate::support::{Answered, App, Authority, CLIENTS, Db, Issuer, Program, at_
 
 const READ: &str = "users:read";
 
-/// One of the issuer's keys, of which it publishes the public half.
+/// A key of the issuer, which publishes the public half.
 struct Key {
     id: &'static str,
     algorithm: Algorithm,
@@ -88,9 +88,9 @@ async fn each_kind_of_key_is_taken(#[case] key: Key) {
     let app = app(&issuer, &[]).await;
     assert_eq!(status(&app, &key.token()).await, 200);
     assert_eq!(status(&app, &other().token()).await, 200);
-    // The name decides, and then the signature.
+    // The `kid` selects the key, then the signature is verified.
     assert_eq!(status(&app, &key.token_named(Some("other"))).await, 401);
-    assert_eq!(status(&app, &key.token_named(None)).await, 401, "there are two");
+    assert_eq!(status(&app, &key.token_named(None)).await, 401, "without a kid, two keys are ambiguous");
 }
 
 #[tokio::test]
@@ -109,12 +109,12 @@ async fn attempts_to_fetch_are_counted() {
         let metrics = app.metrics().await;
         metrics.sum("auth_jwks_refreshes_total", &[("result", result)])
     };
-    until("they succeed", Duration::from_secs(5), async || attempts("success").await >= 2).await;
+    until("fetches succeed", Duration::from_secs(5), async || attempts("success").await >= 2).await;
     issuer.publish("nonsense");
-    until("they fail", Duration::from_secs(5), async || attempts("failure").await >= 1).await;
+    until("a fetch fails", Duration::from_secs(5), async || attempts("failure").await >= 1).await;
 }
 
-/// Confusion of algorithms: the public key, which everybody has, as if it were a secret.
+/// Algorithm confusion: the public key, which everybody knows, used as a secret.
 #[tokio::test]
 async fn the_key_decides_the_algorithm() {
     let issuer = Issuer::of(&set(&[rsa().jwk()]));
@@ -140,16 +140,16 @@ async fn a_name_is_only_a_name(#[case] kid: &str) {
     assert_eq!(status(&app, &rsa().token_named(Some(kid))).await, 401);
 }
 
-/// Whoever comes with a new key waits until the issuer has been asked, and is let in.
+/// A request with an unknown key waits until the service has asked the issuer, and then succeeds.
 #[tokio::test]
 async fn a_new_key_is_fetched_when_it_is_first_seen() {
     let issuer = Issuer::of(&set(&[rsa().jwk()]));
     let app = app(&issuer, &[]).await;
     assert_eq!(status(&app, &rsa().token()).await, 200);
-    // It was asked just now: not again so soon.
+    // The service asks for an unknown key at most every 10 s.
     tokio::time::sleep(Duration::from_secs(11)).await;
     issuer.publish(&set(&[rsa().jwk(), other().jwk()]));
-    // Made beforehand: while a debug build signs, nobody sends what the connections are opened for.
+    // Signed beforehand, because signing is slow in a debug build and would delay the requests.
     let token = other().token();
     let statuses = at_once(CLIENTS, async |_| status(&app, &token).await).await;
     assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
@@ -165,7 +165,7 @@ async fn whoever_waits_for_a_key_is_counted_once_and_by_subject() {
     tokio::time::sleep(Duration::from_secs(11)).await;
     issuer.publish(&set(&[other().jwk()]));
     assert_eq!(status(&app, &other().token()).await, 200);
-    assert_eq!(status(&app, "nonsense").await, 401, "its address was not counted");
+    assert_eq!(status(&app, "nonsense").await, 401, "the valid token did not count for the address");
     assert_eq!(status(&app, "nonsense").await, 429);
 }
 
@@ -188,19 +188,19 @@ async fn keys_are_fetched_from_time_to_time_and_kept_while_the_issuer_is_down() 
     assert_eq!(status(&app, &rsa().token()).await, 200);
     issuer.go_down();
     let before = issuer.asked();
-    until("it is asked while it is down", Duration::from_secs(10), async || issuer.asked() > before).await;
+    until("the service asks while the issuer is down", Duration::from_secs(10), async || issuer.asked() > before).await;
     assert_eq!(status(&app, &rsa().token()).await, 200);
-    // What is no set of keys is no reason to forget any either.
+    // The service keeps its keys, too, if the answer is not a set of keys.
     issuer.publish("<html>welcome</html>");
     issuer.come_back();
     let before = issuer.asked();
-    until("it is asked again", Duration::from_secs(10), async || issuer.asked() > before + 1).await;
+    until("the service asks again", Duration::from_secs(10), async || issuer.asked() > before + 1).await;
     assert_eq!(status(&app, &rsa().token()).await, 200);
     let log = app.log();
-    assert_eq!(log.matches("cannot fetch the keys").count(), 1, "a trouble is told once: {log}");
+    assert_eq!(log.matches("cannot fetch the keys").count(), 1, "a failure is logged once: {log}");
 }
 
-/// A key that is withdrawn takes its tokens with it, those that were found to be right included.
+/// When a key is withdrawn, its tokens are invalid, even those in the cache.
 #[tokio::test]
 async fn a_key_that_is_withdrawn_is_not_believed_any_more() {
     let issuer = Issuer::of(&set(&[rsa().jwk(), other().jwk()]));
@@ -209,11 +209,11 @@ async fn a_key_that_is_withdrawn_is_not_believed_any_more() {
     let token = rsa().token();
     assert_eq!(status(&app, &token).await, 200);
     issuer.publish(&set(&[other().jwk()]));
-    until("it is refused", Duration::from_secs(10), async || status(&app, &token).await == 401).await;
+    until("the token is refused", Duration::from_secs(10), async || status(&app, &token).await == 401).await;
     assert_eq!(status(&app, &other().token()).await, 200);
-    // An issuer that withdraws all of them is not down.
+    // An issuer that withdraws all keys is not down.
     issuer.publish(&set(&[]));
-    until("none is taken", Duration::from_secs(10), async || status(&app, &other().token()).await == 401).await;
+    until("no token is valid", Duration::from_secs(10), async || status(&app, &other().token()).await == 401).await;
 }
 
 #[tokio::test]
@@ -226,10 +226,10 @@ async fn without_any_key_yet_it_says_to_come_back() {
     assert_eq!(answer.header("retry-after"), "1");
     assert_eq!(status(&app, "nonsense").await, 401);
     issuer.come_back();
-    until("it has keys", Duration::from_secs(20), async || status(&app, &rsa().token()).await == 200).await;
+    until("the service has keys", Duration::from_secs(20), async || status(&app, &rsa().token()).await == 200).await;
 }
 
-/// The issuer must be who the URL says it is.
+/// The issuer's certificate must match the URL.
 #[tokio::test]
 async fn over_tls_the_issuer_is_verified() {
     let authority = Authority::new();
@@ -246,7 +246,7 @@ async fn over_tls_the_issuer_is_verified() {
     }
 }
 
-/// One in 256 keys begins so.
+/// One in 256 keys begins with a zero byte.
 #[tokio::test]
 async fn a_key_may_begin_with_zero() {
     let mut jwk = Key::new("ed", Algorithm::EdDSA, "ed.pem").jwk();
@@ -254,10 +254,10 @@ async fn a_key_may_begin_with_zero() {
     jwk["x"] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".into();
     let issuer = Issuer::of(&set(&[jwk]));
     let app = app(&issuer, &[]).await;
-    until("it was read", Duration::from_secs(10), async || app.log().contains("publishes 1 keys")).await;
+    until("the key was read", Duration::from_secs(10), async || app.log().contains("publishes 1 keys")).await;
 }
 
-/// Each of these is passed over, and the good one is taken.
+/// The service skips each of these keys, and uses the valid one.
 #[tokio::test]
 async fn keys_that_will_not_do_are_passed_over() {
     let secret = json!({ "kty": "oct", "kid": "secret", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY" });
@@ -313,7 +313,7 @@ fn there_is_one_source_of_keys() {
     assert!(output.line_about("sign").contains("private key"), "{output:?}");
 }
 
-/// With the neutral element for a key, this signature is right for every text; with an exponent of 1, everybody can sign.
+/// With the neutral element as key, this signature is valid for every text. With an exponent of 1, everybody can sign.
 #[tokio::test]
 async fn a_key_that_anybody_can_sign_for_is_none() {
     let neutral = [[1].as_slice(), &[0; 31]].concat();
@@ -333,12 +333,12 @@ async fn a_key_that_anybody_can_sign_for_is_none() {
     assert!(app.log().contains("publishes 1 keys that can be used"), "{}", app.log());
 }
 
-/// Takes connections in place of a proxy, and counts them.
+/// A listener in place of a proxy, which counts connections.
 fn proxy() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (url, asked) = (format!("http://{}", listener.local_addr().unwrap()), Arc::new(AtomicUsize::new(0)));
     let count = Arc::clone(&asked);
-    // It ends with the test's process.
+    // The thread ends with the test's process.
     thread::spawn(move || listener.incoming().for_each(|_| _ = count.fetch_add(1, Ordering::SeqCst)));
     (url, asked)
 }
@@ -352,7 +352,7 @@ async fn loopback_goes_through_no_proxy() {
     assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
 
-/// As curl and Go read the variables.
+/// The service reads the proxy variables as curl and Go do.
 #[rstest]
 #[case("http", &["HTTP_PROXY"], "", true)]
 #[case("http", &["ALL_PROXY"], "", true)]
@@ -375,6 +375,6 @@ async fn other_hosts_are_asked_as_the_environment_says(
     let mut vars = vec![("JWKS_URL", url.as_str()), ("NO_PROXY", no_proxy)];
     vars.extend(variables.iter().map(|name| (*name, proxy.as_str())));
     let app = App::start_with(Db::Sqlite, &vars).await;
-    until("it has tried", Duration::from_secs(20), async || app.log().contains("cannot fetch the keys")).await;
+    until("the service has tried", Duration::from_secs(20), async || app.log().contains("cannot fetch the keys")).await;
     assert_eq!(asked.load(Ordering::SeqCst) > 0, expected, "{}", app.log());
 }

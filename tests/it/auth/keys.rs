@@ -1,4 +1,4 @@
-//! Where the key comes from, and what it decides.
+//! Where the key for tokens comes from, and which algorithm it implies.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::support::{Answered, App, Db, Program, SECRET, Server, claims, signed};
 
 const READ: &str = "users:read";
-/// Nobody set this: the program is to find a key of its own.
+/// An unset variable: the program must find its own key.
 const NO_KEY: (&str, &str) = ("JWT_SECRET", "");
 
 fn key_file(name: &str) -> PathBuf {
@@ -50,7 +50,7 @@ async fn a_public_key_decides_the_algorithm(#[case] algorithm: Algorithm, #[case
     let app = App::start_with(Db::Sqlite, &[("JWT_PUBLIC_KEY", key_file(&public).to_str().unwrap())]).await;
     let private = signing_key(algorithm, &key(&format!("{name}.pem")));
     assert_eq!(status_with(&app, &signed(&Header::new(algorithm), &claims(READ), &private)).await, 200);
-    // The public key as if it were a shared secret: everybody has it.
+    // The public key, which everybody knows, used as a secret.
     for secret in [key(&public), key(&public).trim_ascii_end().to_vec()] {
         for hash in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
             let forged = signed(&Header::new(hash), &claims(READ), &EncodingKey::from_secret(&secret));
@@ -94,7 +94,7 @@ fn a_key_in_place_of_its_path_is_not_shown() {
     assert!(!format!("{output:?}").contains(pem.lines().nth(1).unwrap()), "{output:?}");
 }
 
-/// Read as text, each byte that is none would become the same character, and the secret could be guessed.
+/// If the program read such bytes as text, each would become the same character, and the secret could be guessed.
 #[rstest]
 #[case("JWT_SECRET")]
 #[case("JWT_PUBLIC_KEY")]
@@ -113,7 +113,7 @@ fn a_token_for_no_service_is_not_printed() {
     let output = database.program().args(["token", "--subject", "x", "--scope", READ]).run().exited(1);
     assert!(output.line_about("jwt-secret").contains("start the service first"), "{output:?}");
     assert_eq!(output.stdout, "");
-    assert_eq!(fs::read_dir(database.dir()).unwrap().count(), 0, "nothing is made");
+    assert_eq!(fs::read_dir(database.dir()).unwrap().count(), 0, "no file is created");
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn sqlite_brings_its_own_secret() {
     let secret = fs::read_to_string(&file).unwrap();
     assert!(secret.trim().len() >= 32 && !app.log().contains(secret.trim()));
     app.restart_with(&[NO_KEY]).await;
-    assert_eq!(status_with(&app, &reader).await, 200, "the secret stays");
+    assert_eq!(status_with(&app, &reader).await, 200, "the secret is kept");
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ fn a_public_key_signs_nothing() {
     assert_eq!(output.stdout, "");
 }
 
-/// Its owner knows it, and can make tokens.
+/// The other owner knows the secret and can sign tokens.
 #[test]
 fn a_secret_of_another_owner_is_refused() {
     const NOBODY: u32 = 65534;
@@ -221,7 +221,7 @@ fn a_secret_of_another_owner_is_refused() {
     let file = database.dir().join("users.db.jwt-secret");
     fs::write(&file, "0123456789abcdef0123456789abcdef").unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    // Only root can give a file away; it is root who could read it then, too.
+    // Only root can change a file's owner, and only root could then read the file.
     if chown(&file, Some(NOBODY), Some(NOBODY)).is_err() {
         return;
     }
@@ -231,7 +231,7 @@ fn a_secret_of_another_owner_is_refused() {
     }
 }
 
-/// With one of these for a key, anybody can make a signature that is right for nearly every text.
+/// With one of these as key, anybody can construct a signature that is valid for nearly every text.
 #[rstest]
 #[case("0100000000000000000000000000000000000000000000000000000000000000")]
 #[case("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f")]

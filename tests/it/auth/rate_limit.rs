@@ -1,4 +1,4 @@
-//! How often one client may ask.
+//! The rate limit of each client.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn each_caller_has_a_rate_of_its_own() {
     until("there is room again", Duration::from_secs(5), async || get(&app, &ann).await.status == 200).await;
 }
 
-/// Whoever has no good token is counted by address.
+/// Clients without a valid token are limited by address.
 #[tokio::test]
 async fn strangers_are_counted_by_address() {
     let app = App::start_with(Db::Sqlite, &[("RATE_LIMIT", "1"), ("RATE_BURST", "5")]).await;
@@ -56,7 +56,7 @@ async fn strangers_are_counted_by_address() {
     get(&app, &token_of("ann")).await.expect(200);
 }
 
-/// A token that is good, but not for this, is still its subject's.
+/// A valid token that lacks a scope still identifies its subject.
 #[tokio::test]
 async fn whoever_lacks_a_scope_is_no_stranger() {
     let app = App::start_with(Db::Sqlite, &[("RATE_LIMIT", "1"), ("RATE_BURST", "1")]).await;

@@ -1,4 +1,4 @@
-//! Tokens that must not do, and the ways to present one.
+//! Invalid tokens, and the ways to present a token.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn without(mut claims: Value, name: &str) -> Value {
     claims
 }
 
-/// Any header and any claims, with a signature as good as the secret makes it.
+/// A token with any header and claims, signed with the right secret.
 fn crafted(header: &Value, claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let message = format!("{}.{}", part(header), part(claims));
@@ -91,7 +91,7 @@ async fn what_is_no_token_of_ours_does_not_do() {
     for (what, token) in bad {
         let answer = read_with(&app, &token).await;
         if token.len() > 64 << 10 {
-            // The head as a whole may be too large before anyone looks at the token.
+            // The head may exceed its limit before the token is read.
             assert!(matches!(answer.status, 400 | 401 | 431), "{what}: {}", answer.status);
         } else {
             assert_invalid(&answer, what);
@@ -100,7 +100,7 @@ async fn what_is_no_token_of_ours_does_not_do() {
     read_with(&app, &good).await.expect(200);
 }
 
-/// What a token says about its own key is not asked.
+/// The service ignores what a token says about its own key.
 #[tokio::test]
 async fn a_token_cannot_name_its_key() {
     let app = App::start(Db::Sqlite).await;
@@ -175,18 +175,18 @@ async fn claims_must_hold() {
     }
 }
 
-/// A token for somebody in particular is not for a service that has no name (RFC 7519, 4.1.3).
+/// A service without a configured audience refuses a token with one (RFC 7519, 4.1.3).
 #[tokio::test]
 async fn an_audience_must_be_ours() {
     let app = App::start(Db::Sqlite).await;
-    assert_invalid(&read_with(&app, &token(&with(claims(READ), "aud", "other".into()))).await, "a stranger's");
+    assert_invalid(&read_with(&app, &token(&with(claims(READ), "aud", "other".into()))).await, "another audience");
 }
 
 #[tokio::test]
 async fn clocks_may_differ_a_little() {
     let app = App::start_with(Db::Sqlite, &[("JWT_SECRET", SECRET), ("JWT_LEEWAY", "1m")]).await;
     let late = token(&with(claims(READ), "exp", (now() - 30).into()));
-    // Twice: what is remembered counts to the second.
+    // Twice, because the second answer comes from the cache.
     for _ in 0..2 {
         read_with(&app, &late).await.expect(200);
     }
@@ -201,7 +201,7 @@ async fn a_remembered_token_expires_too() {
     let short = token(&with(claims(READ), "exp", (now() + 2).into()));
     read_with(&app, &short).await.expect(200);
     until("the token expires", Duration::from_secs(10), async || read_with(&app, &short).await.status == 401).await;
-    assert!(now() >= json_exp(&short), "not before its time");
+    assert!(now() >= json_exp(&short), "the token expired too early");
 }
 
 fn json_exp(token: &str) -> u64 {
@@ -209,7 +209,7 @@ fn json_exp(token: &str) -> u64 {
     serde_json::from_slice::<Value>(&claims).unwrap()["exp"].as_u64().unwrap()
 }
 
-/// Whether remembered, forgotten or new: each token opens what it says, and not what its neighbour says.
+/// Each token has its own scope, whether it is in the cache, was evicted, or is new.
 #[tokio::test]
 async fn more_tokens_than_are_remembered_all_do() {
     let app = App::start(Db::Sqlite).await;

@@ -1,4 +1,4 @@
-//! The client against the real server: the same whatever it speaks.
+//! The client against the real server, over both protocols.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -13,7 +13,7 @@ use user_service_client::{
 
 use crate::support::{App, Db, Speaks, TOKEN, at_once, claims, token};
 
-/// Longer than it takes to tell of what has happened, also on a busy machine.
+/// Longer than a stream needs to deliver an event, even on a busy machine.
 const SOON: Duration = Duration::from_secs(15);
 
 fn john() -> UserFields {
@@ -96,7 +96,7 @@ async fn a_token_decides(#[values(Speaks::Rest, Speaks::Grpc)] speaks: Speaks) {
     assert_eq!(code(reader.get_user(1).await), Code::UserNotFound);
     assert_eq!(code(with(Token::fixed("nonsense")).create_user(&john()).await), Code::InvalidToken);
 
-    // One that was good once, until the service refuses it.
+    // The provider returns a stale token until the service refuses it.
     let is_refused = Arc::new(AtomicBool::new(false));
     let kept = Arc::clone(&is_refused);
     let renewed = with(Token::provider(move |ask| {
@@ -108,7 +108,7 @@ async fn a_token_decides(#[values(Speaks::Rest, Speaks::Grpc)] speaks: Speaks) {
     assert!(is_refused.load(Relaxed));
 }
 
-/// So many users, with ids from 1 on.
+/// Creates `count` users with ids from 1.
 async fn create(client: &Client, count: usize) -> Vec<User> {
     let create = |n| async move {
         let fields = UserFields::new(format!("User {}", n % 3), format!("user{n}@example.com"));
@@ -159,10 +159,10 @@ async fn many_users_are_got_at_once(
 }
 
 async fn next(notices: &mut (impl futures::Stream<Item = Result<Notice, Error>> + Unpin)) -> Notice {
-    timeout(SOON, notices.next()).await.expect("a notice in time").expect("more").unwrap()
+    timeout(SOON, notices.next()).await.expect("a notice in time").expect("another notice").unwrap()
 }
 
-/// The next event, and its position.
+/// The next event, and its offset.
 async fn event(notices: &mut (impl futures::Stream<Item = Result<Notice, Error>> + Unpin)) -> (i64, Event) {
     loop {
         let Notice { position, event, .. } = next(notices).await;
@@ -198,7 +198,7 @@ async fn changes_are_watched(
     }
     assert_eq!(Vec::from_iter(told.iter().map(|(_, event)| event.version)), [1, 2, 3]);
 
-    // Another one goes on from where this one began, and is told the same.
+    // A second watcher resumes where the first began, and receives the same events.
     let mut again = client.watch_users(WatchUsers::new().after(begin.position));
     for told in &told {
         assert_eq!(event(&mut again).await, *told);

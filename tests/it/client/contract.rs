@@ -1,5 +1,5 @@
-//! The service's half of the contract with its clients: to the requests of `client/tests/contract/*.json` it gives the answers
-//! that are there. The client's own tests hold it to the same files.
+//! The service's half of the contract with its clients: it answers the requests in `client/tests/contract/*.json` as
+//! these files say. The client's own tests check the client against the same files.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ async fn every_file_is_kept(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let mut kept = 0;
     for file in fs::read_dir(folder).unwrap() {
         let file = file.unwrap().path();
-        // What is printed last is what it was about.
+        // After a failure, the last line printed names the file.
         eprintln!("{}", file.display());
         keep(db, &file).await;
         kept += 1;
@@ -46,7 +46,7 @@ async fn keep(db: Db, file: &Path) {
             compare_stream(blocks, response).await;
         } else {
             let body = response.bytes().await.unwrap();
-            // None at all is as good as `null`.
+            // An empty body counts as `null`.
             compare("", &golden["body"], &serde_json::from_slice(&body).unwrap_or_default());
         }
     }
@@ -64,12 +64,12 @@ async fn send(app: &App, request: &Value) -> Response {
     sent.send().await.unwrap()
 }
 
-/// The first blocks of a stream that goes on.
+/// Compares the first blocks of a stream that does not end.
 async fn compare_stream(golden: &[Value], mut response: Response) {
     let mut text = String::new();
     while text.matches("\n\n").count() < golden.len() {
-        let piece = timeout(Duration::from_secs(15), response.chunk()).await.expect("a piece in time");
-        text.push_str(std::str::from_utf8(&piece.unwrap().expect("more")).unwrap());
+        let piece = timeout(Duration::from_secs(15), response.chunk()).await.expect("a chunk in time");
+        text.push_str(std::str::from_utf8(&piece.unwrap().expect("another chunk")).unwrap());
     }
     for (golden, block) in golden.iter().zip(text.split("\n\n")) {
         let golden = golden.as_str().unwrap();
@@ -85,13 +85,13 @@ fn compare_line(golden: &str, line: &str) {
     assert_eq!(name, same);
     match name {
         "data" => compare("", &serde_json::from_str(golden).unwrap(), &serde_json::from_str(value).unwrap()),
-        // By chance.
+        // The service picks a random time.
         "retry" => assert!(value.parse::<u32>().is_ok(), "{line}"),
         _ => assert_eq!(golden, value, "{name}"),
     }
 }
 
-/// The same, but for what is another each time, and for what is written for people.
+/// Compares two values, except for parts that vary and text for people.
 fn compare(name: &str, golden: &Value, value: &Value) {
     match (golden, value) {
         (Value::Object(golden), Value::Object(members)) => {

@@ -1,4 +1,4 @@
-//! The client with a bad network between it and the real server.
+//! The client and the real server with a bad network between them.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,17 +10,18 @@ use user_service_client::{Client, Code, Error, ListUsers, User, UserFields, Watc
 
 use crate::support::{App, Db, Faults, Speaks, email};
 
-/// Faults in a hundred exchanges.
+/// The percentage of exchanges with a fault.
 const PERCENT: u64 = 10;
-/// Each has a connection of its own where a protocol has but one.
+/// Each client has its own connection, even where a protocol needs only one.
 const CLIENTS: usize = 16;
 
-/// Clients that go through the proxy.
+/// Clients that call through the proxy.
 fn clients(speaks: Speaks, faults: &Faults) -> Vec<Client> {
     (0..CLIENTS).map(|_| client(speaks, faults)).collect()
 }
 
-/// No fault leaves a caller waiting for ever: however busy the machine is, what is repeated was spoilt.
+/// A client with long timeouts. No fault leaves a call without an answer for ever, so even on a busy machine a call is
+/// repeated only because of a fault.
 fn client(speaks: Speaks, faults: &Faults) -> Client {
     let patient = speaks.to(faults.address()).attempt_timeout(Duration::from_secs(20)).timeout(Duration::from_mins(1));
     patient.build().unwrap()
@@ -46,7 +47,7 @@ async fn safe_calls_succeed(#[values(Speaks::Rest, Speaks::Grpc)] speaks: Speaks
     assert!(failed.len() * 1000 <= CALLS, "{} of {CALLS}: {failed:#?}", failed.len());
 }
 
-/// One of the calls that change nothing; what it answers is right.
+/// Makes one of the safe calls and checks its answer.
 async fn read(client: &Client, turn: usize) -> Result<(), String> {
     let right = match turn % 8 {
         0 => client.list_users(ListUsers::new().page_size(10)).try_collect::<Vec<_>>().await.map(|all| all.len() == 20),
@@ -91,13 +92,13 @@ async fn no_create_is_done_twice(
         match outcome {
             Ok(_) => assert!(is_there.contains(email), "{email} was created"),
             Err(Error::OutcomeUnknown { .. }) => unknown += 1,
-            // Above all it is not `email_taken`, which only a second one could be.
+            // The error is never `email_taken`, which only a second attempt could cause.
             Err(Error::NoAnswer { .. }) => assert!(!is_there.contains(email), "{email} was not created"),
             Err(error) => panic!("{email}: {error:?}"),
         }
     }
     assert!(unknown > 0 && faults.spoilt() > 0, "some answers are lost");
-    // Also when nobody heard of it.
+    // The same holds for answers that were lost.
     let metrics = app.metrics().await;
     assert_eq!(metrics.sum("http_requests_total", &[("status", "409")]), 0);
     assert_eq!(metrics.sum("grpc_requests_total", &[("code", "ALREADY_EXISTS")]), 0);
@@ -117,7 +118,7 @@ async fn no_event_is_missed(#[values(Speaks::Rest, Speaks::Grpc)] speaks: Speaks
         let mut users = Vec::<User>::new();
         for n in 0..USERS {
             users.push(direct.create_user(&UserFields::new("John", format!("john{n}@example.com"))).await.unwrap());
-            // Each by itself, so that there is something to lose.
+            // A pause between changes sends each event by itself, so that the proxy can lose it.
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         users

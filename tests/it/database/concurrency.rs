@@ -1,4 +1,4 @@
-//! Many clients after the same user.
+//! Many clients that change the same user at once.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ async fn one_of_many_gets_the_email(#[values(Db::Sqlite, Db::Postgres)] db: Db) 
     }
 }
 
-/// Adds one to the number that is the user's name, as often as it takes to be the one who did.
+/// Increments the number in the user's name, and retries until its own update succeeds.
 async fn add_one(app: &App) -> i64 {
     loop {
         let read = app.get(JOHN).answer().await;
@@ -53,7 +53,7 @@ async fn no_guarded_update_is_lost(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = with_john(db).await;
     let mut versions = at_once(CLIENTS, async |_| add_one(&app).await).await;
     versions.sort_unstable();
-    assert_eq!(versions, (2..=65).collect::<Vec<_>>(), "every success is a version of its own");
+    assert_eq!(versions, (2..=65).collect::<Vec<_>>(), "every success has its own version");
     let john = app.get(JOHN).answer().await.body(200);
     assert_eq!((&john["name"], &john["version"]), (&json!("64"), &json!(65)));
 }
@@ -83,7 +83,7 @@ async fn updates_without_a_guard_each_count(#[values(Db::Sqlite, Db::Postgres)] 
             0 => app.put(JOHN, &user(&name, "john@example.com")).answer().await.body(200),
             _ => app.patch(JOHN, &json!({ "name": name })).answer().await.body(200),
         };
-        assert_eq!(changed["name"], name, "each is answered with its own change");
+        assert_eq!(changed["name"], name, "each answer holds the client's own change");
         changed
     })
     .await;
@@ -114,7 +114,7 @@ async fn one_of_many_deletes_it(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     assert_eq!((count(&statuses, &204), count(&statuses, &404)), (1, CLIENTS - 1), "{statuses:?}");
 }
 
-/// In any order of the two, the other still holds the email.
+/// Whichever update comes first, the other user still holds the address.
 #[rstest]
 #[tokio::test]
 async fn two_users_cannot_trade_emails(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -133,7 +133,7 @@ async fn two_users_cannot_trade_emails(#[values(Db::Sqlite, Db::Postgres)] db: D
     assert_eq!(app.everyone().await, before);
 }
 
-/// Whichever comes first decides, and the answer and the table agree.
+/// Whichever request comes first decides, and the answer agrees with the table.
 #[rstest]
 #[tokio::test]
 async fn an_email_changes_hands_while_others_want_it(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -192,7 +192,7 @@ async fn sqlite_is_never_locked_for_64_writers() {
         turn
     })
     .await;
-    assert!(turns.iter().all(|turn| *turn > 0), "everyone had a turn: {turns:?}");
+    assert!(turns.iter().all(|turn| *turn > 0), "every client made progress: {turns:?}");
     assert!(!app.log().contains("database is locked"), "{}", app.log());
     assert!(app.everyone().await.is_empty());
 }

@@ -1,4 +1,4 @@
-//! PostgreSQL goes on answering and is not what it was: a standby, read-only for a while, or with other types of columns.
+//! PostgreSQL still answers but has changed: it is a standby, read-only for a while, or has columns of another type.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use tempfile::TempDir;
 
 use crate::support::{Answered, App, Db, LiveStream, MovingAddress, Postgres, Program, Server, until, user};
 
-/// A look of the service, a new connection, and time for a busy machine.
+/// Time for a check of the keeper and a new connection, even on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Reads are answered, and writes are refused before they are tried.
+/// Reads are answered, and writes are refused before an attempt.
 async fn is_read_only(server: &Server) {
     server.fails_for("read_only").await;
     assert_eq!(server.get("/api/v2/users/1").answer().await.body(200)["name"], "John");
@@ -25,7 +25,7 @@ async fn is_read_only(server: &Server) {
 }
 
 async fn is_written_again(server: &Server) {
-    until("writes are taken", SOON, async || {
+    until("writes are accepted", SOON, async || {
         matches!(server.post("/api/v2/users", &user("Jane", "jane@example.com")).answer().await.status, 201 | 409)
     })
     .await;
@@ -34,7 +34,8 @@ async fn is_written_again(server: &Server) {
     assert_eq!((metrics.value("db_up"), metrics.sum("db_failing", &[])), (1.0, 0));
 }
 
-/// The old server refuses changes and keeps its connections; the address moves to its standby, which is promoted later.
+/// The old primary becomes read-only and keeps its connections. The address moves to its standby, which is promoted
+/// later.
 #[tokio::test]
 async fn a_standby_is_read_and_written_once_it_is_promoted() {
     let primary = Postgres::started().await;
@@ -56,7 +57,7 @@ async fn a_standby_is_read_and_written_once_it_is_promoted() {
     assert_eq!(promoted.facts("SELECT name AS fact FROM users ORDER BY id"), ["John", "Jane"]);
 }
 
-/// A setting that new connections begin with: those that are open have it for as long as they are.
+/// New connections take over the setting and keep it until they close.
 #[tokio::test]
 async fn a_read_only_setting_lasts_no_longer_than_it_is_set() {
     let app = App::start(Db::Postgres).await;
@@ -74,7 +75,7 @@ fn alter_database(what: &str) -> String {
     format!("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {what}', current_database()); END $$")
 }
 
-/// What was prepared before fails from then on, in every connection that has it.
+/// A statement that was prepared before fails from then on, in every connection that has it.
 #[tokio::test]
 async fn a_column_of_another_type_costs_nobody_an_answer() {
     let app = App::start(Db::Postgres).await;
@@ -99,5 +100,5 @@ async fn a_column_of_another_type_costs_nobody_an_answer() {
     app.database.connect().run("ALTER TABLE users ALTER COLUMN name TYPE varchar(200)");
     assert_eq!(statuses().await, well);
     app.database.connect().run("ALTER TABLE users ALTER COLUMN name TYPE text");
-    until("all is well again", SOON, async || statuses().await == well).await;
+    until("all requests succeed again", SOON, async || statuses().await == well).await;
 }

@@ -1,4 +1,4 @@
-//! Somebody's open transaction holds one user, or one address: whoever wants that waits, and nobody else does.
+//! Another transaction holds a user or an address. Writes to it wait, and no other write does.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -11,14 +11,14 @@ use tokio::time::sleep;
 
 use crate::support::{Answer, Answered, App, Connection, Db, Far, Server, at_once, count, until, user};
 
-/// A wait for a lock used to take a quarter of it, for each batch.
+/// If each batch waited for the lock, each wait would take a quarter of this.
 const DEADLINE: (&str, &str) = ("DB_DEADLINE", "4s");
-/// A long one, for those that must outlast a busy machine.
+/// A long deadline, for requests that must not expire on a busy machine.
 const LONG: (&str, &str) = ("DB_DEADLINE", "30s");
 const SOON: Duration = Duration::from_secs(10);
 const OTHERS: usize = 4;
 const WRITES: usize = 50;
-/// All of those writes; a wait for each batch would take five times as long.
+/// The bound for all writes of the others. With a wait for each batch they would take five times as long.
 const BY: Duration = Duration::from_secs(10);
 
 const LOCK_JOHN: &str = "BEGIN; SELECT FROM users WHERE id = 1 FOR UPDATE";
@@ -56,7 +56,7 @@ fn delete(app: &App) -> RequestBuilder {
 
 type Ask = fn(&App) -> RequestBuilder;
 
-/// Creates, changes and deletes users of its own, and asks for one that there never was.
+/// Creates, changes and deletes its own users, and changes one that does not exist.
 async fn write_others(app: &App, client: usize) {
     for turn in 0..WRITES / 4 {
         let created = app.create("Jane", &format!("jane{client}.{turn}@example.com")).await;
@@ -68,7 +68,7 @@ async fn write_others(app: &App, client: usize) {
     }
 }
 
-/// Asks again and again for what is held, as long as others write.
+/// Repeats a request for what is held until the others have finished.
 async fn insist(app: &App, ask: Ask, over: &Cell<bool>) {
     while !over.get() {
         let begun = Instant::now();
@@ -116,7 +116,7 @@ fn create_one(server: &Server, client: usize) -> RequestBuilder {
     server.post("/api/v2/users", &user("Late", &format!("held{client}@example.com")))
 }
 
-/// However long each try takes, none is under way when its caller gives up: it hears that nothing was done.
+/// However long an attempt takes, none is in flight when its caller gives up. So every caller gets "not executed".
 #[rstest]
 #[case::users(LOCK_ALL, rename_one)]
 #[case::addresses(HOLD_ALL_ADDRESSES, create_one)]
@@ -139,7 +139,7 @@ async fn what_is_held_is_not_tried_late(
     let mut holder = database.connect();
     holder.run(holds);
     far.answers_take(FAR);
-    // So that their deadlines come at any moment of a try.
+    // Staggered, so that the deadlines fall into every moment of an attempt.
     let answers = at_once(CROWD, async |client: usize| {
         sleep(ONE_BY_ONE * u32::try_from(client).unwrap()).await;
         ask(&server, client).answer().await
@@ -154,10 +154,10 @@ async fn what_is_held_is_not_tried_late(
 
 async fn waits(app: &App, messages: f64) {
     let series = "db_messages_set_aside{lane=\"writes\"}";
-    until("it is set aside", SOON, async || app.metrics().await.value(series) == messages).await;
+    until("the messages are set aside", SOON, async || app.metrics().await.value(series) == messages).await;
 }
 
-/// The answer to a request that was set aside until the holder ended its transaction.
+/// Sends a request, waits until it is set aside, ends the holder's transaction, and returns the answer.
 async fn answer_after(app: &App, request: RequestBuilder, mut holder: Connection, end: &str) -> Answer {
     let release = async {
         waits(app, 1.0).await;
@@ -190,7 +190,7 @@ async fn an_address_is_taken_or_free_after_all() {
     answer_after(&app, create(&app), hold(&app, HOLD_ADDRESS), "COMMIT").await.problem(409, "email_taken");
 }
 
-/// Each expects the version that the one before it leaves, whatever it was that held the first up.
+/// Each message expects the version that the one before it leaves, whether a row or an address delayed the first.
 #[rstest]
 #[case::a_user(LOCK_JOHN, rename)]
 #[case::an_address(HOLD_ADDRESS, readdress)]
@@ -201,7 +201,7 @@ async fn messages_for_one_user_keep_their_order(#[case] holds: &str, #[case] fir
     let expecting = |request: RequestBuilder, version: usize| request.header(IF_MATCH, format!("\"{version}\""));
     let in_order = at_once(4, async |place: usize| {
         // Each waits until those before it have been set aside.
-        #[expect(clippy::cast_precision_loss, reason = "four")]
+        #[expect(clippy::cast_precision_loss, reason = "at most four")]
         waits(&app, place as f64).await;
         match place {
             0 => expecting(first(&app), 1).answer().await,
@@ -232,7 +232,7 @@ async fn what_is_held_is_tried_seldom(#[case] holds: &str, #[case] ask: Ask) {
     assert!((3.0..=TRIES).contains(&tries), "{tries}");
 }
 
-/// Whoever hangs up makes room, and what it asked for is not done.
+/// A client that hangs up while its message waits does not hold up the next message.
 #[tokio::test]
 async fn who_hangs_up_is_forgotten() {
     let app = start(LONG).await;
@@ -241,7 +241,7 @@ async fn who_hangs_up_is_forgotten() {
     drop(gone.await);
     let renamed = async { rename(&app).answer().await };
     let release = async {
-        until("the second waits", SOON, async || {
+        until("the second message waits", SOON, async || {
             app.metrics().await.value("db_messages_set_aside{lane=\"writes\"}") >= 1.0
         })
         .await;
@@ -251,7 +251,7 @@ async fn who_hangs_up_is_forgotten() {
     assert!(matches!(answer.body(200)["version"].as_u64(), Some(2 | 3)));
 }
 
-/// A crowd that may not all wait is refused at once; others' crowds find their room.
+/// Messages beyond the room for one locked user are refused at once. Messages for other users still find room.
 #[tokio::test]
 async fn a_crowd_at_a_locked_user_takes_nobodys_place() {
     const ROOM: usize = 8;
@@ -262,7 +262,7 @@ async fn a_crowd_at_a_locked_user_takes_nobodys_place() {
     let mut holder = hold(&app, LOCK_JOHN);
     let crowd = at_once(3 * ROOM, async |_| rename(&app).answer().await.status);
     let others = async {
-        until("no more wait than may", SOON, async || {
+        until("a message is refused", SOON, async || {
             app.metrics().await.value("db_messages_refused_total{lane=\"writes\"}") >= 1.0
         })
         .await;
@@ -275,6 +275,6 @@ async fn a_crowd_at_a_locked_user_takes_nobodys_place() {
     };
     let (crowd, others) = futures::join!(crowd, others);
     assert_eq!(count(&others, &200), ROOM, "{others:?}");
-    // One is tried and as many as go into a batch wait behind it.
+    // One message is attempted, and as many as fit into a batch wait behind it.
     assert_eq!((count(&crowd, &200), count(&crowd, &503)), (ROOM + 1, 2 * ROOM - 1), "{crowd:?}");
 }

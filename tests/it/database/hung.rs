@@ -1,4 +1,4 @@
-//! Connections to PostgreSQL that hang: the other side's kernel acknowledges what it is sent, and nobody answers.
+//! Connections to PostgreSQL that hang: the kernel of the other side acknowledges what is sent, and nothing answers.
 
 use std::time::{Duration, Instant};
 
@@ -10,19 +10,19 @@ use tokio::time::sleep;
 
 use crate::support::{Answered, Forgetful, LiveStream, Postgres, Program, Server, Stalls, Vhost, until, user};
 
-/// A call hangs after twice as long.
+/// The watchdog takes a call for hung after twice this time.
 const DEADLINE: Duration = Duration::from_secs(1);
-/// Until a hung call is noticed and a new connection is there, on a busy machine.
+/// Time for the watchdog to find a hung call and for a new connection, even on a busy machine.
 const SOON: Duration = Duration::from_secs(10);
 
-/// Whoever stores this user is at it for longer than a statement may take. A lock in its way would be in other writers' way too,
-/// for as long as a backend is stopped that has got it meanwhile.
+/// An insert of this user takes longer than a statement may. A lock would not do instead: a stopped backend that has
+/// acquired it would block other writers too.
 const DOZE: &str = "
     CREATE FUNCTION doze() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NEW; END';
     CREATE TRIGGER doze BEFORE INSERT ON users FOR EACH ROW WHEN (NEW.name = 'Dozy') EXECUTE FUNCTION doze()";
 
 struct Hanging {
-    // The server goes first.
+    // Dropped before PostgreSQL.
     server: Server,
     postgres: Postgres,
     _dir: TempDir,
@@ -43,7 +43,7 @@ impl Hanging {
         Self { server, postgres, _dir: dir }
     }
 
-    /// Stops a backend in the middle of a write, so that it is not answered.
+    /// Stops a backend during a write, so that the write gets no response.
     async fn hang_up_a_write(&self, name: &str) -> u32 {
         loop {
             let mut lock = self.postgres.connect();
@@ -57,7 +57,7 @@ impl Hanging {
         }
     }
 
-    /// The same, once more: see [`DOZE`].
+    /// Stops another backend during a write: see [`DOZE`].
     async fn hang_up_a_dozing_write(&self, stopped: &[u32]) -> u32 {
         loop {
             let stop = self.stop_whoever_waits("wait_event = 'PgSleep'", stopped);
@@ -69,7 +69,8 @@ impl Hanging {
         }
     }
 
-    /// A write waits for a part of the deadline only: on a busy machine it may be over before it is stopped.
+    /// Stops a backend that waits. A write waits for a part of the deadline only, so on a busy machine it may end
+    /// before it is stopped.
     async fn stop_whoever_waits(&self, state: &str, stopped: &[u32]) -> Option<u32> {
         let waiting = || self.postgres.backends(state).into_iter().filter(|backend| !stopped.contains(backend));
         let begun = Instant::now();
@@ -86,7 +87,7 @@ impl Hanging {
         None
     }
 
-    /// Stops all backends and sends a request, again and again, until it was taken by one of those.
+    /// Stops all backends and sends a request, until a stopped backend receives one.
     async fn hang_up(&self, request: impl Fn() -> RequestBuilder) -> Vec<u32> {
         let mut stopped = Vec::new();
         loop {
@@ -108,7 +109,7 @@ impl Hanging {
         until("writes are executed", SOON, async || self.has_created(name).await).await;
     }
 
-    /// By this write, or by an earlier one that was answered by 504.
+    /// Whether the user exists: created by this write, or by an earlier one that got 504.
     async fn has_created(&self, name: &str) -> bool {
         matches!(self.create(name).answer().await.status, 201 | 409)
     }
@@ -123,7 +124,7 @@ impl Hanging {
 
     async fn are_abandoned(&self, writes: usize) {
         let abandoned = format!("{writes} writes are abandoned");
-        #[expect(clippy::cast_precision_loss, reason = "three")]
+        #[expect(clippy::cast_precision_loss, reason = "at most three")]
         until(&abandoned, SOON, async || self.abandoned("writes").await == writes as f64).await;
     }
 
@@ -135,7 +136,7 @@ impl Hanging {
         until("all calls return", SOON, async || self.server.metrics().await.sum("db_calls_hung", &[]) == 0).await;
     }
 
-    /// Every event is of the version after the one before of the same user, and each user is as the last one says.
+    /// Checks that each event of a user has the next version, and that the last one matches the user.
     async fn events_tell_what_there_is(&self) {
         let everyone = self.server.everyone().await;
         let versions = everyone.iter().map(|user| user["version"].as_u64().unwrap()).sum::<u64>();
@@ -151,7 +152,7 @@ impl Hanging {
     }
 }
 
-/// The primary goes on, and one backend of it does not.
+/// The server works, except for one backend.
 #[tokio::test]
 async fn a_writer_that_hangs_is_replaced() {
     let hanging = Hanging::with(&[]).await;
@@ -165,13 +166,13 @@ async fn a_writer_that_hangs_is_replaced() {
     Postgres::resume(writer);
     hanging.all_return().await;
     assert_eq!(hanging.abandoned("writes").await, 1.0);
-    // It may have been executed or not, and so it may be now: once.
+    // The write may or may not be executed, but only once.
     hanging.events_tell_what_there_is().await;
     hanging.creates("Last").await;
 }
 
-/// Each keeps a thread and a connection, for nobody knows how long. So two are replaced; after a third, writes are refused and
-/// not executed, until one of them returns.
+/// Each hung writer keeps a thread and a connection for an unknown time. So the service replaces two. After a third it
+/// refuses writes, and does not execute them, until one returns.
 #[tokio::test]
 async fn a_third_writer_that_hangs_is_not_replaced() {
     let hanging = Hanging::with(&[]).await;
@@ -187,12 +188,12 @@ async fn a_third_writer_that_hangs_is_not_replaced() {
     }
     let begun = Instant::now();
     hanging.create("Refused").answer().await.problem(503, "unavailable");
-    assert!(begun.elapsed() < DEADLINE, "it waits: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < DEADLINE, "the refusal took {:?}", begun.elapsed());
     assert_eq!(hanging.server.failing().await, "database");
     assert_eq!((hanging.hung("writes").await, hanging.abandoned("writes").await), (3.0, 3.0));
     assert!(hanging.refused("writes").await >= 1.0);
     hanging.server.get("/api/v2/users/1").answer().await.expect(200);
-    // There is room for one more as soon as one has returned.
+    // When one has returned, another is replaced.
     Postgres::resume(stopped.remove(0));
     hanging.creates("Late").await;
     hanging.server.ready().await;
@@ -205,7 +206,7 @@ async fn a_third_writer_that_hangs_is_not_replaced() {
     hanging.events_tell_what_there_is().await;
 }
 
-/// Backends that are stopped before they read what they are sent do it when they go on.
+/// Backends that are stopped before they read a statement execute it when they continue.
 #[tokio::test]
 async fn what_an_abandoned_writer_does_late_is_one_more_change() {
     let hanging = Hanging::with(&[]).await;
@@ -213,12 +214,12 @@ async fn what_an_abandoned_writer_does_late_is_one_more_change() {
     let server = &hanging.server;
     let rename = |name: &str| server.patch("/api/v2/users/1", &json!({ "name": name }));
     let john = async || {
-        until("it is read", SOON, async || server.get("/api/v2/users/1").answer().await.status == 200).await;
+        until("the user is read", SOON, async || server.get("/api/v2/users/1").answer().await.status == 200).await;
         server.get("/api/v2/users/1").answer().await
     };
     let etag = john().await.header("etag").to_owned();
     let mut stopped = hanging.hang_up(|| rename("Old").header(IF_MATCH, &etag)).await;
-    until("it is written", SOON, async || rename("New").answer().await.status == 200).await;
+    until("the user is changed", SOON, async || rename("New").answer().await.status == 200).await;
     let new = john().await.body(200);
     assert_eq!(new["name"], "New");
     stopped.extend(hanging.hang_up(|| rename("Newest")).await);
@@ -227,14 +228,14 @@ async fn what_an_abandoned_writer_does_late_is_one_more_change() {
     Postgres::resume_all(&stopped);
     hanging.all_return().await;
     let john = john().await.body(200);
-    // Its caller was told that it may be executed yet. The other's condition does not hold any more.
+    // Its caller got 504: the change may still be executed. The condition of the other write no longer holds.
     assert_eq!(john["name"], "Newest");
     let more = john["version"].as_u64().unwrap() - before;
     assert!(more <= 1, "{more} changes were made late");
     hanging.events_tell_what_there_is().await;
 }
 
-/// Whatever was connected hangs: all lanes, the keeper, the live stream and the relay.
+/// All connections hang: those of the lanes, the keeper, the live stream and the relay.
 #[tokio::test]
 async fn all_that_were_connected_hang_and_everything_goes_on() {
     let vhost = Vhost::fresh();
@@ -243,24 +244,24 @@ async fn all_that_were_connected_hang_and_everything_goes_on() {
     hanging.creates("John").await;
     let mut stream = LiveStream::open(server).await;
     let published = async || server.metrics().await.value("events_published_total");
-    until("it relays", SOON, async || published().await == 1.0).await;
+    until("the relay publishes", SOON, async || published().await == 1.0).await;
     let backends = hanging.postgres.backends("TRUE");
     Postgres::stop_all(&backends);
     for path in ["/api/v2/users/1", "/api/v2/users"] {
         until("reads are answered", SOON, async || server.get(path).answer().await.status == 200).await;
     }
     hanging.creates("Jane").await;
-    until("it is ready", SOON, async || server.is_ready().await).await;
+    until("the server is ready", SOON, async || server.is_ready().await).await;
     let told = stream.take(1).await;
     assert_eq!(told[0].data["data"]["name"], "Jane");
-    until("it relays again", SOON, async || published().await >= 2.0).await;
+    until("the relay publishes again", SOON, async || published().await >= 2.0).await;
     assert!(server.metrics().await.sum("db_calls_abandoned_total", &[]) > 0);
     Postgres::resume_all(&backends);
     hanging.all_return().await;
     hanging.events_tell_what_there_is().await;
 }
 
-/// The server has another address by now: what is sent to the old one arrives nowhere.
+/// The database has moved to another address. What the service sends to the old one arrives nowhere.
 #[tokio::test]
 async fn a_black_hole_is_left() {
     let postgres = Postgres::started().await;
@@ -276,7 +277,8 @@ async fn a_black_hole_is_left() {
     hanging.events_tell_what_there_is().await;
 }
 
-/// A pooler lets everybody in, and has no server for them; then it has one again. What it has let in meanwhile stays stuck.
+/// A pooler accepts clients without a server for them; later it has one again. The connections that it accepted
+/// meanwhile stay stuck.
 #[tokio::test]
 async fn whoever_was_let_in_and_left_alone_comes_again() {
     let postgres = Postgres::started().await;
@@ -285,9 +287,9 @@ async fn whoever_was_let_in_and_left_alone_comes_again() {
     let hanging = Hanging::on(postgres, &url, &[]).await;
     hanging.creates("John").await;
     pooler.stall(true);
-    until("all are refused", SOON, async || hanging.create("Jane").answer().await.status == 503).await;
+    until("writes are refused", SOON, async || hanging.create("Jane").answer().await.status == 503).await;
     until("new connections hang too", 3 * SOON, async || hanging.abandoned("connect").await >= 1.0).await;
     pooler.stall(false);
-    until("it is connected again", 3 * SOON, async || hanging.has_created("Late").await).await;
+    until("writes are accepted again", 3 * SOON, async || hanging.has_created("Late").await).await;
     hanging.server.ready().await;
 }

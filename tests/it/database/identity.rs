@@ -1,4 +1,4 @@
-//! Which addresses are one, and who is found by one: docs/api.md, "When two addresses are one".
+//! Which addresses are the same, and whom an address finds: docs/api.md, "When two addresses are one".
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::support::{Answered, App, Db, Server, at_once, query_string, user};
 
 const USERS: &str = "/api/v2/users";
 
-/// The ids of those who are found by an address.
+/// The ids of the users that an address finds.
 pub async fn found(server: &Server, email: &str) -> Vec<i64> {
     let page = server.get(&format!("{USERS}?{}", query_string(&[("email", email)]))).answer().await.body(200);
     page["users"].as_array().expect("users").iter().map(id).collect()
@@ -17,7 +17,7 @@ pub fn id(user: &Value) -> i64 {
     user["id"].as_i64().expect("an id")
 }
 
-/// Addresses as people have them, in many scripts.
+/// Realistic addresses in many scripts.
 const ADDRESSES: &[&str] = &[
     "用户@例子.广告",
     "用戶@例子.台灣",
@@ -71,7 +71,7 @@ async fn people_of_all_scripts_are_taken_and_found(#[values(Db::Sqlite, Db::Post
     let app = App::start(db).await;
     for address in ADDRESSES {
         let created = app.create("Somebody", address).await;
-        assert_eq!(created["email"], *address, "kept as it was given");
+        assert_eq!(created["email"], *address, "the address is stored as given");
         assert_eq!(found(&app, address).await, [id(&created)], "{address}");
         app.post(USERS, &user("Another", address)).answer().await.problem(409, "email_taken");
     }
@@ -107,7 +107,7 @@ async fn what_hides_or_is_no_domain_is_refused(#[case] email: &str) {
     assert_eq!(app.everyone().await, Vec::<Value>::new());
 }
 
-/// Two ways to write one address.
+/// Pairs of spellings of one address.
 const ONE: &[(&str, &str)] = &[
     ("John@Example.com", "jOHN@eXAMPLE.COM"),
     ("b@münchen.de", "b@xn--mnchen-3ya.de"),
@@ -129,7 +129,7 @@ async fn two_ways_to_write_one_address_are_one_user(#[values(Db::Sqlite, Db::Pos
             app.post(USERS, &user("Bob", email)).answer().await.problem(409, "email_taken");
         }
         let path = format!("{USERS}/{id}");
-        // One's own address is not taken, whichever way it is written.
+        // A user may change the spelling of its own address.
         let moved = app.patch(&path, &json!({ "email": second })).answer().await.body(200);
         assert_eq!(moved["email"], **second);
         assert_eq!(found(&app, first).await, [id]);
@@ -142,7 +142,7 @@ async fn two_ways_to_write_one_address_are_one_user(#[values(Db::Sqlite, Db::Pos
     }
 }
 
-/// Look-alikes, of which the second must not answer for the first.
+/// Pairs of look-alikes. Neither may find the other's user.
 const LOOK_ALIKES: &[(&str, &str)] = &[
     ("info@faß.de", "info@fass.de"),
     ("straße@example.de", "strasse@example.de"),
@@ -168,7 +168,8 @@ async fn nobody_answers_for_a_look_alike(#[values(Db::Sqlite, Db::Postgres)] db:
     }
 }
 
-/// Until the next release, look-alikes in which only folding differs exclude each other: old replicas may be running.
+/// Until the next release, two addresses that differ only by folding still exclude each other, because old replicas may
+/// be running.
 #[rstest]
 #[tokio::test]
 async fn for_this_release_what_folds_alike_still_clashes(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -195,7 +196,7 @@ async fn of_all_who_want_one_address_at_once_one_gets_it(#[values(Db::Sqlite, Db
     }
 }
 
-/// Of two that share a key that the other may not have, each hears what became of its own.
+/// Of two users whose legacy keys are the same, each client gets the result of its own request.
 #[rstest]
 #[tokio::test]
 async fn nobody_is_told_of_somebody_else(#[values(Db::Sqlite, Db::Postgres)] db: Db) {

@@ -1,4 +1,4 @@
-//! Users that a release has written which knew other keys of names and addresses: before this one ran, and beside it.
+//! Users with the keys of an earlier release, written before this release ran and beside it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::{Answered, App, Connection, Database, Db, Server, query_stri
 const USERS: &str = "/api/v2/users";
 const SOON: Duration = Duration::from_secs(15);
 
-/// Creates a user as the release before did: it folded names and addresses, and knew nothing else. Ids are given from 1 on.
+/// Creates a user as the previous release did, with folded names and addresses only. Ids start at 1.
 fn create_as_before(connection: &mut Connection, (name, name_key): (&str, &str), (email, email_key): (&str, &str)) {
     connection.run(&format!(
         "INSERT INTO users (name, name_key, email, email_key, version, created_at, updated_at) VALUES
@@ -24,7 +24,7 @@ fn with_address(connection: &mut Connection, email: &str, email_key: &str) {
     create_as_before(connection, ("Somebody", "somebody"), (email, email_key));
 }
 
-/// A database that a release before has filled.
+/// A database that the previous release has filled.
 fn filled(db: Db, fill: impl FnOnce(&mut Connection)) -> Database {
     let database = db.fresh();
     database.program().args(["migrate"]).run().succeeded();
@@ -36,7 +36,7 @@ fn without_keys(connection: &mut Connection) -> Vec<String> {
     connection.facts("SELECT CAST(id AS TEXT) AS fact FROM users WHERE NOT has_keys ORDER BY id")
 }
 
-/// Who has ASCII only needs no new keys.
+/// Waits for the new keys. A user with an ASCII address only needs none.
 async fn until_all_have_keys_but(database: &Database, ascii_only: &str) {
     let mut connection = database.connect();
     until("all others have their keys", SOON, async || without_keys(&mut connection) == [ascii_only]).await;
@@ -63,7 +63,7 @@ async fn who_was_there_before_is_found_by_every_way_to_write_the_address(#[value
         with_address(connection, "old_style@foo_bar.com", "old_style@foo_bar.com");
     });
     let app = App::on(database, &[]).await;
-    // As it was written it is found from the first moment.
+    // The legacy spelling finds the user from the start.
     for (id, email) in
         [(1, "B@münchen.de"), (2, "info@faß.de"), (3, "jose\u{301}@example.com"), (5, "old_style@foo_bar.com")]
     {
@@ -102,7 +102,7 @@ async fn of_two_with_one_address_the_first_has_it_and_nobody_is_lost(#[values(Db
     let duplicates =
         "SELECT id || ' of ' || duplicate_of AS fact FROM users WHERE duplicate_of IS NOT NULL ORDER BY id";
     let expected = ["2 of 1", "4 of 3", "6 of 5"];
-    until("each is known", SOON, async || connection.facts(duplicates) == expected).await;
+    until("the duplicates are recorded", SOON, async || connection.facts(duplicates) == expected).await;
     for (id, (first, second)) in (1..).step_by(2).zip(pairs) {
         for email in [first.0, second.0] {
             assert_eq!(found(&app, email).await, [id], "{email}");
@@ -110,8 +110,12 @@ async fn of_two_with_one_address_the_first_has_it_and_nobody_is_lost(#[values(Db
         let told = format!("user {} has the same address as user {}", id + 1, id);
         until("the log names both", SOON, async || app.log().contains(&told)).await;
         let path = format!("{USERS}/{}", id + 1);
-        assert_eq!(app.get(&path).answer().await.body(200)["email"], second.0, "found by id, and unchanged");
-        // It goes on under another address, or when the other one has gone.
+        assert_eq!(
+            app.get(&path).answer().await.body(200)["email"],
+            second.0,
+            "the duplicate is found by id, unchanged"
+        );
+        // The duplicate gets another address, or the first user gives up the address.
         app.patch(&path, &json!({ "name": "Renamed" })).answer().await.body(200);
         app.patch(&path, &json!({ "email": second.0 })).answer().await.problem(409, "email_taken");
         if id == 1 {
@@ -119,14 +123,14 @@ async fn of_two_with_one_address_the_first_has_it_and_nobody_is_lost(#[values(Db
         } else {
             app.delete(&format!("{USERS}/{id}")).answer().await.empty(204);
         }
-        until("it has the address then", SOON, async || found(&app, first.0).await == [id + 1]).await;
+        until("the duplicate has the address", SOON, async || found(&app, first.0).await == [id + 1]).await;
         app.put(&path, &user("Renamed", second.0)).answer().await.body(200);
     }
     assert_eq!(app.everyone().await.len(), pairs.len() + 1);
     assert_eq!(connection.facts(duplicates), Vec::<String>::new());
 }
 
-/// Whoever has an address keeps it, although another, with a lower id, takes it at a replica that does not know better.
+/// A user keeps its address, even if another with a lower id takes it at a replica of the previous release.
 #[rstest]
 #[tokio::test]
 async fn nobody_loses_an_address_to_a_lower_id(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -140,7 +144,7 @@ async fn nobody_loses_an_address_to_a_lower_id(#[values(Db::Sqlite, Db::Postgres
     {
         connection.run(&format!("UPDATE users SET email = '{email}', email_key = '{email}' WHERE id = {attacker}"));
         assert_eq!(found(&app, address).await, [victim]);
-        until("the attacker has been looked at", SOON, async || without_keys(&mut connection).is_empty()).await;
+        until("the attacker's keys are computed", SOON, async || without_keys(&mut connection).is_empty()).await;
         assert_eq!(found(&app, address).await, [victim]);
         app.put(&format!("{USERS}/{victim}"), &user("Victim", address)).answer().await.body(200);
     }
@@ -156,7 +160,7 @@ async fn a_database_that_cannot_hold_the_older_forms_still_lists() {
     assert_eq!(by_prefix(&server, "JOSÉ").await, [jose]);
 }
 
-/// What a replica of the release before writes meanwhile, which knows `name_key` and `email_key` only.
+/// A replica of the previous release writes meanwhile. It knows only `name_key` and `email_key`.
 #[rstest]
 #[tokio::test]
 async fn an_old_replica_may_write_beside_this_one(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -165,26 +169,28 @@ async fn an_old_replica_may_write_beside_this_one(#[values(Db::Sqlite, Db::Postg
     let mut connection = app.database.connect();
     let mut write =
         |set: &str| connection.run(&format!("UPDATE users SET {set}, version = version + 1 WHERE id = {id}"));
-    // The key that it knows stays the same, the address does not.
+    // The legacy key stays the same, the address changes.
     write("email = 'info@fass.de', email_key = 'info@fass.de'");
     assert_eq!(found(&app, "info@faß.de").await, Vec::<i64>::new());
     assert_eq!(found(&app, "info@fass.de").await, [id]);
     write("email = 'INFO@münchen.de', email_key = 'info@münchen.de'");
     assert_eq!(found(&app, "info@fass.de").await, Vec::<i64>::new());
     assert_eq!(found(&app, "info@münchen.de").await, [id]);
-    until("it is found by the other form", SOON, async || found(&app, "info@xn--mnchen-3ya.de").await == [id]).await;
+    until("the other spelling finds the user", SOON, async || found(&app, "info@xn--mnchen-3ya.de").await == [id])
+        .await;
     app.post(USERS, &user("Bob", "info@xn--mnchen-3ya.de")).answer().await.problem(409, "email_taken");
     write("name = 'Jose\u{301}', name_key = 'jose\u{301}'");
-    until("it is found by the composed name", SOON, async || by_prefix(&app, "JOSÉ").await == [id]).await;
-    // It writes what it read, and undoes the new key.
+    until("the composed name finds the user", SOON, async || by_prefix(&app, "JOSÉ").await == [id]).await;
+    // The old replica writes back what it read, and so undoes the new key.
     write("name = 'Jose\u{301}', name_key = 'jose\u{301}'");
-    until("it is found again", SOON, async || by_prefix(&app, "JOSÉ").await == [id]).await;
+    until("the composed name finds the user again", SOON, async || by_prefix(&app, "JOSÉ").await == [id]).await;
     write("name = 'Ada', name_key = 'ada'");
     assert_eq!(by_prefix(&app, "ada").await, [id]);
     with_address(&mut connection, "c@münchen.de", "c@münchen.de");
     let new = found(&app, "c@münchen.de").await;
     assert_eq!(new.len(), 1);
-    until("the new one too", SOON, async || found(&app, "c@xn--mnchen-3ya.de").await == new).await;
+    until("the other spelling finds the new user", SOON, async || found(&app, "c@xn--mnchen-3ya.de").await == new)
+        .await;
 }
 
 #[rstest]
@@ -199,7 +205,7 @@ async fn composed_and_decomposed_names_find_each_other(#[values(Db::Sqlite, Db::
     }
 }
 
-/// Names as they were before, which nobody can give new keys meanwhile.
+/// Names with legacy keys only. A lock keeps the service from computing the new keys.
 #[rstest]
 #[tokio::test]
 async fn until_all_have_keys_lists_by_name_ask_for_the_older_ones(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -233,16 +239,16 @@ async fn until_all_have_keys_lists_by_name_ask_for_the_older_ones(#[values(Db::S
     }
     let pages = join_all(jose.map(|prefix| walk(&app, prefix, None))).await;
     assert_eq!(pages, [[2, 6, 1]; 3]);
-    // A page token from then goes on afterwards, or is refused.
+    // A page token from before the new keys still leads to the remaining users.
     let first = first_page(&app, "josé").await;
     drop(lock);
     until_all_have_keys_but(&app.database, "5").await;
-    until("the lists know", SOON, async || by_prefix(&app, "josé").await == [2, 6, 1]).await;
+    until("lists use the new keys", SOON, async || by_prefix(&app, "josé").await == [2, 6, 1]).await;
     for prefix in may {
         assert_eq!(by_prefix(&app, prefix).await, [3, 4], "{prefix}");
     }
     let token = first["next_page_token"].as_str().expect("a token");
-    assert!(walk(&app, "josé", Some(token)).await.ends_with(&[6, 1]), "nobody is left out who was yet to come");
+    assert!(walk(&app, "josé", Some(token)).await.ends_with(&[6, 1]), "the walk misses no remaining user");
 }
 
 async fn first_page(server: &Server, prefix: &str) -> Value {
@@ -250,7 +256,7 @@ async fn first_page(server: &Server, prefix: &str) -> Value {
     server.get(&format!("{USERS}?{query}")).answer().await.body(200)
 }
 
-/// The ids of all pages of one user each, from a token on.
+/// The ids on all pages of one user each, starting at a token.
 async fn walk(server: &Server, prefix: &str, token: Option<&str>) -> Vec<i64> {
     let (mut ids, mut token) = (Vec::new(), token.map(str::to_owned));
     loop {
@@ -265,7 +271,7 @@ async fn walk(server: &Server, prefix: &str, token: Option<&str>) -> Vec<i64> {
     }
 }
 
-/// Tokens that the release before gave: their positions hold its keys.
+/// Page tokens of the previous release. They hold its legacy keys.
 #[rstest]
 #[case::of_a_composed_prefix("josé", true)]
 #[case::of_a_decomposed_prefix("jose\u{301}", false)]
@@ -285,7 +291,8 @@ async fn a_page_token_of_the_release_before_goes_on_or_is_refused(#[case] prefix
     }
 }
 
-/// As `PageToken::encode` made it: a format byte, the id, the name's key, and a checksum over these and the filters' keys.
+/// As `PageToken::encode` did in the previous release: a format byte, the id, the name's key, and a checksum over these
+/// and the filters' keys.
 fn token_of_the_release_before(prefix: &str, id: i64, name_key: &str) -> String {
     use base64::Engine as _;
 

@@ -1,4 +1,4 @@
-//! Somebody else holds a lock in the database: nobody waits past the deadline.
+//! Another client holds a lock in the database. No request waits past its deadline.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::{Answer, Answered, App, CLIENTS, Db, Raw, at_once, count, until, user};
 
 const DEADLINE: &str = "1s";
-/// The deadline, and time for a busy machine to tell the caller.
+/// The deadline, and time for a busy machine to answer.
 const BY: Duration = Duration::from_millis(2500);
 const AT_ONCE: Duration = Duration::from_millis(500);
 
@@ -20,7 +20,7 @@ async fn timed(request: RequestBuilder) -> (Answer, Duration) {
     (answer, begun.elapsed())
 }
 
-/// Not executed, or not known to be: either way in time.
+/// Checks that the answer came in time and says "not executed" or "unknown".
 fn is_unavailable((answer, took): &(Answer, Duration)) {
     assert!(matches!(answer.status, 503 | 504), "{answer:?}");
     assert!(*took < BY, "{took:?}: {answer:?}");
@@ -30,7 +30,7 @@ fn is_unavailable((answer, took): &(Answer, Duration)) {
     }
 }
 
-/// No statement that waits for the lock is under way when its caller gives up: each hears that it was not executed.
+/// No statement that waits for the lock is in flight when its caller gives up, so every caller gets "not executed".
 #[rstest]
 #[tokio::test]
 async fn writers_are_refused_in_time_and_readers_go_on(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -54,7 +54,7 @@ async fn writers_are_refused_in_time_and_readers_go_on(#[values(Db::Sqlite, Db::
         assert!(took < AT_ONCE, "a reader waited {took:?}");
     }
     drop(lock);
-    until("writes are taken again", Duration::from_secs(5), async || {
+    until("writes are accepted again", Duration::from_secs(5), async || {
         app.post("/api/v2/users", &user("Late", "late@example.com")).answer().await.status == 201
     })
     .await;
@@ -86,14 +86,14 @@ async fn a_locked_table_holds_nobody_past_the_deadline() {
         app.get("/api/v2/users/1").answer().await.status == 200
     })
     .await;
-    // The writer may be at those that waited still: 503 invites to come again.
-    until("writes are taken again", Duration::from_secs(5), async || {
+    // The writer may still handle the earlier messages. After 503, a client retries.
+    until("writes are accepted again", Duration::from_secs(5), async || {
         app.post("/api/v2/users", &user("Late", "late@example.com")).answer().await.status == 201
     })
     .await;
 }
 
-/// Its neighbours in the batch go on.
+/// The other messages of the batch are executed.
 #[tokio::test]
 async fn a_locked_row_is_refused_alone() {
     let app = App::start_with(Db::Postgres, &[("DB_DEADLINE", "3s")]).await;
@@ -118,8 +118,7 @@ async fn a_locked_row_is_refused_alone() {
     }
 }
 
-/// What it waited for decides: the version is compared with what the lock's holder left, and not with what was there when
-/// it was first tried.
+/// The condition is compared with the version that the lock's holder committed, not with that of the first attempt.
 #[tokio::test]
 async fn whoever_waits_for_a_row_sees_what_became_of_it() {
     const CHANGE: &str = "UPDATE users SET version = version + 1, name = 'held'";
@@ -138,13 +137,14 @@ async fn whoever_waits_for_a_row_sees_what_became_of_it() {
     after_waiting(&app, "DELETE FROM users", gone).await.problem(404, "user_not_found");
 }
 
-/// The answer to a request that waited until somebody else's change was committed.
+/// Sends a request that waits for another transaction's change, commits that, and returns the answer.
 async fn after_waiting(app: &App, change: &str, request: RequestBuilder) -> Answer {
     let mut holder = app.database.connect();
     holder.run(&format!("BEGIN; {change}"));
     let set_aside = "db_messages_set_aside{lane=\"writes\"}";
     let release = async {
-        until("it is set aside", Duration::from_secs(5), async || app.metrics().await.value(set_aside) == 1.0).await;
+        until("the message is set aside", Duration::from_secs(5), async || app.metrics().await.value(set_aside) == 1.0)
+            .await;
         holder.run("COMMIT");
     };
     tokio::join!(request.answer(), release).0
@@ -153,7 +153,7 @@ async fn after_waiting(app: &App, change: &str, request: RequestBuilder) -> Answ
 #[rstest]
 #[tokio::test]
 async fn a_full_mailbox_refuses_at_once(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    // The length is to refuse here, not the wait.
+    // The mailbox's length must refuse here, not the expected wait.
     let small = [("DB_MAILBOX", "4"), ("DB_MAX_BATCH", "1"), ("DB_DEADLINE", DEADLINE), ("DB_MAX_WAIT", "1m")];
     let app = App::start_with(db, &small).await;
     let lock = app.database.lock_writers();
@@ -162,7 +162,7 @@ async fn a_full_mailbox_refuses_at_once(#[values(Db::Sqlite, Db::Postgres)] db: 
     })
     .await;
     answers.iter().for_each(is_unavailable);
-    // One is at work and four wait for it, until their time is up; there is no room for the others.
+    // One message is executed and four wait until their deadline. The mailbox has no room for the others.
     let turned_away = answers.iter().filter(|(_, took)| *took < AT_ONCE);
     let turned_away: Vec<&Answer> = turned_away.map(|(answer, _)| answer).collect();
     assert_eq!(turned_away.len(), CLIENTS - 5, "{answers:?}");
@@ -170,16 +170,17 @@ async fn a_full_mailbox_refuses_at_once(#[values(Db::Sqlite, Db::Postgres)] db: 
         answer.problem(503, "overloaded");
     }
     drop(lock);
-    until("writes are taken again", Duration::from_secs(5), async || {
+    until("writes are accepted again", Duration::from_secs(5), async || {
         app.post("/api/v1/users", &user("Late", "late@example.com")).answer().await.status == 201
     })
     .await;
     let statuses: Vec<u16> = answers.iter().map(|(answer, _)| answer.status).collect();
     let created = app.everyone().await.len() - 1;
-    assert!(created <= count(&statuses, &504), "503 is not executed: {created} were");
+    assert!(created <= count(&statuses, &504), "503 is not executed, but {created} users were created");
 }
 
-/// A batch that hangs is expected to hang on, and whoever would wait behind it for too long hears so at once.
+/// The service expects a batch that hangs to continue so, and at once refuses messages that would wait behind it for
+/// too long.
 #[rstest]
 #[tokio::test]
 async fn a_long_wait_is_refused_at_once(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -202,10 +203,10 @@ async fn a_long_wait_is_refused_at_once(#[values(Db::Sqlite, Db::Postgres)] db: 
         assert!(head.starts_with("HTTP/1.1 201 "), "{head}");
     }
     let created = app.post("/api/v2/users", &user("Jane", "jane@example.com")).answer().await;
-    assert_eq!(created.status, 201, "the lane goes on as before: {created:?}");
+    assert_eq!(created.status, 201, "the lane works as before: {created:?}");
 }
 
-/// What still waits in the mailbox when its caller hangs up is not executed any more.
+/// A message that waits in the mailbox when its caller hangs up is not executed.
 #[rstest]
 #[tokio::test]
 async fn a_caller_that_has_gone_is_forgotten(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -234,7 +235,8 @@ async fn post_raw(app: &App, email: &str) -> Raw {
     raw
 }
 
-/// The one worker takes its connections in turn: what was sent before these requests has been seen after them.
+/// The single worker serves its connections in turn, so after these requests it has read everything that was sent
+/// before.
 async fn pass_by(app: &App) {
     for _ in 0..5 {
         app.get("/health").answer().await.expect(200);

@@ -1,4 +1,4 @@
-//! What PostgreSQL plans for look-ups and changes that come one at a time.
+//! How often PostgreSQL plans the statements of look-ups and changes that come one at a time.
 
 use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::{BigInt, Text};
@@ -8,13 +8,13 @@ use tempfile::TempDir;
 
 use crate::support::{Answered, Postgres, Program, Server, email, query_string};
 
-/// So many that PostgreSQL finds a look-up of ten keys much dearer than one of one.
+/// With so many users, PostgreSQL estimates a look-up of ten keys as much more expensive than one of one key.
 const USERS: i64 = 20_000;
 const CALLS: i64 = 40;
-/// A statement's first five times count, and then the plan to keep; on three connections at most.
+/// PostgreSQL plans a statement five times, and once more for the plan that it keeps; on at most three connections.
 const PLANS: i64 = 3 * 6;
 
-/// Counts what is planned, from now on.
+/// Counts plans from now on.
 async fn count_plans(postgres: &mut Postgres) -> PgConnection {
     let mut connection = PgConnection::establish(&postgres.url()).unwrap();
     connection.batch_execute("ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements").unwrap();
@@ -37,11 +37,11 @@ struct Planned {
     calls: i64,
 }
 
-/// Look-ups that get whole users: `seed` has one of its own.
+/// Look-ups of whole users; `seed` has another one.
 const LOOK_UP: &str = r#"SELECT%"users"."version"%FROM "users" WHERE ("users"."%" = ANY%"#;
 const CHANGE: &str = "WITH created AS (%), found AS (%";
 
-/// What was planned of the statements that look like one.
+/// The counts of the statements that match a pattern.
 fn planned(connection: &mut PgConnection, like: &str) -> Vec<Planned> {
     let statements = "SELECT query, plans, calls FROM pg_stat_statements WHERE query LIKE $1";
     sql_query(statements).bind::<Text, _>(like).load(connection).unwrap()
@@ -54,7 +54,7 @@ fn are_planned_seldom(statements: Vec<Planned>) {
     }
 }
 
-/// A server on many users, and a connection to its database that counts plans.
+/// A server with many users, and a connection to its database that counts plans.
 async fn start(postgres: &mut Postgres, dir: &TempDir) -> (Server, PgConnection) {
     let mut connection = count_plans(postgres).await;
     let program = || Program::new(dir.path()).env("DATABASE_URL", postgres.url()).with_a_key();
@@ -71,7 +71,7 @@ async fn one_user_is_looked_up_by_a_plan_that_is_kept() {
     let (dir, mut postgres) = (TempDir::new().unwrap(), Postgres::started().await);
     let (server, mut connection) = start(&mut postgres, &dir).await;
     let page = server.get("/api/v2/users?page_size=100").answer().await.body(200);
-    // There is another statement for those whose key older releases do not know.
+    // Addresses whose legacy key differs use another statement.
     let are_plain = |user: &&Value| user["email"].as_str().unwrap().is_ascii();
     let users = page["users"].as_array().unwrap().iter().filter(are_plain).take(usize::try_from(CALLS).unwrap());
     for user in users {
@@ -86,7 +86,7 @@ async fn one_user_is_looked_up_by_a_plan_that_is_kept() {
     are_planned_seldom(planned);
 }
 
-/// To plan the statement takes longer than to run it.
+/// Planning this statement takes longer than running it.
 #[tokio::test]
 async fn one_user_is_changed_by_a_plan_that_is_kept() {
     let (dir, mut postgres) = (TempDir::new().unwrap(), Postgres::started().await);

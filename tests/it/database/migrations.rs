@@ -1,4 +1,4 @@
-//! `migrate`, and a start that migrates or does not.
+//! `migrate`, and starts with and without migrations.
 
 use std::thread;
 use std::time::Duration;
@@ -14,7 +14,7 @@ fn versions(database: &Database) -> Vec<String> {
     database.connect().facts("SELECT version AS fact FROM __diesel_schema_migrations ORDER BY version")
 }
 
-/// Runs the same thing several times at once, as replicas that start together do.
+/// Runs a function several times at once, as replicas do that start together.
 fn together<T: Send>(replica: impl Fn() -> T + Sync) -> Vec<T> {
     thread::scope(|scope| {
         let replicas: Vec<_> = (0..REPLICAS).map(|_| scope.spawn(&replica)).collect();

@@ -1,4 +1,4 @@
-//! Good and bad rows that arrive together: each caller gets its own row's result.
+//! Valid and invalid writes that arrive together: each caller gets its own row's result.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{Answer, Answered, App, CLIENTS, Db, at_once, user};
 
-/// What one client asks for, and the status that nobody else's request may change.
+/// One client's request, and the status that no other request may change.
 async fn ask(app: &App, round: usize, client: usize) -> (u16, Answer) {
     let own = format!("/api/v2/users/{}", client + 1);
     let (name, fresh) = (format!("{round}.{client}"), format!("new{round}.{client}@example.com"));
@@ -39,7 +39,7 @@ async fn each_gets_its_own_result(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
         for (client, (expected, answer)) in answers.iter().enumerate() {
             assert_eq!(answer.status, *expected, "round {round}, client {client}: {answer:?}");
             if matches!(expected, 200 | 201) {
-                assert_eq!(answer.json()["name"], format!("{round}.{client}"), "somebody else's row");
+                assert_eq!(answer.json()["name"], format!("{round}.{client}"), "another client's row");
             }
         }
     }
@@ -56,8 +56,8 @@ async fn assert_changed_where_answered(app: &App) {
     }
 }
 
-/// Each of the updates takes a batch of its own, and a create that comes with them must not wait for them all. On SQLite a
-/// batch takes them in turn at no cost.
+/// Updates of one user run in one batch each, and a create that arrives with them must not wait for all of them. On
+/// SQLite one batch runs them in order, at no cost.
 #[tokio::test]
 async fn a_crowd_at_one_user_holds_nobody_up() {
     const UPDATES: usize = 40;
@@ -92,7 +92,7 @@ async fn each_looks_up_its_own_user(#[values(Db::Sqlite, Db::Postgres)] db: Db) 
     database.program().args(["seed", "--count", "500"]).run().succeeded();
     let app = App::on(database, &[]).await;
     let answers = at_once(800, async |client: usize| {
-        // Some ask for the same user, and some for nobody.
+        // Some clients get the same user, and some a missing one.
         let id = client * 7 % 600 + 1;
         (id, app.get(&format!("/api/v2/users/{id}")).answer().await)
     })

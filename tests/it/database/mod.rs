@@ -1,4 +1,4 @@
-//! What the service keeps, on a database that is shared, locked, broken, replaced or old.
+//! Storage, on a database that is shared, locked, broken, replaced or old.
 
 mod concurrency;
 mod crash;

@@ -1,4 +1,4 @@
-//! What PostgreSQL says to whoever connects, without being asked.
+//! Notices that PostgreSQL sends to a new connection.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::{App, Database, Db, until};
 
-/// A database that warns whoever connects: its order of texts may have changed since its indexes were made.
+/// A database that warns each new connection: its collation may have changed since its indexes were built.
 fn warning() -> Database {
     let database = Db::Postgres.fresh();
     let age = "UPDATE pg_database SET datcollversion = '1' WHERE datname = current_database()";
@@ -15,7 +15,7 @@ fn warning() -> Database {
     database
 }
 
-/// libpq would print it as it is, where each line is to be an object, or to have a time.
+/// libpq would print a notice to stderr as it is, but each line must be a JSON object, or start with its time.
 #[rstest]
 #[case("json")]
 #[case("text")]
@@ -23,7 +23,8 @@ fn warning() -> Database {
 async fn notices_are_lines_of_the_log(#[case] format: &str) {
     let app = App::on(warning(), &[("LOG_FORMAT", format)]).await;
     let log = || app.log();
-    until("it is told", Duration::from_secs(10), async || log().contains("collation version mismatch")).await;
+    until("the log has the notice", Duration::from_secs(10), async || log().contains("collation version mismatch"))
+        .await;
     app.database.break_connections();
     app.ready().await;
     app.create("John", "john@example.com").await;
@@ -34,7 +35,7 @@ async fn notices_are_lines_of_the_log(#[case] format: &str) {
         };
         assert!(is_one, "{line}");
     }
-    assert_eq!(log().matches("collation version mismatch").count(), 1, "once: {}", log());
+    assert_eq!(log().matches("collation version mismatch").count(), 1, "the notice is logged once: {}", log());
 }
 
 #[test]

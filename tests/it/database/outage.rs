@@ -1,4 +1,4 @@
-//! A PostgreSQL that comes late, dies, freezes and returns.
+//! A PostgreSQL server that starts late, crashes, freezes and returns.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::support::{Answer, Answered, CLIENTS, LiveStream, Postgres, Program, Server, at_once, email, until, user};
 
-/// The default deadline of 2 s, and time for a busy machine to tell the caller.
+/// The default deadline of 2 s, and time for a busy machine to answer.
 const BY: Duration = Duration::from_secs(4);
 const RETURN: Duration = Duration::from_secs(5);
 
@@ -26,7 +26,7 @@ async fn in_time(request: RequestBuilder) -> Answer {
 }
 
 async fn is_not_ready(server: &Server) {
-    until("/ready says so", Duration::from_secs(5), async || !server.is_ready().await).await;
+    until("/ready reports it", Duration::from_secs(5), async || !server.is_ready().await).await;
     let not_ready = in_time(server.get("/ready")).await.body(503);
     assert_eq!((&not_ready["ready"], &not_ready["failing"]), (&false.into(), &"database".into()), "{not_ready}");
     assert!(not_ready["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{not_ready}");
@@ -42,12 +42,12 @@ async fn it_may_come_after_the_server() {
     in_time(server.post("/api/v2/users", &user("John", "john@example.com"))).await.problem(503, "unavailable");
     in_time(server.get("/api/v1/users")).await.error(503);
     postgres.start().await;
-    until("it serves", RETURN, async || server.get("/api/v2/users").answer().await.status == 200).await;
+    until("reads are answered", RETURN, async || server.get("/api/v2/users").answer().await.status == 200).await;
     server.ready().await;
     server.create("John", "john@example.com").await;
 }
 
-/// Streams outlive it, and tell afterwards what there is to tell.
+/// Streams survive an outage, and then deliver what has happened.
 #[tokio::test]
 async fn live_streams_wait_for_it() {
     let (dir, mut postgres) = (TempDir::new().unwrap(), Postgres::started().await);
@@ -59,12 +59,12 @@ async fn live_streams_wait_for_it() {
     postgres.crash();
     in_time(server.get("/api/v2/events")).await.problem(503, "unavailable");
     postgres.start().await;
-    until("it serves", RETURN, async || server.get("/api/v2/users").answer().await.status == 200).await;
+    until("reads are answered", RETURN, async || server.get("/api/v2/users").answer().await.status == 200).await;
     let mut resumed = LiveStream::resume(&server, 0).await;
     postgres.freeze();
     in_time(server.get("/api/v2/events")).await.problem(503, "unavailable");
     postgres.thaw();
-    until("it serves", RETURN, async || server.get("/api/v2/users").answer().await.status == 200).await;
+    until("reads are answered", RETURN, async || server.get("/api/v2/users").answer().await.status == 200).await;
     let jane = server.create("Jane", "jane@example.com").await;
     assert_eq!(stream.take(1).await[0].data["data"], jane);
     assert_eq!(resumed.take(2).await[1].data["data"], jane);
@@ -105,7 +105,7 @@ impl Seen {
     }
 }
 
-/// Creates and reads, at a pace that leaves the processor to others while everything is refused.
+/// Creates and reads users, slowly enough to leave processor time to others while all requests are refused.
 async fn work(server: &Server, client: usize, seen: &Seen) {
     let mut turn = 0;
     while !seen.over.get() {
@@ -143,10 +143,10 @@ async fn it_dies_and_returns_under_load() {
 async fn assert_only_the_created_exist(server: &Server, seen: &Seen) {
     let found = server.by_email().await;
     for user in seen.created.borrow().iter() {
-        assert_eq!(found.get(email(user)), Some(user), "lost");
+        assert_eq!(found.get(email(user)), Some(user), "an acknowledged user is lost");
     }
     for email in seen.refused.borrow().iter() {
-        assert!(!found.contains_key(email), "503 is not executed, but {email} is there");
+        assert!(!found.contains_key(email), "503 is not executed, but {email} exists");
     }
 }
 

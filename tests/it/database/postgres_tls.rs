@@ -1,4 +1,4 @@
-//! TLS to PostgreSQL, as the URL says.
+//! TLS to PostgreSQL, by the parameters of the URL.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use tempfile::TempDir;
 
 use crate::support::{Authority, Postgres, Program, Server, Signed, until};
 
-/// What the server is called in its certificate. The clients here reach it by address.
+/// The server's name in its certificate. Clients reach the server by address.
 const NAME: &str = "127.0.0.1";
 
-/// A server that speaks TLS with this certificate, to whoever wants it.
+/// A server that offers TLS with this certificate.
 async fn postgres_with(signed: &Signed) -> Postgres {
     let postgres = Postgres::started().await;
     let mut connection = PgConnection::establish(&postgres.url()).unwrap();
-    // By the server, so that the files are its own, as it demands.
+    // The server writes the files, because it must own them.
     for (file, pem) in [("server.crt", &signed.certificate), ("server.key", &signed.key)] {
         let lines = format!("SELECT unnest(string_to_array('{}', E'\\n'))", pem.trim());
         sql_query(format!("COPY ({lines}) TO PROGRAM 'umask 077; cat > {file}'")).execute(&mut connection).unwrap();
@@ -22,7 +22,7 @@ async fn postgres_with(signed: &Signed) -> Postgres {
     sql_query("ALTER SYSTEM SET ssl = on").execute(&mut connection).unwrap();
     sql_query("SELECT pg_reload_conf()").execute(&mut connection).unwrap();
     let url = format!("{}?sslmode=require", postgres.url());
-    until("it speaks TLS", Duration::from_secs(20), async || PgConnection::establish(&url).is_ok()).await;
+    until("the server offers TLS", Duration::from_secs(20), async || PgConnection::establish(&url).is_ok()).await;
     postgres
 }
 
@@ -45,7 +45,7 @@ impl Client {
 }
 
 async fn is_refused(server: &Server, why: &str) {
-    until("it says why", Duration::from_secs(20), async || server.log().contains(why)).await;
+    until("the log has the reason", Duration::from_secs(20), async || server.log().contains(why)).await;
     assert!(!server.is_ready().await);
 }
 

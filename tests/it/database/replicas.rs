@@ -41,12 +41,12 @@ async fn neither_waits_for_the_other_for_ever(#[values(Db::Sqlite, Db::Postgres)
     }
 }
 
-/// Each takes its turn, whoever had the last one; nobody is refused meanwhile.
+/// The replicas take turns, in any order, and refuse no request meanwhile.
 #[rstest]
 #[tokio::test]
 async fn a_crowd_at_one_user_is_served_by_both(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     const TURNS: usize = 5;
-    // All wait for one user, on a machine that may be busy.
+    // Long deadlines, because all requests wait for one user on a machine that may be busy.
     let (app, other) = pair_with(db, &[("DB_DEADLINE", "30s"), ("DB_MAX_WAIT", "30s")]).await;
     app.create("John", "john@example.com").await;
     let replicas = [&*app, &other];

@@ -1,4 +1,4 @@
-//! The two folders of migrations come to the same schema, and go there and back.
+//! The two folders of migrations create the same schema, and each migration can be reverted.
 
 use std::fs;
 
@@ -47,7 +47,7 @@ fn down_undoes_up(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     assert_eq!(SchemaFacts::of(&mut connection).0, Vec::<String>::new());
     migrate(&mut connection, migrations(), Way::Up);
     assert_eq!(SchemaFacts::of(&mut connection), up);
-    // The program has nothing left to do on what the files made.
+    // The program finds nothing to do after the migrations from the files.
     database.program().args(["migrate"]).run().succeeded();
     assert_eq!(SchemaFacts::of(&mut connection), up);
 }

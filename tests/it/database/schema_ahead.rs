@@ -1,5 +1,5 @@
-//! A release on the schema of the next one, as it is while that rolls out: the example in `migrations/README.md`, whose
-//! "old replica" is the program as it is now.
+//! This release on the schema of the next one, as during a rollout: the example in `migrations/README.md`, whose "old
+//! replica" is the current program.
 
 use std::cell::Cell;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::support::{
 
 const CALLERS: usize = 8;
 
-/// The first block of SQL after these words in `migrations/README.md`.
+/// The first block of SQL after some words in `migrations/README.md`.
 fn sql_after(words: &str) -> String {
     let readme = fs::read_to_string(file_of("migrations/README.md")).expect("migrations/README.md");
     let (_, rest) = readme.split_once(words).unwrap_or_else(|| panic!("{words:?} is not in migrations/README.md"));
@@ -32,7 +32,7 @@ fn expand(db: Db) -> String {
     })
 }
 
-/// What is done by hand before that on a large table: the beginning of the migration, and then the work.
+/// The steps that an operator runs by hand on a large table: the beginning of the migration, then its work.
 fn by_hand() -> [String; 2] {
     let expand = expand(Db::Postgres);
     let (beginning, _) = expand.split_once("\nUPDATE ").expect("where the work begins");
@@ -51,12 +51,12 @@ fn contract(db: Db) -> String {
     }
 }
 
-/// As migrations run.
+/// SQL in one transaction, as migrations run.
 fn in_one_transaction(sql: &str) -> String {
     format!("BEGIN; {sql} COMMIT")
 }
 
-/// Everything that is done with users, and by every statement that does it.
+/// Runs every operation on users, and so every statement.
 async fn use_everything(server: &Server, name: &str) {
     let email = format!("{name}@example.com");
     let created = server.create(&format!("{name} One"), &email).await;
@@ -81,7 +81,7 @@ async fn use_everything(server: &Server, name: &str) {
     server.get(&path).answer().await.problem(404, "user_not_found");
 }
 
-/// Runs SQL while callers use everything, before, meanwhile and afterwards.
+/// Runs SQL while callers use every operation before, during and after it.
 async fn run_under_use(app: &App, name: &str, sql: String) {
     let (turns, has_run) = (Cell::new(0), Cell::new(false));
     let callers = at_once(CALLERS, async |caller: usize| {
@@ -96,9 +96,9 @@ async fn run_under_use(app: &App, name: &str, sql: String) {
         }
     });
     let run = async {
-        until("all callers are at work", Duration::from_secs(30), async || turns.get() >= 2 * CALLERS).await;
+        until("all callers make progress", Duration::from_secs(30), async || turns.get() >= 2 * CALLERS).await;
         let mut connection = app.database.connect();
-        spawn_blocking(move || connection.run(&sql)).await.expect("it ends");
+        spawn_blocking(move || connection.run(&sql)).await.expect("the SQL ends");
         has_run.set(true);
     };
     join(callers, run).await;
@@ -124,7 +124,7 @@ async fn an_old_replica_goes_on_while_a_column_is_renamed(#[values(false, true)]
     run_under_use(&app, "expand", in_one_transaction(&expand(Db::Postgres))).await;
     assert_ne!(SchemaFacts::of(&mut connection), before);
 
-    // What was there before and what old replicas write, new ones read; and the other way round.
+    // New replicas read what existed before and what old replicas write, and the other way round.
     assert_eq!(app.get("/api/v2/users/1").answer().await.body(200), ada);
     let bob = app.create("Bob", "bob@example.com").await;
     assert_eq!(disagreeing(&mut connection), Vec::<String>::new());
@@ -151,7 +151,7 @@ async fn an_old_replica_goes_on_while_a_column_is_renamed(#[values(false, true)]
     };
     assert_eq!(told.data["data"]["name"], "Ada Lovelace");
 
-    // One that dies meanwhile is started again.
+    // An old replica that ends meanwhile can start again.
     app.restart().await;
     use_everything(&app, "restarted").await;
 
@@ -174,6 +174,6 @@ fn both_databases_rename_it_to_the_same_schema() {
     });
     assert_eq!(sqlite, postgres);
     let names = |facts: &SchemaFacts| facts.0.iter().filter(|fact| fact.contains("name TEXT")).count();
-    // Those of events are among them.
+    // The columns of `events` count too.
     assert_eq!(sqlite.each_ref().map(names), [3, 2], "{sqlite:?}");
 }

@@ -1,4 +1,4 @@
-//! SQLite's files are deleted, replaced or made read-only beneath a service that has them open.
+//! SQLite's files are deleted, replaced or made read-only while the service has them open.
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
@@ -19,7 +19,8 @@ fn file(app: &App, suffix: &str) -> PathBuf {
     path.into()
 }
 
-/// Creates a user, and returns it if that was acknowledged. If not, it was not executed, or nobody knows.
+/// Creates a user, and returns it if the create was acknowledged. Otherwise it was not executed, or its outcome is
+/// unknown.
 async fn try_to_create(server: &Server, email: &str) -> Option<Value> {
     let answer = server.post("/api/v2/users", &user("John", email)).answer().await;
     if answer.status == 201 {
@@ -29,26 +30,30 @@ async fn try_to_create(server: &Server, email: &str) -> Option<Value> {
     None
 }
 
-/// What is in the file is written to no more: whoever was answered would have been lied to.
+/// The service acknowledges no write to a deleted file, because nobody will ever read that file.
 #[tokio::test]
 async fn a_deleted_database_acknowledges_nothing() {
     let mut app = App::start(Db::Sqlite).await;
     app.create("John", "john@example.com").await;
     fs::remove_file(file(&app, "")).unwrap();
     for turn in 0..20 {
-        assert_eq!(try_to_create(&app, &format!("{turn}@example.com")).await, None, "it is on no disk");
+        assert_eq!(
+            try_to_create(&app, &format!("{turn}@example.com")).await,
+            None,
+            "an acknowledged write is on no disk"
+        );
     }
     app.fails_for("file").await;
     assert_eq!(app.metrics().await.sum("db_failing", &[("check", "file")]), 1);
     app.get("/api/v2/users/1").answer().await.unusable();
     app.post("/api/v2/users", &user("Jane", "jane@example.com")).answer().await.unusable();
     assert!(app.log().contains("users.db"), "the log names the file");
-    assert!(!file(&app, "").exists(), "an empty database takes its place");
+    assert!(!file(&app, "").exists(), "an empty database has taken its place");
     app.restart().await;
     assert_eq!(app.everyone().await, Vec::<Value>::new());
 }
 
-/// Without the log of what is newest (`-wal`), or with another one, nothing that was acknowledged is missing afterwards.
+/// Without the write-ahead log (`-wal`), or with another one, no acknowledged write is missing afterwards.
 #[rstest]
 #[tokio::test]
 async fn files_beside_it_are_made_anew(#[values("-wal", "-shm")] suffix: &str, #[values(false, true)] replaced: bool) {
@@ -62,12 +67,12 @@ async fn files_beside_it_are_made_anew(#[values("-wal", "-shm")] suffix: &str, #
     for turn in 0..20 {
         acknowledged.extend(try_to_create(&app, &format!("{turn}@example.com")).await);
     }
-    until("it is told and mended", SOON, async || app.log().contains(suffix) && app.is_ready().await).await;
+    until("the loss is logged and repaired", SOON, async || app.log().contains(suffix) && app.is_ready().await).await;
     acknowledged.push(app.create("Jane", "jane@example.com").await);
     app.restart().await;
     let found = app.by_email().await;
     for user in &acknowledged {
-        assert_eq!(found.get(email(user)), Some(user), "lost");
+        assert_eq!(found.get(email(user)), Some(user), "an acknowledged user is lost");
     }
 }
 
@@ -84,7 +89,7 @@ async fn a_file_that_is_put_back_is_served_again() {
     app.create("Jane", "jane@example.com").await;
 }
 
-/// Another file under its name may be anything: that it is the database from now on, only a restart says.
+/// Another file under that name may be anything. Only a restart makes it the database.
 #[tokio::test]
 async fn another_file_is_served_after_a_restart() {
     let mut app = App::start(Db::Sqlite).await;
@@ -102,7 +107,7 @@ async fn another_file_is_served_after_a_restart() {
     assert_eq!(app.everyone().await, [john]);
 }
 
-/// Restarts of all of its connections, one after the other and at once, replace files of their own accord.
+/// Other processes that open, checkpoint and close the database are not mistaken for a replaced file.
 #[tokio::test]
 async fn whoever_else_opens_and_closes_it_is_no_trouble() {
     let app = App::start(Db::Sqlite).await;
@@ -116,7 +121,7 @@ async fn whoever_else_opens_and_closes_it_is_no_trouble() {
     assert!(!app.log().contains("not ready"), "{}", app.log());
 }
 
-/// Those beside it may be there or not; SQLite makes them with the mode that it has then.
+/// The files beside it may exist or not. SQLite creates them with the mode that the database has then.
 #[rstest]
 #[tokio::test]
 async fn a_file_that_may_only_be_read_is_read(#[values(false, true)] is_alone: bool) {
@@ -124,7 +129,7 @@ async fn a_file_that_may_only_be_read_is_read(#[values(false, true)] is_alone: b
     let john = app.create("John", "john@example.com").await;
     app.kill();
     if is_alone {
-        // The last one that closes it takes them away.
+        // The last connection that closes removes them.
         app.database.connect().run("SELECT count(*) FROM users");
         assert!(!file(&app, "-wal").exists() && !file(&app, "-shm").exists());
     }
@@ -136,15 +141,15 @@ async fn a_file_that_may_only_be_read_is_read(#[values(false, true)] is_alone: b
     assert_eq!(server.everyone().await, [john]);
     server.post("/api/v2/users", &user("Jane", "jane@example.com")).answer().await.problem(503, "unavailable");
     mode(0o600);
-    // All of its connections are new, or it is read-only again with the next one.
-    until("it takes changes", SOON, async || try_to_create(&server, "jane@example.com").await.is_some()).await;
+    // All connections must be new, or the next one is read-only again.
+    until("writes are accepted", SOON, async || try_to_create(&server, "jane@example.com").await.is_some()).await;
     server.ready().await;
     for client in 0..20 {
         server.create("Jack", &format!("jack{client}@example.com")).await;
     }
 }
 
-/// Nobody has to be at work for it: what may not be written beside the file is found by the keeper.
+/// The keeper finds files beside the database that are not writable, even without requests.
 #[tokio::test]
 async fn files_beside_it_become_as_it_is() {
     let app = App::start(Db::Sqlite).await;
@@ -155,13 +160,13 @@ async fn files_beside_it_become_as_it_is() {
         fs::set_permissions(file(&app, suffix), Permissions::from_mode(0o400)).unwrap();
     }
     let mode = |suffix| fs::metadata(file(&app, suffix)).unwrap().permissions().mode() & 0o777;
-    until("they may be written", SOON, async || ["-wal", "-shm"].into_iter().all(|suffix| mode(suffix) == mode("")))
+    until("the files are writable", SOON, async || ["-wal", "-shm"].into_iter().all(|suffix| mode(suffix) == mode("")))
         .await;
     server.ready().await;
     server.create("Jane", "jane@example.com").await;
 }
 
-/// Where a link leads, SQLite would make a file that everybody may read.
+/// Behind a link, SQLite would create a file that everybody may read.
 #[rstest]
 #[case("elsewhere.db")]
 #[case("data/users.db")]
@@ -170,7 +175,7 @@ async fn what_a_link_leads_to_is_made_for_its_owner_only(#[case] target: &str) {
     let database = Db::Sqlite.fresh();
     let (dir, link) = (database.dir().to_owned(), database.file());
     fs::create_dir_all(dir.join(target).parent().unwrap()).unwrap();
-    // By way of another one; relative ones are so to the folder that they are in.
+    // The link leads to a second link. Relative links start at the folder that contains them.
     symlink(dir.join("second"), &link).unwrap();
     symlink(target, dir.join("second")).unwrap();
     let mut app = App::on(database, &[]).await;

@@ -1,4 +1,4 @@
-//! A database that answers, and cannot do what requests need: its tables are gone, or its encoding has no place for names.
+//! A database that answers but cannot serve requests: its tables are gone, or its encoding cannot store some names.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn tables_that_are_gone_are_missed_until_they_are_back(#[values(Db::Sqlite
     app.create("Jane", "jane@example.com").await;
 }
 
-/// An empty database in place of a full one is no first start: nobody makes tables there unasked.
+/// An empty database in place of a full one is not a first start, so the service creates no tables by itself.
 #[tokio::test]
 async fn a_database_that_was_made_anew_is_not_migrated_unasked() {
     let app = App::start(Db::Postgres).await;
@@ -47,12 +47,12 @@ async fn an_encoding_without_some_names_refuses_those_alone() {
     let database = Db::latin1();
     let server = Server::listening(database.program());
     server.fails_for("encoding").await;
-    assert!(server.log().contains("LATIN1"), "the log names it");
+    assert!(server.log().contains("LATIN1"), "the log names the encoding");
     assert_eq!(server.metrics().await.sum("db_failing", &[("check", "encoding")]), 1);
     let jose = server.create("Jos\u{e9}", "jose@example.com").await;
     for (name, email, pointers) in [
         ("\u{141}\u{f3}d\u{17a}", "lodz@example.com", vec!["/name"]),
-        // The name itself could be stored; what it is found by could not.
+        // Latin-1 has this name, but not the key that finds it.
         ("\u{b5}", "mu@example.com", vec!["/name"]),
         ("Tokyo", "\u{6771}\u{4eac}@example.com", vec!["/email"]),
         ("\u{6771}\u{4eac}", "\u{6771}\u{4eac}@example.com", vec!["/email", "/name"]),
@@ -64,14 +64,14 @@ async fn an_encoding_without_some_names_refuses_those_alone() {
     let renamed = server.patch("/api/v2/users/1", &json!({ "name": "\u{6771}" })).answer().await;
     assert_eq!(renamed.invalid_fields(), ["/name"]);
     assert_eq!(server.get("/api/v2/users/1").answer().await.body(200), jose);
-    // What cannot be stored, nobody has.
+    // No user has a value that cannot be stored.
     for filter in ["email=%E6%9D%B1@example.com", "name_prefix=%E6%9D%B1", "name_prefix=%E6%9D%B1&include_total=true"] {
         let found = server.get(&format!("/api/v2/users?{filter}")).answer().await.body(200);
         assert_eq!(found["users"], json!([]), "{filter}");
     }
 }
 
-/// In a batch of many, the others are not touched by what one of them cannot have.
+/// A message with a value that cannot be stored does not affect the others of its batch.
 #[tokio::test]
 async fn neighbours_of_a_name_without_a_place_are_served() {
     let database = Db::latin1();
@@ -92,7 +92,7 @@ async fn neighbours_of_a_name_without_a_place_are_served() {
         })
         .await;
     }
-    until("the server still lives", Duration::from_secs(5), async || {
+    until("the server still answers", Duration::from_secs(5), async || {
         server.get("/api/v2/users/1").answer().await.status == 200
     })
     .await;

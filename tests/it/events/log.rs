@@ -1,4 +1,4 @@
-//! The log of events, as a relay uses it: by the library, because no request does this.
+//! The event log as the relay uses it, through the library, because no request does.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ async fn an_event_that_was_held_and_is_sent_goes_too(#[values(Db::Sqlite, Db::Po
             .unwrap()
     );
     assert_eq!(left(&database), ["2", "3"]);
-    // The third is sent before its turn comes.
+    // The third event is published while the second is held.
     assert!(log.advance(me, (third, third), seen, vec![DeliveryOutcome::Published { event: third }]).await.unwrap());
     assert_eq!(left(&database), ["2", "3"]);
     assert_eq!(log.prune(Timestamp::now(), true, LIMIT).await, Ok(Pruned::Events(1)));
@@ -66,18 +66,18 @@ async fn an_event_that_was_held_and_is_sent_goes_too(#[values(Db::Sqlite, Db::Po
 #[tokio::test]
 async fn whoever_is_late_is_told_what_is_gone(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let (database, _running, log) = log(db).await;
-    assert_eq!(log.prune(Timestamp::now(), true, LIMIT).await, Ok(Pruned::Nothing), "none is sent");
+    assert_eq!(log.prune(Timestamp::now(), true, LIMIT).await, Ok(Pruned::Nothing), "no event is published");
     assert_eq!(log.prune(Timestamp::now(), false, 2).await, Ok(Pruned::Events(2)));
     assert_eq!(left(&database), ["3"]);
     let last = Checkpoint::unknown(Position(3));
     assert_eq!(log.history(Position(1), last, LIMIT).await, Err(Error::EventsGone));
     assert_eq!(log.history(Position(2), last, LIMIT).await.unwrap().len(), 1);
-    // Nobody sends what is gone.
+    // The relay does not publish pruned events.
     assert_eq!(log.lead(Uuid::new_v4(), None).await, Ok(Leadership::Me { sent_to: Position(2) }));
     assert_eq!(log.backlog().await.unwrap().pending, 1);
 }
 
-/// Another database has taken the first one's place, and lacks its last events; in their places it has others.
+/// Another database has replaced the first. It lacks the last events and has others at their offsets.
 #[rstest]
 #[tokio::test]
 async fn another_log_is_told_from_the_first(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -91,10 +91,10 @@ async fn another_log_is_told_from_the_first(#[values(Db::Sqlite, Db::Postgres)] 
     lose_events(&mut database.connect(), 2, 9);
     assert_eq!(log.follow(follower, LIMIT).await.err(), Some(Error::EventsGone));
     assert_eq!(log.history(first, seen, LIMIT).await, Err(Error::EventsGone));
-    // What is written down is the same, and yet the third one of this log was not sent.
+    // The stored progress is the same, but the third event of this log was not published.
     assert!(!log.advance(me, (second, third), seen, Vec::new()).await.unwrap());
     assert_eq!(log.lead(me, None).await, Ok(Leadership::Me { sent_to: second }));
-    // Whoever was not that far goes on: up to there it is the same.
+    // A follower that was not that far continues: up to there both logs are the same.
     let (follower, events) = log.follow(early, LIMIT).await.unwrap();
     assert_eq!((events.len(), follower.position()), (8, Position(9)));
     assert!(log.advance(me, (second, Position(9)), follower.checkpoint(), Vec::new()).await.unwrap());

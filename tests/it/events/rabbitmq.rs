@@ -1,4 +1,4 @@
-//! The tests' own RabbitMQ does what other tests take for granted.
+//! The tests' RabbitMQ behaves as other tests assume.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl Publisher {
         Self { connection, channel }
     }
 
-    /// Sends it with a body and an id that name the key, and waits for the broker's word.
+    /// Publishes a message whose body and id name the key, and waits for the confirm.
     async fn publish(&self, key: &str) -> Confirmation {
         let properties = BasicProperties::default()
             .with_content_type("application/json".into())
@@ -44,7 +44,7 @@ async fn a_consumer_keeps_what_its_keys_ask_for() {
     let consumer = Consumer::of(&["user.*"], vhost.url()).await;
     let publisher = Publisher::to(vhost.url()).await;
     assert_eq!(publisher.publish("user.created").await, Confirmation::Ack(None));
-    let returned = publisher.publish("order.created").await.take_message().expect("nobody asks for that");
+    let returned = publisher.publish("order.created").await.take_message().expect("no queue is bound for it");
     assert_eq!((returned.reply_code, returned.reply_text.as_str()), (312, "NO_ROUTE"));
     assert_eq!(publisher.publish("user.deleted").await, Confirmation::Ack(None));
     let deliveries = consumer.until("both arrive", |deliveries| deliveries.len() >= 2).await;
@@ -64,12 +64,12 @@ async fn a_vhost_is_a_tests_own() {
     let here = Consumer::of(&["#"], one.url()).await;
     let there = Consumer::of(&["#"], other.url()).await;
     Publisher::to(one.url()).await.publish("user.created").await;
-    here.until("it arrives", |deliveries| deliveries.len() == 1).await;
+    here.until("the message arrives", |deliveries| deliveries.len() == 1).await;
     assert!(there.deliveries().is_empty());
     let url = one.url().to_owned();
     drop(one);
     let gone = Connection::connect(&url, ConnectionProperties::default()).await;
-    assert!(gone.is_err(), "the vhost went with its test");
+    assert!(gone.is_err(), "the vhost is deleted with its test");
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn a_full_queue_refuses() {
     assert_eq!(deliveries[1].routing_key, "user.deleted");
 }
 
-/// One broker for all of it: a start takes seconds.
+/// One broker for all cases, because a start takes seconds.
 #[tokio::test]
 async fn a_broker_crashes_freezes_blocks_and_returns() {
     let mut rabbitmq = RabbitMq::started().await;
@@ -99,27 +99,27 @@ async fn a_broker_crashes_freezes_blocks_and_returns() {
     assert!(Connection::connect(&url, ConnectionProperties::default()).await.is_err());
     rabbitmq.start().await;
     let late = waiting.consume(&url).await;
-    late.until("it has survived", |deliveries| deliveries.len() == 1).await;
+    late.until("the message has survived", |deliveries| deliveries.len() == 1).await;
 
     let publisher = Publisher::to(&url).await;
     let blocked = |limit| timeout(Duration::from_millis(limit), publisher.publish("after.crash"));
     rabbitmq.freeze();
     assert!(blocked(200).await.is_err(), "nothing answers");
     rabbitmq.thaw();
-    late.until("it arrives after all", |deliveries| deliveries.len() == 2).await;
+    late.until("the delayed message arrives", |deliveries| deliveries.len() == 2).await;
 
     rabbitmq.block_publishers();
     let mut sent = 2;
     // The connections learn of the alarm one by one.
-    until("nothing is read", Duration::from_mins(1), async || {
+    until("the broker reads nothing", Duration::from_mins(1), async || {
         sent += 1;
         blocked(200).await.is_err() && publisher.connection.status().blocked()
     })
     .await;
     assert!(late.deliveries().len() < sent);
     rabbitmq.unblock_publishers();
-    late.until("that arrives too", |deliveries| deliveries.len() == sent).await;
-    let keys = consumer.until("the first consumer is back", |deliveries| deliveries.len() >= 3).await;
+    late.until("the blocked messages arrive", |deliveries| deliveries.len() == sent).await;
+    let keys = consumer.until("the first consumer has reconnected", |deliveries| deliveries.len() >= 3).await;
     assert_eq!(keys.last().expect("the last").routing_key, "after.crash");
     rabbitmq.stop();
 }

@@ -1,4 +1,4 @@
-//! Events reach a broker.
+//! Events reach the broker.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::support::{Answered, App, Consumer, Db, Queue, Vhost, until, user};
 
 const SOON: Duration = Duration::from_secs(40);
 
-/// What is told of one event.
+/// The type, subject and version of an event.
 fn told(body: &Value) -> (&str, &str, &Value) {
     (body["type"].as_str().expect("a type"), body["subject"].as_str().expect("a subject"), &body["data"]["version"])
 }
@@ -49,8 +49,10 @@ async fn what_no_queue_is_bound_for_counts_as_sent(#[values(Db::Sqlite, Db::Post
     let vhost = Vhost::fresh();
     let app = App::start_with(db, &[("AMQP_URL", vhost.url())]).await;
     app.create("John", "john@example.com").await;
-    until("it is sent", Duration::from_secs(20), async || app.metrics().await.value("events_unroutable_total") == 1.0)
-        .await;
+    until("the event is published", Duration::from_secs(20), async || {
+        app.metrics().await.value("events_unroutable_total") == 1.0
+    })
+    .await;
     assert_eq!(app.metrics().await.value("events_published_total"), 1.0);
     let consumer = Consumer::of(&["user.*"], vhost.url()).await;
     app.create("Jane", "jane@example.com").await;
@@ -58,7 +60,7 @@ async fn what_no_queue_is_bound_for_counts_as_sent(#[values(Db::Sqlite, Db::Post
     assert_eq!(told(&deliveries[0].body), ("user.created", "2", &json!(1)));
 }
 
-/// A queue for deletions that is full, so that the broker refuses them, and takes the rest.
+/// A queue for updates is full, so the broker refuses updates and accepts other events.
 #[rstest]
 #[tokio::test]
 async fn one_that_is_refused_holds_up_its_user_and_nobody_else(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -70,12 +72,14 @@ async fn one_that_is_refused_holds_up_its_user_and_nobody_else(#[values(Db::Sqli
     for name in ["a", "b", "c"] {
         app.create("John", &format!("{name}@example.com")).await;
     }
-    // The first fits in, the second is refused.
+    // The first update fits into the queue, the second is refused.
     app.patch("/api/v2/users/1", &json!({ "name": "Jack" })).answer().await.body(200);
-    consumer.until("it fits in", |deliveries| deliveries.len() >= 4).await;
+    consumer.until("the first update arrives", |deliveries| deliveries.len() >= 4).await;
     app.patch("/api/v2/users/2", &json!({ "name": "Jack" })).answer().await.body(200);
-    until("it is refused", Duration::from_secs(20), async || app.metrics().await.value("events_refused_total") >= 1.0)
-        .await;
+    until("the second update is refused", Duration::from_secs(20), async || {
+        app.metrics().await.value("events_refused_total") >= 1.0
+    })
+    .await;
     app.delete("/api/v2/users/2").answer().await.empty(204);
     app.delete("/api/v2/users/3").answer().await.empty(204);
     let of = |subject: &str, bodies: &[Value]| {
@@ -84,9 +88,10 @@ async fn one_that_is_refused_holds_up_its_user_and_nobody_else(#[values(Db::Sqli
     let bodies = |deliveries: &[_]| -> Vec<Value> {
         deliveries.iter().map(|delivery: &crate::support::Delivery| delivery.body.clone()).collect()
     };
-    let deliveries = consumer.until("others go on", |deliveries| of("3", &bodies(deliveries)).len() == 2).await;
+    let deliveries =
+        consumer.until("events of other users arrive", |deliveries| of("3", &bodies(deliveries)).len() == 2).await;
     assert!(bodies(&deliveries).iter().all(|body| body["type"] != "user.deleted" || body["subject"] != "2"));
-    // Room again.
+    // The queue has room again.
     let _drained = full.consume(vhost.url()).await;
     let deliveries = consumer
         .until("the rest arrives", |deliveries| {
@@ -101,8 +106,8 @@ async fn one_that_is_refused_holds_up_its_user_and_nobody_else(#[values(Db::Sqli
     );
 }
 
-/// Whoever runs the broker may have declared the exchange otherwise, for events to be taken care of that no queue is bound
-/// for.
+/// An operator may have declared the exchange with other arguments, for example to keep events for which no queue is
+/// bound.
 #[tokio::test]
 async fn an_exchange_that_is_there_is_used_as_it_is() {
     let vhost = Vhost::fresh();
@@ -111,23 +116,23 @@ async fn an_exchange_that_is_there_is_used_as_it_is() {
     vhost.declare_exchange(arguments).await;
     let app = App::start_with(Db::Sqlite, &[("AMQP_URL", vhost.url())]).await;
     app.create("John", "john@example.com").await;
-    until("it is sent", SOON, async || app.metrics().await.value("events_published_total") == 1.0).await;
+    until("the event is published", SOON, async || app.metrics().await.value("events_published_total") == 1.0).await;
     assert!(!app.log().contains("no events are relayed"), "{}", app.log());
 }
 
-/// The least that a broker's user needs. What is missing is said, and looked for again.
+/// The least permissions that the broker's user needs. The relay logs what is missing, and retries.
 #[tokio::test]
 async fn who_may_only_write_relays_once_there_is_an_exchange() {
     let vhost = Vhost::fresh();
     let app = App::start_with(Db::Sqlite, &[("AMQP_URL", &vhost.url_of_a_writer_to(".*"))]).await;
     app.create("John", "john@example.com").await;
     let log = || app.log();
-    until("it tells", SOON, async || log().contains("no events are relayed")).await;
+    until("the failure is logged", SOON, async || log().contains("no events are relayed")).await;
     let line = log().lines().find(|line| line.contains("no events are relayed")).unwrap().to_owned();
     assert!(line.contains("user_events") && line.contains("ACCESS"), "{line}");
     assert_eq!(app.metrics().await.value("events_relay_connected"), 0.0);
     vhost.declare_exchange(FieldTable::default()).await;
-    until("it is sent", SOON, async || app.metrics().await.value("events_published_total") == 1.0).await;
+    until("the event is published", SOON, async || app.metrics().await.value("events_published_total") == 1.0).await;
 }
 
 #[tokio::test]
@@ -137,9 +142,9 @@ async fn who_may_not_even_write_is_told() {
     let app = App::start_with(Db::Sqlite, &[("AMQP_URL", &vhost.url_of_a_writer_to("others"))]).await;
     app.create("John", "john@example.com").await;
     let log = || app.log();
-    until("it tells", SOON, async || log().contains("no events are relayed")).await;
+    until("the failure is logged", SOON, async || log().contains("no events are relayed")).await;
     let line = log().lines().find(|line| line.contains("no events are relayed")).unwrap().to_owned();
     assert!(line.contains("user_events") && line.contains("ACCESS"), "{line}");
-    until("it is measured", SOON, async || app.metrics().await.value("events_relay_connected") == 0.0).await;
-    until("it waits", SOON, async || app.metrics().await.value("events_pending") == 1.0).await;
+    until("the metric shows it", SOON, async || app.metrics().await.value("events_relay_connected") == 0.0).await;
+    until("the event is pending", SOON, async || app.metrics().await.value("events_pending") == 1.0).await;
 }

@@ -1,4 +1,4 @@
-//! Whatever fails: no event is lost, none overtakes another of the same user, and no request waits.
+//! Failures of the relay: no event is lost, none overtakes another of the same user, and no request waits.
 
 use std::time::{Duration, Instant};
 
@@ -18,13 +18,13 @@ async fn published(server: &Server) -> f64 {
     server.metrics().await.value("events_published_total")
 }
 
-/// Lets clients make changes while something happens.
+/// Makes changes by several clients while something happens.
 async fn meanwhile(changes: &Changes, server: &Server, name: &str, happens: impl Future<Output = ()>) {
     let clients = at_once(CLIENTS, async |client: usize| changes.make(server, &format!("{name}.{client}")).await);
     futures::join!(clients, happens);
 }
 
-/// Waits for what is under way, and checks all of it.
+/// Waits until all events have arrived, and checks them.
 async fn check(changes: &Changes, app: &App, consumer: &Consumer) {
     let deliveries = consumer.until("all arrive", |deliveries| changes.have_arrived(deliveries)).await;
     changes.check(&deliveries, &app.everyone().await);
@@ -41,11 +41,11 @@ async fn a_killed_service_loses_no_event(#[values(Db::Sqlite, Db::Postgres)] db:
     for life in 0..20 {
         let killed = async {
             let before = changes.acknowledged();
-            // Every other one dies before it leads.
+            // Every other process is killed before it leads.
             if life % 2 == 0 {
-                until("it relays", LIMIT, async || published(&app).await > 50.0).await;
+                until("the relay publishes", LIMIT, async || published(&app).await > 50.0).await;
             }
-            until("it is at work", LIMIT, async || changes.acknowledged() > before + 100).await;
+            until("changes are acknowledged", LIMIT, async || changes.acknowledged() > before + 100).await;
             app.signal("KILL");
         };
         meanwhile(&changes, &app, &format!("life{life}"), killed).await;
@@ -54,7 +54,7 @@ async fn a_killed_service_loses_no_event(#[values(Db::Sqlite, Db::Postgres)] db:
     check(&changes, &app, &consumer).await;
 }
 
-/// One broker for all of it: a start takes seconds.
+/// One broker for all cases, because a start takes seconds.
 #[rstest]
 #[tokio::test]
 async fn a_broker_may_crash_stop_freeze_and_block(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -70,7 +70,7 @@ async fn a_broker_may_crash_stop_freeze_and_block(#[values(Db::Sqlite, Db::Postg
         };
         let relays = async || {
             let before = published(&app).await;
-            until("it relays again", RECONNECTED, async || published(&app).await > before).await;
+            until("the relay publishes again", RECONNECTED, async || published(&app).await > before).await;
         };
         relays().await;
         rabbitmq.crash();
@@ -108,7 +108,7 @@ async fn of_two_replicas_one_relays_and_the_other_takes_over(#[values(Db::Sqlite
     leader.ready().await;
     let changes = Changes::default();
     assert!(!leads(&leader).await);
-    // For those that look at its signs of life it is as good as dead. On SQLite it could be stopped with the lock in its hand.
+    // To other replicas, a stopped process looks dead. On SQLite it could be stopped while it holds the lock.
     if matches!(db, Db::Postgres) {
         app.signal("STOP");
         until("the other takes over", LIMIT, async || leads(&leader).await).await;
@@ -120,8 +120,8 @@ async fn of_two_replicas_one_relays_and_the_other_takes_over(#[values(Db::Sqlite
     let killed = async {
         until("the first has noticed", LIMIT, async || !leads(&app).await).await;
         let before = changes.acknowledged();
-        until("it relays", LIMIT, async || published(&leader).await > 50.0).await;
-        until("it is at work", LIMIT, async || changes.acknowledged() > before + 100).await;
+        until("the relay publishes", LIMIT, async || published(&leader).await > 50.0).await;
+        until("changes are acknowledged", LIMIT, async || changes.acknowledged() > before + 100).await;
         leader.signal("KILL");
         until("the first takes over", LIMIT, async || leads(&app).await).await;
         changes.stop();
@@ -138,7 +138,7 @@ async fn an_orderly_end_leaves_the_lead_to_others(#[values(Db::Sqlite, Db::Postg
     let variables = [("AMQP_URL", vhost.url()), ("SHUTDOWN_DELAY", "0s")];
     let mut app = App::start_with(db, &variables).await;
     app.create("John", "john@example.com").await;
-    until("it leads", LIMIT, async || published(&app).await == 1.0).await;
+    until("the event is published", LIMIT, async || published(&app).await == 1.0).await;
     let leader = |database: &Database| {
         database.connect().facts("SELECT coalesce(leader, 'nobody') || ' ' || sent_to AS fact FROM event_log")
     };
@@ -160,18 +160,18 @@ async fn one_that_is_refused_too_often_is_given_up(#[values(Db::Sqlite, Db::Post
     }
     for id in [1, 2] {
         app.patch(&format!("/api/v2/users/{id}"), &json!({ "name": "Jack" })).answer().await.body(200);
-        consumer.until("the first fits in", |deliveries| deliveries.len() >= 3).await;
+        consumer.until("the first update arrives", |deliveries| deliveries.len() >= 3).await;
     }
     app.delete("/api/v2/users/2").answer().await.empty(204);
     consumer
-        .until("its user's later ones go on", |deliveries| {
+        .until("a later event of its user arrives", |deliveries| {
             deliveries.iter().any(|delivery| delivery.routing_key == "user.deleted")
         })
         .await;
     let metrics = app.metrics().await;
     assert_eq!((metrics.value("events_refused_total"), metrics.value("events_given_up_total")), (2.0, 1.0));
     let mut database = app.database.connect();
-    until("it is written down", LIMIT, async || {
+    until("the parked event is stored", LIMIT, async || {
         let held = database.facts("SELECT event_id || ' ' || user_id || ' ' || tries AS fact FROM held_events");
         held == ["4 2 2"]
     })
@@ -180,18 +180,18 @@ async fn one_that_is_refused_too_often_is_given_up(#[values(Db::Sqlite, Db::Post
     assert_eq!(parked, ["parked"]);
     let retried = app.database.program().args(["retry-parked"]).run().succeeded();
     assert_eq!(retried.stdout, "events to be tried again: 1\n");
-    // There is room again.
+    // The queue has room again.
     let _drained = full.consume(vhost.url()).await;
     consumer
-        .until("it is sent after all", |deliveries| {
+        .until("the parked event arrives", |deliveries| {
             deliveries.iter().any(|it| it.routing_key == "user.updated" && it.body["subject"] == "2")
         })
         .await;
-    until("it is held no longer", LIMIT, async || database.facts("SELECT 'held' AS fact FROM held_events").is_empty())
+    until("no event is held", LIMIT, async || database.facts("SELECT 'held' AS fact FROM held_events").is_empty())
         .await;
 }
 
-/// The broker closes the channel over an event that is too large for it, and with it all that is on its way.
+/// The broker closes the channel because of an event that is too large, and with it everything in flight.
 #[tokio::test]
 async fn one_that_the_broker_closes_the_channel_over_is_found_out() {
     let rabbitmq = RabbitMq::started().await;
@@ -213,12 +213,12 @@ async fn one_that_the_broker_closes_the_channel_over_is_found_out() {
         })
         .await;
     assert!(deliveries.iter().all(|delivery| delivery.body["subject"] != "8"));
-    until("it is given up", LIMIT, async || app.metrics().await.value("events_given_up_total") == 1.0).await;
+    until("the event is parked", LIMIT, async || app.metrics().await.value("events_given_up_total") == 1.0).await;
     app.create("John", "late@example.com").await;
-    consumer.until("later ones go on", |deliveries| deliveries.iter().any(|it| it.body["subject"] == "21")).await;
+    consumer.until("a later event arrives", |deliveries| deliveries.iter().any(|it| it.body["subject"] == "21")).await;
 }
 
-/// As by a backup that is restored while the relay runs, or a failover that loses the last transactions.
+/// As after a restored backup, or a failover that loses the last transactions, while the relay runs.
 #[rstest]
 #[tokio::test]
 async fn a_database_that_was_set_back_is_followed_from_there(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -230,7 +230,7 @@ async fn a_database_that_was_set_back_is_followed_from_there(#[values(Db::Sqlite
     }
     consumer.until("all arrive", |deliveries| deliveries.len() >= 10).await;
     let mut database = app.database.connect();
-    until("that is written down", LIMIT, async || {
+    until("the progress is stored", LIMIT, async || {
         database.facts("SELECT CAST(sent_to AS TEXT) AS fact FROM event_log") == ["10"]
     })
     .await;
@@ -256,11 +256,11 @@ async fn what_happened_before_there_was_a_broker_is_told(#[values(Db::Sqlite, Db
     let mut app = App::start(db).await;
     app.create("John", "john@example.com").await;
     app.restart_with(&[("AMQP_URL", vhost.url())]).await;
-    let deliveries = consumer.until("it arrives", |deliveries| !deliveries.is_empty()).await;
+    let deliveries = consumer.until("the event arrives", |deliveries| !deliveries.is_empty()).await;
     assert_eq!(deliveries[0].body["data"]["email"], "john@example.com");
 }
 
-/// An event has its place in the log before it is committed: later ones may be committed first.
+/// An event gets its offset before its commit, so later offsets may be committed first.
 #[tokio::test]
 async fn one_that_is_committed_late_is_not_lost() {
     let vhost = Vhost::fresh();
@@ -272,9 +272,9 @@ async fn one_that_is_committed_late_is_not_lost() {
     app.create("John", "b@example.com").await;
     let mut rolled_back = with_event(&app);
     app.create("John", "c@example.com").await;
-    // They are committed, and wait: long enough for the relay to look several times.
+    // The committed events wait behind the gaps, long enough for several polls of the relay.
     let looked = Instant::now() + Duration::from_millis(500);
-    until("it has looked", LIMIT, async || Instant::now() > looked).await;
+    until("the relay has polled", LIMIT, async || Instant::now() > looked).await;
     assert_eq!(consumer.deliveries().len(), 1);
     committed.run("COMMIT");
     rolled_back.run("ROLLBACK");
@@ -283,7 +283,7 @@ async fn one_that_is_committed_late_is_not_lost() {
     assert_eq!(subjects, ["1", "99", "2", "3"]);
 }
 
-/// A transaction that has written an event, and is open still.
+/// An open transaction that has written an event.
 fn with_event(app: &App) -> Connection {
     let mut connection = app.database.connect();
     connection.run(

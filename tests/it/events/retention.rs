@@ -1,4 +1,4 @@
-//! Old events are forgotten: `EVENTS_RETENTION`, `EVENTS_PARKED_RETENTION` and `EVENTS_MAX_PARKED`.
+//! Pruning of old events: `EVENTS_RETENTION`, `EVENTS_PARKED_RETENTION` and `EVENTS_MAX_PARKED`.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const OLD: &str = "'2020-01-01 00:00:00.000000'";
 const YOUNG: &str = "'2100-01-01 00:00:00.000000'";
 const MINUTE: [(&str, &str); 2] = [("EVENTS_RETENTION", "1m"), ("EVENTS_PARKED_RETENTION", "1m")];
 
-/// A database with events, old ones first, that no server has looked at yet.
+/// A database with old and then young events, which no server has used yet.
 fn logged(db: Db, old: usize, young: usize) -> (Database, Connection) {
     let database = db.fresh();
     database.program().args(["migrate"]).run().succeeded();
@@ -27,12 +27,12 @@ fn logged(db: Db, old: usize, young: usize) -> (Database, Connection) {
     (database, connection)
 }
 
-/// Holds an event that was refused so often, or was given up at some time.
+/// Holds an event, and parks it unless `parked_at` is NULL.
 fn hold(connection: &mut Connection, event: usize, parked_at: &str) {
     connection.run(&format!("INSERT INTO held_events VALUES ({event}, {event}, 1, {parked_at})"));
 }
 
-/// Another replica has sent events, and shows a sign of life.
+/// Simulates another replica that leads and has published events.
 fn relay(connection: &mut Connection, sent_to: usize) {
     connection.run(&format!("UPDATE event_log SET leader = 'other', beat = beat + 1, sent_to = {sent_to}"));
 }
@@ -59,9 +59,9 @@ async fn old_events_go_and_young_ones_stay(#[values(Db::Sqlite, Db::Postgres)] d
     let (database, mut connection) = logged(db, 2500, 2);
     let app = App::on(database, &MINUTE).await;
     until_left(&mut connection, &["2501", "2502"]).await;
-    until("each is counted", SOON, async || pruned(&app).await == 2500.0).await;
+    until("every pruned event is counted", SOON, async || pruned(&app).await == 2500.0).await;
     assert_eq!(number(&mut connection, "SELECT pruned_to FROM event_log"), 2500);
-    // The place of one that is gone is never given to another.
+    // The offset of a pruned event is never used again.
     app.create("John", "john@example.com").await;
     assert_eq!(left(&mut connection), ["2501", "2502", "2503"]);
 }
@@ -99,12 +99,12 @@ async fn held_events_are_spared_until_they_are_held_no_longer(#[values(Db::Sqlit
     hold(&mut connection, 4, YOUNG);
     let mut app = App::on(database, &MINUTE).await;
     until_left(&mut connection, &["2", "4"]).await;
-    // Given up, and that long ago.
+    // Parked long ago.
     connection.run(&format!("UPDATE held_events SET parked_at = {OLD} WHERE event_id = 4"));
     app.restart_with(&MINUTE).await;
     until_left(&mut connection, &["2"]).await;
     assert_eq!(number(&mut connection, "SELECT count(*) FROM held_events"), 1);
-    // Nobody relays any more.
+    // No replica relays any more.
     connection.run("UPDATE event_log SET leader = NULL, beat = 0");
     app.restart_with(&MINUTE).await;
     until_left(&mut connection, &[]).await;
@@ -120,7 +120,7 @@ async fn only_so_many_are_kept_of_those_given_up(#[values(Db::Sqlite, Db::Postgr
         hold(&mut connection, event, YOUNG);
     }
     let _app = App::on(database, &[("EVENTS_MAX_PARKED", "2")]).await;
-    // The third is among those that are too many, but it is young itself; the first two are old.
+    // The third event exceeds `EVENTS_MAX_PARKED`, but is young itself; the first two are old.
     connection.run(&format!("UPDATE events SET occurred_at = {YOUNG} WHERE id = 3"));
     until_left(&mut connection, &["3", "4", "5", "6"]).await;
     let held = "SELECT CAST(event_id AS TEXT) AS fact FROM held_events ORDER BY event_id";
@@ -136,7 +136,7 @@ async fn two_replicas_forget_each_event_once(#[values(Db::Sqlite, Db::Postgres)]
     other.ready().await;
     until_left(&mut connection, &["20001"]).await;
     let all = async || pruned(&app).await + pruned(&other).await;
-    until("each is counted once", SOON, async || all().await == 20_000.0).await;
+    until("every event is counted once", SOON, async || all().await == 20_000.0).await;
     for server in [&*app, &other] {
         assert!(!server.log().contains("the log of events"), "{}", server.log());
     }
@@ -148,10 +148,10 @@ async fn a_crash_between_two_batches_loses_nothing(#[values(Db::Sqlite, Db::Post
     let (database, mut connection) = logged(db, 40_000, 3);
     let mut app = App::on(database, &MINUTE).await;
     let some_are_gone = async || number(&mut connection, "SELECT pruned_to FROM event_log") > 0;
-    until("it has begun", SOON, some_are_gone).await;
+    until("pruning has begun", SOON, some_are_gone).await;
     app.kill();
     let pruned_to = number(&mut connection, "SELECT pruned_to FROM event_log");
-    assert!(pruned_to < 40_000, "it was killed on the way");
+    assert!(pruned_to < 40_000, "the server was killed while it pruned");
     assert_eq!(number(&mut connection, "SELECT min(id) FROM events"), pruned_to + 1);
     assert_eq!(number(&mut connection, "SELECT count(*) FROM events"), 40_003 - pruned_to);
     app.restart_with(&MINUTE).await;
@@ -178,7 +178,7 @@ async fn the_backlog_is_told(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     }
     connection.run("DELETE FROM held_events WHERE event_id < 4");
     relay(&mut connection, 7);
-    // What comes from the future is not old.
+    // An event from the future has no age.
     tells("events_oldest_pending_age_seconds", &|seconds| seconds == 0.0).await;
     tells("events_held", &|held| held == 0.0).await;
     tells("events_oldest_held_age_seconds", &|seconds| seconds == 0.0).await;
@@ -196,5 +196,5 @@ async fn without_a_relay_nothing_waits(#[values(Db::Sqlite, Db::Postgres)] db: D
         assert_eq!(app.metrics().await.value(gauge), 0.0, "{gauge}");
     }
     relay(&mut connection, 1);
-    until("it is told", SOON, async || app.metrics().await.value("events_pending") == 2.0).await;
+    until("the backlog is reported", SOON, async || app.metrics().await.value("events_pending") == 2.0).await;
 }

@@ -1,4 +1,4 @@
-//! `docs/events.md` and `docs/events/`: events as others may expect them.
+//! The schemas in `docs/events/`, the examples in `docs/events.md`, and the events of the service agree.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::{Answered, App, Db, EventSchemas, Otlp, library, until, user
 const DOCUMENT: &str = include_str!("../../../docs/events.md");
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-/// The examples of the document, and the types that they are said to have.
+/// The examples of the document, with the type in the fence of each.
 fn examples() -> Vec<(String, Value)> {
     let blocks = DOCUMENT.split("```json ").skip(1);
     let example = |block: &str| {
@@ -41,7 +41,7 @@ fn an_extension_that_comes_later_is_no_fault() {
     }
 }
 
-/// What no event may be like: each is right but for one thing.
+/// Invalid events: each has one fault.
 #[rstest]
 #[case::without_an_id("/id", Value::Null)]
 #[case::an_id_that_is_none("/id", json!("7"))]
@@ -67,7 +67,7 @@ fn whatever_is_wrong_is_found(#[case] pointer: &str, #[case] value: Value) {
     for (_, mut example) in examples() {
         let (parent, name) = pointer.rsplit_once('/').unwrap();
         let members = example.pointer_mut(parent).and_then(Value::as_object_mut).unwrap();
-        // Null stands for nothing at all.
+        // Null stands for a missing member.
         if value.is_null() {
             members.remove(name)
         } else {

@@ -1,4 +1,4 @@
-//! The live stream: what is told of which change, and to whom.
+//! The live stream: which events it delivers, and with what content.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::support::{Answered, App, Connection, Db, LiveStream, Told, user};
 
-/// Longer than a change takes to be told.
+/// Longer than the delivery of a change takes.
 const A_WHILE: Duration = Duration::from_millis(700);
 
-/// The rules for all events, and the names of its attributes.
+/// Checks the attributes that every event has.
 fn assert_cloud_event(told: &Told, user_id: i64, version: i64) {
     let Told { name, data, .. } = told;
     assert_eq!(data["specversion"], "1.0", "{data}");
@@ -41,12 +41,12 @@ async fn every_change_is_told(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     assert_eq!(names, ["user.created", "user.updated", "user.updated", "user.updated", "user.deleted"]);
     for (told, version) in events.iter().zip(1..) {
         assert_cloud_event(told, 1, version);
-        assert_eq!(told.data.get("traceparent"), None, "nobody sent one");
+        assert_eq!(told.data.get("traceparent"), None, "no request had a trace");
     }
     let users = Vec::from_iter(events.iter().map(|told| &told.data["data"]));
     assert_eq!(users[..3], [&created, &put, &patched]);
     assert_eq!((&users[3]["name"], &users[3]["email"]), (&json!("James"), &json!("james@example.com")));
-    assert_eq!(users[4], &json!({ "id": 1, "version": 5 }), "nothing of the person is left");
+    assert_eq!(users[4], &json!({ "id": 1, "version": 5 }), "a deletion holds no personal data");
     assert_eq!(events[1].data["time"], put["updated_at"]);
 }
 
@@ -91,16 +91,16 @@ async fn from_now_on_means_nothing_older(#[values(Db::Sqlite, Db::Postgres)] db:
     let app = App::start(db).await;
     for number in 0..20 {
         app.create("John", &format!("john{number}@example.com")).await;
-        // Whoever reads makes the service look; the next one must not get what the last one waited for.
+        // A reader makes the service poll. The next stream must not get what the last one waited for.
         let mut stream = LiveStream::open(&app).await;
         let late = app.create("Late", &format!("late{number}@example.com")).await;
         assert_eq!(stream.next().await.unwrap().data["data"], late);
     }
 }
 
-/// A transaction that fails takes places in the log with it.
+/// A transaction that is rolled back leaves a gap in the log.
 #[tokio::test]
-async fn nor_what_stands_behind_a_place_that_stayed_empty() {
+async fn from_now_on_means_nothing_behind_a_gap() {
     let app = App::start(Db::Postgres).await;
     let mut connection = app.database.connect();
     for round in 0..3 {
@@ -172,7 +172,7 @@ async fn its_head_is_for_streams(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     app.post("/api/v2/events", &Value::Null).answer().await.problem(405, "method_not_allowed");
 }
 
-/// The answer is counted when it begins: a stream is no request in flight.
+/// A stream's request is counted when the stream begins, so it is not in flight.
 #[rstest]
 #[tokio::test]
 async fn it_is_measured(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -190,7 +190,7 @@ async fn it_is_measured(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     assert_eq!(metrics.sum("http_requests_total", &series), 2);
 }
 
-/// The events of a batch differ by their ids, and no two streams tell the same one differently.
+/// The events of a batch have different ids, and all streams deliver them alike.
 #[rstest]
 #[tokio::test]
 async fn all_are_told_the_same(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -202,7 +202,7 @@ async fn all_are_told_the_same(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let live = first.take(64).await;
     let mut connection = app.database.connect();
     assert_eq!(live, LiveStream::resume(&app, begin).await.take(64).await);
-    // Beyond what is kept in memory.
+    // More events than memory holds.
     crate::support::insert_events(&mut connection, 5000);
     assert_eq!(live, LiveStream::resume(&app, begin).await.take(64).await);
     let ids = std::collections::BTreeSet::from_iter(live.iter().map(|told| told.data["id"].to_string()));

@@ -1,4 +1,4 @@
-//! The live stream: how it ends, how many there may be, and that none leaves anything behind.
+//! The live stream: how it ends, how many there may be, and what they leave behind.
 
 use std::io::Read as _;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -78,7 +78,7 @@ async fn there_are_no_more_than_the_most(#[values(Db::Sqlite, Db::Postgres)] db:
     LiveStream::open(&app).await;
 }
 
-/// Nothing is sent, so only its hanging up tells.
+/// The service sends nothing meanwhile, so only the hang-up shows that the client has gone.
 #[rstest]
 #[tokio::test]
 async fn whoever_hangs_up_is_gone_at_once(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -92,10 +92,10 @@ async fn whoever_hangs_up_is_gone_at_once(#[values(Db::Sqlite, Db::Postgres)] db
     for (number, raw) in raws.iter().enumerate().filter(|(number, _)| number % 2 == 0) {
         raw.shutdown(if number % 4 == 0 { Shutdown::Both } else { Shutdown::Write }).unwrap();
     }
-    until("half of them are gone", Duration::from_secs(3), async || readers(&app).await == 10.0).await;
+    until("half of the readers are gone", Duration::from_secs(3), async || readers(&app).await == 10.0).await;
     drop(raws);
-    until("all of them are", Duration::from_secs(3), async || readers(&app).await == 0.0).await;
-    // Also those that never waited for an answer, and those that were refused.
+    until("all readers are gone", Duration::from_secs(3), async || readers(&app).await == 0.0).await;
+    // Clients that never wait for the answer, and clients that are refused, leave no reader behind.
     for _ in 0..20 {
         let mut raw = Raw::connect(app.address());
         raw.write(&request());
@@ -104,20 +104,20 @@ async fn whoever_hangs_up_is_gone_at_once(#[values(Db::Sqlite, Db::Postgres)] db
     all_are_gone(&app).await;
 }
 
-/// Whoever comes while it shuts down is told where to go on, and sent away.
+/// A client that connects during a shutdown gets its offset, and the stream ends.
 #[rstest]
 #[tokio::test]
 async fn one_that_begins_late_ends_at_once(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let mut app = App::start_with(db, &[("SHUTDOWN_DELAY", "3s")]).await;
     app.create("John", "john@example.com").await;
     app.signal("TERM");
-    until("/ready says so", SOON, async || !app.is_ready().await).await;
+    until("/ready reports it", SOON, async || !app.is_ready().await).await;
     let mut stream = LiveStream::open(&app).await;
     assert_eq!((stream.next().await, stream.last_id), (None, 1));
     assert_eq!(app.exit(SOON).await.code(), Some(0));
 }
 
-/// Without an event, and with only such as it did not ask for.
+/// Heartbeats come without any events, and with unwanted ones only.
 #[tokio::test]
 async fn it_gives_signs_of_life() {
     let app = App::start_with(Db::Sqlite, &[("KEEP_ALIVE", "1s"), ("RESPONSE_TIMEOUT", "2s")]).await;
@@ -125,12 +125,12 @@ async fn it_gives_signs_of_life() {
     app.create("John", "john@example.com").await;
     assert_eq!((stream.last_id, stream.signs_of_life), (0, 1));
     assert!(stream.is_silent_for(Duration::from_secs(16)).await);
-    assert_eq!((stream.last_id, stream.signs_of_life), (1, 2), "it knows how far they are");
+    assert_eq!((stream.last_id, stream.signs_of_life), (1, 2), "the heartbeat has the new offset");
     app.delete("/api/v2/users/1").answer().await.expect(204);
     assert_eq!(stream.next().await.unwrap().name, "user.deleted");
 }
 
-/// Asks for all there was, and reads no more than the head.
+/// Requests all events and reads nothing.
 fn stuck(app: &App) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -149,7 +149,7 @@ async fn a_slow_reader_is_cut_off_and_misses_nothing(#[values(Db::Sqlite, Db::Po
     let app = App::start_with(db, &[("RESPONSE_TIMEOUT", "1s")]).await;
     insert_events(&mut app.database.connect(), EVENTS);
     let mut slow = stuck(&app);
-    until("it is there", SOON, async || readers(&app).await == 1.0).await;
+    until("the reader is counted", SOON, async || readers(&app).await == 1.0).await;
     all_are_gone(&app).await;
     let mut text = Vec::new();
     let _ = slow.read_to_end(&mut text);
@@ -161,7 +161,7 @@ async fn a_slow_reader_is_cut_off_and_misses_nothing(#[values(Db::Sqlite, Db::Po
     assert_eq!(Vec::from_iter(rest.iter().map(Told::version)), Vec::from_iter(last + 1..=i64::from(EVENTS)));
 }
 
-/// However much there is to tell, and however long they do not listen.
+/// Readers that do not read take little memory, however many events wait and for however long.
 #[rstest]
 #[tokio::test]
 async fn those_that_do_not_read_cost_little_memory(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -171,7 +171,7 @@ async fn those_that_do_not_read_cost_little_memory(#[values(Db::Sqlite, Db::Post
     LiveStream::resume(&app, 0).await.take(1000).await;
     let before = resident_kib(&app).await;
     let stuck = Vec::from_iter((0..READERS).map(|_| stuck(&app)));
-    until("all are there", SOON, async || readers(&app).await == f64::from(READERS)).await;
+    until("all readers are counted", SOON, async || readers(&app).await == f64::from(READERS)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let each = (resident_kib(&app).await - before) / f64::from(READERS);
     assert!(each < 300.0, "{each} KiB each");

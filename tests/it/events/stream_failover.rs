@@ -1,5 +1,5 @@
-//! The live stream when another database stands behind the address: one that lacks the last events, as after a failover to a
-//! standby that was behind, and that has given their places to others. Positions alone do not show it once they go further.
+//! The live stream when another database replaces the first, as after a failover to a standby that lagged. That
+//! database lacks the last events and has others at their offsets. Offsets alone do not show this once they go further.
 
 use std::time::Duration;
 
@@ -16,16 +16,16 @@ use crate::support::{
 
 const SOON: Duration = Duration::from_secs(20);
 const A_WHILE: Duration = Duration::from_millis(700);
-/// Before the failover.
+/// The number of events before the failover.
 const OLD: u32 = 420;
-/// Up to here both logs are the same.
+/// The last offset up to which both logs are the same.
 const KEPT: i64 = 20;
 
 async fn resume(server: &Server, last_id: i64) -> Answer {
     server.get("/api/v2/events").header("last-event-id", last_id.to_string()).answer().await
 }
 
-/// One that has seen all events.
+/// A stream that has delivered all events.
 async fn reader(app: &App) -> LiveStream {
     let mut stream = LiveStream::resume(app, 0).await;
     stream.take(OLD as usize).await;
@@ -33,10 +33,10 @@ async fn reader(app: &App) -> LiveStream {
 }
 
 async fn until_nobody_reads(app: &App) {
-    until("nobody reads", SOON, async || app.metrics().await.value("event_stream_readers") == 0.0).await;
+    until("no reader is left", SOON, async || app.metrics().await.value("event_stream_readers") == 0.0).await;
 }
 
-/// What is done after 410 works: whoever opens a stream anew is told what happens from then on.
+/// The advice after 410 works: a new stream delivers what happens from then on.
 async fn beginning_anew_works(app: &App, email: &str) {
     let mut anew = LiveStream::open(app).await;
     app.create("John", email).await;
@@ -47,7 +47,7 @@ async fn beginning_anew_works(app: &App, email: &str) {
 #[tokio::test]
 async fn a_stream_ends_and_its_client_is_told_to_begin_anew(
     #[values(Db::Sqlite, Db::Postgres)] db: Db,
-    // The new log is behind what the stream has told; or has overtaken it.
+    // The new log is behind the stream's offset, or beyond it.
     #[values(30, 520)] end: i64,
 ) {
     let app = App::start(db).await;
@@ -55,17 +55,17 @@ async fn a_stream_ends_and_its_client_is_told_to_begin_anew(
     insert_events(&mut connection, OLD);
     let mut stream = reader(&app).await;
     lose_events(&mut connection, KEPT, end);
-    assert_eq!(stream.next().await, None, "it ends, and tells nothing of the other log");
+    assert_eq!(stream.next().await, None, "the stream ends, without events of the other log");
     resume(&app, stream.last_id).await.problem(410, "events_gone");
-    // Those who were on their way when it happened.
+    // A client that had not read everything at that time.
     resume(&app, 300).await.problem(410, "events_gone");
     beginning_anew_works(&app, "john@example.com").await;
     assert_eq!(LiveStream::open(&app).await.last_id, end + 1);
     let beyond = i64::from(OLD) + 50;
     if end > beyond {
-        assert_eq!(LiveStream::resume(&app, beyond).await.take(50).await.len(), 50, "only the new log has this place");
+        assert_eq!(LiveStream::resume(&app, beyond).await.take(50).await.len(), 50, "only the new log has this offset");
     }
-    // Nor does the client's last id become a good one.
+    // The client's last id stays invalid.
     resume(&app, stream.last_id).await.problem(410, "events_gone");
 }
 
@@ -85,18 +85,18 @@ async fn a_call_over_grpc_ends_too(#[values(Db::Sqlite, Db::Postgres)] db: Db, #
     assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
     details(&status, "EVENTS_GONE");
     let again = WatchUsersRequest { after: Some(after), types: Vec::new() };
-    let status = grpc.watch_users(again).await.expect_err("no such position");
+    let status = grpc.watch_users(again).await.expect_err("the offset is invalid");
     assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
 }
 
-/// The last position that was told, and how it ended.
+/// The last offset that the stream delivered, and its status.
 async fn last(messages: &mut Streaming<WatchUsersResponse>) -> (i64, Status) {
     let mut after = -1;
     loop {
         match messages.message().await {
             Ok(message) => {
-                let message = message.expect("no end without a status");
-                assert_eq!(message.event, None, "nothing of the other log");
+                let message = message.expect("a stream ends with a status");
+                assert_eq!(message.event, None, "an event of the other log");
                 after = message.position;
             }
             Err(status) => return (after, status),
@@ -104,7 +104,7 @@ async fn last(messages: &mut Streaming<WatchUsersResponse>) -> (i64, Status) {
     }
 }
 
-/// A client that comes back by itself must not go on as if nothing had happened.
+/// The client crate reconnects by itself, but it must not hide this from its caller.
 #[rstest]
 #[tokio::test]
 async fn the_client_crate_tells_its_caller(#[values(Speaks::Rest, Speaks::Grpc)] speaks: Speaks) {
@@ -116,8 +116,8 @@ async fn the_client_crate_tells_its_caller(#[values(Speaks::Rest, Speaks::Grpc)]
     lose_events(&mut connection, KEPT, 520);
     let error = async {
         loop {
-            match notices.next().await.expect("no end without an error") {
-                Ok(notice) => assert_eq!(notice.event, None, "nothing of the other log"),
+            match notices.next().await.expect("the stream ends with an error") {
+                Ok(notice) => assert_eq!(notice.event, None, "an event of the other log"),
                 Err(error) => return error,
             }
         }
@@ -126,12 +126,12 @@ async fn the_client_crate_tells_its_caller(#[values(Speaks::Rest, Speaks::Grpc)]
     assert_eq!(error.code(), Some(&Problem::EventsGone), "{error:?}");
 }
 
-/// While nobody reads, nobody looks at the log: what is in memory is of the old one.
+/// While no stream is open, the service does not poll, so its memory holds events of the old log.
 #[rstest]
 #[tokio::test]
 async fn it_is_noticed_although_nobody_read(
     #[values(Db::Sqlite, Db::Postgres)] db: Db,
-    // At last so far that nobody would look at what was read before.
+    // The last one is so far that the old events would no longer be checked.
     #[values(30, 520, 6000)] end: i64,
 ) {
     let app = App::start(db).await;
@@ -149,12 +149,12 @@ async fn it_is_noticed_although_nobody_read(
     }
 }
 
-/// As [`insert_events`] makes them: each with its place as the version.
+/// Whether [`insert_events`] wrote the event, with its offset as the version.
 fn is_old(told: &Told) -> bool {
     told.version() == told.id
 }
 
-/// It reads the log itself, far behind what is kept in memory.
+/// A slow reader reads from the database, far behind the events in memory.
 #[rstest]
 #[tokio::test]
 async fn a_slow_reader_is_told_nothing_of_the_other_log(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -168,7 +168,7 @@ async fn a_slow_reader_is_told_nothing_of_the_other_log(#[values(Db::Sqlite, Db:
     resume(&app, slow.last_id).await.problem(410, "events_gone");
 }
 
-/// What was seen last becomes old, and goes.
+/// The event at the stream's offset is pruned.
 #[rstest]
 #[tokio::test]
 async fn retention_is_no_failover(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -180,7 +180,7 @@ async fn retention_is_no_failover(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     assert!(stream.is_silent_for(A_WHILE).await);
     app.create("John", "john@example.com").await;
     assert_eq!(stream.next().await.unwrap().data["data"]["email"], "john@example.com");
-    // But what is forgotten does not come back: this is an older log.
+    // But a log with fewer pruned events is an older one.
     prune(&mut connection, OLD + 1);
     assert!(stream.is_silent_for(A_WHILE).await);
     connection.run("UPDATE event_log SET pruned_to = 10");
@@ -192,7 +192,7 @@ fn prune(connection: &mut Connection, to: u32) {
         .run(&format!("BEGIN; DELETE FROM events WHERE id <= {to}; UPDATE event_log SET pruned_to = {to}; COMMIT"));
 }
 
-/// Places that were empty in the old log say nothing about the new one, where somebody may be filling them.
+/// Gaps of the old log mean nothing in the new one, where a transaction may still fill them.
 #[tokio::test]
 async fn whoever_commits_late_in_the_new_log_is_waited_for() {
     const BEGIN: &str = "BEGIN; INSERT INTO events (kind, user_id, version, occurred_at, salt)
@@ -203,20 +203,20 @@ async fn whoever_commits_late_in_the_new_log_is_waited_for() {
     old.run(BEGIN);
     app.create("Jane", "jane@example.com").await;
     app.create("Joe", "joe@example.com").await;
-    assert!(stream.is_silent_for(A_WHILE).await, "the first place is empty");
+    assert!(stream.is_silent_for(A_WHILE).await, "the first offset is a gap");
     app.database.connect().run("DELETE FROM events; SELECT setval(pg_get_serial_sequence('events', 'id'), 2, false)");
     let mut late = app.database.connect();
     late.run(BEGIN);
     app.create("John", "john@example.com").await;
     old.run("ROLLBACK");
-    // Begins with a look at the log.
+    // A new stream begins with a poll.
     LiveStream::open(&app).await;
     late.run("COMMIT");
     let told = Vec::from_iter(stream.take(2).await.iter().map(Told::user_id));
     assert_eq!(told, [999, 3]);
 }
 
-/// Another database, a copy that was behind, stands at the address.
+/// Another database, a copy that lagged, replaces the first.
 #[tokio::test]
 async fn a_copy_that_has_gone_its_own_way_takes_over() {
     let app = App::start(Db::Postgres).await;
@@ -235,5 +235,5 @@ async fn a_copy_that_has_gone_its_own_way_takes_over() {
 }
 
 async fn until_ready(app: &App) {
-    until("it is ready", SOON, async || app.get("/ready").answer().await.status == 200).await;
+    until("the server is ready", SOON, async || app.get("/ready").answer().await.status == 200).await;
 }

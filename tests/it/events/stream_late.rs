@@ -1,5 +1,5 @@
-//! The live stream and several replicas, and transactions that commit late: nobody misses anything, and no user's events
-//! come out of order.
+//! The live stream with several replicas, and with transactions that commit late: no stream misses an event, and each
+//! user's events keep their order.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::support::{Answered, App, Connection, Db, LiveStream, Server, Told, at
 
 const A_WHILE: Duration = Duration::from_millis(700);
 
-/// A deletion of a user that was never there, in a transaction that stays open.
+/// Writes the deletion of a user that never existed, in a transaction that stays open.
 fn begin_late(app: &App) -> Connection {
     let mut late = app.database.connect();
     late.run(
@@ -34,7 +34,7 @@ async fn whoever_commits_late_is_waited_for() {
     let mut late = begin_late(&app);
     app.create("Jane", "jane@example.com").await;
     app.create("Joe", "joe@example.com").await;
-    assert!(stream.is_silent_for(A_WHILE).await, "the one before is not there yet");
+    assert!(stream.is_silent_for(A_WHILE).await, "an earlier event is not committed yet");
     late.run("COMMIT");
     assert_eq!(user_ids(&stream.take(3).await), [999, 2, 3]);
 }
@@ -50,7 +50,7 @@ async fn whoever_gives_up_is_not_waited_for_any_more() {
     assert_eq!(stream.next().await.unwrap().user_id(), 1);
 }
 
-/// Also for whoever comes meanwhile: what was committed before may be told, but what comes after must be.
+/// A stream that opens meanwhile may deliver events committed before, but must deliver all later ones.
 #[tokio::test]
 async fn whoever_begins_meanwhile_misses_nothing() {
     let app = App::start(Db::Postgres).await;
@@ -63,7 +63,7 @@ async fn whoever_begins_meanwhile_misses_nothing() {
     assert_eq!(user_ids(&again.take(2).await), [999, 1]);
 }
 
-/// Also when it begins far behind that place, where the last events are.
+/// The same holds for a stream that resumes far before the newest events.
 #[tokio::test]
 async fn whoever_skips_the_past_misses_nothing() {
     let app = App::start(Db::Postgres).await;

@@ -1,4 +1,4 @@
-//! The live stream: whoever comes back misses nothing, or is told that it does.
+//! The live stream: a client that resumes misses nothing, or gets 410.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -24,16 +24,16 @@ async fn it_goes_on_where_the_client_was(#[values(Db::Sqlite, Db::Postgres)] db:
     app.create("John", "john6@example.com").await;
     let mut stream = LiveStream::resume(&app, last).await;
     assert_eq!(user_ids(&stream.take(3).await), [4, 5, 6]);
-    // At the end of it, it waits for what is next.
+    // A stream that resumes at the end waits for the next event.
     let mut stream = LiveStream::resume(&app, stream.last_id).await;
     app.create("John", "john7@example.com").await;
     assert_eq!(user_ids(&stream.take(1).await), [7]);
 }
 
-/// One that was never told an event comes back with the id that the stream began with.
+/// A client that received no event resumes with the id from the beginning of the stream.
 #[rstest]
 #[tokio::test]
-async fn also_before_the_first_event(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+async fn a_stream_that_delivered_no_event_can_be_resumed(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = App::start(db).await;
     app.create("John", "john1@example.com").await;
     let begin = LiveStream::open(&app).await.last_id;
@@ -41,7 +41,7 @@ async fn also_before_the_first_event(#[values(Db::Sqlite, Db::Postgres)] db: Db)
     assert_eq!(user_ids(&LiveStream::resume(&app, begin).await.take(1).await), [2]);
 }
 
-/// More than is kept in memory, and the newest are told while the old ones are read.
+/// Reads more events than memory holds, while new ones happen.
 #[rstest]
 #[tokio::test]
 async fn it_goes_back_to_the_beginning(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -61,7 +61,7 @@ async fn it_goes_back_to_the_beginning(#[values(Db::Sqlite, Db::Postgres)] db: D
     assert_eq!(user_ids(&deletions.take(1).await), [7]);
 }
 
-/// Clients that come and go all the time, at any moment.
+/// A client that disconnects and resumes again and again.
 #[rstest]
 #[tokio::test]
 async fn nothing_is_lost_or_told_twice(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -98,7 +98,7 @@ async fn what_is_forgotten_is_410(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let gone = resume(&app, 49).await.problem(410, "events_gone");
     assert!(gone["detail"].as_str().unwrap().contains("list all users"), "{gone}");
     assert_eq!(versions(&LiveStream::resume(&app, 50).await.take(50).await), Vec::from_iter(51..=100));
-    // All of it, but nothing has happened since.
+    // All events are pruned, but none has happened since.
     app.database.connect().run("BEGIN; DELETE FROM events; UPDATE event_log SET pruned_to = 100; COMMIT");
     resume(&app, 99).await.problem(410, "events_gone");
     let mut stream = LiveStream::resume(&app, 100).await;
@@ -106,7 +106,7 @@ async fn what_is_forgotten_is_410(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     assert_eq!(user_ids(&stream.take(1).await), [1]);
 }
 
-/// While it was read, what came next was forgotten.
+/// Events that a stream has not delivered yet are pruned.
 #[rstest]
 #[tokio::test]
 async fn whoever_falls_out_of_it_is_cut_off(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -118,7 +118,7 @@ async fn whoever_falls_out_of_it_is_cut_off(#[values(Db::Sqlite, Db::Postgres)] 
         .run("BEGIN; DELETE FROM events WHERE id <= 19000; UPDATE event_log SET pruned_to = 19000; COMMIT");
     let told = stream.take_all().await;
     assert!(told.len() < 19_000, "{}", told.len());
-    assert!(told.iter().zip(1..).all(|(told, version)| told.version() == version), "without a gap until then");
+    assert!(told.iter().zip(1..).all(|(told, version)| told.version() == version), "no event is missing until then");
     resume(&app, stream.last_id).await.problem(410, "events_gone");
 }
 
@@ -129,14 +129,14 @@ async fn an_id_of_another_database_is_410(#[values(Db::Sqlite, Db::Postgres)] db
     resume(&app, 1).await.problem(410, "events_gone");
     for number in 1..=3 {
         app.create("John", &format!("john{number}@example.com")).await;
-        // It exists now, whether the service has looked or not.
+        // The event exists now, whether or not the service has polled.
         let stream = LiveStream::resume(&app, number).await;
         assert_eq!(stream.last_id, number);
         resume(&app, number + 1).await.problem(410, "events_gone");
     }
 }
 
-/// `kill -9` in the middle of the work: whoever was acknowledged is told.
+/// `kill -9` under load: every acknowledged change is delivered.
 #[rstest]
 #[tokio::test]
 async fn nothing_that_was_acknowledged_is_lost(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -151,7 +151,8 @@ async fn nothing_that_was_acknowledged_is_lost(#[values(Db::Sqlite, Db::Postgres
         }
     });
     let kill = async {
-        until("the work is under way", Duration::from_mins(1), async || acknowledged.borrow().len() >= 1000).await;
+        until("enough users are acknowledged", Duration::from_mins(1), async || acknowledged.borrow().len() >= 1000)
+            .await;
         app.signal("KILL");
         is_over.set(true);
     };
@@ -166,7 +167,7 @@ async fn nothing_that_was_acknowledged_is_lost(#[values(Db::Sqlite, Db::Postgres
         told.extend(stream.take(1).await);
     }
     let ids = BTreeSet::from_iter(user_ids(&told));
-    assert_eq!(ids.len(), told.len(), "each one once");
+    assert_eq!(ids.len(), told.len(), "an event is repeated");
     let lost = Vec::from_iter(acknowledged.borrow().difference(&ids).copied());
     assert!(lost.is_empty(), "{lost:?}");
 }

@@ -1,4 +1,4 @@
-//! gRPC: every method, and that it serves the same users as REST.
+//! gRPC: every method, on the same users as REST.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -60,7 +60,7 @@ async fn several_are_got_at_once(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
         let answer = grpc.batch_get_users(BatchGetUsersRequest { ids: ids.to_vec() }).await?.into_inner();
         Ok::<_, tonic::Status>(Vec::from_iter(answer.users.iter().map(|user| user.id)))
     };
-    assert_eq!(batch(&[3, 99, 1, 3]).await.unwrap(), [3, 1, 3], "in the order asked for, without who is not there");
+    assert_eq!(batch(&[3, 99, 1, 3]).await.unwrap(), [3, 1, 3], "in the order of the request, without missing users");
     assert_eq!(batch(&[]).await.unwrap(), [0; 0]);
     assert_eq!(batch(&Vec::from_iter(1..=100)).await.unwrap(), [1, 2, 3]);
     for ids in [Vec::from_iter(1..=101), vec![1, 0], vec![-1]] {
@@ -125,14 +125,22 @@ async fn an_update_sets_what_its_mask_names(#[values(Db::Sqlite, Db::Postgres)] 
     };
     let is = |name: &str, email: &str, version| (name.to_owned(), email.to_owned(), version);
     assert_eq!(updated(update(1, "Jim", "jim@x.org", Some(&["name"]), "")).await, is("Jim", "john@example.com", 2));
-    assert_eq!(updated(update(1, "", "jim@x.org", None, "")).await, is("Jim", "jim@x.org", 3), "what is not empty");
+    assert_eq!(
+        updated(update(1, "", "jim@x.org", None, "")).await,
+        is("Jim", "jim@x.org", 3),
+        "fields that are not empty"
+    );
     assert_eq!(updated(update(1, "J", "j@x.org", Some(&["*"]), "\"3\"")).await, is("J", "j@x.org", 4));
     assert_eq!(
         updated(update(1, "Joe", "", Some(&[]), "*")).await,
         is("Joe", "j@x.org", 5),
-        "a mask of nothing is none"
+        "an empty mask counts as no mask"
     );
-    assert_eq!(updated(update(1, "", "", None, "")).await, is("Joe", "j@x.org", 6), "as an empty patch");
+    assert_eq!(
+        updated(update(1, "", "", None, "")).await,
+        is("Joe", "j@x.org", 6),
+        "an update without fields raises the version"
+    );
     let mut refused = async |request| grpc.update_user(request).await.unwrap_err();
     let status = refused(update(1, "", "no", Some(&["name", "email"]), "")).await;
     let details = details(&status, "INVALID_USER");
@@ -158,9 +166,9 @@ async fn what_is_stale_is_not_changed(#[values(Db::Sqlite, Db::Postgres)] db: Db
     assert_eq!(
         grpc.delete_user(delete("W/\"2\"")).await.unwrap_err().code(),
         Code::Aborted,
-        "a weak one never matches"
+        "a weak tag never matches"
     );
-    assert_eq!(grpc.delete_user(delete("2")).await.unwrap_err().code(), Code::InvalidArgument, "without its quotes");
+    assert_eq!(grpc.delete_user(delete("2")).await.unwrap_err().code(), Code::InvalidArgument, "a tag without quotes");
     grpc.delete_user(delete("\"2\"")).await.unwrap();
     for status in [
         grpc.delete_user(delete("")).await.unwrap_err(),

@@ -1,4 +1,4 @@
-//! gRPC: connections that say nothing, deadlines, and the end of the service.
+//! gRPC: silent connections, deadlines, and shutdown.
 
 use std::error::Error as _;
 use std::io::{Read as _, Write as _};
@@ -43,16 +43,16 @@ async fn a_connection_does_not_last(#[case] says: &[u8]) {
     let app = App::start_with(Db::Sqlite, &[("HEAD_TIMEOUT", "300ms")]).await;
     let mut stream = TcpStream::connect(app.grpc_address()).unwrap();
     stream.write_all(says).unwrap();
-    until("it is closed", SOON, async || is_over(&mut stream)).await;
+    until("the connection is closed", SOON, async || is_over(&mut stream)).await;
 }
 
 #[tokio::test]
 async fn a_client_that_does_not_answer_is_not_waited_for() {
     let app = App::start_with(Db::Sqlite, &[("GRPC_PING_INTERVAL", "200ms")]).await;
     let mut stream = TcpStream::connect(app.grpc_address()).unwrap();
-    // With an empty frame of settings; what the server asks then stays unanswered.
+    // With an empty settings frame. The client never answers the server's pings.
     stream.write_all(&[PREFACE, &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat()).unwrap();
-    until("it is closed", Duration::from_secs(20), async || is_over(&mut stream)).await;
+    until("the connection is closed", Duration::from_secs(20), async || is_over(&mut stream)).await;
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn another_protocol_is_not_answered() {
     let app = App::start(Db::Sqlite).await;
     let mut stream = TcpStream::connect(app.grpc_address()).unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    until("it is closed", SOON, async || is_over(&mut stream)).await;
+    until("the connection is closed", SOON, async || is_over(&mut stream)).await;
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn an_old_connection_is_replaced_without_a_call_that_fails() {
     while begun.elapsed() < Duration::from_secs(2) {
         match grpc.list_users(ListUsersRequest::default()).await {
             Ok(_) => answered += 1,
-            // A call that hyper was about to send when it learned of the end: it sent nothing, and says so.
+            // hyper was about to send a call when the server closed the connection. It sent nothing and reports that.
             Err(status) => assert!(never_left(&status), "{status:?}"),
         }
     }
@@ -97,10 +97,10 @@ async fn a_connection_does_not_hold_up_the_end(#[case] says: &[u8]) {
     used.list_users(ListUsersRequest::default()).await.unwrap();
     app.signal("TERM");
     assert_eq!(app.exit(SOON).await.code(), Some(0));
-    until("it is closed", SOON, async || is_over(&mut stream)).await;
+    until("the connection is closed", SOON, async || is_over(&mut stream)).await;
 }
 
-/// Whoever was promised an answer gets it.
+/// Every call that the service accepted gets its answer.
 #[rstest]
 #[tokio::test]
 async fn calls_in_flight_are_answered_at_the_end(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -114,7 +114,8 @@ async fn calls_in_flight_are_answered_at_the_end(#[values(Db::Sqlite, Db::Postgr
                 let (name, email) = (format!("{client}"), format!("{client}.{turn}@example.com"));
                 match grpc.create_user(CreateUserRequest { name, email }).await {
                     Ok(_) => *acknowledged.borrow_mut() += 1,
-                    // It was not taken any more, of which clients make this or that: the count below tells.
+                    // The service no longer accepts calls. Clients report that differently, so the test compares the
+                    // counts below.
                     Err(_) => return,
                 }
                 if turn == 20 && !signalled.replace(true) {
@@ -143,23 +144,23 @@ async fn a_deadline_holds_whatever_the_database_does() {
     server.ready().await;
     let mut grpc = server.grpc_without_a_clock().await;
     let begun = Instant::now();
-    // A statement waits for a table for a quarter of the database's deadline.
+    // A statement waits for a locked table for a quarter of `DB_DEADLINE`.
     let mut lock = postgres.connect();
     lock.run("BEGIN; LOCK TABLE users IN SHARE MODE");
     let written = async { grpc.clone().create_user(timed(john())).await.unwrap_err() };
-    let blocked = until("the writer is at it", SOON, async || {
+    let blocked = until("the writer waits for the lock", SOON, async || {
         !postgres.backends("wait_event_type = 'Lock' AND query LIKE 'WITH created AS (%'").is_empty()
     });
     let (status, ()) = futures::join!(written, blocked);
     is_late(&status, "OUTCOME_UNKNOWN");
     lock.run("ROLLBACK");
-    // So that the next call has a connection that hangs, and needs no new one.
-    until("it reads", SOON, async || grpc.get_user(GetUserRequest { id: 1 }).await.is_ok()).await;
+    // The next call then has a connection that hangs, and needs no new one.
+    until("a read succeeds", SOON, async || grpc.get_user(GetUserRequest { id: 1 }).await.is_ok()).await;
     postgres.freeze();
     let status = grpc.get_user(timed(GetUserRequest { id: 1 })).await.unwrap_err();
     is_late(&status, "DEADLINE_EXCEEDED");
-    assert!(begun.elapsed() < Duration::from_secs(6), "sooner than the service's own deadline");
-    // In a lane that hangs there is no room, and without a connection to be had no database: either way it may come again.
+    assert!(begun.elapsed() < Duration::from_secs(6), "the calls ended after the service's own deadline");
+    // The lane that hangs has no room, or no connection is available. In both cases the client may retry.
     let status = grpc.get_user(GetUserRequest { id: 1 }).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     assert!(status.get_error_details().retry_info().is_some(), "{status:?}");
@@ -184,11 +185,11 @@ async fn it_speaks_tls_with_the_same_certificate() {
     };
     let channel = connect(&authority).await.unwrap();
     let mut grpc = UserServiceClient::with_interceptor(channel, Authorized(TOKEN.clone()));
-    until("it serves", SOON, async || grpc.list_users(ListUsersRequest::default()).await.is_ok()).await;
-    assert!(connect(&Authority::new()).await.is_err(), "another authority");
+    until("the server answers", SOON, async || grpc.list_users(ListUsersRequest::default()).await.is_ok()).await;
+    assert!(connect(&Authority::new()).await.is_err(), "the client trusts another authority");
 }
 
-/// A call whose message arrives when its client likes.
+/// A call whose message arrives when the given future completes.
 async fn create_late(server: &Server, message: impl Future<Output = CreateUserRequest> + Send + 'static) -> Status {
     let mut grpc = tonic::client::Grpc::new(channel(server.grpc_address()));
     grpc.ready().await.unwrap();
@@ -203,7 +204,7 @@ fn john() -> CreateUserRequest {
     CreateUserRequest { name: "John".to_owned(), email: "john@example.com".to_owned() }
 }
 
-/// However late its message came: it is not said that nothing was changed while the database is at it.
+/// However late a message arrives, its caller never learns "not executed" while the database may execute the call.
 #[tokio::test]
 async fn a_late_message_has_no_more_time_than_others() {
     let (dir, postgres) = (TempDir::new().unwrap(), Postgres::started().await);
@@ -217,7 +218,7 @@ async fn a_late_message_has_no_more_time_than_others() {
             john()
         };
         let freeze = async {
-            // Just before, so that it is not known yet.
+            // Just before the message, so that the service does not know it yet.
             tokio::time::sleep(Duration::from_millis(1450)).await;
             postgres.freeze();
         };
@@ -228,10 +229,10 @@ async fn a_late_message_has_no_more_time_than_others() {
             details(&status, "OUTCOME_UNKNOWN");
             return;
         }
-        // It was known after all.
+        // The service did know it.
         server.ready().await;
     }
-    panic!("it was always known that the database is away");
+    panic!("the service always knew that the database hangs");
 }
 
 #[tokio::test]
@@ -249,13 +250,13 @@ async fn a_message_that_never_comes_is_not_waited_for() {
     assert_eq!(app.exit(SOON).await.code(), Some(0));
 }
 
-/// Nor is that a fault of the service.
+/// A broken message is not a fault of the service.
 #[tokio::test]
 async fn a_message_that_breaks_off_is_its_callers_affair() {
     let app = App::start(Db::Sqlite).await;
     let hanging = create_late(&app, std::future::pending());
     assert!(tokio::time::timeout(Duration::from_millis(300), hanging).await.is_err());
-    until("it is counted", SOON, async || {
+    until("the call is counted", SOON, async || {
         let metrics = app.metrics().await;
         let counted = |code| metrics.sum("grpc_requests_total", &[("method", CREATE), ("code", code)]);
         counted("INVALID_ARGUMENT") + counted("CANCELLED") == 1
@@ -274,8 +275,8 @@ async fn a_stream_whose_client_takes_nothing_is_given_up() {
     let stuck = grpc.watch_users(WatchUsersRequest::default()).await.unwrap();
     app.create("John", "john@example.com").await;
     let mut other = app.grpc();
-    until("its place is free", SOON, async || other.watch_users(WatchUsersRequest::default()).await.is_ok()).await;
-    // Its connection is as good as before.
+    until("its permit is free", SOON, async || other.watch_users(WatchUsersRequest::default()).await.is_ok()).await;
+    // The connection of the ended stream still works.
     grpc.list_users(ListUsersRequest::default()).await.unwrap();
     drop(stuck);
 }
@@ -285,7 +286,7 @@ async fn a_connection_without_calls_does_not_last() {
     let app = App::start_with(Db::Sqlite, &[("KEEP_ALIVE", "300ms")]).await;
     let mut stream = TcpStream::connect(app.grpc_address()).unwrap();
     stream.write_all(&[PREFACE, &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat()).unwrap();
-    until("it is closed", SOON, async || is_over(&mut stream)).await;
+    until("the connection is closed", SOON, async || is_over(&mut stream)).await;
     let mut grpc = app.grpc();
     for _ in 0..3 {
         grpc.list_users(ListUsersRequest::default()).await.unwrap();

@@ -1,4 +1,4 @@
-//! gRPC: what is answered to a call that cannot be served, and that nothing else learns of it.
+//! gRPC: the status of each call that fails, and what it reveals.
 
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ async fn only_a_token_with_the_scope_will_do() {
     for token in [&*crate::support::TOKEN, "another"] {
         two.metadata_mut().append("authorization", bearer(token));
     }
-    assert_eq!(nobody.get_user(two).await.unwrap_err().code(), Code::Unauthenticated, "of two, none counts");
+    assert_eq!(nobody.get_user(two).await.unwrap_err().code(), Code::Unauthenticated, "two tokens count as none");
     let metrics = app.metrics().await;
     assert_eq!(metrics.sum("auth_failures_total", &[("reason", "insufficient_scope")]), 7);
     assert_eq!(metrics.sum("auth_failures_total", &[("reason", "expired")]), 1);
@@ -116,7 +116,7 @@ async fn a_client_that_calls_too_often_is_told_when_to_come_back() {
     assert!((1..=2).contains(&delay.as_secs()), "{delay:?}");
 }
 
-/// Calls a method with a message that another one takes.
+/// Calls a method with the message of another method.
 async fn call<T: prost::Message + 'static>(app: &App, path: &'static str, message: T) -> Status {
     let mut grpc = tonic::client::Grpc::new(channel(app.grpc_address()));
     grpc.ready().await.unwrap();
@@ -130,7 +130,7 @@ async fn call<T: prost::Message + 'static>(app: &App, path: &'static str, messag
 async fn what_is_malformed_is_its_callers_fault() {
     let app = App::start(Db::Sqlite).await;
     let not_a_name = CreateUserRequest { name: "\u{fc}".repeat(100), email: String::new() };
-    // Field 1 is a number there.
+    // Field 1 of `GetUserRequest` is a number.
     let status = call(&app, "/users.v1.UserService/GetUser", not_a_name).await;
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
     details(&status, "MALFORMED_MESSAGE");

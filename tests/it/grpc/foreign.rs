@@ -1,4 +1,4 @@
-//! Clients of users.v1 that are not written in Rust, and that share no code with the server.
+//! Clients of users.v1 in other languages, which share no code with the server.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::support::{App, Db, Output, TOKEN, beside_python, claims, file_of, python, run, token};
 
-/// Which calls succeed, in this order, and what their answers tell.
+/// Calls that succeed in this order, and a part of each answer.
 const GOOD: [(&str, &str, &str); 6] = [
     ("CreateUser", r#"{"name": "Ada", "email": "ada@example.com"}"#, r#""etag": "\"1\"""#),
     ("GetUser", r#"{"id": 1}"#, r#""name": "Ada""#),
@@ -17,7 +17,7 @@ const GOOD: [(&str, &str, &str); 6] = [
     ("DeleteUser", r#"{"id": 1, "etag": "\"2\""}"#, "{"),
 ];
 
-/// Which calls fail, and how. There is no user any more.
+/// Calls that fail, and their codes. No user is left by then.
 const BAD: [(&str, &str, &str); 7] = [
     ("CreateUser", r#"{"name": "Ada"}"#, "InvalidArgument"),
     ("GetUser", r#"{"id": 1}"#, "NotFound"),
@@ -32,7 +32,7 @@ fn grpcurl(app: &App, flags: &[&str], what: &[&str]) -> Output {
     run(beside_python("grpcurl").args(["-plaintext", "-max-time", "20"]).args(flags).arg(app.grpc_address()).args(what))
 }
 
-/// It has no `.proto`: what it knows of the messages, the server has told it.
+/// grpcurl has no `.proto`: it learns the messages by reflection.
 #[tokio::test]
 async fn grpcurl_needs_no_more_than_reflection() {
     let app = App::start(Db::Sqlite).await;
@@ -64,7 +64,7 @@ async fn grpcurl_needs_no_more_than_reflection() {
     assert!(anonymous.stderr.contains("Code: Unauthenticated\n"), "{anonymous:?}");
 }
 
-/// The reflection of grpcurl is `v1alpha`, that of newer clients `v1`.
+/// grpcurl uses reflection `v1alpha`; newer clients use `v1`.
 #[tokio::test]
 async fn buf_curl_reads_the_newer_reflection() {
     let app = App::start(Db::Sqlite).await;
@@ -76,7 +76,7 @@ async fn buf_curl_reads_the_newer_reflection() {
     assert!(page.contains(r#""total": "0""#), "{page}");
 }
 
-/// What protoc and its plugin for Python make of the `.proto`.
+/// Generates code from the `.proto` with protoc and its plugin for Python.
 fn generate(dir: &TempDir) {
     let out = |option: &str| format!("{option}={}", dir.path().display());
     let mut generate = python();
@@ -85,7 +85,7 @@ fn generate(dir: &TempDir) {
     run(generate.current_dir(file_of("."))).succeeded();
 }
 
-/// It calls every method, and goes on until the server says that it stops.
+/// The client calls every method, then watches until the server ends.
 #[tokio::test]
 async fn grpcio_makes_a_client() {
     let app = App::start(Db::Sqlite).await;

@@ -1,4 +1,4 @@
-//! gRPC: health, as the protocol of that name says, and reflection.
+//! gRPC: the health protocol.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tonic_prost::ProstCodec;
 
 use crate::support::{App, Db, Postgres, Program, Server, channel};
 
-/// The messages of the protocol, for whoever asks.
+/// The messages of the health protocol.
 mod proto {
     use std::collections::HashMap;
 
@@ -87,7 +87,7 @@ impl Health {
 struct Statuses(Streaming<HealthCheckResponse>);
 
 impl Statuses {
-    /// `None` at the end.
+    /// The next status, or `None` at the end of the stream.
     async fn next(&mut self) -> Option<ServingStatus> {
         let message = timeout(SOON, self.0.message()).await.expect("a status in time");
         message.unwrap().map(|message| message.status())
@@ -123,7 +123,7 @@ async fn a_service_that_is_not_there_may_come() {
     let mut statuses = health.watch("users.v2.UserService").await;
     assert_eq!(statuses.next().await, Some(ServingStatus::ServiceUnknown));
     let more = timeout(Duration::from_millis(300), statuses.0.message()).await;
-    assert!(more.is_err(), "it has not ended: {more:?}");
+    assert!(more.is_err(), "the stream has ended: {more:?}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! gRPC: what operators see of it.
+//! gRPC: metrics, traces and the access log.
 
 use rstest::rstest;
 use tonic::{Code, Request};
@@ -20,7 +20,7 @@ async fn calls_are_counted_by_method_and_code(#[values(Db::Sqlite, Db::Postgres)
         app.metrics().await.sum("grpc_requests_total", &[("method", method), ("code", code)])
     };
     let metrics = app.metrics().await;
-    assert!(metrics.has("grpc_requests_total", &[("method", GET), ("code", "OK")]), "at zero, from the start");
+    assert!(metrics.has("grpc_requests_total", &[("method", GET), ("code", "OK")]), "the series starts at zero");
     assert!(metrics.has("grpc_request_duration_seconds_count", &[("method", GET), ("code", "OK")]));
     let mut grpc = app.grpc();
     for _ in 0..2 {
@@ -31,7 +31,7 @@ async fn calls_are_counted_by_method_and_code(#[values(Db::Sqlite, Db::Postgres)
     assert_eq!(counted("users.v1.UserService/ListUsers", "OK").await, 1);
     let watch = grpc.watch_users(WatchUsersRequest::default()).await.unwrap();
     assert_eq!(app.metrics().await.value("grpc_requests_in_flight"), 1.0);
-    assert_eq!(counted(WATCH, "OK").await + counted(WATCH, "CANCELLED").await, 0, "it has not ended");
+    assert_eq!(counted(WATCH, "OK").await + counted(WATCH, "CANCELLED").await, 0, "the stream has not ended");
     drop(watch);
     let soon = std::time::Duration::from_secs(15);
     until("the stream is counted", soon, async || counted(WATCH, "CANCELLED").await == 1).await;
@@ -39,7 +39,7 @@ async fn calls_are_counted_by_method_and_code(#[values(Db::Sqlite, Db::Postgres)
     let pairs = app.metrics().await.pairs("grpc_request_duration_seconds_count", "method", "code");
     assert!(
         pairs.iter().all(|(method, _)| method != WATCH),
-        "how long a stream lasts is its client's affair: {pairs:?}"
+        "a stream's duration is the client's choice, so no metric measures it: {pairs:?}"
     );
 }
 

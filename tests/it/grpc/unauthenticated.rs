@@ -1,4 +1,4 @@
-//! gRPC: what somebody without a token may hold, whatever they do. Others are served meanwhile.
+//! gRPC: the limits on what an unauthenticated client can take from others.
 
 use std::time::{Duration, Instant};
 
@@ -18,12 +18,12 @@ const CHECK: &str = "grpc.health.v1.Health/Check";
 const WATCH: &str = "grpc.health.v1.Health/Watch";
 const REFLECTION: &str = "grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const GET_USER: &str = "users.v1.UserService/GetUser";
-/// As many as a connection may have, whose client has shown no token.
+/// The concurrent calls of a connection without a valid token.
 const OF_A_STRANGER: usize = 4;
-/// Of all connections together.
+/// The concurrent reflection streams of all connections together.
 const REFLECTIONS: usize = 32;
 
-/// Watches the service's health; what the messages say does not matter here.
+/// Watches the service's health, without decoding the messages.
 async fn watch(on: &Channel) -> Result<Streaming<()>, Status> {
     let mut grpc = tonic::client::Grpc::new(on.clone());
     grpc.ready().await.unwrap();
@@ -32,7 +32,7 @@ async fn watch(on: &Channel) -> Result<Streaming<()>, Status> {
     grpc.server_streaming(Request::new(()), path, codec).await.map(tonic::Response::into_inner)
 }
 
-/// Asks these questions by reflection.
+/// Starts a reflection stream with these requests.
 async fn reflection(
     on: &Channel,
     questions: impl futures::Stream<Item = ()> + Send + 'static,
@@ -72,7 +72,7 @@ async fn somebody_without_a_token_has_few_calls_at_once() {
         }
     })
     .await;
-    // A call with a token is one that is answered; and from then on the connection is somebody's.
+    // A call with a token is answered; from then on the connection counts as authenticated.
     let mut users = UserServiceClient::with_interceptor(connection.clone(), Authorized(TOKEN.clone()));
     users.list_users(ListUsersRequest::default()).await.unwrap();
     for _ in 0..3 {
@@ -80,7 +80,7 @@ async fn somebody_without_a_token_has_few_calls_at_once() {
     }
 }
 
-/// As one that begins together with its first calls has.
+/// Even if a connection starts with a hundred calls at once.
 #[tokio::test]
 async fn somebody_with_a_token_has_as_many_as_there_are_streams() {
     let app = App::start(Db::Sqlite).await;
@@ -93,7 +93,7 @@ async fn somebody_with_a_token_has_as_many_as_there_are_streams() {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
-/// Those that end by themselves are bounded by the database; these are not.
+/// Limits calls that do not end by themselves. The database limits the others.
 #[tokio::test]
 async fn all_connections_together_have_so_many_calls_at_once() {
     let app = App::start_with(Db::Sqlite, &[("MAX_CONNECTIONS", "10"), ("SERVER_WORKERS", "1")]).await;
@@ -138,20 +138,20 @@ async fn reflection_that_says_nothing_ends() {
     let app = App::start_with(Db::Sqlite, &[("HEAD_TIMEOUT", "300ms")]).await;
     let connection = channel(app.grpc_address());
     let mut silent = reflection(&connection, futures::stream::pending()).await.unwrap();
-    let end = timeout(SOON, silent.message()).await.expect("it ends");
+    let end = timeout(SOON, silent.message()).await.expect("the stream ends");
     assert!(matches!(end, Ok(None)), "{end:?}");
-    until("it is counted", SOON, async || app.metrics().await.value("grpc_requests_in_flight") == 0.0).await;
+    until("the stream is counted", SOON, async || app.metrics().await.value("grpc_requests_in_flight") == 0.0).await;
 }
 
-/// What each connection does, that begins with this.
+/// Opens a connection to an address and misuses it.
 type Deed = fn(&str) -> Http2;
 
-/// docs/operations.md says how much a connection takes at the most.
+/// The most that a connection may take, according to docs/operations.md.
 const MOST: usize = 100 << 10;
 const CONNECTIONS: usize = 30;
-/// How long they go on.
+/// How long the test measures.
 const FOR: Duration = Duration::from_secs(2);
-/// Other things have their buffers, too, which they take once.
+/// Memory for other buffers, which the process allocates once.
 const BESIDES: usize = 2 << 20;
 
 #[rstest]
@@ -184,7 +184,7 @@ async fn a_connection_of_a_stranger_takes_little(#[case] deed: Deed) {
     drop(connections);
 }
 
-/// Twice as many streams as a connection may have.
+/// Opens twice as many streams as a connection may have.
 fn streams(mut connection: Http2, method: &str, message: &[u8]) -> Http2 {
     for number in (1..512).step_by(2) {
         connection.call(number, method);
@@ -193,7 +193,7 @@ fn streams(mut connection: Http2, method: &str, message: &[u8]) -> Http2 {
     connection
 }
 
-/// Messages of which the larger part never comes.
+/// Sends messages of which the larger part never arrives.
 fn half_messages(address: &str) -> Http2 {
     let mut connection = Http2::connect(address);
     for number in (1..256).step_by(2) {
@@ -220,7 +220,7 @@ fn many_headers_refused(address: &str) -> Http2 {
     connection
 }
 
-/// Beside a call, so that the connection is not idle.
+/// Begins a head without an end beside a call, so that the connection is not idle.
 fn endless_head(address: &str) -> Http2 {
     let mut connection = Http2::connect(address);
     connection.call(1, CHECK);
@@ -228,7 +228,7 @@ fn endless_head(address: &str) -> Http2 {
     connection
 }
 
-/// Each piece costs the server more than it holds.
+/// Sends a message in frames of one byte, each of which costs the server more than it holds.
 fn tiny_pieces(address: &str) -> Http2 {
     let mut connection = Http2::connect(address);
     connection.call(1, CHECK);
@@ -239,12 +239,12 @@ fn tiny_pieces(address: &str) -> Http2 {
     connection
 }
 
-/// h2 may keep as much as it is sent.
+/// h2 may keep everything that it receives, so the server closes the connection after a while.
 #[tokio::test]
 async fn a_stranger_is_not_heard_for_ever() {
     let app = App::start(Db::Sqlite).await;
     let mut stranger = Http2::connect(app.grpc_address());
-    until("it is closed", SOON, async || {
+    until("the connection is closed", SOON, async || {
         (0..50).for_each(|_| stranger.pong());
         stranger.is_over()
     })

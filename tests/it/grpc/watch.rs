@@ -22,7 +22,7 @@ impl Watch {
         let types = types.iter().map(|&it| it.into()).collect();
         let messages = grpc.watch_users(WatchUsersRequest { after, types }).await?.into_inner();
         let mut watch = Self { messages, position: -1 };
-        assert_eq!(watch.message().await?.unwrap().event, None, "the beginning");
+        assert_eq!(watch.message().await?.unwrap().event, None, "the first message holds no event");
         Ok(watch)
     }
 
@@ -34,7 +34,7 @@ impl Watch {
 
     async fn event(&mut self) -> Result<UserEvent, Status> {
         loop {
-            if let Some(event) = self.message().await?.expect("no end without a status").event {
+            if let Some(event) = self.message().await?.expect("a stream ends with a status").event {
                 return Ok(event);
             }
         }
@@ -59,9 +59,9 @@ async fn every_change_is_told(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let types = [EventType::UserCreated, EventType::UserUpdated, EventType::UserDeleted];
     assert_eq!(events.each_ref().map(UserEvent::r#type), types);
     let names = events.each_ref().map(|event| event.user.as_ref().map(|user| user.name.as_str()));
-    assert_eq!(names, [Some("John"), Some("Jim"), None], "of a deletion nothing of the person");
+    assert_eq!(names, [Some("John"), Some("Jim"), None], "a deletion holds no personal data");
     assert_eq!(events[1].user.as_ref().unwrap().etag, "\"2\"");
-    assert_eq!(watch.position, told[2].id, "REST's ids");
+    assert_eq!(watch.position, told[2].id, "offsets equal REST's ids");
 }
 
 #[rstest]
@@ -78,7 +78,7 @@ async fn it_goes_on_where_it_was(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     app.delete("/api/v2/users/1").answer().await.expect(204);
     let mut again = Watch::open(&mut grpc, Some(position), &[EventType::UserDeleted]).await.unwrap();
     let event = again.event().await.unwrap();
-    assert_eq!((event.r#type(), event.user_id), (EventType::UserDeleted, 1), "only what was asked for");
+    assert_eq!((event.r#type(), event.user_id), (EventType::UserDeleted, 1), "only the requested type");
     let mut all = Watch::open(&mut grpc, Some(0), &[]).await.unwrap();
     for user_id in [1, 2, 1] {
         assert_eq!(all.event().await.unwrap().user_id, user_id);
@@ -90,7 +90,7 @@ async fn it_goes_on_where_it_was(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
 async fn what_is_gone_is_said_to_be(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = App::start(db).await;
     let mut grpc = app.grpc();
-    let status = Watch::open(&mut grpc, Some(i64::MAX), &[]).await.err().expect("no such position");
+    let status = Watch::open(&mut grpc, Some(i64::MAX), &[]).await.err().expect("the offset does not exist");
     assert_eq!(status.code(), Code::OutOfRange);
     details(&status, "EVENTS_GONE");
 }
@@ -103,7 +103,7 @@ async fn it_ends_with_the_token() {
     let mut watch = Watch::open(&mut grpc, None, &[]).await.unwrap();
     let status = watch.event().await.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::Unauthenticated, "the token has expired"));
-    until("it is counted", SOON, async || {
+    until("the end is counted", SOON, async || {
         let labels = [("method", "users.v1.UserService/WatchUsers"), ("code", "UNAUTHENTICATED")];
         app.metrics().await.sum("grpc_requests_total", &labels) == 1
     })
@@ -139,9 +139,9 @@ async fn readers_of_both_protocols_share_the_places() {
     let app = App::start_with(Db::Sqlite, &[("EVENTS_MAX_READERS", "1")]).await;
     let mut grpc = app.grpc();
     let stream = LiveStream::open(&app).await;
-    let status = Watch::open(&mut grpc, None, &[]).await.err().expect("no place");
+    let status = Watch::open(&mut grpc, None, &[]).await.err().expect("no permit is free");
     assert_eq!(status.code(), Code::Unavailable);
     assert!(details(&status, "OVERLOADED").retry_info().is_some());
     drop(stream);
-    until("the place is free", SOON, async || Watch::open(&mut grpc, None, &[]).await.is_ok()).await;
+    until("the permit is free", SOON, async || Watch::open(&mut grpc, None, &[]).await.is_ok()).await;
 }

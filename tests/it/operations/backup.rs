@@ -1,4 +1,4 @@
-//! What was copied while the service was at work can be served again.
+//! A backup taken under load can be restored and served.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -28,7 +28,7 @@ fn postgres(name: &str) -> Command {
     Command::new(Path::new(folder.trim()).join(name))
 }
 
-/// As docs/operations.md says.
+/// The backup command in docs/operations.md.
 fn copying(db: Db, database: &Database, file: &Path) -> Command {
     match db {
         Db::Sqlite => backup(database, file).into_command(),
@@ -44,7 +44,7 @@ fn restore(db: Db, file: &Path) -> Database {
     let database = db.fresh();
     match db {
         Db::Sqlite => {
-            fs::copy(file, sqlite_file(&database)).expect("the copy is put in place");
+            fs::copy(file, sqlite_file(&database)).expect("the copy is restored");
         }
         Db::Postgres => {
             let mut restore = postgres("pg_restore");
@@ -59,8 +59,8 @@ fn sqlite_file(database: &Database) -> PathBuf {
     database.url().trim_start_matches("sqlite://").into()
 }
 
-/// Whatever was answered before the copy began is in it; what else is in it was answered, or was about to be; and each
-/// change has its event.
+/// The copy has every change that was acknowledged before it began, nothing that never happened, and an event for each
+/// change.
 #[rstest]
 #[tokio::test]
 async fn a_copy_is_of_one_moment(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
@@ -77,11 +77,12 @@ async fn a_copy_is_of_one_moment(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
         }
     });
     let copying = async {
-        until("the work is under way", Duration::from_mins(1), async || acknowledged.borrow().len() >= ENOUGH).await;
+        until("enough users are acknowledged", Duration::from_mins(1), async || acknowledged.borrow().len() >= ENOUGH)
+            .await;
         let before = acknowledged.borrow().clone();
-        let mut copying = copying(db, &app.database, &file).spawn().expect("it starts");
+        let mut copying = copying(db, &app.database, &file).spawn().expect("the copy starts");
         let mut end = None;
-        until("it is copied", Duration::from_mins(1), async || {
+        until("the copy is complete", Duration::from_mins(1), async || {
             end = copying.try_wait().expect("its status");
             end.is_some()
         })
@@ -96,10 +97,10 @@ async fn a_copy_is_of_one_moment(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let restored = App::on(restore(db, &file), &[]).await;
     let found = restored.by_email().await;
     for user in &before {
-        assert_eq!(found.get(email(user)), Some(user), "lost");
+        assert_eq!(found.get(email(user)), Some(user), "an acknowledged user is lost");
     }
-    assert!(found.len() < all.len(), "the work went on");
-    assert!(found.iter().all(|(email, user)| all.get(email) == Some(user)), "made up");
+    assert!(found.len() < all.len(), "no user was created after the copy");
+    assert!(found.iter().all(|(email, user)| all.get(email) == Some(user)), "the copy has a user that never existed");
     let mut stream = LiveStream::resume(&restored, 0).await;
     let told = stream.take(found.len()).await;
     assert!(told.iter().all(|told| found.contains_key(told.data["data"]["email"].as_str().unwrap())));
@@ -121,7 +122,7 @@ async fn a_copy_is_for_its_owner_and_replaces_nothing() {
     assert_eq!(fs::read(&file).unwrap(), first);
 }
 
-/// Whatever SQLite would make of the name.
+/// A file's name is taken literally, even if SQLite would read it as a URI.
 #[test]
 fn a_name_is_a_name() {
     let database = Db::Sqlite.fresh();
@@ -136,7 +137,7 @@ fn a_name_is_a_name() {
     assert_ne!(fs::metadata(database.dir().join(no_text)).unwrap().len(), 0);
 }
 
-/// Half a copy has no name of its own.
+/// An incomplete copy never has the name of the backup.
 #[tokio::test]
 async fn a_copy_that_is_cut_short_is_none() {
     let database = Db::Sqlite.fresh();
@@ -144,14 +145,14 @@ async fn a_copy_that_is_cut_short_is_none() {
     let dir = TempDir::new().unwrap();
     for number in 0..5 {
         let file = dir.path().join(format!("copy{number}"));
-        let mut copying = backup(&database, &file).into_command().spawn().expect("it starts");
-        until("it has begun", Duration::from_mins(1), async || !names(dir.path()).is_empty()).await;
+        let mut copying = backup(&database, &file).into_command().spawn().expect("the copy starts");
+        until("the copy has begun", Duration::from_mins(1), async || !names(dir.path()).is_empty()).await;
         copying.kill().unwrap();
         copying.wait().unwrap();
         if file.exists() {
             let restored = restore(Db::Sqlite, &file);
             let count = restored.connect().facts("SELECT count(*) || '' AS fact FROM users");
-            assert_eq!(count, ["20000"], "it was too late to cut it short");
+            assert_eq!(count, ["20000"], "a copy with the backup's name is complete");
         }
         for name in names(dir.path()) {
             let path = dir.path().join(name);

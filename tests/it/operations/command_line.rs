@@ -1,4 +1,4 @@
-//! The commands, as they are typed.
+//! The commands and their arguments.
 
 use std::fs;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn help_names_every_command(#[case] flag: &str) {
     }
 }
 
-/// Asking for help needs no good configuration.
+/// Help needs no valid configuration.
 #[rstest]
 #[case("--help")]
 #[case("--version")]
@@ -50,7 +50,7 @@ fn what_is_not_understood_is_refused(#[case] args: &[&str]) {
     let dir = TempDir::new().unwrap();
     let output = Program::new(dir.path()).args(args).run().exited(2);
     assert!(!output.stderr.is_empty());
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is made");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "no file is created");
 }
 
 #[rstest]
@@ -86,7 +86,7 @@ async fn healthcheck_tells_by_its_exit_code(#[values(Db::Sqlite, Db::Postgres)] 
     app.kill();
     let output = healthcheck(&app);
     assert!(matches!(output.code, Some(code) if code != 0), "{output:?}");
-    assert!(!output.stderr.is_empty(), "it says why");
+    assert!(!output.stderr.is_empty(), "stderr has the reason");
 }
 
 #[tokio::test]

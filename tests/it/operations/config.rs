@@ -1,4 +1,4 @@
-//! Configuration: from the environment and `.env`, with every mistake told at once.
+//! Configuration from the environment and `.env`. Every mistake is reported at once.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::support::{Answered, Program, Server, until};
 
-/// Every variable with a value that it does not take.
+/// Every variable with an invalid value.
 const MISTAKES: [(&str, &str); 35] = [
     ("DATABASE_URL", "mysql://root@db/users"),
     ("SERVER_HOST", "no host"),
@@ -48,7 +48,7 @@ const MISTAKES: [(&str, &str); 35] = [
     ("SHUTDOWN_GRACE", "enough"),
 ];
 
-/// As much of a value as may be repeated: the rest of a URL can hold a password.
+/// The part of a value that may be shown. The rest of a URL can hold a password.
 fn shown(value: &str) -> &str {
     value.split("//").next().unwrap_or_default()
 }
@@ -68,13 +68,13 @@ fn every_mistake_is_told_in_one_run(#[case] args: &[&str]) {
     let output = Program::new(dir.path()).args(args).envs(&MISTAKES).run().exited(2);
     for (variable, value) in MISTAKES {
         let line = output.line_about(variable);
-        assert!(line.contains(shown(value)), "what it held: {line}");
-        assert!(line.len() > variable.len() + value.len() + 10, "what it takes: {line}");
+        assert!(line.contains(shown(value)), "the line shows the value: {line}");
+        assert!(line.len() > variable.len() + value.len() + 10, "the line says which values are valid: {line}");
     }
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is made");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "no file is created");
 }
 
-/// Those too that are looked at only when others are right.
+/// Mistakes that are checked only after others are reported in the same run.
 #[test]
 fn mistakes_of_what_goes_together_are_told_in_one_run() {
     let dir = TempDir::new().unwrap();
@@ -132,7 +132,7 @@ fn the_defaults_are_the_documented_ones() {
         let line = output.stdout.lines().find(|line| line.contains(variable)).unwrap_or_else(|| panic!("{output:?}"));
         assert!(line.contains(value), "{line}");
     }
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "checking makes nothing");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "check-config creates no file");
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_password_in_a_mistake_is_masked(#[case] url: &str) {
 async fn a_password_is_never_logged(#[case] url: &str) {
     let dir = TempDir::new().unwrap();
     let server = Server::listening(Program::new(dir.path()).env("DATABASE_URL", url).env("LOG_LEVEL", "debug"));
-    until("/ready says so", Duration::from_secs(5), async || !server.is_ready().await).await;
+    until("/ready reports it", Duration::from_secs(5), async || !server.is_ready().await).await;
     let refused = server.get("/api/v2/users").answer().await;
     assert!(!refused.text.contains("hunter2"), "{refused:?}");
     let not_ready = server.get("/ready").answer().await;
@@ -231,7 +231,7 @@ fn an_empty_variable_leaves_it_to_the_file() {
     assert!(output.stdout.contains("SERVER_PORT=4321"), "{output:?}");
 }
 
-/// Its files are gone with the process, and nothing runs between two requests.
+/// On Lambda, files are lost with the process, and nothing runs between two requests.
 #[test]
 fn aws_lambda_takes_neither_sqlite_nor_a_broker() {
     let dir = TempDir::new().unwrap();
@@ -244,7 +244,7 @@ fn aws_lambda_takes_neither_sqlite_nor_a_broker() {
     assert!(printed.lines().any(|line| line == "DB_POOL_SIZE=2"), "{printed}");
 }
 
-/// It would stand for another variable, and most of a password would be gone.
+/// If the file expanded `$`, it would insert another variable, and most of a password would be lost.
 #[rstest]
 #[case("JWT_SECRET=0123456789abcdef0123456789abcdef$ecret")]
 #[case("JWT_SECRET=\"0123456789abcdef0123456789abcdef$ecret\"")]
@@ -263,7 +263,8 @@ fn a_dollar_in_the_file_is_not_guessed_at(#[case] line: &str) {
     assert!(printed.lines().any(|line| line == "EVENTS_SOURCE=/$HOME"), "{printed}");
 }
 
-/// An unquoted value would lose its quotes and backslashes, and a password would be another one.
+/// Other tools would read these values differently, for example drop quotes and backslashes, so a password would
+/// change.
 #[rstest]
 #[case("NAME='0123456789abcdef'0123456789abcdef'")]
 #[case("NAME=0123456789abcdef'0123456789abcdef'")]

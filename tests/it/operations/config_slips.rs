@@ -1,4 +1,4 @@
-//! Slips of the pen: every variable with what people put around a value, and with what it does not take.
+//! Typing errors: every variable with characters around its value, and with invalid values.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -11,11 +11,11 @@ use user_service::config::Config;
 
 use crate::support::{Authority, Program, SECRET};
 
-/// One variable: a good value, the same one written in another case (empty where that is another value, or none), and wrong
-/// ones.
+/// One variable: a valid value, the same in another case (empty if that is another value, or invalid), and invalid
+/// values.
 type Row = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
-/// Whatever of these values is secret is, or holds, `hunter2`.
+/// Every secret in these values contains `hunter2`.
 const VARIABLES: &[Row] = &[
     ("DATABASE_URL", "postgres://a:hunter2@b/c", "POSTGRES://a:hunter2@b/c", &["postgres:/a:hunter2@b/c", "users.db"]),
     ("SERVER_HOST", "localhost", "LOCALHOST", &["localhost:80", "http://localhost", "127.0.0", "0", "a..b", "[::1"]),
@@ -140,13 +140,13 @@ const VARIABLES: &[Row] = &[
     ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001", "", &["127.0.0.1:9o01", "ftp://a", "a b", "a@b"]),
 ];
 
-/// A unit missing, in another case, misspelt; a wrong number.
+/// A unit that is missing, in another case or misspelt, and a wrong number.
 const TIMES: &[&str] = &["10", "10S", "10x", "10M", "1o s", "-10s"];
 
 const ENDPOINTS: &[&str] =
     &["a.example:4318", "http:/a.example", "http:a.example", "http://$HOST", "http://a.example/v1/traces/", "grpc://a"];
 
-/// Reads a configuration with this variable, or without any, beside what `name` needs to be read at all.
+/// Reads a configuration with or without this variable, and with the variables that `name` requires.
 fn read(dir: &Path, variable: Option<(&str, &str)>, name: &str) -> Result<Config, String> {
     let mut variables = HashMap::from([("OTEL_EXPORTER_OTLP_ENDPOINT", "http://b.example".to_owned())]);
     match name {
@@ -166,7 +166,7 @@ fn read(dir: &Path, variable: Option<(&str, &str)>, name: &str) -> Result<Config
     config.map_err(|mistakes| Vec::from_iter(mistakes.iter().map(ToString::to_string)).join("\n"))
 }
 
-/// The path of a file in the folder, if it is a file's name.
+/// The path in the folder if the value is the name of a file, otherwise the value.
 fn at(dir: &Path, value: &str) -> String {
     if Path::new(value).extension().is_some_and(|it| it == "pem") && !value.starts_with(['~', '$']) {
         dir.join(value).to_string_lossy().into_owned()
@@ -175,7 +175,7 @@ fn at(dir: &Path, value: &str) -> String {
     }
 }
 
-/// With a certificate, its key, and another key that is public.
+/// A folder with a certificate, its key, and another public key.
 fn folder() -> TempDir {
     let dir = TempDir::new().unwrap();
     Authority::new().sign("localhost").write(dir.path());
@@ -205,7 +205,7 @@ fn what_is_around_a_value_is_a_mistake() {
     }
 }
 
-/// What editors, shells, `docker --env-file` and `kubectl create secret --from-file` leave there.
+/// What editors, shells, `docker --env-file` and `kubectl create secret --from-file` leave around a value.
 const AROUND: [(&str, &str); 11] = [
     (" ", ""),
     ("", " "),
@@ -246,7 +246,7 @@ fn another_case_of_what_has_none_is_the_same() {
         let [good, same] = [good, same].map(|value| {
             read(dir.path(), Some((name, value)), name).unwrap_or_else(|mistakes| panic!("{name}={value}: {mistakes}"))
         });
-        // `env_logger` gets its levels as they are.
+        // `env_logger` receives the levels unchanged.
         assert_eq!(format!("{good:?}").to_lowercase(), format!("{same:?}").to_lowercase(), "{name}");
     }
 }
@@ -278,14 +278,14 @@ fn what_can_be_meant_is_taken(#[case] name: &str, #[case] value: &str) {
     }
 }
 
-/// The real program tells all of them at once, and ends with 2.
+/// The real program reports all mistakes at once, and exits with 2.
 #[rstest]
 #[case(" ", "")]
 #[case("", "\n")]
 #[case("\"", "\"")]
 fn every_slip_is_told_in_one_run(#[case] before: &str, #[case] after: &str) {
     let dir = folder();
-    // Where one for traces is set, the one for everything means nothing.
+    // If the variable for traces is set, the general one has no effect.
     let rows = Vec::from_iter(VARIABLES.iter().filter(|(name, ..)| !name.starts_with("OTEL_EXPORTER_OTLP_TRACES_")));
     let program = rows.iter().fold(Program::new(dir.path()).args(["check-config"]), |program, (name, good, ..)| {
         program.env(name, format!("{before}{good}{after}"))
@@ -299,7 +299,7 @@ fn every_slip_is_told_in_one_run(#[case] before: &str, #[case] after: &str) {
     assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
 }
 
-/// What the code asks for, what the tables of `docs/configuration.md` have, and what is tried here are the same.
+/// The variables that the code reads, those in `docs/configuration.md`, and those tested here are the same.
 #[test]
 fn no_variable_is_forgotten() {
     let asked = RefCell::new(BTreeSet::new());

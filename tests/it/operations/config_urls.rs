@@ -1,4 +1,5 @@
-//! URLs of the database and of the broker: what would make another file, be lost, or be tried for ever is a mistake.
+//! URLs of the database and of the broker. It is a mistake if one would create an unintended file, lose a part, or be
+//! retried for ever.
 
 use std::fs;
 
@@ -40,7 +41,7 @@ fn a_path_that_no_file_is_meant_to_have_is_a_mistake(#[case] path: &str) {
     let program = Program::new(dir.path()).args(["migrate"]).env("DATABASE_URL", format!("sqlite://{path}"));
     let output = program.run().exited(2);
     output.line_about("DATABASE_URL");
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is made");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "no file is created");
 }
 
 #[rstest]
@@ -54,7 +55,7 @@ fn any_other_path_is_taken_as_it_stands(#[case] path: &str) {
     assert!(output.stdout.contains(&format!("DATABASE_URL=sqlite://{path}\n")), "{output:?}");
 }
 
-/// libpq refuses it at every attempt to connect, and so there would be attempts for ever.
+/// libpq would refuse such a parameter at every attempt, and the attempts would go on for ever.
 #[rstest]
 #[case("schema=public", "schema")]
 #[case("sslmode=require&pgbouncer=true", "pgbouncer")]
@@ -79,7 +80,7 @@ fn a_parameter_that_libpq_does_not_take_is_named(#[case] query: &str, #[case] na
     assert!(!line.contains("hunter2"), "{line}");
 }
 
-/// libpq's own variables count where the URL says nothing.
+/// libpq's own variables apply where the URL says nothing.
 #[test]
 fn a_wrong_variable_of_libpqs_is_a_mistake() {
     let dir = TempDir::new().unwrap();
@@ -88,7 +89,7 @@ fn a_wrong_variable_of_libpqs_is_a_mistake() {
     assert!(output.line_about("DATABASE_URL").contains("PG..."), "{output:?}");
 }
 
-/// What follows a password that was not escaped looks like a parameter.
+/// The rest of a password that was not escaped looks like a parameter.
 #[rstest]
 #[case("password=abc&hunter2=1")]
 #[case("sslpassword=abc&hunter2")]

@@ -1,4 +1,4 @@
-//! `deploy/`: the rules, the alerts and the dashboard, by Prometheus itself and against the real service.
+//! `deploy/`: Prometheus checks the rules, the alerts and the dashboard, also against the real service.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,10 +13,10 @@ use tokio::time::{Instant, sleep};
 use crate::support::proto::ListUsersRequest;
 use crate::support::{Answered, App, Db, Prometheus, at_once, file_of, promtool, user};
 
-/// Long enough for a busy machine: some scrapes are all that it takes.
+/// Long enough for some scrapes on a busy machine.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// What Grafana would put in.
+/// The variables that Grafana fills in.
 const VARIABLES: [(&str, &str); 6] = [
     ("$__rate_interval", "10s"),
     ("$__range", "1m"),
@@ -26,14 +26,14 @@ const VARIABLES: [(&str, &str); 6] = [
     ("$max_wait", "1"),
 ];
 
-/// Series of Prometheus' own.
+/// Series that Prometheus adds itself.
 const OWN: [&str; 2] = ["up", "ALERTS"];
 
 fn read(path: &str) -> String {
     fs::read_to_string(file_of(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The values of a key, in the order of the file. It need not stand at the beginning of its line.
+/// The values of a key, in the order of the file, also where it follows a dash.
 fn values<'a>(yaml: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
     yaml.lines().filter_map(move |line| line.trim_start().trim_start_matches("- ").strip_prefix(key)).map(str::trim)
 }
@@ -103,7 +103,7 @@ async fn promtool_has_nothing_to_say_about_the_metrics(#[values(Db::Sqlite, Db::
     assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", ""));
 }
 
-/// A user's life, and what its client does wrong.
+/// The life of a user, and some client errors.
 async fn live(app: &App, client: usize, turn: usize) {
     let email = format!("john{client}.{turn}@example.com");
     let john = app.create("John", &email).await;
@@ -119,7 +119,7 @@ async fn live(app: &App, client: usize, turn: usize) {
     app.grpc().list_users(ListUsersRequest::default()).await.unwrap();
 }
 
-/// At a pace that leaves the processor to others.
+/// Load that leaves processor time to others.
 async fn load(app: &App, over: &Cell<bool>) {
     at_once(4, async |client: usize| {
         for turn in 0.. {
@@ -146,7 +146,7 @@ async fn every_expression_finds_data_under_load(#[values(Db::Sqlite, Db::Postgre
         let selectors = panels.iter().chain(&rules.queries).flat_map(|query| selectors(query));
         find_all(&prometheus, panels.iter().cloned().chain(selectors).collect()).await;
         find_choices(&prometheus, &dashboard).await;
-        // Nothing is wrong, so those that fire without waiting must not.
+        // Nothing is wrong, so the alerts without a waiting time must not fire.
         let firing = prometheus.query(r#"ALERTS{alertstate="firing"}"#).await;
         assert!(firing.is_empty(), "{firing:#?}");
         over.set(true);
@@ -162,7 +162,7 @@ async fn every_expression_finds_data_under_load(#[values(Db::Sqlite, Db::Postgre
     }
 }
 
-/// Asks again and again, until each expression has had data.
+/// Repeats the queries until each expression has had data.
 async fn find_all(prometheus: &Prometheus, mut missing: BTreeSet<String>) {
     let deadline = Instant::now() + LIMIT;
     while !missing.is_empty() {
@@ -176,7 +176,7 @@ async fn find_all(prometheus: &Prometheus, mut missing: BTreeSet<String>) {
     }
 }
 
-/// What the variables at the dashboard's top offer.
+/// Checks that the variables of the dashboard offer values.
 async fn find_choices(prometheus: &Prometheus, dashboard: &Value) {
     let variables = dashboard["templating"]["list"].as_array().expect("variables");
     let queries = variables.iter().filter(|variable| variable["type"] == "query");
@@ -192,7 +192,7 @@ async fn find_choices(prometheus: &Prometheus, dashboard: &Value) {
     assert_eq!(found, BTreeSet::from(["instance", "job", "route"]));
 }
 
-/// Everything that Grafana would ask, wherever it stands.
+/// All expressions of the dashboard, at any depth.
 fn expressions(json: &Value) -> Vec<String> {
     match json {
         Value::Array(items) => items.iter().flat_map(expressions).collect(),
@@ -206,7 +206,7 @@ fn expressions(json: &Value) -> Vec<String> {
 
 fn filled_in(expression: &str) -> String {
     let filled = VARIABLES.iter().fold(expression.to_owned(), |text, (name, value)| text.replace(name, value));
-    assert!(!filled.contains('$'), "a variable that is not known: {filled}");
+    assert!(!filled.contains('$'), "an unknown variable: {filled}");
     filled
 }
 
@@ -215,7 +215,7 @@ struct Rules {
     queries: Vec<String>,
 }
 
-/// As Prometheus has understood them.
+/// The rules as Prometheus has parsed them.
 async fn rules(prometheus: &Prometheus) -> Rules {
     let groups = prometheus.get("rules", &[]).await;
     let groups = groups["groups"].as_array().expect("groups").iter();
@@ -225,9 +225,8 @@ async fn rules(prometheus: &Prometheus) -> Rules {
     Rules { recorded: recorded.collect(), queries: all.iter().map(|rule| text(&rule["query"])).collect() }
 }
 
-/// The selectors of a rule or a panel: one whose label is misspelt would be silent for ever, or show 0. Without a
-/// status or code, because there are none of our faults to be found here; and without what is made of others: recorded series,
-/// and alerts.
+/// The selectors of a rule or a panel. One with a misspelt label would never match, or show 0. Without matchers of a
+/// status or code, because no failures occur here; and without recorded series and alerts.
 fn selectors(query: &str) -> Vec<String> {
     let mut selectors = Vec::new();
     for (at, _) in query.match_indices('{') {
@@ -245,7 +244,7 @@ fn selectors(query: &str) -> Vec<String> {
     selectors
 }
 
-/// The metrics that an expression names: what is no function, no word of the language and no label.
+/// The metrics that an expression names: the words that are no function, keyword or label.
 fn metrics_in(expression: &str) -> Vec<String> {
     const WORDS: [&str; 10] = ["and", "bool", "count", "group", "max", "min", "offset", "or", "sum", "unless"];
     const LABELS_FOLLOW: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
@@ -269,7 +268,7 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | ':')
 }
 
-/// Leaves out what stands between these, and them.
+/// Removes the text between two delimiters, and the delimiters.
 fn without(text: &str, (open, close): (char, char)) -> String {
     let mut is_inside = false;
     let is_outside = |c: &char| {

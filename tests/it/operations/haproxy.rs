@@ -1,4 +1,4 @@
-//! `HAProxy`, with `deploy/haproxy`, before a replica that has few connections.
+//! `HAProxy` with the configuration in `deploy/haproxy`, in front of a replica that has few connections.
 
 use std::time::{Duration, Instant};
 
@@ -11,14 +11,14 @@ use crate::support::proto::user_service_client::UserServiceClient;
 use crate::support::{App, Authorized, Db, HaProxy, Http2Client, TOKEN, at_once, channel};
 
 const CONNECTIONS: &str = "40";
-/// Of these; the others are for gRPC.
+/// How many of these `HAProxy` may use for REST; the others are for gRPC.
 const HAPROXYS: usize = 30;
 const CLIENTS: usize = 100;
 const AT_ONCE: usize = 20;
-/// Long enough to be found down, which takes two checks that are not answered within a second.
+/// Long enough for `HAProxy` to mark the replica down, which takes two checks without an answer within a second.
 const TIME: Duration = Duration::from_secs(4);
 
-/// How many requests were served, and how many were turned away.
+/// The numbers of requests that were served and refused.
 type Told = (usize, usize);
 
 async fn before_a_small_replica() -> (App, HaProxy) {
@@ -28,7 +28,7 @@ async fn before_a_small_replica() -> (App, HaProxy) {
     (app, haproxy)
 }
 
-/// Sends so many requests at once, over and over.
+/// Sends `AT_ONCE` requests at once, again and again.
 async fn crowd<F: Future<Output = bool>>(ask: impl Fn() -> F) -> Told {
     let (begun, mut told) = (Instant::now(), (0, 0));
     while begun.elapsed() < TIME {
@@ -44,7 +44,7 @@ async fn over_rest(haproxy: &HaProxy) -> Told {
         (Http2Client::connect(haproxy.address()).await, format!("http://{}/api/v2/users/1", haproxy.address()));
     crowd(async || match client.get(&url).await.unwrap() {
         200 => true,
-        // It had no place in time.
+        // No connection was free in time.
         503 => false,
         other => panic!("{other}"),
     })
@@ -55,7 +55,7 @@ async fn over_grpc(haproxy: &HaProxy) -> Told {
     let client = UserServiceClient::with_interceptor(channel(haproxy.grpc_address()), Authorized(TOKEN.clone()));
     crowd(async || match client.clone().get_user(GetUserRequest { id: 1 }).await {
         Ok(_) => true,
-        // There are no more calls at once than connections.
+        // The service allows no more concurrent calls than connections.
         Err(status) => {
             assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
             false
@@ -64,7 +64,7 @@ async fn over_grpc(haproxy: &HaProxy) -> Told {
     .await
 }
 
-/// Each of them asks for so much at once that a replica had no connection left for the question whether it is ready.
+/// Without limits, the clients' requests would leave a replica no connection for the health check.
 #[rstest]
 #[case::over_rest("rest", over_rest)]
 #[case::over_grpc("grpc", over_grpc)]
@@ -78,7 +78,10 @@ async fn a_hundred_clients_do_not_take_a_replica_away(
     let (served, refused) = told.into_iter().fold((0, 0), |sum, told| (sum.0 + told.0, sum.1 + told.1));
     assert!(served > 0, "{refused} refused: {}", haproxy.log());
     let connections = haproxy.fact(backend, "connect");
-    assert!(connections.parse::<usize>().unwrap() < CLIENTS, "{connections} were opened: not shared");
+    assert!(
+        connections.parse::<usize>().unwrap() < CLIENTS,
+        "{connections} connections were opened, so clients do not share them"
+    );
     let facts = ["status", "chkdown", "econ", "eresp"].map(|name| haproxy.fact("rest", name));
     assert_eq!(facts, ["UP", "0", "0", "0"], "{}", haproxy.log());
     assert!(app.is_ready().await);

@@ -39,7 +39,7 @@ async fn both_are_for_reading() {
     }
 }
 
-/// Liveness is not about the database: a restart would not bring it back.
+/// Liveness does not depend on the database, because a restart would not bring it back.
 #[tokio::test]
 async fn health_does_not_wait_for_a_locked_database() {
     let app = App::start(Db::Postgres).await;

@@ -1,4 +1,4 @@
-//! The program as a function of AWS Lambda. It gets its events from `cargo lambda`, which plays Lambda's Runtime API.
+//! The program as an AWS Lambda function. `cargo lambda` emulates Lambda's Runtime API and sends the events.
 
 use std::time::{Duration, Instant};
 
@@ -69,7 +69,7 @@ async fn it_refuses_what_http_refuses(
     ask(Request::get("/api/v2/users").query("page_size", "x")).await.problem(400, "invalid_query");
 }
 
-/// What comes back is put into base64 if it is no text.
+/// The function encodes an answer in base64 if it is not text.
 #[tokio::test]
 async fn an_answer_may_be_binary() {
     let database = Db::Postgres.fresh();
@@ -79,11 +79,11 @@ async fn an_answer_may_be_binary() {
         let (_, answer) = lambda.invoke(&trigger.event(&page)).await;
         assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(200), &json!(true)), "{trigger:?}");
         let body = decoded(answer["body"].as_str().unwrap());
-        assert_eq!(body[..2], [0x1f, 0x8b], "{trigger:?}: that is how gzip begins");
+        assert_eq!(body[..2], [0x1f, 0x8b], "{trigger:?}: gzip begins with these bytes");
     }
 }
 
-/// It does not end by itself, and Lambda takes no part of an answer.
+/// The live stream has no end, and Lambda takes only whole answers, so each answer is a part of the stream.
 #[tokio::test]
 async fn the_live_stream_comes_in_parts() {
     let database = Db::Postgres.fresh();
@@ -91,12 +91,12 @@ async fn the_live_stream_comes_in_parts() {
     let started = Instant::now();
     let first = lambda.ask(Trigger::FunctionUrl, &Request::get("/api/v2/events")).await;
     first.expect(200);
-    assert!(started.elapsed() < Duration::from_secs(20), "it ends");
-    let id = first.text.lines().find_map(|line| line.strip_prefix("id: ")).expect("an id to come back with");
+    assert!(started.elapsed() < Duration::from_secs(20), "the part ends");
+    let id = first.text.lines().find_map(|line| line.strip_prefix("id: ")).expect("an id to resume from");
     let create = Request::new("POST", "/api/v1/users").json(&user("John", "john@example.com"));
     lambda.ask(Trigger::FunctionUrl, &create).await.expect(201);
     let rest = Request::get("/api/v2/events").header("last-event-id", id);
-    until("the event comes", Duration::from_secs(20), async || {
+    until("the event arrives", Duration::from_secs(20), async || {
         let rest = lambda.ask(Trigger::FunctionUrl, &rest).await;
         let data = rest.text.lines().find_map(|line| line.strip_prefix("data: "));
         data.is_some_and(|data| data.contains("john@example.com"))
@@ -104,7 +104,7 @@ async fn the_live_stream_comes_in_parts() {
     .await;
 }
 
-/// The function writes them down with each change; whoever runs all the time tells them.
+/// The function records an event with each change, and a replica that runs all the time delivers it.
 #[tokio::test]
 async fn a_replica_tells_the_events_of_a_function() {
     let vhost = Vhost::fresh();
@@ -115,11 +115,11 @@ async fn a_replica_tells_the_events_of_a_function() {
     let create = Request::new("POST", "/api/v1/users").json(&user("John", "john@example.com"));
     lambda.ask(Trigger::HttpApi, &create).await.expect(201);
     assert_eq!(stream.next().await.expect("an event").name, "user.created");
-    let deliveries = consumer.until("it arrives", |deliveries| !deliveries.is_empty()).await;
+    let deliveries = consumer.until("the event arrives", |deliveries| !deliveries.is_empty()).await;
     assert_eq!(deliveries[0].routing_key, "user.created");
 }
 
-/// While it was frozen, the database may have closed its connections.
+/// The database may have closed the connections while the function was frozen.
 #[tokio::test]
 async fn lost_connections_are_opened_again() {
     let database = Db::Postgres.fresh();
@@ -143,19 +143,19 @@ async fn strangers_are_counted_by_the_address_that_lambda_tells() {
         let status =
             async |client: &str| lambda.invoke(&trigger.event_from(&stranger, client)).await.1["statusCode"].clone();
         let client = format!("192.0.2.{number}");
-        until("it is refused", Duration::from_secs(20), async || status(&client).await == 429).await;
+        until("the client is refused", Duration::from_secs(20), async || status(&client).await == 429).await;
         assert_eq!(status(&format!("198.51.100.{number}")).await, 401, "{trigger:?}: another client");
     }
 }
 
-/// Afterwards there is no time for them.
+/// The function has no time to send spans after its answer.
 #[tokio::test]
 async fn spans_are_sent_before_the_answer() {
     let (otlp, database) = (Otlp::start(), Db::Postgres.fresh());
     let vars = [("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "3600000")];
     let lambda = Lambda::start_with(&database, &vars).await;
-    // What a slow machine does not send in time goes with the next.
-    until("they come with an answer", Duration::from_secs(20), async || {
+    // Spans that a slow machine does not send in time go with the next answer.
+    until("spans arrive with an answer", Duration::from_secs(20), async || {
         let before = otlp.heads().len();
         lambda.ask(Trigger::HttpApi, &Request::get("/api/v2/users")).await.expect(200);
         otlp.heads().len() > before
@@ -163,7 +163,7 @@ async fn spans_are_sent_before_the_answer() {
     .await;
 }
 
-/// What a frozen process knew is old: when it is asked again, it looks first.
+/// The state that a frozen process knows is old, so it checks the database before it answers.
 #[tokio::test]
 async fn it_is_ready_at_once_after_a_pause() {
     let database = Db::Postgres.fresh();
@@ -171,14 +171,14 @@ async fn it_is_ready_at_once_after_a_pause() {
     for path in ["/ready", "/api/v2/events", "/api/v2/users"] {
         lambda.ask(Trigger::LoadBalancer, &Request::get(path)).await.expect(200);
         lambda.signal("STOP");
-        // Longer than what was seen of the database is good for.
+        // Longer than the last check of the database counts.
         sleep(Duration::from_secs(4)).await;
         lambda.signal("CONT");
         lambda.ask(Trigger::LoadBalancer, &Request::get(path)).await.expect(200);
     }
 }
 
-/// The network may have forgotten them, too, without a word to anybody.
+/// The network may also have dropped the connections silently.
 #[tokio::test]
 async fn connections_from_before_a_pause_are_not_used() {
     let database = Db::Postgres.fresh();
@@ -192,7 +192,7 @@ async fn connections_from_before_a_pause_are_not_used() {
         lambda.ask(Trigger::HttpApi, &create).await.expect(201);
         lambda.signal("STOP");
         network.forget();
-        // Longer than such a connection is trusted.
+        // Longer than the service trusts an idle connection.
         sleep(Duration::from_secs(11)).await;
         lambda.signal("CONT");
     }
@@ -227,7 +227,7 @@ async fn a_strange_request_is_answered_as_http_does() {
     }
 }
 
-/// Of two tokens none counts, whichever of them is good.
+/// Two tokens count as none, even if one is valid.
 #[tokio::test]
 async fn a_repeated_header_is_not_one() {
     let database = Db::Postgres.fresh();
@@ -259,7 +259,7 @@ async fn what_is_no_request_is_an_error_and_nothing_more() {
     lambda.ask(Trigger::HttpApi, &Request::get("/api/v2/users")).await.body(200);
 }
 
-/// It starts all the same: the database may come back before the next request.
+/// The function starts without a database, which may come back before the next request.
 #[tokio::test]
 async fn without_a_database_requests_are_refused() {
     let lambda = Lambda::start_with(&Db::Postgres.fresh(), &[("DATABASE_URL", "postgres://127.0.0.1:1/none")]).await;

@@ -1,5 +1,5 @@
-//! The program behind a function URL, asked over HTTP as a browser asks it: `cargo lambda` makes the events, and reads what
-//! the function answers by AWS's types.
+//! The program behind a function URL, called over HTTP as a browser does. `cargo lambda` creates the events, and
+//! decodes the answers with AWS's types.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::lambda::Lambda;
 use crate::support::{Answer, Answered, Database, Db, TOKEN, user};
 
-/// What a browser sends with every request.
+/// The headers that a browser sends with every request.
 const BROWSER: [(&str, &str); 6] = [
     ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
     ("accept-language", "de-DE,de;q=0.9,en;q=0.8"),
@@ -36,7 +36,7 @@ impl Browser {
         request.answer().await
     }
 
-    /// With a token, and a body of this type.
+    /// Sends a request with a token, and a body of this type.
     async fn send(&self, method: Method, path: &str, content_type: &str, body: &Value) -> Answer {
         let headers = [("authorization", &*format!("Bearer {}", *TOKEN)), ("content-type", content_type)];
         self.ask(method, path, &headers, &body.to_string()).await
@@ -60,7 +60,7 @@ async fn it_creates_reads_changes_and_deletes() {
     browser.get("/api/v2/users/1", &[("if-none-match", read.header("etag"))]).await.empty(304);
     let page = browser.get("/api/v2/users?name_prefix=zo%C3%AB&include_total=true", &[]).await.body(200);
     assert_eq!((&page["users"], &page["total"]), (&json!([zoe]), &json!(1)));
-    // No text to this caller, which puts it into base64.
+    // The emulator does not count this media type as text, so it encodes the body in base64.
     let patch = json!({ "name": "Zoe" });
     let patched = browser.send(Method::PATCH, "/api/v2/users/1", "application/merge-patch+json", &patch).await;
     assert_eq!(patched.body(200)["name"], "Zoe");
@@ -80,7 +80,7 @@ async fn it_refuses_what_http_refuses() {
     assert_eq!(invalid.invalid_fields(), ["/email", "/name"]);
 }
 
-/// What comes back in base64 is bytes again to the browser.
+/// The browser receives the bytes that the function encoded in base64.
 #[tokio::test]
 async fn it_shows_a_page() {
     let browser = Browser::start().await;
@@ -88,5 +88,5 @@ async fn it_shows_a_page() {
     let page = page.send().await.expect("an answer");
     assert_eq!((page.status().as_u16(), &page.headers()["content-encoding"]), (200, &"gzip".parse().unwrap()));
     let bytes = page.bytes().await.expect("a body");
-    assert_eq!(bytes[..2], [0x1f, 0x8b], "that is how gzip begins");
+    assert_eq!(bytes[..2], [0x1f, 0x8b], "gzip begins with these bytes");
 }

@@ -1,4 +1,4 @@
-//! The log: which requests have a line, and that every line within a request tells which one it is.
+//! The log: which requests have a line, and how each line within a request names that request.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn what_the_client_did_wrong_has_none() {
     app.get("/api/v2/users/7").answer().await.expect(404);
     app.post("/api/v2/users", &user("", "")).answer().await.expect(422);
     app.create("John", "john@example.com").await;
-    // A line that comes later in the log shows that there was time for the others.
+    // A later line in the log proves that the others had time to appear.
     app.signal("TERM");
     line_about(&app, "shutting down").await;
     assert_eq!(access_lines(&app), [""; 0]);
@@ -78,7 +78,7 @@ async fn the_cause_is_told_once_and_for_whom(#[values(Db::Sqlite, Db::Postgres)]
     let post = app.post("/api/v2/users", &user("John", "john@example.com"));
     post.header("x-request-id", "mine").header("traceparent", PARENT).answer().await.problem(503, "unavailable");
     drop(lock);
-    // Tried twice, the second time alone.
+    // The service attempts the message twice, the second time alone.
     let cause = "a batch of 1 failed, not executed: ";
     let line = line_about(&app, cause).await;
     assert!(line.ends_with(&format!(" request_id=mine trace_id={TRACE}")), "{line}");
@@ -111,7 +111,7 @@ async fn a_slow_request_is_a_problem(#[values(Db::Sqlite, Db::Postgres)] db: Db)
     let lock = app.database.lock_writers();
     let post = app.post("/api/v2/users", &user("John", "john@example.com")).header("x-request-id", "slow");
     let release = async {
-        until("it is served", SOON, async || {
+        until("the request is in flight", SOON, async || {
             let metrics = app.metrics().await;
             metrics.value("http_requests_in_flight") == 2.0
         })
@@ -125,7 +125,7 @@ async fn a_slow_request_is_a_problem(#[values(Db::Sqlite, Db::Postgres)] db: Db)
     assert!(line.contains("WARN") && line.contains("POST /api/v2/users 201 - "), "{line}");
 }
 
-/// Nor does one that fails in the database have a line of its own without end.
+/// The number of lines about failing statements is limited.
 #[tokio::test]
 async fn failing_statements_are_told_as_far_as_that_helps() {
     let app = App::start_with(Db::Sqlite, &[("ACCESS_LOG", "off")]).await;
@@ -142,7 +142,7 @@ async fn failing_statements_are_told_as_far_as_that_helps() {
     assert!((1..=most).contains(&lines), "{lines} of at most {most}");
 }
 
-/// A log that nobody reads stops nobody.
+/// The service answers even if nobody reads its log.
 #[tokio::test]
 async fn a_full_pipe_stops_nobody() {
     let dir = TempDir::new().unwrap();
@@ -155,12 +155,12 @@ async fn a_full_pipe_stops_nobody() {
     let mut log = std::io::BufReader::with_capacity(1, child.stderr.take().unwrap());
     while address.is_none() {
         let mut line = String::new();
-        assert_ne!(std::io::BufRead::read_line(&mut log, &mut line).unwrap(), 0, "it listens");
+        assert_ne!(std::io::BufRead::read_line(&mut log, &mut line).unwrap(), 0, "the server listens");
         address = line.split_once("listening on http://").map(|(_, rest)| rest.split_once(';').unwrap().0.to_owned());
     }
     let client = http().timeout(SOON).build().unwrap();
     let url = format!("http://{}/health", address.unwrap());
-    // More than a pipe holds, which is 64 KiB, several times.
+    // Several times as much as a pipe holds, which is 64 KiB.
     for _ in 0..20 {
         let get = async |_| client.get(&url).send().await.map(|answer| answer.status().as_u16());
         assert!(at_once(100, get).await.into_iter().all(|status| status.is_ok_and(|status| status == 200)));
@@ -169,7 +169,7 @@ async fn a_full_pipe_stops_nobody() {
     child.wait().unwrap();
 }
 
-/// An overload has thousands of problems a second; to write them all would make it worse.
+/// An overload causes thousands of failures a second, and writing all of them would make it worse.
 #[tokio::test]
 async fn problems_are_told_as_far_as_that_helps() {
     const REQUESTS: usize = 2000;
@@ -184,9 +184,9 @@ async fn problems_are_told_as_far_as_that_helps() {
     let lines = access_lines(&server);
     assert!(lines.len() <= most, "{} of at most {most}", lines.len());
     if lines.len() < REQUESTS {
-        // The next one tells how many were left out.
+        // The next line says how many were left out.
         let untold = |line: &String| Some(line.split_once("; and ")?.1.split_once(' ')?.0.parse::<usize>().unwrap());
-        until("the rest is told", SOON, async || {
+        until("the omitted lines are counted", SOON, async || {
             server.get("/api/v2/users/1").answer().await;
             let lines = access_lines(&server);
             lines.len() + lines.iter().filter_map(untold).sum::<usize>() > REQUESTS
@@ -195,7 +195,7 @@ async fn problems_are_told_as_far_as_that_helps() {
     }
 }
 
-/// h2 writes a line for each of these.
+/// h2 logs a line for each of these frames.
 #[tokio::test]
 async fn a_stranger_does_not_fill_it() {
     let app = App::start(Db::Sqlite).await;
@@ -203,12 +203,12 @@ async fn a_stranger_does_not_fill_it() {
         let mut stranger = Http2::connect(app.grpc_address());
         (0..250).for_each(|_| stranger.pong());
         stranger.data(0, b"a message of no call ends the connection");
-        until("it is closed", SOON, async || stranger.is_over()).await;
+        until("the connection is closed", SOON, async || stranger.is_over()).await;
     }
     let lines = |what: &str| app.log().lines().filter(|line| line.contains(what)).count();
     let about_it = lines("PING ack");
     assert!((1..100).contains(&about_it), "{about_it} lines");
-    until("it is told how many there were", SOON, async || {
+    until("the omitted lines are counted", SOON, async || {
         let mut stranger = Http2::connect(app.grpc_address());
         stranger.pong();
         stranger.data(0, b"");

@@ -1,4 +1,4 @@
-//! `/metrics`: what is counted, and that a stranger cannot add to it.
+//! `/metrics`: which requests are counted. No client can add series.
 
 use std::collections::BTreeSet;
 
@@ -65,7 +65,7 @@ async fn requests_are_counted_by_pattern(#[values(Db::Sqlite, Db::Postgres)] db:
     assert_eq!(metrics.sum("http_request_duration_seconds_bucket", &buckets), 4);
 }
 
-/// The same generator on every run, so that a failure can be seen again.
+/// A generator with a fixed seed, so that a failure can be reproduced.
 fn random(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -94,7 +94,7 @@ async fn a_stranger_adds_no_series() {
     let after = app.metrics().await;
     let known = |series: &&str| !series.contains("\"unmatched\"") && !series.contains("\"other\"");
     let added: Vec<&str> = after.series().filter(known).filter(|series| !before.contains(*series)).collect();
-    // A scrape counts itself, and the strange ids were asked for by GET: both are known routes.
+    // A scrape counts itself, and some strange ids were requested by GET; both are known routes.
     let strange: Vec<_> = added.iter().filter(|series| !is_known_route(series)).collect();
     assert!(strange.is_empty(), "{strange:?}");
 
@@ -102,7 +102,7 @@ async fn a_stranger_adds_no_series() {
     for crowd in 1..=50 {
         at_once(200, async |number: usize| send(crowd * 200 + number).await).await;
     }
-    assert_eq!(app.metrics().await.series().count(), bounded, "another 10,000 add nothing");
+    assert_eq!(app.metrics().await.series().count(), bounded, "another 10,000 requests add no series");
 }
 
 fn is_known_route(series: &str) -> bool {
@@ -124,7 +124,7 @@ async fn only_three_labels_tell_requests_apart(#[values(Db::Sqlite, Db::Postgres
     }
     assert!(!answer.text.contains("secret"));
     for family in [TOTAL, "http_request_duration_seconds"] {
-        assert!(answer.text.contains(&format!("# HELP {family} ")), "{family} is explained");
+        assert!(answer.text.contains(&format!("# HELP {family} ")), "{family} has a help text");
         assert!(answer.text.contains(&format!("# TYPE {family} ")), "{family} has a type");
     }
 }

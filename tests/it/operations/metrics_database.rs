@@ -1,4 +1,4 @@
-//! `/metrics`: what the database actors, the pool and the gate tell.
+//! `/metrics`: the database actors, the pool and the gate.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::{Answered, App, Db, Postgres, Program, Raw, Server, at_once,
 const SOON: Duration = Duration::from_secs(5);
 
 async fn tells(server: &Server, series: &str, what: impl Fn(f64) -> bool) {
-    until(&format!("{series} says so"), SOON, async || what(server.metrics().await.value(series))).await;
+    until(&format!("{series} has the value"), SOON, async || what(server.metrics().await.value(series))).await;
 }
 
 #[rstest]
@@ -44,7 +44,7 @@ async fn lanes_tell_what_they_did(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
         }
     }
     assert_eq!(metrics.value("db_up"), 1.0);
-    // Four actors, the keeper, and three for the log of events.
+    // Four actors, the keeper, and three for the event log.
     assert_eq!(metrics.value("db_pool_max_connections"), 8.0);
     assert!(metrics.value("db_pool_acquire_duration_seconds_count") >= 8.0);
     let connections = |state: &str| metrics.value(&format!("db_pool_connections{{state=\"{state}\"}}"));
@@ -81,7 +81,7 @@ async fn whoever_hangs_up_is_no_longer_in_flight(#[values(Db::Sqlite, Db::Postgr
         raw
     };
     let _taken = post("first");
-    // Each scrape is in flight itself.
+    // A scrape is in flight, too.
     tells(&app, "http_requests_in_flight", |requests| requests == 2.0).await;
     tells(&app, "db_messages_waiting{lane=\"writes\"}", |waiting| waiting == 0.0).await;
     let waits = post("second");

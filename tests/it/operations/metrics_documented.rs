@@ -1,4 +1,4 @@
-//! `docs/metrics.md` lists what `/metrics` tells, and nothing else.
+//! `docs/metrics.md` lists exactly the metrics of `/metrics`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What operators see and set: commands, configuration, logs, metrics, traces, start and end.
+//! What operators see and set: commands, configuration, logs, metrics, traces, startup and shutdown.
 
 mod backup;
 mod command_line;

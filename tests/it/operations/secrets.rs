@@ -1,4 +1,4 @@
-//! Canaries: what is secret or personal turns up in no log, no metric and no error.
+//! Canaries: no secret and no personal data appears in a log, a metric or an error.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -51,7 +51,7 @@ async fn nothing_gives_a_secret_or_a_person_away(#[values(Db::Sqlite, Db::Postgr
     }
 }
 
-/// While it serves, and when the database goes.
+/// Neither while the service works nor when the database fails.
 #[tokio::test]
 async fn nothing_gives_the_databases_password_away() {
     const PASSWORD: &str = "canary-password";
@@ -64,7 +64,7 @@ async fn nothing_gives_the_databases_password_away() {
     postgres.crash();
     let error = server.get("/api/v2/users/1").answer().await;
     error.expect(503);
-    until("it tells of the trouble", Duration::from_secs(10), async || server.log().contains("not ready")).await;
+    until("the failure is logged", Duration::from_secs(10), async || server.log().contains("not ready")).await;
     let metrics = server.get("/metrics").answer().await.text;
     for text in [&error.text, &server.log(), &metrics] {
         assert!(!text.contains(PASSWORD), "{text}");

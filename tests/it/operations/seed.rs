@@ -63,7 +63,7 @@ async fn goes_on_where_a_smaller_one_ended(#[values(Db::Sqlite, Db::Postgres)] d
     assert_eq!(app.everyone().await, seeded_like(&app, db).await);
 }
 
-/// The same 250 users in one go, at the times of the others.
+/// The same 250 users, seeded in one run, with the ids and times of the others.
 async fn seeded_like(app: &App, db: Db) -> Vec<Value> {
     let others = app.everyone().await;
     let mut all = seeded(db, &[250]).await.everyone().await;

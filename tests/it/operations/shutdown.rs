@@ -15,7 +15,7 @@ async fn refuses_connections(app: &App) {
     until("no connection is accepted", SOON, async || TcpStream::connect(app.address()).is_err()).await;
 }
 
-/// A request that the server has begun to read and waits for the rest of.
+/// A request whose head and a part of its body have arrived.
 fn half_a_request(app: &App) -> (Raw, String) {
     let body = user("John", "john@example.com").to_string();
     let mut raw = Raw::begin_post(app.address(), "/api/v2/users", body.len());
@@ -32,7 +32,7 @@ async fn it_is_announced_and_still_serves(#[case] signal: &str, #[values(Db::Sql
     let mut app = App::start_with(db, &[("SHUTDOWN_DELAY", "2s")]).await;
     let begun = Instant::now();
     app.signal(signal);
-    until("/ready says so", Duration::from_millis(1500), async || !app.is_ready().await).await;
+    until("/ready reports it", Duration::from_millis(1500), async || !app.is_ready().await).await;
     for path in ["/ready", "/readyz"] {
         let not_ready = app.get(path).answer().await.body(503);
         assert_eq!((&not_ready["ready"], &not_ready["failing"]), (&false.into(), &"shutdown".into()), "{not_ready}");
@@ -62,7 +62,7 @@ async fn a_request_in_flight_is_answered(#[case] signal: &str, #[values(Db::Sqli
     assert_eq!(app.everyone().await[0]["email"], "john@example.com");
 }
 
-/// Until it is told to stop or hung up on, a client may count on its answer.
+/// Creates users until the server refuses or closes the connection. No answer may be cut off.
 async fn create_until_closed(app: &App, client: usize, acknowledged: &RefCell<Vec<Value>>) {
     for turn in 0.. {
         let john = user("John", &format!("john{client}.{turn}@example.com"));
@@ -85,7 +85,7 @@ async fn no_acknowledged_write_is_lost(#[values(Db::Sqlite, Db::Postgres)] db: D
         create_until_closed(&app, client, &acknowledged).await;
     });
     let stop = async {
-        until("the work is under way", SOON, async || acknowledged.borrow().len() >= CLIENTS).await;
+        until("enough users are acknowledged", SOON, async || acknowledged.borrow().len() >= CLIENTS).await;
         app.signal("TERM");
     };
     futures::join!(work, stop);
@@ -93,7 +93,7 @@ async fn no_acknowledged_write_is_lost(#[values(Db::Sqlite, Db::Postgres)] db: D
     app.restart().await;
     let found = app.by_email().await;
     for user in acknowledged.borrow().iter() {
-        assert_eq!(found.get(email(user)), Some(user), "lost");
+        assert_eq!(found.get(email(user)), Some(user), "an acknowledged user is lost");
     }
 }
 
@@ -113,12 +113,12 @@ async fn a_second_signal_ends_it_at_once(
     app.signal(first);
     match delay {
         "50ms" => refuses_connections(&app).await,
-        _ => until("/ready says so", SOON, async || !app.is_ready().await).await,
+        _ => until("/ready reports it", SOON, async || !app.is_ready().await).await,
     }
     app.signal(second);
     let status = app.exit(Duration::from_secs(2)).await;
     assert_ne!(status.code(), Some(0), "{status}");
-    until("its last line is there", SOON, async || app.log().contains("again: ending at once")).await;
+    until("the last line is logged", SOON, async || app.log().contains("again: ending at once")).await;
 }
 
 #[rstest]

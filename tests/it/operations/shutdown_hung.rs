@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT while PostgreSQL hangs: its sockets stay open, and nothing answers on them.
+//! SIGTERM while PostgreSQL hangs: its sockets stay open, and nothing answers.
 
 use std::net::TcpStream;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::support::{Answered, LiveStream, Postgres, Program, Server, until};
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// A service whose database hangs while a live stream is read.
+/// A service whose database hangs while a live stream is open.
 struct Hung {
     server: Server,
     _stream: LiveStream,
@@ -25,7 +25,7 @@ impl Hung {
         server.ready().await;
         let stream = LiveStream::open(&server).await;
         postgres.freeze();
-        until("it is noticed", SOON, async || !server.is_ready().await).await;
+        until("the service notices it", SOON, async || !server.is_ready().await).await;
         Self { server, _stream: stream, _postgres: postgres, _dir: dir }
     }
 }
@@ -35,11 +35,11 @@ async fn it_ends_within_its_grace() {
     let mut hung = Hung::with(&[("DB_DEADLINE", "20s"), ("SHUTDOWN_GRACE", "2s")]).await;
     hung.server.get("/health").answer().await.expect(200);
     hung.server.signal("TERM");
-    // The grace, and time for a busy machine.
+    // `SHUTDOWN_GRACE`, and time for a busy machine.
     let status = hung.server.exit(Duration::from_secs(4)).await;
     assert_eq!(status.code(), Some(1), "a call to the database had not ended");
     let last = "not everything had ended within SHUTDOWN_GRACE";
-    until("its last line is there", SOON, async || hung.server.log().contains(last)).await;
+    until("the last line is logged", SOON, async || hung.server.log().contains(last)).await;
 }
 
 #[tokio::test]
@@ -51,5 +51,5 @@ async fn a_second_signal_ends_it_at_once() {
     hung.server.signal("TERM");
     let status = hung.server.exit(Duration::from_secs(2)).await;
     assert_eq!(status.code(), Some(1));
-    until("its last line is there", SOON, async || hung.server.log().contains("again: ending at once")).await;
+    until("the last line is logged", SOON, async || hung.server.log().contains("again: ending at once")).await;
 }

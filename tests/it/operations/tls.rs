@@ -54,10 +54,10 @@ fn it_is_spoken_and_nothing_else_is() {
     let answer = secure.get("/health", &authority).unwrap();
     assert_eq!(answer.headers()["strict-transport-security"], "max-age=31536000");
     assert!(secure.server.log().contains("curl -i https://"), "{}", secure.server.log());
-    assert!(secure.get("/health", &Authority::new()).is_err(), "another authority");
+    assert!(secure.get("/health", &Authority::new()).is_err(), "the client trusts another authority");
     let mut plain = Raw::connect(secure.server.address());
     plain.write("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert!(!plain.read_to_end().contains("HTTP/1.1"), "no answer in the clear");
+    assert!(!plain.read_to_end().contains("HTTP/1.1"), "an answer without TLS");
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn the_healthcheck_speaks_it_too() {
     let secure = Secure::with(&Authority::new().sign("users.example.com"), &[]);
     let check = program(secure.dir.path()).args(["healthcheck"]).env("SERVER_PORT", secure.server.port());
     check.run().succeeded();
-    // What is wrong with the files now, the service may not have seen yet.
+    // The service may not have loaded the files that are wrong now.
     fs::write(secure.dir.path().join("cert.pem"), "half of a certi").unwrap();
     let check = program(secure.dir.path()).args(["healthcheck"]).env("SERVER_PORT", secure.server.port());
     check.run().succeeded();
@@ -87,11 +87,12 @@ async fn sighup_takes_the_new_certificate_and_no_bad_one() {
     fs::write(secure.dir.path().join("cert.pem"), "half of a certi").unwrap();
     secure.server.signal("HUP");
     let log = || secure.server.log();
-    until("it tells", Duration::from_secs(5), async || log().contains("the certificate stays as it was")).await;
+    until("the failure is logged", Duration::from_secs(5), async || log().contains("the certificate stays as it was"))
+        .await;
     secure.get("/health", &old).unwrap();
     new.sign(HOST).write(secure.dir.path());
     secure.server.signal("HUP");
-    until("it is taken", Duration::from_secs(5), async || secure.get("/health", &new).is_ok()).await;
+    until("the new certificate is used", Duration::from_secs(5), async || secure.get("/health", &new).is_ok()).await;
     assert!(secure.get("/health", &old).is_err());
 }
 
@@ -121,16 +122,19 @@ fn what_cannot_be_used_is_told_at_once() {
     }
 }
 
-/// A terminal that is closed, or an operator who takes the service for another one, must not end it.
+/// The service must survive SIGHUP from a closed terminal, or from an operator who mistakes it for another one.
 #[tokio::test]
 async fn sighup_without_a_certificate_changes_nothing() {
     let app = App::start(Db::Sqlite).await;
     app.signal("HUP");
-    until("it tells", Duration::from_secs(5), async || app.log().contains("SIGHUP: there is nothing to reload")).await;
+    until("the signal is logged", Duration::from_secs(5), async || {
+        app.log().contains("SIGHUP: there is nothing to reload")
+    })
+    .await;
     app.create("John", "john@example.com").await;
 }
 
-/// The protocol that server and client agree upon, after the handshake.
+/// The protocol on which server and client agree in the handshake.
 fn agreed(address: &str, trusted: &Authority, offered: &[&str]) -> io::Result<Option<String>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(trusted.pem().as_bytes()).unwrap()).unwrap();
@@ -147,7 +151,8 @@ fn agreed(address: &str, trusted: &Authority, offered: &[&str]) -> io::Result<Op
     Ok(tls.alpn_protocol().map(|protocol| String::from_utf8(protocol.to_vec()).unwrap()))
 }
 
-/// RFC 7301, 3.2: who has nothing in common says so by an alert, instead of speaking what the other does not know.
+/// A server without a common protocol sends an alert (RFC 7301, 3.2), instead of using one that the client does not
+/// know.
 #[rstest]
 #[case(&["http/1.1"], Some("http/1.1"), None)]
 #[case(&["h2"], None, Some("h2"))]
@@ -162,7 +167,7 @@ fn what_is_spoken_is_agreed_upon(#[case] offered: &[&str], #[case] http: Option<
             (Err(error), None) => assert!(error.to_string().contains("NoApplicationProtocol"), "{error}"),
             (Err(error), Some(_)) => panic!("{error}"),
         }
-        // Who offers none knows by other means what is spoken here.
+        // A client that offers no protocol knows the protocol by other means.
         assert_eq!(agreed(address, &authority, &[]).unwrap(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Traces, as an OpenTelemetry collector gets them.
+//! Traces, as an OpenTelemetry collector receives them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,11 +17,11 @@ const ERROR: i32 = 2;
 
 async fn app(db: Db, otlp: &Otlp, vars: &[(&str, &str)]) -> App {
     let usual = [("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "20")];
-    // What the start asks for, /ready, is no request of the test.
+    // The polls of /ready at the start are not part of the test, so they are not sampled.
     App::start_with(db, &[&usual[..], &[("OTEL_TRACES_SAMPLER", "parentbased_always_off")], vars].concat()).await
 }
 
-/// A request of a caller that records its own part of the trace.
+/// A request whose caller samples its trace.
 fn sampled(request: RequestBuilder) -> RequestBuilder {
     request.header("traceparent", format!("00-{TRACE}-{PARENT}-01")).header("tracestate", "vendor=1")
 }
@@ -63,12 +63,15 @@ async fn a_request_is_followed_to_its_transaction(#[values(Db::Sqlite, Db::Postg
     assert_eq!((&use_case.trace_id, &use_case.parent), (&request.trace_id, &request.span_id));
 
     let batch = named(&spans, "batch");
-    assert_eq!(batch.parent, "", "it serves many requests");
+    assert_eq!(batch.parent, "", "a batch serves many requests, so it has no parent");
     assert_eq!(batch.links, [(request.trace_id.clone(), request.span_id.clone())]);
     let system = if matches!(db, Db::Sqlite) { "sqlite" } else { "postgresql" };
     assert_eq!(batch.attributes["db.system.name"], system);
     assert_eq!(batch.attributes["user_service.lane"], "writes");
-    assert!(!batch.attributes.contains_key("db.operation.batch.size"), "of more than one only, say the conventions");
+    assert!(
+        !batch.attributes.contains_key("db.operation.batch.size"),
+        "the conventions allow it for more than one only"
+    );
     let transaction = named(&spans, "transaction");
     assert_eq!(
         (&transaction.trace_id, &transaction.parent, transaction.kind),
@@ -77,7 +80,7 @@ async fn a_request_is_followed_to_its_transaction(#[values(Db::Sqlite, Db::Postg
     assert!(transaction.nanos > 0 && transaction.nanos <= batch.nanos, "{transaction:#?} in {batch:#?}");
 
     assert!(spans.iter().all(|span| span.resource["service.name"] == "people"), "{spans:#?}");
-    assert!(otlp.heads().iter().all(|head| head.contains("Bearer canary")), "the collector's own header");
+    assert!(otlp.heads().iter().all(|head| head.contains("Bearer canary")), "the configured header is sent");
 }
 
 #[rstest]
@@ -115,7 +118,8 @@ async fn no_person_is_in_a_span(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     sampled(app.get("/api/v2/users?email=canary@example.com")).answer().await.expect(200);
     sampled(app.get("/api/v2/users?name_prefix=canary")).answer().await.expect(200);
     sampled(app.get("/canary@example.com")).header("user-agent", "canary").answer().await.expect(404);
-    let spans = otlp.until("the last request's", |spans| spans.iter().any(|span| span.name == "GET")).await;
+    let spans =
+        otlp.until("the last request's span arrives", |spans| spans.iter().any(|span| span.name == "GET")).await;
     let spans = format!("{spans:?}").to_lowercase();
     for personal in ["canary", "127.0.0.1", "users/1"] {
         assert!(!spans.contains(personal), "{personal} in {spans}");
@@ -133,7 +137,9 @@ async fn failures_are_marked_and_strange_methods_bounded() {
     drop(lock);
     let brew = reqwest::Method::from_bytes(b"BREW").unwrap();
     sampled(app.request(brew, "/api/v2/users")).answer().await.expect(405);
-    let spans = otlp.until("both requests", |spans| spans.iter().any(|span| span.name.starts_with("HTTP"))).await;
+    let spans = otlp
+        .until("the spans of both requests arrive", |spans| spans.iter().any(|span| span.name.starts_with("HTTP")))
+        .await;
     let request = named(&spans, "POST /api/v2/users");
     assert_eq!((request.status, request.attributes["error.type"].as_str()), (ERROR, "503"));
     assert!(spans.iter().any(|span| span.name == "transaction" && span.status == ERROR), "{spans:#?}");
@@ -150,12 +156,12 @@ async fn whoever_hangs_up_is_marked() {
     let mut raw = Raw::begin_post(app.address(), "/api/v2/users", body.len());
     raw.write(&body);
     let in_flight = async || app.metrics().await.value("http_requests_in_flight");
-    until("it is served", Duration::from_secs(5), async || in_flight().await == 2.0).await;
+    until("the request is in flight", Duration::from_secs(5), async || in_flight().await == 2.0).await;
     drop(raw);
-    until("it is not any more", Duration::from_secs(5), async || in_flight().await == 1.0).await;
+    until("the request is no longer in flight", Duration::from_secs(5), async || in_flight().await == 1.0).await;
     drop(lock);
     let cancelled = |span: &Seen| span.attributes.get("error.type").is_some_and(|error| error == "cancelled");
-    let spans = otlp.until("the cancelled one", |spans| spans.iter().any(cancelled)).await;
+    let spans = otlp.until("the cancelled request's span arrives", |spans| spans.iter().any(cancelled)).await;
     assert_eq!(spans.iter().find(|span| cancelled(span)).unwrap().name, "POST");
 }
 
@@ -164,7 +170,7 @@ async fn whoever_hangs_up_is_marked() {
 async fn a_batch_links_all_that_it_served(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     const REQUESTS: usize = 30;
     const AND_THE_SCRAPE: f64 = 31.0;
-    // Half of them are for one user: on PostgreSQL, one of those goes into a batch.
+    // Half of the requests change one user. On PostgreSQL, a batch takes only one of these.
     const UPDATE: &str = "PATCH /api/v2/users/{id}";
     let otlp = Otlp::start();
     let app = app(db, &otlp, &[("DB_DEADLINE", "60s")]).await;
@@ -177,7 +183,7 @@ async fn a_batch_links_all_that_it_served(#[values(Db::Sqlite, Db::Postgres)] db
         sampled(if client.is_multiple_of(2) { create } else { update }).answer().await.status
     };
     let release = async {
-        until("they wait", Duration::from_secs(10), async || {
+        until("all requests wait", Duration::from_secs(10), async || {
             let metrics = app.metrics().await;
             metrics.value("http_requests_in_flight") == AND_THE_SCRAPE
         })
@@ -188,7 +194,7 @@ async fn a_batch_links_all_that_it_served(#[values(Db::Sqlite, Db::Postgres)] db
     assert!(statuses.iter().all(|status| matches!(status, 200 | 201)), "{statuses:?}");
     let is_request = |span: &&Seen| span.name == "POST /api/v2/users" || span.name == UPDATE;
     let spans = otlp
-        .until("all requests and their batches", |spans| {
+        .until("the spans of all requests and batches arrive", |spans| {
             let linked = spans.iter().filter(|span| span.name == "batch").map(|batch| batch.links.len());
             spans.iter().filter(is_request).count() == REQUESTS && linked.sum::<usize>() >= REQUESTS
         })
@@ -197,7 +203,7 @@ async fn a_batch_links_all_that_it_served(#[values(Db::Sqlite, Db::Postgres)] db
     let batches = Vec::from_iter(spans.iter().filter(|span| span.name == "batch" && span.status != ERROR));
     let linked = Vec::from_iter(batches.iter().flat_map(|batch| &batch.links).map(|(_, span)| span.as_str()));
     assert_eq!(BTreeSet::from_iter(linked.iter().copied()), requests);
-    assert_eq!(linked.len(), REQUESTS, "each once");
+    assert_eq!(linked.len(), REQUESTS, "each request is linked once");
     assert!(batches.iter().any(|batch| batch.links.len() > 5), "{batches:#?}");
 }
 
@@ -229,8 +235,12 @@ async fn a_ratio_is_kept() {
     }
     // Five standard deviations to each side.
     let requests = |spans: &[Seen]| spans.iter().filter(|span| span.name == "GET /api/v2/users/{id}").count();
-    let spans = otlp.until("a fifth", |spans| requests(spans) >= 137).await;
+    let spans = otlp.until("a fifth of the spans arrives", |spans| requests(spans) >= 137).await;
     assert!(requests(&spans) <= 263, "{}", requests(&spans));
     let traces = BTreeSet::from_iter(spans.iter().filter(|span| span.kind == SERVER).map(|span| &span.trace_id));
-    assert_eq!(traces.len(), spans.iter().filter(|span| span.kind == SERVER).count(), "each begins a trace of its own");
+    assert_eq!(
+        traces.len(),
+        spans.iter().filter(|span| span.kind == SERVER).count(),
+        "each request begins its own trace"
+    );
 }

@@ -1,4 +1,4 @@
-//! Collectors that hang, refuse or are not there: no request waits for them.
+//! Collectors that hang, refuse or do not exist: no request waits for them.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ async fn app(endpoint: &str) -> App {
     App::start_with(Db::Sqlite, &vars).await
 }
 
-/// Many more spans than the queue holds.
+/// Sends requests with many more spans than the queue holds. All are answered quickly.
 async fn is_served_as_ever(app: &App) {
     for _ in 0..5 {
         let begun = Instant::now();
@@ -35,11 +35,11 @@ async fn one_that_hangs_slows_nobody() {
     let hangs = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut app = app(&format!("http://{}", hangs.local_addr().unwrap())).await;
     is_served_as_ever(&app).await;
-    until("it is told", SOON, async || app.log().contains("cannot send traces to http://127.0.0.1")).await;
+    until("the failure is logged", SOON, async || app.log().contains("cannot send traces to http://127.0.0.1")).await;
     is_served_as_ever(&app).await;
-    assert_eq!(app.log().matches("cannot send traces").count(), 1, "once: {}", app.log());
+    assert_eq!(app.log().matches("cannot send traces").count(), 1, "the failure is logged once: {}", app.log());
     app.signal("TERM");
-    assert!(app.exit(Duration::from_secs(4)).await.success(), "the end does not wait for it either");
+    assert!(app.exit(Duration::from_secs(4)).await.success(), "the shutdown waits for the collector");
 }
 
 #[rstest]
@@ -48,7 +48,10 @@ async fn one_that_hangs_slows_nobody() {
 async fn one_that_cannot_be_reached_slows_nobody(#[case] endpoint: &str) {
     let mut app = app(endpoint).await;
     is_served_as_ever(&app).await;
-    until("it is told", SOON, async || app.log().contains("cannot send traces to http://127.0.0.1:1/v1/traces")).await;
+    until("the failure is logged", SOON, async || {
+        app.log().contains("cannot send traces to http://127.0.0.1:1/v1/traces")
+    })
+    .await;
     is_served_as_ever(&app).await;
     app.signal("TERM");
     assert!(app.exit(Duration::from_secs(4)).await.success());
@@ -59,7 +62,7 @@ async fn one_that_refuses_slows_nobody() {
     let refuses = Otlp::answering("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
     let app = app(&refuses.endpoint).await;
     is_served_as_ever(&app).await;
-    until("it is told", SOON, async || app.log().contains("cannot send traces")).await;
+    until("the failure is logged", SOON, async || app.log().contains("cannot send traces")).await;
     assert!(app.log().contains("503"), "{}", app.log());
     is_served_as_ever(&app).await;
 }
@@ -72,7 +75,8 @@ async fn what_is_left_is_sent_at_the_end() {
     app.get("/api/v2/users/1").answer().await.expect(404);
     app.signal("TERM");
     assert!(app.exit(SOON).await.success());
-    otlp.until("the request's", |spans| spans.iter().any(|span| span.name == "GET /api/v2/users/{id}")).await;
+    otlp.until("the request's span arrives", |spans| spans.iter().any(|span| span.name == "GET /api/v2/users/{id}"))
+        .await;
 }
 
 #[tokio::test]

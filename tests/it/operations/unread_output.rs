@@ -1,4 +1,4 @@
-//! Commands whose output nobody reads, or nothing can hold: they do not panic, and their exit codes tell the truth.
+//! Commands whose output nobody reads or no disk can hold: they do not panic, and their exit codes are right.
 
 use std::fs::OpenOptions;
 use std::io::pipe;
@@ -8,7 +8,7 @@ use rstest::rstest;
 
 use crate::support::{Database, Db, Program};
 
-/// Where output goes in vain.
+/// An output that loses what is written.
 #[derive(Clone, Copy, Debug)]
 enum Nowhere {
     /// A pipe whose reader has gone.
@@ -30,7 +30,7 @@ fn program(database: &Database, args: &[&str]) -> Program {
     database.program().args(args).with_a_key()
 }
 
-/// The exit code says what became of the work, which does not depend on who reads of it.
+/// The exit code tells the result of the work, whether or not its output was read.
 #[rstest]
 #[case(&["migrate"])]
 #[case(&["seed", "--count", "20"])]
@@ -42,7 +42,8 @@ fn work_that_is_done_is_done(#[case] args: &[&str], #[values(Nowhere::Gone, Nowh
     assert!(!output.stderr.contains("panicked"), "{output:?}");
 }
 
-/// Where the output is all there is to do, it is a failure to lose it; but a reader may have seen enough.
+/// If the output is the whole purpose of a command, losing it is a failure. But a reader that closes the pipe may have
+/// read enough.
 #[rstest]
 #[case(&["token", "--subject", "me", "--scope", "users:read"])]
 #[case(&["check-config"])]
@@ -57,7 +58,7 @@ fn an_answer_that_is_lost_is_none(#[case] args: &[&str]) {
     assert!(!output.stderr.contains("panicked"), "{output:?}");
 }
 
-/// Mistakes are mistakes, heard or not.
+/// A mistake has its exit code, whether or not its message was read.
 #[rstest]
 #[case(&["serve"], "SERVER_PORT", 2)]
 #[case(&["brew"], "", 2)]

@@ -1,4 +1,4 @@
-//! Bodies that are no JSON, not the right kind, or not about a user at all.
+//! Bodies that are not JSON, have another media type, or hold no user.
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
@@ -10,7 +10,7 @@ use crate::support::{Answered, App, Db, user};
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// Every request that takes a body, with the content type that it takes.
+/// The requests with a body, and its media type.
 const V1: [(&str, &str, &str); 2] = [("POST", "/api/v1/users", JSON), ("PUT", "/api/v1/users/1", JSON)];
 const V2: [(&str, &str, &str); 3] =
     [("POST", "/api/v2/users", JSON), ("PUT", "/api/v2/users/1", JSON), ("PATCH", "/api/v2/users/1", MERGE_PATCH)];
@@ -38,7 +38,7 @@ fn malformed() -> Vec<Vec<u8>> {
         "name=John&email=a@b.co",
         "<user/>",
         "\u{feff}{}",
-        // The same field twice, once in disguise.
+        // The same field twice, once escaped.
         r#"{"name":"John","name":"Jane","email":"a@b.co"}"#,
         r#"{"name":"John","email":"a@b.co","email":"a@b.co"}"#,
         r#"{"name":"John","n\u0061me":"Jane","email":"a@b.co"}"#,
@@ -149,7 +149,7 @@ async fn no_content_type_is_415() {
     assert_eq!(app.everyone().await, before);
 }
 
-/// "No encoding" is how an answer asks for it (RFC 9110, 8.4.1 and 12.5.3), so whoever does as it says is understood.
+/// An answer asks for no encoding by `identity` (RFC 9110, 8.4.1 and 12.5.3), so the service accepts that value.
 #[rstest]
 #[case("identity", true)]
 #[case("Identity", true)]

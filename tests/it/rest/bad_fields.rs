@@ -1,4 +1,4 @@
-//! Fields that are missing, unknown, of another type, or outside their rules.
+//! Fields that are missing, unknown, of the wrong type, or invalid.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -52,14 +52,14 @@ fn bad_emails() -> Vec<String> {
     emails
 }
 
-/// A valid address, but for its length in bytes if that is above 254.
+/// An address of this many bytes, valid up to 254.
 fn email_of(length: usize) -> String {
     let (local, label) = ("a".repeat(64), "b".repeat(61));
     let last = "c".repeat(length - local.len() - 1 - 3 * (label.len() + 1));
     format!("{local}@{label}.{label}.{label}.{last}")
 }
 
-/// A body and the fields at fault in it.
+/// Bodies with the fields that are invalid in them.
 fn bad_users() -> Vec<(Value, Vec<&'static str>)> {
     let mut bad = vec![
         (json!({}), vec!["/email", "/name"]),
@@ -156,5 +156,5 @@ async fn what_is_just_inside_the_rules_is_kept_exactly(#[values(Db::Sqlite, Db::
         assert_eq!(read, created);
     }
     let trimmed = app.create(&format!("  {}\n", "b".repeat(100)), "trimmed@example.com").await;
-    assert_eq!(trimmed["name"], "b".repeat(100), "the length is counted after trimming");
+    assert_eq!(trimmed["name"], "b".repeat(100), "the limit applies after trimming");
 }

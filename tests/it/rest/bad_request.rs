@@ -1,4 +1,4 @@
-//! Ids, paths and queries that cannot be.
+//! Invalid ids, paths and queries.
 
 use reqwest::RequestBuilder;
 use rstest::rstest;
@@ -105,7 +105,7 @@ async fn nothing_that_can_be_sent_ends_the_server(#[values(Db::Sqlite, Db::Postg
     app.create("John", "john@example.com").await;
 }
 
-/// Read as U+FFFD, they would ask for something else than what was meant, or for everybody.
+/// If the service read such bytes as U+FFFD, the query would mean something else, or list everybody.
 #[rstest]
 #[case("%ff")]
 #[case("%C3")]

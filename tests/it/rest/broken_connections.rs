@@ -1,4 +1,4 @@
-//! PostgreSQL hangs up on the pool.
+//! PostgreSQL closes the pool's connections.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ async fn a_read_is_tried_again() {
     let app = App::start(Db::Postgres).await;
     let john = app.create("John", "john@example.com").await;
     for _ in 0..5 {
-        // Every lane has connections open that can break.
+        // Opens connections in every lane, which can then break.
         at_once(CLIENTS, async |_| app.get("/api/v2/users/1").answer().await.body(200)).await;
         app.get("/api/v2/users").answer().await.body(200);
         app.database.break_connections();
@@ -24,7 +24,7 @@ async fn a_read_is_tried_again() {
     }
 }
 
-/// Whatever the lanes had open is closed, nothing of it is in use, and nobody notices.
+/// All connections of the lanes are idle when they are closed, so no client notices.
 #[tokio::test]
 async fn a_connection_that_was_idle_costs_nobody_an_answer() {
     let app = App::start(Db::Postgres).await;
@@ -57,7 +57,7 @@ async fn a_write_is_refused_or_done_once() {
                 _ => drop(answer.problem(504, "outcome_unknown")),
             }
         }
-        until("writes are taken again", Duration::from_secs(5), async || {
+        until("writes are accepted again", Duration::from_secs(5), async || {
             let late = user("Late", &format!("late{round}@example.com"));
             matches!(app.post("/api/v2/users", &late).answer().await.status, 201 | 409)
         })
@@ -65,7 +65,7 @@ async fn a_write_is_refused_or_done_once() {
     }
 }
 
-/// The connection breaks before any request has used one.
+/// The keeper's connection breaks before any request has used one.
 #[tokio::test]
 async fn a_start_that_waits_for_migrations_notices() {
     let database = Db::Postgres.fresh();

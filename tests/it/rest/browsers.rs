@@ -1,4 +1,4 @@
-//! What responses tell browsers.
+//! Headers for browsers: CORS, caching, and the content security policy.
 
 use reqwest::Method;
 use rstest::rstest;
@@ -35,7 +35,7 @@ async fn data_is_neither_kept_nor_run_nor_framed(#[case] path: &str, #[case] sta
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
     assert_eq!(answer.header("cache-control"), "no-store");
     assert_eq!(answer.header("content-security-policy"), "default-src 'none'; frame-ancestors 'none'");
-    assert!(!answer.headers.contains_key("strict-transport-security"), "there is no TLS: {answer:?}");
+    assert!(!answer.headers.contains_key("strict-transport-security"), "HSTS without TLS: {answer:?}");
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn the_origins_that_are_named_may_call() {
     preflight(&app, SHOP, "TRACE").await.expect(400);
 }
 
-/// A token is still needed: the gate does not care where a request comes from.
+/// CORS replaces no token: the gate checks requests from every origin.
 #[tokio::test]
 async fn everybodys_scripts_may_call_if_that_is_said() {
     let app = App::start_with(Db::Sqlite, &[("CORS_ORIGINS", "*")]).await;

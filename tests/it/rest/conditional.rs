@@ -182,7 +182,7 @@ async fn every_single_user_answer_has_an_etag(#[values(Db::Sqlite, Db::Postgres)
     }
 }
 
-/// A PUT never creates, so "only if there is no such user" never changes anything (RFC 9110, 13.1.2).
+/// A PUT never creates, so a change on condition that no such user exists never changes anything (RFC 9110, 13.1.2).
 #[rstest]
 #[tokio::test]
 async fn nothing_changes_a_user_that_must_not_exist(#[values(Db::Sqlite, Db::Postgres)] db: Db) {

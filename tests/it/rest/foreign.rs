@@ -1,4 +1,4 @@
-//! Clients that others make from `/openapi.json`, with the generators and compilers that they use.
+//! Clients generated from `/openapi.json`, with the generators and compilers that other teams use.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! Whom a request is for (RFC 9112, 3.2): exactly one host, if not in HTTP/1.0, and one that can be.
+//! The host of a request (RFC 9112, 3.2): exactly one, except in HTTP/1.0, and a possible one.
 
 use rstest::rstest;
 
@@ -17,7 +17,7 @@ const GOOD: [&str; 15] = [
     "[::1]",
     "[::1]:3000",
     "[2001:DB8::ffff:192.0.2.1]:00080",
-    // Of a target without an authority.
+    // The value for a target without an authority.
     "",
     "   localhost   ",
     "!$&'()*+,;=",
@@ -97,7 +97,7 @@ async fn one_that_cannot_be_is_400(
     }
 }
 
-/// Such a head cannot be understood, so nobody says more than that.
+/// actix itself answers such a head, without details.
 #[tokio::test]
 async fn none_or_two_are_400() {
     let app = App::start(Db::Sqlite).await;
@@ -111,7 +111,7 @@ async fn none_or_two_are_400() {
     assert_eq!(ask(&app, "GET /health HTTP/1.0\r\n\r\n").status, 200);
 }
 
-/// What the target says counts, but a `Host` that cannot be is still wrong (RFC 9112, 3.2.2).
+/// The host in the target counts, but an impossible `Host` is still an error (RFC 9112, 3.2.2).
 #[tokio::test]
 async fn a_target_may_name_it() {
     let app = App::start(Db::Sqlite).await;

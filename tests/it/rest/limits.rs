@@ -1,4 +1,4 @@
-//! How large and how slow a request may be.
+//! Limits on the size and the duration of a request.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ const ROUTES: [(&str, &str); 5] = [
     ("PATCH", "/api/v2/users/1"),
 ];
 
-/// A good user with space around it, so that only the length can be wrong.
+/// A valid user followed by spaces, so that only the length can be wrong.
 fn body_of(length: usize) -> String {
     let jane = user("Jane", "jane@example.com").to_string();
     format!("{jane}{}", " ".repeat(length - jane.len()))
@@ -108,7 +108,8 @@ async fn a_head_that_is_too_large_is_431(#[case] headers: usize, #[case] length:
     app.get("/api/v2/users").header("x-0", "x".repeat(15_000)).answer().await.expect(200);
 }
 
-/// As many bytes as it may have, and one more, ended or not: nothing is kept of a head to see how it might go on.
+/// A head at the limit and one beyond it, complete or not. The service answers without waiting for the rest of the
+/// head.
 #[rstest]
 #[tokio::test]
 async fn a_head_is_431_from_the_first_byte_too_many(#[values("/api/v1/users", "/api/v2/users", "/health")] path: &str) {
@@ -136,7 +137,7 @@ async fn a_head_is_431_from_the_first_byte_too_many(#[values("/api/v1/users", "/
     }
 }
 
-/// More than this is actix's own limit, and a method without an end is none.
+/// These heads exceed actix's own limits, or have a method without an end.
 #[rstest]
 #[case::headers(format!("GET /health HTTP/1.1\r\nHost: x\r\n{}\r\n", "x: x\r\n".repeat(100)))]
 #[case::method("x".repeat(140_000))]
@@ -157,7 +158,7 @@ async fn a_body_that_trickles_is_408() {
     for (path, json) in [("/api/v1/users", "application/json"), ("/api/v2/users", "application/problem+json")] {
         let begun = Instant::now();
         let mut raw = Raw::begin_post(app.address(), path, 1000);
-        // Some of it comes all the time: it is the whole that has to be in time.
+        // Bytes keep arriving, but the timeout applies to the whole body.
         while begun.elapsed() < Duration::from_millis(900) && raw.try_write(" ") {
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -191,7 +192,7 @@ async fn an_idle_connection_is_closed() {
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
-/// Containers begin with few.
+/// Containers start with a low soft limit.
 #[tokio::test]
 async fn it_may_have_as_many_files_open_as_the_system_lets_it() {
     let database = Db::Sqlite.fresh();
@@ -203,7 +204,7 @@ async fn it_may_have_as_many_files_open_as_the_system_lets_it() {
     assert!(server.log().contains("no more than 4096 files may be open"), "{}", server.log());
 }
 
-/// An allocator that kept what a peak took would have the next peak, of something else, end the process in its container.
+/// If the allocator kept the memory of one peak, the next peak elsewhere would end the process in its container.
 #[tokio::test]
 async fn memory_that_a_peak_took_is_given_back() {
     const PEAK: usize = 600;
@@ -215,8 +216,8 @@ async fn memory_that_a_peak_took_is_given_back() {
         connection
     };
     let connections = Vec::from_iter((0..PEAK).map(begin));
-    until("all bodies are there", Duration::from_secs(20), async || app.memory() > before + PEAK * LIMIT).await;
+    until("all bodies have arrived", Duration::from_secs(20), async || app.memory() > before + PEAK * LIMIT).await;
     let taken = app.memory() - before;
     drop(connections);
-    until("a third is left at the most", Duration::from_secs(40), async || app.memory() < before + taken / 3).await;
+    until("at most a third is still in use", Duration::from_secs(40), async || app.memory() < before + taken / 3).await;
 }

@@ -7,7 +7,7 @@ use reqwest::Method;
 
 use crate::support::{Answer, Answered, App, Db};
 
-/// What stands between double quotes. Comments have none.
+/// The texts between double quotes. Comments have none.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| line.split('"').skip(1).step_by(2))
 }
@@ -46,7 +46,7 @@ fn assert_is_a_page_of_ours(answer: &Answer, content_type: &str) {
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
     assert!(!answer.text.is_empty());
     for line in answer.text.lines().filter(|line| !line.starts_with("/*!")) {
-        assert!(!line.contains("http://") && !line.contains("https://"), "from elsewhere: {line}");
+        assert!(!line.contains("http://") && !line.contains("https://"), "a foreign URL: {line}");
     }
 }
 
@@ -63,7 +63,7 @@ async fn the_page_and_its_assets_come_from_here() {
     }
 }
 
-/// The policy forbids it.
+/// The content security policy forbids inline scripts and styles.
 #[tokio::test]
 async fn nothing_is_inline() {
     let app = App::start(Db::Sqlite).await;

@@ -1,4 +1,4 @@
-//! `/openapi.json` as a document: whole, and about these routes and no others.
+//! `/openapi.json` as a document: complete, and limited to the routes that exist.
 
 use std::collections::BTreeSet;
 
@@ -80,14 +80,14 @@ async fn every_parameter_is_documented(
     #[case] names: &[&str],
 ) {
     let spec = spec(&App::start(Db::Sqlite).await).await;
-    // What every request may carry is not what makes this one.
+    // Headers that every request may have.
     let shared = ["X-Request-Id", "traceparent"];
     let documented: Vec<&str> =
         spec.parameters(method, path, place).into_iter().filter(|name| !shared.contains(name)).collect();
     assert_eq!(documented, names, "{method} {path}");
 }
 
-/// The routes that the server measures are the routes that it has.
+/// The documented routes are those that the metrics name.
 #[tokio::test]
 async fn no_route_without_a_spec_and_no_spec_without_a_route() {
     let app = App::start(Db::Sqlite).await;
@@ -109,7 +109,7 @@ async fn no_route_without_a_spec_and_no_spec_without_a_route() {
     assert_eq!(documented, measured);
 }
 
-/// The methods that a route says it allows are the methods that the document gives it.
+/// `Allow` names the documented methods of each path.
 #[tokio::test]
 async fn every_path_allows_what_is_documented() {
     let app = App::start(Db::Sqlite).await;

@@ -1,4 +1,4 @@
-//! The requests that the OpenAPI document is walked with.
+//! The requests of the walk through the OpenAPI document.
 
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
@@ -9,7 +9,7 @@ const JOHN: &str = r#"{"name":"John","email":"john@example.com"}"#;
 const TAKEN: &str = r#"{"name":"John","email":"JANE@example.com"}"#;
 const NAMELESS: &str = r#"{"name":""}"#;
 
-/// A request to be answered as the document says.
+/// A request whose answer must be documented.
 #[derive(Clone)]
 pub struct Call {
     pub method: &'static str,
@@ -66,7 +66,7 @@ impl Call {
     }
 }
 
-/// Everything that can be wrong with a body, and then a good one.
+/// Every kind of invalid body, then a valid one.
 fn bodies(good: &Call) -> Vec<Call> {
     vec![
         good.body("{"),
@@ -78,7 +78,7 @@ fn bodies(good: &Call) -> Vec<Call> {
     ]
 }
 
-/// Everything that can be wrong with the one user, and then nothing.
+/// Every kind of invalid request for one user, then a valid one.
 fn item(method: &'static str, route: &'static str, body: &str) -> Vec<Call> {
     let good = call(method, route).body(body);
     let mut calls = vec![good.id("abc"), good.id("999")];
@@ -90,7 +90,7 @@ fn item(method: &'static str, route: &'static str, body: &str) -> Vec<Call> {
     calls
 }
 
-/// Enough requests to meet every answer but the rare ones.
+/// Requests that produce every documented status, except the rare ones.
 pub fn calls() -> Vec<Call> {
     let (v1, v1_item) = ("/api/v1/users", "/api/v1/users/{id}");
     let (v2, v2_item) = ("/api/v2/users", "/api/v2/users/{id}");

@@ -1,4 +1,4 @@
-//! What the OpenAPI document says of texts is what the service makes of them.
+//! The OpenAPI document accepts the same texts as the service.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::support::{Answered, App, Db, Spec, keeps_to, query_string};
 const USER: &str = "/api/v2/users/{id}";
 const USERS: &str = "/api/v2/users";
 
-/// Texts for one place, and whether they will do there.
+/// Valid and invalid texts for one field or parameter.
 struct Texts {
     good: Vec<String>,
     bad: Vec<String>,
@@ -81,7 +81,7 @@ fn ids() -> Texts {
     Texts::new(&["1", "999", "9223372036854775807"], &["0", "-1", "abc", "1.5", "9300000000000000000", "1e30"])
 }
 
-/// A parameter's text as the value that it stands for.
+/// The JSON value that a parameter's text represents.
 fn value(schema: &Value, text: &str) -> Value {
     if schema["type"] == "string" { text.into() } else { serde_json::from_str(text).unwrap_or_else(|_| text.into()) }
 }
@@ -96,7 +96,7 @@ impl Check {
     fn note(&mut self, place: &str, text: &str, expected: bool, documented: bool, status: u16) {
         let is_taken = !matches!(status, 400 | 422);
         if is_taken != expected || documented != expected {
-            let found = format!("documented {documented}, answered {status}, meant {expected}");
+            let found = format!("documented {documented}, answered {status}, expected {expected}");
             self.faults.push(format!("{place} {text:?}: {found}"));
         }
     }

@@ -1,4 +1,4 @@
-//! The document walked against the running server: what it answers is documented, and what is documented it answers.
+//! The OpenAPI document against the running server: every answer is documented, and every documented status occurs.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::openapi_calls::calls;
 use crate::support::{Answer, Answered, App, Db, Spec, TOKEN, claims, token, user};
 
-/// What only a fault or a slow client brings about; other tests do.
+/// Statuses that only a fault or a slow client causes. Other tests cover them.
 const RARE: [u16; 5] = [408, 429, 500, 503, 504];
 
-/// Headers that a client can use, and so has to be told of.
+/// Headers that are useful to a client, so the document must name them.
 const USEFUL: [&str; 8] =
     ["accept-patch", "allow", "etag", "link", "location", "retry-after", "www-authenticate", "x-request-id"];
 
@@ -57,7 +57,7 @@ fn header_fault(spec: &Spec, response: &Value, answer: &Answer) -> Option<String
             return Some(format!("the header {name}: {}", faults.join("; ")));
         }
     }
-    // Only the last page has no link.
+    // The last page has no link.
     let missing = documented.iter().find(|(name, _)| name != "link" && !answer.headers.contains_key(name.as_str()));
     missing.map(|(name, _)| format!("the header {name} is documented"))
 }
@@ -72,7 +72,7 @@ async fn answers_and_document_agree(#[values(Db::Sqlite, Db::Postgres)] db: Db) 
     let (mut faults, mut answered) = (Vec::new(), BTreeSet::new());
     let (scopeless, large, calls) = (token(&claims("")), "x".repeat(20_000), calls());
     let described = || calls.iter().filter(|call| spec.operation(call.method, call.route).is_some());
-    // First those that must not get in, and so change nothing.
+    // First the requests that must be rejected and so change nothing.
     let refused = described().flat_map(|call| {
         let large = call.route.starts_with("/api/").then_some((call, Some(&*large)));
         [(call, None), (call, Some(&*scopeless))].into_iter().chain(large)
@@ -107,7 +107,7 @@ fn documented(spec: &Spec) -> BTreeSet<(String, String, u16)> {
     statuses.filter(|(_, _, status)| !RARE.contains(status)).collect()
 }
 
-/// Whatever needs the database may find it gone, overloaded or slow.
+/// Every operation that needs the database documents its failure.
 #[tokio::test]
 async fn what_is_rare_is_documented_too() {
     let app = App::start(Db::Sqlite).await;

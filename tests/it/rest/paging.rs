@@ -50,7 +50,11 @@ async fn a_walk_by_link_meets_everyone_once(#[values(Db::Sqlite, Db::Postgres)] 
         let body = answer.body(200);
         sizes.push(ids(&body).len());
         next = answer.next_link();
-        assert_eq!(next.is_some(), body.get("next_page_token").is_some(), "both or neither");
+        assert_eq!(
+            next.is_some(),
+            body.get("next_page_token").is_some(),
+            "a page has both a link and a token, or neither"
+        );
         assert!(next.as_ref().is_none_or(|path| path.starts_with("/api/v2/users?")), "{next:?}");
     }
     assert_eq!(sizes, [10, 10, 5], "the link keeps the size");
@@ -96,7 +100,8 @@ async fn the_size_may_change_on_the_way(#[values(Db::Sqlite, Db::Postgres)] db: 
 async fn changes_on_the_way_neither_repeat_nor_hide_anyone(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = seeded(db, "20").await;
     let first = app.get("/api/v2/users?page_size=10").answer().await;
-    // One page before the place and the place itself are lost, and a user is added at the end.
+    // A user before the token's place, the user at that place and one after it are deleted, and a user is added at the
+    // end.
     for id in [3, 10, 15] {
         app.delete(&format!("/api/v2/users/{id}")).answer().await.empty(204);
     }
@@ -123,7 +128,7 @@ async fn the_total_is_counted_when_asked_for(#[values(Db::Sqlite, Db::Postgres)]
     let first = app.get("/api/v2/users?page_size=10&include_total=true").answer().await;
     assert_eq!(first.body(200)["total"], 25);
     let second = page(&app, &first.next_link().expect("a second page")).await;
-    assert_eq!(second["total"], 25, "the link asks for it again");
+    assert_eq!(second["total"], 25, "the link keeps include_total");
     for path in ["/api/v2/users", "/api/v2/users?include_total=false"] {
         assert!(page(&app, path).await.get("total").is_none(), "{path}");
     }

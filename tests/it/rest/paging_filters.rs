@@ -29,7 +29,7 @@ fn names_of(page: &Value) -> Vec<String> {
     users.map(|user| user["name"].as_str().expect("a name").to_owned()).collect()
 }
 
-/// The names of every page, followed by link.
+/// The names on all pages, following the links.
 async fn walk(app: &App, query: &[(&str, &str)]) -> Vec<String> {
     let mut answer = list(app, query).answer().await;
     let mut all = names_of(&answer.body(200));
@@ -92,7 +92,7 @@ async fn a_prefix_may_end_in_the_last_character_there_is(#[values(Db::Sqlite, Db
     assert_eq!(names(&app, &[("name_prefix", "\u{10ffff}")]).await, Vec::<String>::new());
 }
 
-/// Whatever collation the database has: both answer alike.
+/// Both databases give the same order, whatever their collation.
 #[rstest]
 #[case(&[("name_prefix", "a")])]
 #[case(&[("name_prefix", "a"), ("page_size", "1")])]

@@ -1,4 +1,4 @@
-//! Version 2: what a page token is bound to.
+//! Version 2: which page tokens are valid, and for which filters.
 
 use rstest::rstest;
 
@@ -23,7 +23,7 @@ async fn is_refused(app: &App, query: &str, token: &str) {
     answer.problem(400, "invalid_page_token");
 }
 
-/// The first letter of somebody's name, which more than one other shares among 200.
+/// A letter with which at least two of the 200 names start.
 async fn common_letter(app: &App) -> String {
     for letter in 'a'..='z' {
         let page = app.get(&format!("/api/v2/users?name_prefix={letter}")).answer().await.body(200);
@@ -43,7 +43,7 @@ async fn any_other_character_spoils_it(#[values(Db::Sqlite, Db::Postgres)] db: D
         let good = token(&app, query).await;
         let changed = (0..good.len()).flat_map(|place| {
             let good = good.as_str();
-            // The last one may hold bits that decoders like to ignore.
+            // The last character may hold bits that many decoders ignore.
             let others = if place + 1 == good.len() { ALPHABET } else { "AQgw1-" };
             let others = others.chars().filter(move |other| !good[place..].starts_with(*other));
             others.map(move |other| format!("{}{other}{}", &good[..place], &good[place + 1..]))

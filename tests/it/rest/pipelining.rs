@@ -1,4 +1,4 @@
-//! Requests that are sent before earlier ones are answered: each gets the answer that it would have got alone, or none.
+//! Pipelined requests: each gets the answer that it would get alone, or none.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -18,20 +18,20 @@ use crate::support::{
     App, Authority, Db, Program, SECRET, Server, Strict, TOKEN, Whole, claims, email, now, tcp, token, until,
 };
 
-/// Connections at a time.
+/// Concurrent connections.
 const AT_ONCE: usize = 4;
-/// Users that are there from the beginning, most of them to be deleted.
+/// Users that exist at the start, enough for each DELETE to have its own.
 const USERS: usize = 2000;
 
-/// A kind of request; no two are answered alike, or framed alike.
+/// A kind of request. The kinds differ in their answers or in how these are framed.
 struct Kind {
     name: &'static str,
     method: &'static str,
-    /// The whole request with this number, no two of which are the same.
+    /// The text of the request with this number. Each number gives another request.
     text: fn(usize) -> String,
-    /// Whether its answer does not end.
+    /// Whether the answer is a stream without an end.
     streams: bool,
-    /// Whether it creates a user.
+    /// Whether the request creates a user.
     creates: bool,
 }
 
@@ -86,7 +86,7 @@ fn sized(at: usize, line: &str, headers: &str, body: &str) -> String {
     with(at, line, &format!("Content-Type: application/json\r\nContent-Length: {length}\r\n{headers}"), body)
 }
 
-/// In two chunks.
+/// A request whose body is sent in two chunks.
 fn chunked(at: usize, body: &str) -> String {
     let (begin, end) = body.split_at(10);
     let body = format!("a\r\n{begin}\r\n{:x}\r\n{end}\r\n0\r\n\r\n", end.len());
@@ -102,17 +102,17 @@ fn address(at: usize) -> String {
 }
 
 impl Kind {
-    /// The answer, which must be to the request with this number.
+    /// Reads the answer, which must belong to the request with this number.
     fn answer<S: Read + Write>(&self, client: &mut Strict<S>, at: usize) -> Result<Whole, String> {
         let answer = if self.streams { client.beginning_of_answer() } else { client.answer_to(self.method) }?;
         match answer.header("x-request-id") {
             Some(id) if id == format!("pipelined.{at}") => Ok(comparable(answer)),
-            _ => Err(format!("the answer to another request than {at}: {answer:?}")),
+            _ => Err(format!("not the answer to request {at}: {answer:?}")),
         }
     }
 }
 
-/// What is the same for any two requests of a kind.
+/// The part of an answer that is the same for all requests of a kind.
 fn comparable(mut answer: Whole) -> Whole {
     answer.headers.retain(|(name, _)| name != "x-request-id");
     answer.headers.sort();
@@ -123,7 +123,7 @@ fn comparable(mut answer: Whole) -> Whole {
     answer
 }
 
-/// Without the words that have a digit in them.
+/// Replaces the words that contain a digit.
 fn without_numbers(text: &str) -> String {
     let is_part = |character: char| character.is_ascii_alphanumeric() || "-_.:+".contains(character);
     let words = text.split_inclusive(|character| !is_part(character));
@@ -139,24 +139,24 @@ fn without_numbers(text: &str) -> String {
         .collect()
 }
 
-/// How two requests are sent.
+/// How a pair of requests is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sent {
     InOneSegment,
     ByteByByte,
 }
 
-/// All pairs, on connections that `connect` opens.
+/// All pairs of kinds, on connections that `connect` opens.
 struct Pairs<'a, C> {
     connect: C,
     sent: Sent,
     kinds: Vec<&'a Kind>,
-    /// What each of the kinds is answered alone.
+    /// The answer to each kind of request alone.
     alone: Vec<Whole>,
 }
 
 impl<'a, S: Read + Write, C: Fn() -> Strict<S> + Sync> Pairs<'a, C> {
-    /// Numbers up to that of the kinds are taken by the requests that are sent alone.
+    /// Sends each kind alone first. These requests take the numbers below the number of kinds.
     fn new(connect: C, sent: Sent, kinds: Vec<&'a Kind>) -> Self {
         let alone = |(at, kind): (usize, &&Kind)| {
             let mut client = connect();
@@ -167,7 +167,7 @@ impl<'a, S: Read + Write, C: Fn() -> Strict<S> + Sync> Pairs<'a, C> {
         Self { connect, sent, kinds, alone }
     }
 
-    /// Tries them all, a few at a time, and returns the addresses that were created, as far as these answers say.
+    /// Tries all pairs, a few at a time, and returns the addresses of the users that the answers say were created.
     fn try_all(&self) -> Vec<String> {
         let (next, count) = (AtomicUsize::new(0), self.kinds.len() * self.kinds.len());
         let results = thread::scope(|scope| {
@@ -176,7 +176,9 @@ impl<'a, S: Read + Write, C: Fn() -> Strict<S> + Sync> Pairs<'a, C> {
                 Vec::from_iter(pairs.take_while(|pair| *pair < count).map(|pair| self.try_one(pair)))
             };
             let workers = Vec::from_iter((0..AT_ONCE).map(|_| scope.spawn(work)));
-            Vec::from_iter(workers.into_iter().flat_map(|worker| worker.join().expect("it has ended")))
+            Vec::from_iter(
+                workers.into_iter().flat_map(|worker| worker.join().expect("a worker ended without a panic")),
+            )
         });
         let failures = Vec::from_iter(results.iter().filter_map(|result| result.as_ref().err()).map(String::as_str));
         assert!(failures.is_empty(), "{} of {count} pairs are wrong:\n{}", failures.len(), failures.join("\n"));
@@ -210,7 +212,7 @@ impl<'a, S: Read + Write, C: Fn() -> Strict<S> + Sync> Pairs<'a, C> {
                 return Ok(created);
             }
             if closes {
-                // Whoever writes while the server ends may be cut off by the kernel.
+                // The kernel may reset the connection of a client that still writes when the server closes it.
                 let end = client.end();
                 return if self.sent == Sent::InOneSegment { end.map(|()| created) } else { Ok(created) };
             }
@@ -218,11 +220,12 @@ impl<'a, S: Read + Write, C: Fn() -> Strict<S> + Sync> Pairs<'a, C> {
         client.write("GET /health HTTP/1.0\r\n\r\n");
         let last = client.answer_to("GET")?;
         client.end()?;
-        if last.status == 200 { Ok(created) } else { Err(format!("the connection is of no use any more: {last:?}")) }
+        if last.status == 200 { Ok(created) } else { Err(format!("the connection no longer works: {last:?}")) }
     }
 }
 
-/// Whether a body that nobody reads was there in time to go on after it is for the moment to say; all else is not.
+/// Compares two answers. After 401 the server keeps the connection only if the unread body has arrived in time, so that
+/// header may differ.
 fn same(mut answer: Whole, alone: &Whole) -> Result<(), String> {
     let mut alone = alone.clone();
     if answer.status == 401 {
@@ -243,7 +246,7 @@ fn seed(program: Program) {
     program.args(["seed", "--count", &USERS.to_string()]).run().succeeded();
 }
 
-/// No more were created than were answered so.
+/// Exactly the users that the answers confirmed were created.
 async fn has_created(server: &Server, mut expected: Vec<String>) {
     expected.extend(KINDS.iter().enumerate().filter(|(_, kind)| kind.creates).map(|(at, _)| address(at)));
     expected.sort();
@@ -300,7 +303,7 @@ async fn no_request_changes_how_another_is_answered_over_tls(#[case] sent: Sent)
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
     let tls = Tls { config, address: server.address().to_owned() };
-    until("it is ready", Duration::from_secs(20), async || tls.is_ready()).await;
+    until("the server is ready", Duration::from_secs(20), async || tls.is_ready()).await;
     let framed = [
         "GET",
         "HEAD",
@@ -317,7 +320,7 @@ async fn no_request_changes_how_another_is_answered_over_tls(#[case] sent: Sent)
     Pairs::new(|| tls.connect(), sent, kinds).try_all();
 }
 
-/// Until it has ended nobody knows what follows it.
+/// The server answers the next request when the stream before it has ended.
 #[tokio::test]
 async fn what_comes_behind_a_stream_is_answered_when_that_has_ended() {
     let app = app(Db::Sqlite, &[("JWT_LEEWAY", "1s"), ("JWT_SECRET", SECRET)]).await;

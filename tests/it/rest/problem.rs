@@ -1,4 +1,4 @@
-//! RFC 9457 problems, whatever they are about.
+//! RFC 9457 problems, on every route.
 
 use rstest::rstest;
 use serde_json::Value;

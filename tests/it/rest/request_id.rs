@@ -1,4 +1,4 @@
-//! `X-Request-Id`: the caller's own, if it is a sane one.
+//! `X-Request-Id`: the caller's id if it is valid, otherwise a new one.
 
 use std::collections::HashSet;
 
@@ -38,6 +38,6 @@ async fn a_new_one_is_given_to_each() {
     let mut seen = HashSet::new();
     for path in PATHS.iter().cycle().take(50) {
         let new = app.get(path).answer().await.header("x-request-id").to_owned();
-        assert!(seen.insert(new.clone()), "{new} a second time");
+        assert!(seen.insert(new.clone()), "{new} is repeated");
     }
 }

@@ -1,4 +1,4 @@
-//! When all connections are in use, those who ask how the service is are answered all the same.
+//! When all connections are in use, a reserve still answers health checks and metrics.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::support::proto::GetUserRequest;
 use crate::support::{Answered, App, Db, Raw, TOKEN, details, until};
 
 const SOON: Duration = Duration::from_secs(10);
-/// A connection that says nothing is only cut off because it is in the reserve.
+/// Long timeouts: a silent connection is closed only because it is in the reserve.
 const FULL: [(&str, &str); 4] =
     [("MAX_CONNECTIONS", "4"), ("SERVER_WORKERS", "1"), ("HEAD_TIMEOUT", "1m"), ("KEEP_ALIVE", "1h")];
 
@@ -18,7 +18,8 @@ fn request(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n", *TOKEN)
 }
 
-/// What is answered on a connection of its own, if the server closes that then.
+/// Sends a request on a new connection. Returns the answer if the server then closes the connection, otherwise the
+/// connection.
 fn ask(app: &App, target: &str) -> Result<String, Raw> {
     let mut raw = Raw::connect(app.address());
     raw.write(&request(target));
@@ -26,11 +27,11 @@ fn ask(app: &App, target: &str) -> Result<String, Raw> {
     if !answer.contains("connection: close\r\n") {
         return Err(raw);
     }
-    assert_eq!(raw.read_to_end(), "", "it hangs up");
+    assert_eq!(raw.read_to_end(), "", "nothing follows the answer");
     Ok(answer)
 }
 
-/// Connections that are held open: all that there may be, but for those that somebody else has.
+/// Opens and holds all connections that are free.
 fn fill(app: &App) -> Vec<Raw> {
     Vec::from_iter(std::iter::from_fn(|| ask(app, "/health").err()))
 }
@@ -40,13 +41,13 @@ fn fill(app: &App) -> Vec<Raw> {
 async fn what_is_open_to_everybody_is_answered_once(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = App::start_with(db, &FULL).await;
     let held = fill(&app);
-    assert!((3..=4).contains(&held.len()), "all but the one that asked whether it is ready: {}", held.len());
+    assert!((3..=4).contains(&held.len()), "all but the one that may still poll /ready: {}", held.len());
     for target in ["/health", "/livez", "/ready", "/readyz", "/metrics"] {
-        let answer = ask(&app, target).unwrap_or_else(|_| panic!("{target}: it stays open"));
+        let answer = ask(&app, target).unwrap_or_else(|_| panic!("{target}: the connection stays open"));
         assert!(answer.starts_with("HTTP/1.1 200 "), "{target}: {answer}");
     }
     for target in ["/api/v1/users", "/api/v2/users", "/api/v2/events"] {
-        let answer = ask(&app, target).unwrap_or_else(|_| panic!("{target}: it stays open"));
+        let answer = ask(&app, target).unwrap_or_else(|_| panic!("{target}: the connection stays open"));
         assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1\r\n"), "{target}: {answer}");
         assert!(target.contains("v1") || answer.contains("\"code\":\"overloaded\""), "{target}: {answer}");
     }
@@ -61,7 +62,7 @@ async fn strangers_who_say_nothing_do_not_use_it_up() {
     let held = fill(&app);
     let begun = Instant::now();
     let mut strangers = Vec::from_iter((0..40).map(|_| Raw::connect(app.address())));
-    let answer = ask(&app, "/ready").unwrap_or_else(|_| panic!("it stays open"));
+    let answer = ask(&app, "/ready").unwrap_or_else(|_| panic!("the connection stays open"));
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     for stranger in &mut strangers {
         assert_eq!(stranger.read_to_end(), "");
@@ -70,19 +71,19 @@ async fn strangers_who_say_nothing_do_not_use_it_up() {
     drop(held);
 }
 
-/// Nor those who ask for something large, and do not read it.
+/// Clients that request something large and do not read it do not use up the reserve either.
 #[tokio::test]
-async fn nor_do_those_who_do_not_listen() {
+async fn clients_that_do_not_read_do_not_use_up_the_reserve() {
     let app = App::start_with(Db::Sqlite, &[&FULL[..], &[("RESPONSE_TIMEOUT", "1h")]].concat()).await;
     let held = fill(&app);
     let deaf = Vec::from_iter((0..40).map(|_| {
         let mut raw = Raw::connect(app.address());
-        // It may have been cut off by then.
+        // The server may have closed the connection by then.
         raw.try_write(&request("/docs/swagger-ui-bundle.js").repeat(9));
         raw
     }));
     let begun = Instant::now();
-    let answer = ask(&app, "/ready").unwrap_or_else(|_| panic!("it stays open"));
+    let answer = ask(&app, "/ready").unwrap_or_else(|_| panic!("the connection stays open"));
     assert!(answer.starts_with("HTTP/1.1 200 ") && begun.elapsed() < SOON, "{:?}: {answer}", begun.elapsed());
     drop((held, deaf));
 }

@@ -1,4 +1,4 @@
-//! Clients that send or read too slowly lose their connection, and nobody else notices.
+//! Clients that send or read too slowly lose their connection, without an effect on other clients.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -13,16 +13,16 @@ use crate::support::{Answered, App, Db, Raw, TOKEN, user};
 const HEALTH: &str = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /// A large answer that needs no token.
 const LARGE: &[u8] = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
-/// What the settings below allow, and time for a busy machine.
+/// Longer than the timeouts below, even on a busy machine.
 const SOON: Duration = Duration::from_secs(8);
 
-/// Nothing but the wait that a test is about comes to an end by itself.
+/// Long timeouts, except for the one that a test sets.
 async fn app(vars: &[(&str, &str)]) -> App {
     let patient = [("HEAD_TIMEOUT", "1m"), ("BODY_TIMEOUT", "1m"), ("KEEP_ALIVE", "1h"), ("RESPONSE_TIMEOUT", "1h")];
     App::start_with(Db::Sqlite, &[&patient[..], vars].concat()).await
 }
 
-/// Sends a little from time to time until the server hangs up.
+/// Sends a little every 50 ms until the server hangs up. Returns how long that took.
 fn trickle(raw: &mut Raw, bit: &str) -> Duration {
     let begun = Instant::now();
     while raw.try_write(bit) && begun.elapsed() < 2 * SOON {
@@ -47,7 +47,7 @@ async fn a_later_head_that_trickles_is_cut_off() {
     let mut raw = Raw::connect(app.address());
     raw.write(HEALTH);
     raw.read_response();
-    // One header, and not too many of them.
+    // One header that grows, so that the number of headers stays within its limit.
     raw.write("GET /health HTTP/1.1\r\na: ");
     assert!(trickle(&mut raw, "b") < SOON);
     app.get("/health").answer().await.expect(200);
@@ -63,7 +63,7 @@ async fn a_head_that_began_together_with_the_one_before_is_cut_off() {
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
 }
 
-/// The first request was answered before its body ended, so nothing waits for it any more.
+/// The server answers before the body ends, so nothing else bounds the rest of the body.
 #[rstest]
 #[case("Transfer-Encoding: chunked", "1\r\n \r\n")]
 #[case("Content-Length: 1000000", " ")]
@@ -77,9 +77,9 @@ async fn a_body_that_nobody_wants_is_cut_off(#[case] header: &str, #[case] bit: 
     assert!(trickle(&mut raw, bit) < SOON);
 }
 
-/// Asks for more than all buffers hold, until the server has no more room for questions, or has hung up already.
+/// Sends requests until their answers fill all buffers and the server reads no more, or has hung up.
 fn ask_too_much(app: &App) -> TcpStream {
-    // A small buffer, so that whoever reads a little makes room for a little, and the kernel sees progress.
+    // A small receive buffer, so that reading a little makes room for a little, and the kernel sees progress.
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let address: SocketAddr = app.address().parse().unwrap();
@@ -117,7 +117,7 @@ async fn a_client_that_does_not_read_is_cut_off(#[case] bytes: usize) {
     let begun = Instant::now();
     let mut buffer = vec![0; bytes];
     let error = loop {
-        assert!(begun.elapsed() < SOON, "it is still connected");
+        assert!(begun.elapsed() < SOON, "the client is still connected");
         sleep(Duration::from_millis(50));
         let _ = stream.read(&mut buffer);
         match stream.write(b"x") {
@@ -130,7 +130,7 @@ async fn a_client_that_does_not_read_is_cut_off(#[case] bytes: usize) {
     app.get("/health").answer().await.expect(200);
 }
 
-/// Asks as often as it can in one go, and does not listen.
+/// Clients pipeline thousands of requests and read no answers. The server reads a request only when it can answer it.
 #[tokio::test]
 async fn questions_are_not_read_before_they_can_be_answered() {
     const SMALL: &str = "GET / HTTP/1.1\r\nHost:x\r\n\r\n";
@@ -142,7 +142,7 @@ async fn questions_are_not_read_before_they_can_be_answered() {
         client.set_nonblocking(true).unwrap();
         let _ = client.write(SMALL.repeat(5000).as_bytes());
     }
-    // Answered among the others, so they have had their turn.
+    // The service answers these requests too, so by now it has read what it will read of the others.
     for _ in 0..20 {
         app.get("/health").answer().await.expect(200);
         sleep(Duration::from_millis(50));
@@ -151,7 +151,7 @@ async fn questions_are_not_read_before_they_can_be_answered() {
     assert!(each < 2048.0, "{each} KiB each");
 }
 
-/// Behind an answer that does not end nothing else is answered, and hardly anything of it is kept.
+/// The server answers nothing behind a stream, and keeps almost nothing of what arrives there.
 #[tokio::test]
 async fn questions_behind_a_stream_take_no_memory() {
     const SMALL: &str = "GET / HTTP/1.1\r\nHost:x\r\n\r\n";
@@ -170,7 +170,7 @@ async fn questions_behind_a_stream_take_no_memory() {
     assert!(each < 150.0, "{each} KiB each");
 }
 
-/// No more of a head is kept than may be there, although it does not end.
+/// The server keeps no more of a head than its limit, even if the head does not end.
 #[tokio::test]
 async fn a_head_is_refused_before_it_takes_more_than_it_may() {
     const CLIENTS: u32 = 100;
@@ -197,7 +197,7 @@ async fn resident_kib(app: &App) -> f64 {
     line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() / 1024.0
 }
 
-/// All of them are answered, in order, however many come in one go.
+/// A client that reads gets all answers in order, however many requests it pipelines.
 #[tokio::test]
 async fn whoever_listens_gets_an_answer_to_every_question() {
     const QUESTIONS: usize = 3000;
@@ -219,7 +219,7 @@ async fn whoever_listens_gets_an_answer_to_every_question() {
     assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 1);
 }
 
-/// A body of many pieces, and the next request behind it.
+/// Bodies that arrive in many parts, with the next request right behind.
 #[tokio::test]
 async fn bodies_and_questions_may_come_in_one_go() {
     let app = app(&[]).await;
@@ -237,7 +237,7 @@ async fn bodies_and_questions_may_come_in_one_go() {
     }
 }
 
-/// A transfer is no idleness, and what comes meanwhile is no head that trickles.
+/// During a transfer the connection is not idle, and bytes that arrive meanwhile do not count as a slow head.
 #[tokio::test]
 async fn a_long_answer_is_not_cut_off() {
     let app = app(&[("KEEP_ALIVE", "500ms"), ("HEAD_TIMEOUT", "500ms")]).await;
@@ -248,7 +248,7 @@ async fn a_long_answer_is_not_cut_off() {
     stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
     let (mut received, mut buffer) = (0, vec![0; 40_000]);
     loop {
-        match stream.read(&mut buffer).expect("it is still connected") {
+        match stream.read(&mut buffer).expect("the client is still connected") {
             0 => break,
             bytes => received += bytes,
         }
@@ -257,7 +257,7 @@ async fn a_long_answer_is_not_cut_off() {
     assert!(received > whole, "{received} of {whole}");
 }
 
-/// Slow, but it gets on.
+/// A client that pauses for less than the timeout.
 #[tokio::test]
 async fn a_client_that_reads_in_time_gets_everything() {
     let app = app(&[("RESPONSE_TIMEOUT", "3s")]).await;

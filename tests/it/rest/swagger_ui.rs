@@ -26,7 +26,7 @@ async fn the_page_and_its_assets_come_from_here() {
     let assets = assets(&page.text);
     assert!(assets.len() >= 3, "{assets:?}");
     for asset in assets {
-        assert!(!asset.contains("//"), "{asset} is from elsewhere");
+        assert!(!asset.contains("//"), "{asset} has a foreign URL");
         let path = format!("/docs/{}", asset.trim_start_matches("./"));
         let answer = app.get(&path).answer().await;
         assert!(!answer.expect(200).text.is_empty(), "{path}");
@@ -78,7 +78,7 @@ async fn docs_leads_to_it() {
     let redirect = app.get("/docs").answer().await;
     assert!((300..400).contains(&redirect.status), "{redirect:?}");
     let here = Url::parse("http://localhost/docs").expect("a URL");
-    assert_eq!(here.join(redirect.header("location")).expect("a place").path(), "/docs/");
+    assert_eq!(here.join(redirect.header("location")).expect("a location").path(), "/docs/");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Nothing is upgraded here: a request to do so is a request like others (RFC 9110, 7.8).
+//! The service upgrades no connection: it treats a request for an upgrade as an ordinary one (RFC 9110, 7.8).
 
 use rstest::rstest;
 
@@ -52,7 +52,7 @@ async fn a_body_is_as_long_as_it_says(#[values(Db::Sqlite, Db::Postgres)] db: Db
     assert_eq!(app.everyone().await.len(), 2 * FIELDS.len());
 }
 
-/// What follows may be meant for who is behind the tunnel that was asked for.
+/// The bytes behind the request may be meant for the other end of the requested tunnel.
 #[tokio::test]
 async fn there_is_no_tunnel_and_nothing_is_taken_from_what_follows() {
     let app = App::start(Db::Sqlite).await;

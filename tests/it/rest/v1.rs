@@ -66,7 +66,7 @@ async fn a_user_may_change_the_case_of_its_own_email(#[values(Db::Sqlite, Db::Po
 async fn names_are_trimmed_and_emails_kept_as_given(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = App::start(db).await;
     let created = app.post("/api/v1/users", &user("  John \t Doe \n", "JoHn@eXample.Com")).answer().await;
-    // A tab inside the name is a control character; around it, it is only space.
+    // A tab inside the name is a control character; a tab around it is trimmed.
     created.error(400);
     let created = app.post("/api/v1/users", &user(" \t John Doe \n", "JoHn@eXample.Com")).answer().await.body(201);
     assert_eq!((created["name"].as_str(), created["email"].as_str()), (Some("John Doe"), Some("JoHn@eXample.Com")));

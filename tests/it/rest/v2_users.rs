@@ -31,7 +31,7 @@ async fn a_created_user_is_complete(#[values(Db::Sqlite, Db::Postgres)] db: Db) 
     assert!((Utc::now() - time(created_at)).abs() < TimeDelta::minutes(1), "{created_at}");
 
     let read = app.get("/api/v2/users/1").answer().await;
-    assert_eq!((read.body(200), read.header("etag")), (created, r#""1""#), "the times too");
+    assert_eq!((read.body(200), read.header("etag")), (created, r#""1""#), "a read returns the same times");
 }
 
 #[rstest]
@@ -40,7 +40,7 @@ async fn every_put_raises_the_version_by_one(#[values(Db::Sqlite, Db::Postgres)]
     let app = App::start(db).await;
     let mut before = app.create("John", "john@example.com").await;
     for version in 2..=5 {
-        // The second and the fourth change nothing, and still count.
+        // The second and the fourth change nothing, and still raise the version.
         let name = format!("John {}", version / 2);
         let answer = app.put("/api/v2/users/1", &user(&name, "john@example.com")).answer().await;
         let changed = answer.body(200);
