@@ -1,6 +1,7 @@
-//! Which folder may import which, read from the source as text. ARCHITECTURE.md says why; change a rule there and here together.
+//! Which folder may import which, checked against the text of the sources. ARCHITECTURE.md gives the reasons; change a
+//! rule in both places.
 #![forbid(unsafe_code)]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on should say so and stop")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot continue should fail with a message")]
 
 mod sources;
 
@@ -21,7 +22,7 @@ const fn room(path: &'static str, imports: &'static [&'static str], crates: &'st
     Room { path, imports, crates }
 }
 
-/// Crates, by the start of their names, that only some rooms may name.
+/// Crates that only some rooms may name, by the start of their names.
 const GUARDED: &[&str] = &[
     "actix",
     "crossbeam",
@@ -42,21 +43,21 @@ const GUARDED: &[&str] = &[
     "utoipa",
 ];
 
-/// From the bottom up: a room imports only rooms that stand before it.
+/// From the bottom up: a room imports only rooms before it.
 const ROOMS: &[Room] = &[
     // Pure: types that parse, errors, events, pages.
     room("domain", &[], &[]),
-    // Everybody may count, log and listen, so these name nobody.
+    // All rooms may use these, so these name no other room.
     room("metrics", &[], &["actix", "prometheus"]),
     room("net", &[], &["rustls"]),
     room("output", &[], &[]),
     room("proxy", &[], &["ureq"]),
     room("signals", &[], &[]),
-    // The only one that makes spans. It silences other crates' logs, by their names.
+    // The only room that makes spans. It names other crates to silence their logs.
     room("telemetry", &["proxy"], &["actix", "governor", "lapin", "opentelemetry", "rustls", "tracing", "ureq"]),
-    // No HTTP here: a token is text, whichever protocol brought it.
+    // No HTTP here: a token is text, whichever protocol carries it.
     room("auth", &["metrics", "proxy"], &["governor", "jsonwebtoken", "ureq"]),
-    // No HTTP in storage, and not the actix crates: an actor is a thread.
+    // No HTTP in storage, and no actix: an actor is a thread.
     room("storage/database", &["domain", "metrics", "telemetry"], &["crossbeam", "diesel", "r2d2"]),
     room("storage/engine", &["domain", "metrics", "storage/database", "telemetry"], &["crossbeam", "diesel"]),
     room("storage/event_log", &["domain", "metrics", "storage/database", "telemetry"], &["diesel", "r2d2"]),
@@ -124,14 +125,14 @@ const ROOMS: &[Room] = &[
         ],
         &["actix"],
     ),
-    // The application of HTTP, asked by another way.
+    // Drives the application of `http` without a listener.
     room("lambda", &["http", "telemetry"], &["actix", "ureq"]),
     room("healthcheck", &["http"], &["ureq"]),
     room("seed", &["domain", "output", "storage"], &[]),
     room("config", &["auth", "events", "grpc", "http", "lambda", "net", "storage", "telemetry"], &[]),
-    // The doors that fuzz/ comes in by.
+    // The functions that fuzz/ calls.
     room("fuzzing", &["domain", "http"], &[]),
-    // It wires the others together.
+    // Wires the other rooms together.
     room(
         "server",
         &["auth", "config", "events", "grpc", "http", "lambda", "metrics", "net", "signals", "storage", "telemetry"],
@@ -158,8 +159,8 @@ fn rules_point_down_only() {
     for (at, Room { path, imports, .. }) in ROOMS.iter().enumerate() {
         for import in *imports {
             let below = ROOMS.iter().take(at).any(|room| room.path == *import);
-            assert!(below, "{path} imports {import}, which does not stand before it");
-            assert!(!path.starts_with(&format!("{import}/")), "{path} imports {import}, which it is in");
+            assert!(below, "{path} imports {import}, which is not before it");
+            assert!(!path.starts_with(&format!("{import}/")), "{path} imports {import}, which contains it");
         }
     }
 }
@@ -199,7 +200,8 @@ fn no_folder_imports_one_above_it() {
     assert_eq!(sources.circle_of_folders(), None);
 }
 
-/// Nothing waits for a batch to fill: an actor takes what is there. Only what is set aside has a time, and what ends.
+/// Nothing waits for a batch to fill: an actor takes what waits in its mailbox. Only messages that are set aside, and
+/// the end of the actors, have a time.
 #[test]
 fn no_timer_fills_a_batch() {
     const TIMERS: &[&str] =
@@ -211,16 +213,16 @@ fn no_timer_fills_a_batch() {
         }
     }
     let expected = [
-        // Until the next message that is set aside is due.
+        // The time until the next message that is set aside.
         ("storage/engine/gather.rs", &["recv_deadline", "sleep"][..]),
-        // Until the actors have ended.
+        // The wait for the end of the actors.
         ("storage/engine/actors.rs", &["sleep"]),
     ];
     let expected = expected.map(|(file, words)| (file.to_owned(), words.iter().map(ToString::to_string).collect()));
     assert_eq!(found, BTreeMap::from(expected));
 }
 
-/// Who uses the client builds neither the server nor what it stands on.
+/// A program that uses the client builds neither the server nor the crates of the server.
 #[test]
 fn the_client_depends_on_no_server() {
     let tree =
@@ -251,7 +253,7 @@ fn a_breach_is_found() {
     assert_eq!(count("storage/mod.rs", "trait UserRepository {}"), 1);
 }
 
-/// What a file names and may not.
+/// What a file names although its rule forbids it.
 fn breaches(source: &Source, sources: &Sources) -> Vec<String> {
     let Some(room) = room_of(source) else {
         return vec![format!("{}: no rule says what it may import", source.path)];
@@ -269,12 +271,12 @@ fn breaches(source: &Source, sources: &Sources) -> Vec<String> {
             found.push(word.to_owned());
         }
     }
-    // It leads out of the room without naming the crate.
+    // Such a path leaves the room without naming the crate.
     found.extend(source.text.contains("super::super").then(|| "super::super".to_owned()));
     found.iter().map(|name| format!("{} names {name}", source.path)).collect()
 }
 
-/// The longest path that fits decides.
+/// The room of a file: the one with the longest path that contains it.
 fn room_of(source: &Source) -> Option<&'static Room> {
     let within =
         |room: &&Room| source.path.strip_prefix(room.path).is_some_and(|rest| rest.starts_with('/') || rest == ".rs");

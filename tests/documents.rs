@@ -1,6 +1,6 @@
-//! Links between documents lead to a file and a heading that exist, and the short documents stay short.
+//! Links between documents lead to existing files and headings, and the short documents stay short.
 #![forbid(unsafe_code)]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on should say so and stop")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot continue should fail with a message")]
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-/// Where documents are: these files, and every `.md` below these folders.
+/// The documents: these files, and every `.md` below these folders.
 const DOCUMENTS: &[&str] = &[
     "README.md",
     "ARCHITECTURE.md",
@@ -26,10 +26,10 @@ const DOCUMENTS: &[&str] = &[
     "vendor/README.md",
 ];
 
-/// Where code names documents by their paths from the root on, as in `docs/runbook.md#userservicedown`.
+/// Code that names documents by their paths from the root, as in `docs/runbook.md#userservicedown`.
 const CODE: &[&str] = &["benches", "client/src", "deploy", "scripts", "src", "tests"];
 
-/// Where such paths begin.
+/// The beginnings of such paths.
 const NAMED: &[&str] =
     &["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/", "migrations/README.md", "vendor/README.md"];
 
@@ -59,7 +59,7 @@ fn the_readme_leads_to_every_document() {
     let linked = HashSet::<String>::from_iter(links(&readme));
     for document in files(&["docs"], is_markdown) {
         let path = document.to_str().unwrap();
-        // The decisions have a list of their own.
+        // The decisions have their own list.
         let is_listed = path.starts_with("docs/decisions/") && !path.ends_with("/README.md");
         assert!(is_listed || linked.contains(path), "the README does not link to {path}");
     }
@@ -117,7 +117,7 @@ fn anchors_are_those_of_github() {
     assert_eq!(anchors(text), HashSet::from(wanted.map(str::to_owned)));
 }
 
-/// What is wrong with the links of a document, whose path is from the root on.
+/// The broken links of a document, whose path is relative to the root.
 fn broken_links(document: &Path, text: &str) -> Vec<String> {
     let folder = document.parent().unwrap();
     let fault_of = |link: String| match link.strip_prefix('#') {
@@ -128,7 +128,7 @@ fn broken_links(document: &Path, text: &str) -> Vec<String> {
     Vec::from_iter(faults.map(|fault| format!("{}: {fault}", document.display())))
 }
 
-/// What is wrong with a link to another file.
+/// Why a link to another file is broken.
 fn fault(folder: &Path, link: &str) -> Option<String> {
     let (path, anchor) = link.split_once('#').map_or((link, None), |(path, anchor)| (path, Some(anchor)));
     let Some(target) = resolved(folder, path).filter(|target| root().join(target).exists()) else {
@@ -138,7 +138,7 @@ fn fault(folder: &Path, link: &str) -> Option<String> {
     (!is_there).then(|| format!("{link}: no such heading"))
 }
 
-/// The path from the root on, unless it leads out of it.
+/// The path relative to the root, or `None` if it leads out of the root.
 fn resolved(folder: &Path, path: &str) -> Option<PathBuf> {
     let mut target = folder.to_owned();
     for component in Path::new(path).components() {
@@ -152,7 +152,7 @@ fn resolved(folder: &Path, path: &str) -> Option<PathBuf> {
     Some(target)
 }
 
-/// Where the links and pictures of a document lead.
+/// The targets of a document's links and pictures.
 fn links(text: &str) -> Vec<String> {
     let target = |event| match event {
         Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => Some(dest_url.into_string()),
@@ -183,14 +183,14 @@ fn anchors(text: &str) -> HashSet<String> {
     anchors
 }
 
-/// The documents that a file names which is no document itself.
+/// The documents that a file names, if the file is not itself a document.
 fn named_documents(text: &str) -> impl Iterator<Item = &str> {
     let words = text.split(|char: char| !(char.is_ascii_alphanumeric() || "_-./#".contains(char)));
     let words = words.map(|word| word.trim_end_matches(['.', '#']));
     words.filter(|word| word.contains(".md") && NAMED.iter().any(|start| word.starts_with(start)))
 }
 
-/// The files with these paths, or below these folders, that are wanted.
+/// The files that are wanted, among these paths and below these folders.
 fn files(paths: &[&str], wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
     let (mut open, mut found) = (Vec::from_iter(paths.iter().map(PathBuf::from)), Vec::new());
     while let Some(path) = open.pop() {

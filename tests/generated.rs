@@ -1,8 +1,8 @@
-//! The code that is made of proto/, as it lies in the repository: to build needs neither protoc nor the time to make it.
+//! The code generated from proto/ is in the repository, so a build needs neither protoc nor the time to generate it.
 //!
-//! After a change of a `.proto`: `UPDATE_GENERATED=1 cargo test --test generated`.
+//! After a change to a `.proto`: `UPDATE_GENERATED=1 cargo test --test generated`.
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so and stop")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue should fail with a message")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn what_is_made_of_the_proto_is_up_to_date() {
     let mut compiler = Compiler::new([root().join("proto")]).unwrap();
     compiler.include_imports(true).open_files([USERS, HEALTH]).unwrap();
     let for_reflection = compiler.encode_file_descriptor_set();
-    // With the comments, which become docs.
+    // Includes the comments, which become docstrings.
     compiler.include_source_info(true);
     let generate = |package: &str, builder: Builder| {
         let folder = tempfile::tempdir().unwrap();
@@ -38,7 +38,7 @@ fn what_is_made_of_the_proto_is_up_to_date() {
     assert!(stale.is_empty(), "{stale:?}: UPDATE_GENERATED=1 cargo test --test generated");
 }
 
-/// Whether a file does not hold what it should, and is not to be mended.
+/// Whether a file differs from its expected content. Updates the file first if `UPDATE_GENERATED` is set.
 fn is_stale(path: &str, content: &[u8]) -> bool {
     let path = root().join(path);
     if std::env::var_os("UPDATE_GENERATED").is_some() {

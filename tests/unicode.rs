@@ -1,11 +1,11 @@
-//! Addresses and names by public test data, of which `tests/unicode/` has excerpts: Unicode's own, and the Big List of Naughty
-//! Strings.
+//! Addresses and names against public test data: Unicode's, and the Big List of Naughty Strings. `tests/unicode/` has
+//! excerpts.
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say so and stop")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot continue should fail with a message")]
 
 use user_service::domain::{Email, NewUser, UserName};
 
-/// The fields of each line of a file that is no comment.
+/// The fields of each line that is not a comment.
 fn lines(data: &str) -> Vec<Vec<&str>> {
     let lines = data.lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.split(';').map(str::trim).collect()).collect()
@@ -19,7 +19,7 @@ fn key(address: &str) -> String {
     Email::stored(address.to_owned()).key().into_string()
 }
 
-/// A text with `\uXXXX` and `\x{XXXXX}` for what cannot be seen.
+/// Replaces the escapes `\uXXXX` and `\x{XXXXX}` of invisible characters.
 fn unescaped(text: &str) -> String {
     let (mut plain, mut rest) = (String::new(), text);
     while let Some((before, escape)) = rest.split_once('\\') {
@@ -42,7 +42,8 @@ fn a_domain_is_what_uts_46_says() {
         let [domain, ascii] = line[..] else { panic!("{line:?}") };
         let address = format!("a@{}", unescaped(domain));
         let parsed = Email::parse(address.clone());
-        // What is not seen is no part of an address, even where UTS 46 would drop it; nor is what only stands for ASCII.
+        // The service rejects invisible characters, even where UTS 46 would drop them, and text that merely stands for
+        // ASCII.
         let is_disguised = !address.is_ascii() && !ascii.contains("xn--");
         let is_seen = !parsed.as_ref().is_err_and(|error| error.detail.contains("not seen"));
         let is_taken = !ascii.is_empty() && is_seen && !is_disguised;
@@ -60,7 +61,7 @@ fn letters_of_different_case_are_one_only_by_their_simple_mapping() {
         let [status, code, mapping, expected] = line[..] else { panic!("{line:?}") };
         let folded: String = mapping.split(' ').map(character).collect();
         let in_addresses = key(&format!("x{}@example.com", character(code))) == key(&format!("x{folded}@example.com"));
-        // Names are only searched: there all of them are one, but for what only Turkish folds.
+        // Names are only searched, with full case folding, without the mappings for Turkish.
         let name = |text: String| UserName::stored(text).key();
         let in_names = name(format!("x{}", character(code))) == name(format!("x{folded}"));
         if in_addresses != (expected == "one") || in_names != (status != "T") {

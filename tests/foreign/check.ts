@@ -1,4 +1,4 @@
-// A client made from /openapi.json by openapi-typescript. Half of the test is that it compiles, the other that it works.
+// A client that openapi-typescript generated from /openapi.json. It must compile, and it must work.
 //
 //   node check.js URL TOKEN
 import assert from "node:assert/strict";
@@ -10,7 +10,7 @@ import type { components, paths } from "./api.js";
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const is = <_ extends true>() => {};
 
-// What others have written programs with.
+// Types that existing programs rely on.
 type User = components["schemas"]["v2.User"];
 type Problem = components["schemas"]["Problem"];
 is<Same<User, { id: number; name: string; email: string; version: number; created_at: string; updated_at: string }>>();
@@ -39,7 +39,7 @@ assert(baseUrl && token, "usage: node check.js URL TOKEN");
 const anonymous = createClient<paths>({ baseUrl });
 const client = createClient<paths>({ baseUrl, headers: { authorization: `Bearer ${token}` } });
 
-// Only in what the compiler sees: each of these is a mistake.
+// Never runs: the compiler must reject each of these mistakes.
 const _mistakes = () => [
   // @ts-expect-error the email is missing
   client.POST("/api/v2/users", { body: { name: "Ada" } }),
@@ -85,7 +85,7 @@ assert(etag);
 const same = await client.GET("/api/v2/users/{id}", { params: { path, header: { "If-None-Match": etag } } });
 assert.equal(same.response.status, 304);
 
-// openapi-fetch says application/json unless it is told.
+// openapi-fetch sends application/json by default.
 const merging = { "Content-Type": "application/merge-patch+json" };
 const params = { path, header: { "If-Match": etag } };
 const patched = await client.PATCH("/api/v2/users/{id}", { params, headers: merging, body: { name: "Ada King" } });

@@ -1,4 +1,4 @@
-"""A client of users.v1 that grpcio-tools made: every method, with good input and with bad.
+"""A client of users.v1 that grpcio-tools generated. It calls every method with valid and invalid input.
 
 python grpc_client.py ADDRESS TOKEN TOKEN_THAT_ONLY_READS
 """
@@ -20,7 +20,7 @@ from users.v1.users_pb2_grpc import UserServiceStub
 
 SERVICE = "users.v1.UserService"
 CREATED, UPDATED, DELETED = pb.EVENT_TYPE_USER_CREATED, pb.EVENT_TYPE_USER_UPDATED, pb.EVENT_TYPE_USER_DELETED
-# Longer than any call takes, so that a test that cannot go on says so.
+# Longer than any call takes. A call that hangs fails after this time.
 PATIENCE = 20
 
 
@@ -39,7 +39,7 @@ class Caller:
         return self.start(method, getattr(pb, f"{method}Request")(**fields))
 
     def refused(self, method, code, reason=None, at=(), **fields):
-        """A call that must fail so; `at` are the fields that it must complain of."""
+        """Makes a call that must fail with this code and reason. `at` lists the fields that the error must report."""
         try:
             answer = self(method, **fields)
             for _ in answer if hasattr(answer, "cancel") else ():
@@ -75,7 +75,7 @@ def unpacked(detail, message):
 
 
 def request_id(call):
-    """Of an answer without a message, the only metadata are its trailers."""
+    """The request's id. An answer without a message has only trailing metadata."""
     return dict([*call.initial_metadata(), *call.trailing_metadata()])["x-request-id"]
 
 
@@ -159,7 +159,7 @@ def watches(call, ada):
     assert (told.event.user_id, told.event.version) == (eve.id, 1), told
     live.cancel()
 
-    # Away, while two things happen; then back.
+    # Two changes happen while the client is away.
     eve = call("UpdateUser", id=eve.id, name="Eva").user
     call("DeleteUser", id=eve.id, etag=eve.etag)
     back = call("WatchUsers", after=told.position)
@@ -201,7 +201,7 @@ def keeps_deadlines(call):
     assert next(watch)
     try:
         next(watch)
-        raise AssertionError("told of something")
+        raise AssertionError("an event arrived")
     except grpc.RpcError as error:
         check("WatchUsers", error, StatusCode.DEADLINE_EXCEEDED)
 
@@ -235,7 +235,7 @@ def tells_its_health(channel):
         watch.cancel()
     try:
         health.Check(HealthCheckRequest(service="nothing"), timeout=PATIENCE)
-        raise AssertionError("it knows nothing")
+        raise AssertionError("the service knows a service called nothing")
     except grpc.RpcError as error:
         check("Check", error, StatusCode.NOT_FOUND)
 
@@ -253,14 +253,14 @@ def describes_itself(channel):
 
 
 def is_told_of_the_end(call):
-    """The server is stopped by whoever reads what this prints."""
+    """Watches until the server ends. The reader of this output stops the server."""
     watch = call("WatchUsers")
     assert next(watch)
     print("watching", flush=True)
     try:
         for sign_of_life in watch:
             assert not sign_of_life.HasField("event"), sign_of_life
-        raise AssertionError("the stream ends without saying why")
+        raise AssertionError("the stream ends without a status")
     except grpc.RpcError as error:
         check("WatchUsers", error, StatusCode.UNAVAILABLE, "STREAM_OVER")
 

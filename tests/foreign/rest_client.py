@@ -1,4 +1,4 @@
-"""A client made from /openapi.json by openapi-python-client, which PYTHONPATH must lead to as `generated`.
+"""A client that openapi-python-client generated from /openapi.json. PYTHONPATH must lead to it as `generated`.
 
 python rest_client.py URL TOKEN
 """

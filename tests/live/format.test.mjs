@@ -1,4 +1,4 @@
-// Numbers for people.
+// How the live page formats numbers.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -18,7 +18,7 @@ test("numbers have a unit and no more digits than they need", () => {
   assert.equal(format.onAxis.seconds(0.0001), "0.1 ms");
 });
 
-test("a time has its two greatest units", () => {
+test("a duration shows its two largest units", () => {
   assert.equal(format.duration(0.4), "0 s");
   assert.equal(format.duration(59), "59 s");
   assert.equal(format.duration(61), "1 min 1 s");
@@ -26,7 +26,7 @@ test("a time has its two greatest units", () => {
   assert.equal(format.duration(90000), "1 d 1 h");
 });
 
-test("what is not known is a dash", () => {
+test("an unknown value is a dash", () => {
   for (const show of [format.rate, format.seconds, format.count, format.memory, format.cores, format.duration]) {
     assert.deepEqual([show(undefined), show(null), show(NaN)], [format.NOTHING, format.NOTHING, format.NOTHING]);
   }

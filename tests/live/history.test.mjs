@@ -1,4 +1,4 @@
-// What the live page remembers.
+// The history that the live page keeps.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -11,7 +11,7 @@ function snapshot(time, requests, startTime = 1) {
 
 const totals = (history) => history.points.map(({ total }) => total ?? null);
 
-test("the first snapshot tells no rate, the second does", () => {
+test("a rate needs two snapshots", () => {
   const history = new History();
   history.add(snapshot(1, 1000));
   assert.deepEqual(history.points, []);
@@ -28,17 +28,17 @@ function titleAfter(...snapshots) {
   return stateOf(history, snapshots.at(-1))[1];
 }
 
-/** A snapshot of so many answers of each status. */
+/** A snapshot with these numbers of answers by status. */
 function answers(time, statuses, more = {}) {
   const counters = new Map(Object.entries(statuses).map(([status, count]) => [`status ${status}`, count]));
   return { time, startTime: 1, up: 1, inFlight: 0, waitingLookups: 0, waitingPages: 0, waitingWrites: 0, counters, ...more };
 }
 
-test("the state tells what the service does now", () => {
+test("the state shows what the service does now", () => {
   const before = answers(1, { 200: 10, 429: 5, 500: 5, 503: 5, 504: 5 });
   const after = (statuses, more) => titleAfter(before, answers(2, { 200: 10, 429: 5, 500: 5, 503: 5, 504: 5, ...statuses }, more));
   assert.equal(titleAfter(before), "No data yet");
-  assert.equal(after({}), "Idle", "what was before does not count");
+  assert.equal(after({}), "Idle", "earlier answers do not count");
   assert.equal(after({ 200: 11 }), "Serving");
   assert.equal(after({ 404: 1 }), "Serving", "a client's own mistake");
   assert.equal(after({ 200: 99, 503: 6 }), "Refusing");
@@ -48,7 +48,7 @@ test("the state tells what the service does now", () => {
   assert.equal(after({ 200: 99, 503: 6 }, { up: 0 }), "Not ready");
 });
 
-test("it tells how much is refused, and with what", () => {
+test("the state shows the rate of each refusal", () => {
   const history = new History();
   const [before, after] = [answers(1, {}), answers(2, { 429: 2, 503: 30 })];
   [before, after].forEach((one) => history.add(one));
@@ -61,38 +61,38 @@ test("a refusal is forgotten after some seconds", () => {
   assert.equal(titleAfter(...snapshots), "Idle");
 });
 
-test("it is not idle while anything is in flight or waits", () => {
+test("the service is not idle while anything is in flight or waits", () => {
   for (const name of ["inFlight", "waitingLookups", "waitingPages", "waitingWrites"]) {
     assert.equal(titleAfter(answers(1, {}), answers(2, {}, { [name]: 1 })), "Serving", name);
   }
 });
 
-test("replicas that answer in turn are told from one that starts anew", () => {
+test("alternating replicas differ from one that restarts", () => {
   const one = (time) => answers(time, { 200: 100 + time });
   const other = (time) => answers(time, { 200: 5 }, { startTime: 2 });
-  assert.equal(titleAfter(one(1), other(2)), "No data yet", "it may have been started anew");
+  assert.equal(titleAfter(one(1), other(2)), "No data yet", "it may have restarted");
   assert.equal(titleAfter(one(1), other(2), one(3)), "Several replicas");
   assert.equal(titleAfter(one(1), other(2), one(3), other(4)), "Several replicas");
-  assert.equal(titleAfter(one(1), answers(2, { 200: 5 })), "Several replicas", "they were started at once");
+  assert.equal(titleAfter(one(1), answers(2, { 200: 5 })), "Several replicas", "both started at the same time");
   const alone = Array.from({ length: 11 }, (_, index) => one(4 + index));
   assert.equal(titleAfter(one(1), other(2), one(3), ...alone), "Serving");
 });
 
-test("it is idle after some seconds without a request", () => {
+test("the service is idle after some seconds without a request", () => {
   const history = new History();
   for (const [time, requests] of [[1, 0], [2, 5], [3, 5], [4, 5], [5, 5], [6, 5]]) history.add(snapshot(time, requests));
-  assert.notEqual(history.recent.total, 0, "there was one within the last five");
+  assert.notEqual(history.recent.total, 0, "a request came within the last five seconds");
   history.add(snapshot(7, 5));
   assert.equal(history.recent.total, 0);
 });
 
-test("a restart is a gap, not a fall", () => {
+test("a restart is a gap, not a drop", () => {
   const history = new History();
   [snapshot(1, 100), snapshot(2, 110), snapshot(3, 4, 2), snapshot(4, 9, 2)].forEach((one) => history.add(one));
   assert.deepEqual(totals(history), [10, null, 5]);
 });
 
-test("a long pause is a gap, a failed answer too", () => {
+test("a long pause is a gap, and so is a failed answer", () => {
   const history = new History();
   [snapshot(1, 0), snapshot(2, 7), snapshot(60, 7000), snapshot(61, 7007)].forEach((one) => history.add(one));
   history.gap(62);
@@ -109,7 +109,7 @@ test("busy cores are averaged over twenty seconds", () => {
   assert.equal(history.cores, 5 / 20);
 });
 
-test("it forgets what is older than five minutes, however often it is added to", () => {
+test("the history drops points older than five minutes, and has a maximum", () => {
   const history = new History();
   for (let time = 0; time < 2000; time++) history.add(snapshot(time, 3 * time));
   assert.equal(history.points.length, 301);

@@ -1,11 +1,11 @@
-// The live page's reading of /metrics, and its sums.
+// How the live page reads /metrics and computes rates.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { gains, parse, point, quantile, read } from "../../src/http/pages/live/metrics.js";
 
-/** An answer of /metrics. `statuses` are requests of one route. */
+/** The text of /metrics. `statuses` counts the requests of one route. */
 function text({ statuses = {}, buckets = {}, batches = 0, messages = 0, start = 1000 } = {}) {
   const route = 'method="GET",route="/api/v2/users"';
   return [
@@ -41,7 +41,7 @@ test("labels, escapes, comments, times and special values are read", () => {
   assert.equal(samples.size, 3);
 });
 
-test("a snapshot holds what the page shows, and null for what is not there", () => {
+test("a snapshot holds what the page shows, and null for missing metrics", () => {
   const snapshot = read(text(), 5);
   const { time, up, inFlight, connections, maxConnections, waitingLookups, version, database, startTime } = snapshot;
   assert.deepEqual({ time, up, inFlight, connections, maxConnections, waitingLookups, version, database, startTime }, {
@@ -53,7 +53,7 @@ test("a snapshot holds what the page shows, and null for what is not there", () 
   }
 });
 
-test("rates are differences over time, without what the page itself asked for", () => {
+test("rates are differences over time, without the page's own requests", () => {
   const before = read(text({ statuses: { 200: 10, 404: 5 } }), 10);
   const after = read(text({ statuses: { 200: 30, 201: 10, 404: 6, 429: 2, 500: 4, 503: 6, 504: 8 } }), 12);
   const { total, succeeded, clientErrors, serverErrors, limited, overloaded, unknown, failed } = point(before, before, after);
@@ -62,14 +62,14 @@ test("rates are differences over time, without what the page itself asked for", 
   });
 });
 
-test("a batch is as large as messages by batches, and unknown without any", () => {
+test("a batch's size is messages divided by batches, and unknown without batches", () => {
   const before = read(text({ batches: 1, messages: 1 }), 1);
   assert.equal(point(before, before, read(text({ batches: 5, messages: 41 }), 2)).batchWrites, 10);
   assert.equal(point(before, before, read(text({ batches: 1, messages: 1 }), 2)).batchWrites, null);
   assert.equal(point(before, before, read(text({ batches: 1, messages: 1 }), 2)).batchPages, null);
 });
 
-test("quantiles are of what came between two snapshots", () => {
+test("quantiles cover the requests between two snapshots", () => {
   const before = read(text({ buckets: { 0.001: 1000, 0.01: 1000, "+Inf": 1000 } }), 1);
   const after = read(text({ buckets: { 0.001: 1000, 0.01: 1100, "+Inf": 1100 } }), 2);
   const { p50, p99 } = point(before, before, after);
@@ -77,7 +77,7 @@ test("quantiles are of what came between two snapshots", () => {
   assert.ok(Math.abs(p99 - 0.00991) < 1e-12, p99);
 });
 
-test("a restart is seen by its time, and by counters that fall", () => {
+test("a later start time or a falling counter shows a restart", () => {
   const before = read(text({ statuses: { 200: 10 } }), 1);
   assert.equal(gains(before, read(text({ statuses: { 200: 11 }, start: 2000 }), 2)), null);
   assert.equal(gains(before, read(text({ statuses: { 200: 9 } }), 2)), null);
@@ -93,7 +93,7 @@ test("a quantile lies within its bucket", () => {
   assert.equal(quantile(0, buckets), 0);
 });
 
-test("a quantile is unknown when nothing came, and the last bound when all were slower", () => {
+test("a quantile is unknown without requests, and the last bound when all were slower", () => {
   assert.equal(quantile(0.5, []), null);
   assert.equal(quantile(0.5, [[1, 0], [Infinity, 0]]), null);
   assert.equal(quantile(0.99, [[1, 0], [5, 0], [Infinity, 7]]), 5);

@@ -1,14 +1,14 @@
-//! Source files as text, and what they import of their own crate.
+//! Source files as text, and their imports within the crate.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// The longest chain of modules that pass on an item.
+/// The longest chain of modules that reexport an item.
 const MAX_REEXPORTS: usize = 8;
 
 /// A source file.
 pub(crate) struct Source {
-    /// From the crate's folder of sources on.
+    /// Relative to the crate's folder of sources.
     pub(crate) path: String,
     /// Without comments.
     pub(crate) text: String,
@@ -17,7 +17,7 @@ pub(crate) struct Source {
 /// The files of a crate, by their paths.
 pub(crate) struct Sources {
     files: BTreeMap<String, Source>,
-    /// Of each file, the paths of what it passes on.
+    /// The paths that each file reexports.
     reexports: BTreeMap<String, Vec<Vec<String>>>,
 }
 
@@ -31,15 +31,15 @@ impl Source {
         self.text.split(|char: char| !char.is_alphanumeric() && char != '_')
     }
 
-    /// The modules that its paths name, tests included, as files.
+    /// The files of the modules that its paths name, including those in its unit tests.
     pub(crate) fn imports(&self, sources: &Sources) -> BTreeSet<String> {
-        // In the module of the unit tests, `super` is the file itself.
+        // In the unit tests' module, `super` is the file itself.
         let (code, tests) = (self.code(), self.text.get(self.code().len()..).unwrap_or_default());
         let tests = tests.replace("super::", "self::");
         self.resolved(code, sources, 0).into_iter().chain(self.resolved(&tests, sources, 0)).collect()
     }
 
-    /// The files that define what it imports, tests excluded: a `mod.rs` may only pass it on.
+    /// The files that define what it imports, without those of its unit tests. A `mod.rs` may only reexport an item.
     pub(crate) fn dependencies(&self, sources: &Sources) -> BTreeSet<String> {
         self.resolved(self.code(), sources, MAX_REEXPORTS)
     }
@@ -64,7 +64,7 @@ impl Source {
 }
 
 impl Sources {
-    /// Those in this folder of the package.
+    /// Reads the source files in a folder of the package.
     pub(crate) fn read(folder: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let (mut folders, mut files) = (vec![root.clone()], BTreeMap::new());
@@ -95,8 +95,8 @@ impl Sources {
         self.files.get(path)
     }
 
-    /// Files that import each other in a circle, if there are any: the first that is found. A module may use its own
-    /// submodules, and they it.
+    /// The first circle of files that import each other, if there is one. A module may use its submodules, and they may
+    /// use it.
     pub(crate) fn circle_of_files(&self) -> Option<Vec<String>> {
         let imports = |source: &Source| {
             let files = source.dependencies(self).into_iter();
@@ -105,7 +105,7 @@ impl Sources {
         circle(&self.iter().map(|source| (source.path.clone(), imports(source))).collect())
     }
 
-    /// The same with folders. One may import those in it.
+    /// The first circle of folders that import each other. A folder may import the folders in it.
     pub(crate) fn circle_of_folders(&self) -> Option<Vec<String>> {
         let mut graph: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for source in self.iter() {
@@ -121,7 +121,7 @@ impl Sources {
         circle(&graph)
     }
 
-    /// Files that import what a folder above theirs defines.
+    /// The files that import something which a folder above theirs defines.
     pub(crate) fn imports_upwards(&self) -> Vec<String> {
         let mut found = Vec::new();
         for source in self.iter() {
@@ -136,7 +136,7 @@ impl Sources {
         found
     }
 
-    /// The file of the module that this path leads to from this one, past so many modules that pass it on.
+    /// The file to which a path in a module leads, through at most `reexports` modules that reexport the item.
     fn resolve(&self, module: &[String], path: &[String], reexports: usize) -> Option<String> {
         let is_absolute = path.first().is_some_and(|first| ["crate", "user_service"].contains(&first.as_str()));
         let mut at = if is_absolute { Vec::new() } else { module.to_vec() };
@@ -166,7 +166,7 @@ impl Sources {
         self.file(&at)
     }
 
-    /// The folder that a file is in. That of `x.rs` holds its submodules too, which are in `x/`.
+    /// The folder of a file. `x/` counts as part of the folder that contains `x.rs`.
     fn folder<'a>(&self, source: &'a Source) -> &'a str {
         let mut folder = source.path.as_str();
         loop {
@@ -187,14 +187,14 @@ impl Sources {
         candidates.into_iter().find(|path| self.files.contains_key(path))
     }
 
-    /// From where a module passes on this name.
+    /// The path from which a module reexports a name.
     fn reexport(&self, module: &[String], name: &str) -> Option<Vec<String>> {
         let passed_on = self.reexports.get(&self.file(module)?)?;
         passed_on.iter().find(|path| path.last().is_some_and(|last| last == name)).cloned()
     }
 }
 
-/// Whether a folder is this one, or in it. All are in the root, which imports them all.
+/// Whether a folder is another one or in it. All folders are in the root.
 fn is_within(folder: &str, other: &str) -> bool {
     folder == other || other.is_empty() || folder.starts_with(&format!("{other}/"))
 }
@@ -205,7 +205,7 @@ fn are_parent_and_child(one: &str, other: &str) -> bool {
     one.starts_with(&folder(other)) || other.starts_with(&folder(one))
 }
 
-/// A circle in a graph of names, by following edges until a name comes twice.
+/// A circle in a graph of names. Follows edges until a name repeats.
 fn circle(graph: &BTreeMap<String, Vec<String>>) -> Option<Vec<String>> {
     fn visit<'a>(
         name: &'a str,
@@ -231,7 +231,7 @@ fn circle(graph: &BTreeMap<String, Vec<String>>) -> Option<Vec<String>> {
     graph.keys().find_map(|name| visit(name, graph, &mut Vec::new(), &mut done))
 }
 
-/// Paths: what `use` names, and those that stand in the code. One that leads into another crate leads to no file.
+/// The paths in `use` declarations and in the code. A path into another crate resolves to no file later.
 fn paths(code: &str) -> Vec<Vec<String>> {
     let mut paths = Vec::from_iter(uses(code).flat_map(|(_, tree)| leaves(&tree)));
     let is_use = |statement: &&str| {
@@ -248,7 +248,7 @@ fn paths(code: &str) -> Vec<Vec<String>> {
     paths
 }
 
-/// Each `use`, without that word: whether it passes on what it names, and the tree.
+/// The `use` declarations: whether each is a reexport, and its tree.
 fn uses(code: &str) -> impl Iterator<Item = (bool, String)> {
     code.split(';').filter_map(|statement| {
         let statement = statement.rsplit(['}', '\n']).next().map_or(statement, |_| statement);
