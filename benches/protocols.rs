@@ -1,12 +1,12 @@
-//! Reading users over REST and over gRPC, by the client crate that other services use: many calls at once on a few clients.
+//! Reading users over REST and gRPC with the client crate: many concurrent calls on a few clients.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::expect_used,
     clippy::print_stderr,
     clippy::print_stdout,
-    reason = "a bench prints what it measures; one that cannot go on should say so and stop"
+    reason = "a bench prints what it measures; one that cannot continue should fail with a message"
 )]
-#![allow(dead_code, unused_imports, reason = "of what benches share this one needs the service and its database")]
+#![allow(dead_code, unused_imports, reason = "this bench uses only a part of `support`")]
 
 mod support;
 
@@ -24,7 +24,7 @@ use support::service::Service;
 use support::token::token;
 use support::{USERS, scatter, settings};
 
-/// Each has connections of its own: over gRPC one, over REST one for each of its calls.
+/// Each client has its own connections: over gRPC one, over REST one for each call.
 const CLIENTS: usize = 4;
 const CALLS_AT_ONCE: usize = 64;
 
@@ -33,7 +33,7 @@ fn protocols(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("read by id, by the client crate/{db}"));
         group.throughput(Throughput::Elements(1)).sampling_mode(SamplingMode::Flat);
         for protocol in ["REST", "gRPC"] {
-            // Made when first needed: what the command line filters out costs nothing.
+            // Created on first use, so that benches that the command line filters out cost nothing.
             let mut reads = None;
             group.bench_function(format!("{protocol}/{CALLS_AT_ONCE}"), |bencher| {
                 let reads = reads.get_or_insert_with(|| Reads::start(db, protocol));
@@ -44,11 +44,11 @@ fn protocols(criterion: &mut Criterion) {
     }
 }
 
-/// Clients of a service of a database that nothing else uses.
+/// Clients of a service on its own database.
 struct Reads {
     runtime: Runtime,
     clients: Vec<Client>,
-    // Dropped in this order.
+    // Fields are dropped in order: the service before its database.
     _service: Service,
     _database: Database,
 }

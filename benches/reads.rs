@@ -1,10 +1,10 @@
-//! Reading users: one by id, some of them while others are created, and pages.
+//! Reading users: by id, by id while others are created, and in pages.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::expect_used,
     clippy::print_stderr,
     clippy::print_stdout,
-    reason = "a bench prints what it measures; one that cannot go on should say so and stop"
+    reason = "a bench prints what it measures; one that cannot continue should fail with a message"
 )]
 
 mod requests {

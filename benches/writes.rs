@@ -4,7 +4,7 @@
     clippy::expect_used,
     clippy::print_stderr,
     clippy::print_stdout,
-    reason = "a bench prints what it measures; one that cannot go on should say so and stop"
+    reason = "a bench prints what it measures; one that cannot continue should fail with a message"
 )]
 
 mod requests {

@@ -4,7 +4,7 @@ use crate::support::{headers, scatter};
 
 /// Creates a user.
 pub(crate) fn create_user(number: u64, out: &mut Vec<u8>) -> u16 {
-    // In no order, as addresses come: in order, the index would only ever grow at its end.
+    // Addresses come in random order. In order, the index would only grow at its end.
     let mailbox = scatter(number);
     let body = format!(r#"{{"name":"Grace Hopper","email":"{mailbox:016x}@example.com"}}"#);
     let length = body.len();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::walk::{next_page_token, walk};
 use crate::support::{Script, alike, headers, scatter};
 
-/// Reads pages of 20 from everywhere in the list.
+/// Reads pages of 20 at random places in the list.
 pub(crate) fn list_users(server: SocketAddr, clients: usize) -> Vec<Script> {
     let tokens = walk(server, 20).iter().filter_map(next_page_token).map(str::to_owned).collect::<Arc<[_]>>();
     alike(clients, move |number, out| {

@@ -15,8 +15,8 @@ struct Known {
     version: u64,
 }
 
-/// Renames users. Each client has users of its own, which nobody else changes: so it always knows their versions, and every
-/// update meets its condition.
+/// Renames users. Each client has its own users, so it always knows their versions, and every update meets its
+/// condition.
 pub(crate) fn update_user(server: SocketAddr, clients: usize) -> Vec<Script> {
     let known = Vec::from_iter(walk(server, 100).iter().flat_map(users));
     let share = |client| Vec::from_iter(known.iter().skip(client).step_by(clients).cloned());

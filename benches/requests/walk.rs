@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::support::get;
 
-/// All users of a server, page by page.
+/// Reads all users of a server, page by page.
 pub(super) fn walk(server: SocketAddr, page_size: usize) -> Vec<Value> {
     let first = format!("/api/v2/users?page_size={page_size}");
     let page = |path: &str| -> Value {
@@ -16,7 +16,7 @@ pub(super) fn walk(server: SocketAddr, page_size: usize) -> Vec<Value> {
     successors(Some(page(&first)), next).collect()
 }
 
-/// What gets the page after this one.
+/// The token of the next page.
 pub(super) fn next_page_token(page: &Value) -> Option<&str> {
     page.get("next_page_token")?.as_str()
 }

@@ -6,11 +6,11 @@ use super::service::Service;
 use super::trial::{Server, Trial};
 use super::work::Work;
 
-/// The last one is the default, and more than there are clients: no batch is ever cut off.
+/// The last size is the default. It exceeds the number of clients, so it never limits a batch.
 const SIZES: [&str; 5] = ["1", "4", "16", "64", "256"];
 const CLIENTS: usize = 64;
 
-/// Measures what the largest batch that is allowed does to throughput and latency, for each database.
+/// Measures how `DB_MAX_BATCH` affects throughput and latency, for each database.
 pub(crate) fn vary_batch_size(criterion: &mut Criterion, work: &Work) {
     for db in Db::available() {
         let mut cases = Cases::new(criterion, format!("{} by batch size/{db}", work.name));

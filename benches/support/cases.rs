@@ -6,12 +6,12 @@ use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput};
 use super::table::Table;
 use super::trial::Trial;
 
-/// Short, because there are many of them. The command line may say otherwise.
+/// Short measurements, because there are many. The command line may override this.
 pub(crate) fn settings() -> Criterion {
     Criterion::default().sample_size(15).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3))
 }
 
-/// Cases to be seen side by side: criterion measures their throughput, a table below shows how long a client waits.
+/// Cases to compare: criterion measures their throughput, and a table shows their latency.
 pub(super) struct Cases<'a> {
     group: BenchmarkGroup<'a, WallTime>,
     table: Table,
@@ -22,13 +22,13 @@ impl<'a> Cases<'a> {
         let mut group = criterion.benchmark_group(&name);
         group
             .throughput(Throughput::Elements(1))
-            // Samples of one length: in short ones the clients that start late and end early would weigh more.
+            // Samples of equal length. In short ones, clients that start late and end early would weigh more.
             .sampling_mode(SamplingMode::Flat);
         Self { group, table: Table::new(name) }
     }
 
     pub(super) fn measure(&mut self, name: String, start: impl Fn() -> Trial) {
-        // Made when first needed: what the command line filters out costs nothing.
+        // Created on first use, so that cases that the command line filters out cost nothing.
         let mut trial = None;
         self.group.bench_function(&name, |bencher| {
             let Trial { clients, .. } = trial.get_or_insert_with(&start);

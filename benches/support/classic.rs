@@ -1,5 +1,6 @@
-//! The same routes the classic way: each request takes a pooled connection inside `web::block` and runs one Diesel
-//! statement. Bodies are parsed and checked as the service does it, on the same tables and with the same durability.
+//! The same routes, implemented the classic way: each request takes a pooled connection inside `web::block` and runs
+//! one Diesel statement. Bodies are parsed and checked as in the service, on the same tables and with the same
+//! durability.
 
 mod row;
 mod storage;
@@ -31,7 +32,7 @@ pub(super) struct Classic {
 }
 
 impl Classic {
-    /// Returns when it accepts connections.
+    /// Starts the server, and returns when it accepts connections.
     pub(super) fn start(database: &Database) -> Self {
         let storage = web::Data::new(Storage::open(database.url()));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -1,5 +1,5 @@
-//! Clients that cost so little that it is the server that is measured: requests are bytes, and of an answer only the
-//! status and the length are looked at.
+//! Cheap clients, so that the bench measures the server: requests are bytes, and of an answer the client reads only the
+//! status and the length.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,8 +15,7 @@ use tokio::runtime::Runtime;
 use super::token::headers;
 use super::work::Script;
 
-/// Clients with one request under way at a time, each on a keep-alive connection of its own, all on the thread that runs
-/// them.
+/// Clients with one request in flight each, on their own keep-alive connections, all on one thread.
 pub(super) struct Clients {
     idle: Vec<Client>,
     runtime: Runtime,
@@ -24,7 +23,7 @@ pub(super) struct Clients {
     busy: Duration,
 }
 
-/// What the clients saw, in all their runs.
+/// The measurements of all runs.
 pub(super) struct Seen {
     /// How long the runs took.
     pub(super) busy: Duration,
@@ -43,7 +42,7 @@ impl Clients {
         Self { idle: scripts.into_iter().map(connect).collect(), runtime, sent: 0, busy: Duration::ZERO }
     }
 
-    /// Sends that many requests, no number twice, and returns how long it took until all of them were answered.
+    /// Sends this many requests, each with another number, and returns how long it took until all were answered.
     pub(super) fn run(&mut self, requests: u64) -> Duration {
         let end = self.sent + requests;
         let next = Arc::new(AtomicU64::new(self.sent));
@@ -52,7 +51,7 @@ impl Clients {
         self.idle = self.runtime.block_on(async {
             let tasks = clients.map(|client| tokio::spawn(client.work(Arc::clone(&next), end)));
             let done = try_join_all(tasks).await;
-            done.expect("every request is answered as it should be")
+            done.expect("every request gets the expected answer")
         });
         let busy = start.elapsed();
         self.sent = end;
@@ -90,13 +89,13 @@ impl Client {
     }
 }
 
-/// An answer to somebody who wants to read it.
+/// An answer with its body.
 pub(crate) struct Answer {
     pub(super) status: u16,
     pub(crate) body: Vec<u8>,
 }
 
-/// The answer to a GET; an error when nobody answers.
+/// The answer to a GET, or an error if the server does not answer.
 pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
     let headers = headers();
     let request = format!("GET {path} HTTP/1.1\r\n{headers}\r\n");
@@ -124,7 +123,7 @@ impl Connection {
         Ok(Self { stream, answer: Vec::with_capacity(4096) })
     }
 
-    /// Returns when all of the answer is there.
+    /// Sends a request, and returns when the whole answer has arrived.
     async fn ask(&mut self, request: &[u8]) -> io::Result<Head> {
         self.stream.write_all(request).await?;
         self.answer.clear();
@@ -139,13 +138,13 @@ impl Connection {
     }
 }
 
-/// What stands before the body of an answer.
+/// The status and the length of an answer's head.
 struct Head {
     status: u16,
     length: usize,
 }
 
-/// The head of an answer, once all of the answer is there.
+/// The head of an answer, once the whole answer has arrived.
 fn head_of_whole(answer: &[u8]) -> Option<Head> {
     const END: &[u8] = b"\r\n\r\n";
     let end = answer.windows(END.len()).position(|window| window == END)?;

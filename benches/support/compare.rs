@@ -7,10 +7,11 @@ use super::service::Service;
 use super::trial::{Server, Trial};
 use super::work::Work;
 
-/// With one client, runs differ by up to four times, by how the operating system spreads threads over the cores.
+/// With one client, results differ by up to a factor of four, depending on how the operating system spreads threads
+/// over the cores.
 const CLIENTS: [usize; 3] = [1, 16, 64];
 
-/// Measures requests a second for each database, each number of clients, and each way to do the work.
+/// Measures requests per second for each database, number of clients and implementation.
 pub(crate) fn compare(criterion: &mut Criterion, work: &Work) {
     for db in Db::available() {
         let mut cases = Cases::new(criterion, format!("{}/{db}", work.name));

@@ -17,7 +17,7 @@ pub(crate) enum Db {
 }
 
 impl Db {
-    /// SQLite always; PostgreSQL when the environment says where one is.
+    /// SQLite, and PostgreSQL if the environment names a server.
     pub(crate) fn available() -> Vec<Self> {
         if postgres_url().is_some() {
             return vec![Self::Sqlite, Self::Postgres];
@@ -41,7 +41,7 @@ fn postgres_url() -> Option<String> {
     set("BENCH_POSTGRES_URL").or_else(|| set("TEST_POSTGRES_URL"))
 }
 
-/// A migrated database with some users, gone when dropped.
+/// A migrated database with some users, deleted when dropped.
 pub(crate) struct Database {
     url: String,
     dir: TempDir,
@@ -50,7 +50,7 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) fn new(db: Db, users: u64) -> Self {
-        // Not the system's temporary folder: that may be in memory, where a write needs no disk.
+        // Not the system's temporary folder, which may be in memory, where a write needs no disk.
         let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary folder");
         let created = match db {
             Db::Sqlite => None,
@@ -69,7 +69,7 @@ impl Database {
         &self.url
     }
 
-    /// The service's program, where it finds this database and nothing of the machine's own.
+    /// The service's program with this database, and an environment that contains nothing of this machine.
     pub(super) fn program(&self) -> Command {
         let mut program = Command::new(env!("CARGO_BIN_EXE_user-service"));
         program.env_clear().env("DATABASE_URL", &self.url).env("JWT_SECRET", token::SECRET);
@@ -86,13 +86,13 @@ impl Database {
         }
         assert!(program.status().expect("the program starts").success(), "{program:?}");
         if let Some(created) = &self.created {
-            // As a database is that has been there for a while; otherwise this would begin in the midst of a trial.
+            // The state of a database in use. Otherwise an automatic vacuum would start during a trial.
             execute(created.url.as_str(), "VACUUM ANALYZE");
         }
     }
 }
 
-/// A database made on the PostgreSQL that was named.
+/// A database created on the named PostgreSQL server.
 struct Created {
     server: String,
     name: String,

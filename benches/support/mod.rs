@@ -1,4 +1,4 @@
-//! What every bench stands on: the same work, done by the service as it ships and done the classic way, on each database.
+//! What all benches share: the same work, done by the service as it ships and done the classic way, on each database.
 
 mod batch_size;
 mod cases;

@@ -11,17 +11,17 @@ use super::trial::Server;
 
 const START: Duration = Duration::from_secs(20);
 
-/// The service as it ships: the real program, with its default configuration but for what a bench varies; killed when
-/// dropped.
+/// The service as it ships: the real program with its default configuration, except for what a bench varies. It is
+/// killed when dropped.
 pub(crate) struct Service {
-    // Before anything can fail: whatever happens later, it is killed.
+    // Created first, so that the process is killed even if a later step fails.
     process: Process,
-    /// Of gRPC and of HTTP, in the order in which the log tells them.
+    /// The addresses of gRPC and HTTP, in the order of the log.
     pub(crate) addresses: [SocketAddr; 2],
 }
 
 impl Service {
-    /// Returns when it is ready.
+    /// Starts the service, and returns when it is ready.
     pub(crate) fn start(database: &Database, variables: &[(&str, &str)]) -> Self {
         let mut program = database.program();
         program.env("SERVER_PORT", "0").env("GRPC_PORT", "0").envs(variables.iter().copied()).stderr(Stdio::piped());
@@ -55,13 +55,13 @@ struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Reads the log to its end, so that the service never waits for a reader; shows what went wrong.
+/// Reads the log to its end, so that the service never blocks on output. Prints warnings and errors.
 fn follow(log: impl Read, address: &Sender<SocketAddr>) {
     for line in BufReader::new(log).lines().map_while(Result::ok) {
         let listening = line.split_once("listening on http://").or_else(|| line.split_once("gRPC on "));

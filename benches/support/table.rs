@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use super::client::Seen;
 
-/// Requests a second beside the time that a request takes.
+/// Requests per second, and the latency of a request.
 ///
-/// Of all requests, those of the warm-up too: it begins with one alone, so that very few meet a cold server.
+/// All requests count, including those of the warm-up, which begins with a single one. So very few meet a cold server.
 pub(super) struct Table {
     name: String,
     rows: Vec<Row>,
@@ -23,7 +23,7 @@ impl Table {
     }
 
     pub(super) fn add(&mut self, name: String, Seen { busy, mut latencies }: Seen) {
-        // As with `cargo bench -- --test`, which sends one.
+        // `cargo bench -- --test` sends only one request.
         if latencies.len() < 100 {
             return;
         }
@@ -34,7 +34,7 @@ impl Table {
         self.rows.push(Row { name, rate, p50: percentile(50), p99: percentile(99) });
     }
 
-    /// Prints nothing when the command line left nothing.
+    /// Prints nothing if the command line filtered out all cases.
     pub(super) fn print(&self) {
         if self.rows.is_empty() {
             return;

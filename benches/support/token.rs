@@ -4,10 +4,10 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use user_service::auth::{KeySource, Settings, issue};
 
-/// What the service under test checks tokens with.
+/// The secret with which the service under test checks tokens.
 pub(super) const SECRET: &str = "of the benches only: 0123456789abcdef";
 
-/// The header lines that every request has. The classic way does not look at the token.
+/// The header lines of every request. The classic way ignores the token.
 pub(crate) fn headers() -> &'static str {
     &HEADERS
 }
@@ -15,7 +15,7 @@ pub(crate) fn headers() -> &'static str {
 static HEADERS: LazyLock<String> =
     LazyLock::new(|| format!("Host: localhost\r\nAuthorization: Bearer {}\r\n", token()));
 
-/// A token for everything, good for a day.
+/// A token with all scopes, valid for a day.
 pub(crate) fn token() -> String {
     let settings = Settings {
         key: KeySource::Secret(SECRET.into()),

@@ -9,10 +9,10 @@ pub(crate) trait Server {
     fn address(&self) -> SocketAddr;
 }
 
-/// Clients of a server of a database that nothing else uses.
+/// Clients of a server on its own database.
 pub(super) struct Trial {
     pub(super) clients: Clients,
-    // Dropped in this order.
+    // Fields are dropped in order: the server before its database.
     _server: Box<dyn Server>,
     _database: Database,
 }

@@ -1,20 +1,20 @@
 use std::iter::repeat_n;
 use std::net::SocketAddr;
 
-/// What the clients ask for, over and over.
+/// The requests that clients repeat.
 pub(crate) struct Work {
     pub(crate) name: &'static str,
-    /// How many users there are before it begins.
+    /// The number of users at the start.
     pub(crate) users: u64,
-    /// Makes a script for each client. The server is running already, to be asked what the clients are to know.
+    /// Creates a script for each client. The server runs already, so a script can read what it needs from it.
     pub(crate) scripts: fn(server: SocketAddr, clients: usize) -> Vec<Script>,
 }
 
-/// How many users there are to be read or updated.
+/// The number of users to read or update.
 pub(crate) const USERS: u64 = 10_000;
 
-/// What one client asks for. It is called with a number that no client gets twice, writes a request, and returns the status
-/// that the answer must have: any other ends the bench, so that the next request may build on this one.
+/// The requests of one client. A script gets a number that no other client gets, writes a request, and returns the
+/// status that the answer must have. Any other status ends the bench, so a request may build on the one before it.
 pub(crate) type Script = Box<dyn FnMut(u64, &mut Vec<u8>) -> u16 + Send>;
 
 /// The same script for every client.
@@ -25,7 +25,7 @@ where
     repeat_n(script, clients).map(|script| Box::new(script) as Script).collect()
 }
 
-/// A number that looks random, the same in every run, and another one for each number (the finalizer of `SplitMix64`).
+/// Maps each number to a different one that looks random but is the same in every run (the finalizer of `SplitMix64`).
 pub(crate) fn scatter(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,5 +1,5 @@
-//! What the peers share: the wire types, the statements, and where to listen and connect. All use the system's allocator,
-//! as the service does.
+//! What the peers share: the wire types, the statements, and the addresses. All use the system's allocator, as the
+//! service does.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -23,7 +23,7 @@ pub const SELECT: &str = "SELECT id, name, email FROM peer_users WHERE id = $1";
 pub const INSERT: &str = "INSERT INTO peer_users (name, email) VALUES ($1, $2) RETURNING id, name, email";
 
 /// # Panics
-/// When it is not set.
+/// When `DATABASE_URL` is not set.
 #[must_use]
 pub fn database_url() -> String {
     env::var("DATABASE_URL").expect("DATABASE_URL is set")

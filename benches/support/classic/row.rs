@@ -1,4 +1,4 @@
-//! The table, and what is read from it and written to it.
+//! The table, and the rows that are read and written.
 
 use chrono::{NaiveDateTime, SecondsFormat, Utc};
 use diesel::prelude::*;
@@ -19,7 +19,7 @@ diesel::table! {
     }
 }
 
-/// As version 1 shows it.
+/// A user as version 1 shows it.
 #[derive(Queryable, Selectable, Serialize)]
 #[diesel(table_name = users)]
 pub(super) struct User {
@@ -28,7 +28,7 @@ pub(super) struct User {
     email: String,
 }
 
-/// As version 2 shows it.
+/// A user as version 2 shows it.
 #[derive(Queryable, Selectable, Serialize)]
 #[diesel(table_name = users)]
 pub(super) struct VersionedUser {
@@ -46,7 +46,7 @@ fn rfc_3339<S: Serializer>(moment: &NaiveDateTime, serializer: S) -> Result<S::O
     serializer.serialize_str(&moment.and_utc().to_rfc3339_opts(SecondsFormat::Micros, true))
 }
 
-// Otherwise Diesel would prepare the statement anew for each row: a round trip more on PostgreSQL.
+// Otherwise Diesel would prepare the statement again for each row, which is one more round trip on PostgreSQL.
 #[derive(Insertable)]
 #[diesel(table_name = users, treat_none_as_default_value = false)]
 pub(super) struct NewRow {

@@ -1,4 +1,4 @@
-//! A pool of connections, and one statement a call.
+//! A pool of connections, and one statement for each call.
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
@@ -8,7 +8,7 @@ use user_service::domain::NewUser;
 use super::row::{NewRow, User, VersionedUser, users};
 use super::update::Update;
 
-/// The connections of reads and those of writes.
+/// Separate pools for reads and writes.
 pub(super) struct Storage {
     readers: Connections,
     writers: Connections,
@@ -20,7 +20,7 @@ enum Connections {
     Postgres(Pool<ConnectionManager<PgConnection>>),
 }
 
-/// Runs one statement on a connection of whichever pool it is.
+/// Runs one statement on a connection of either kind of pool.
 macro_rules! on_pool {
     ($connections:expr, |$connection:ident| $statement:expr) => {
         match $connections {
@@ -36,10 +36,10 @@ macro_rules! on_pool {
     };
 }
 
-// The classic way at its best: on two cores, 1 to 32 connections to SQLite, with and without one apart for the writes, and
-// 4 to 64 to PostgreSQL were tried.
+// The best numbers for the classic way, of those tried on two cores: 1 to 32 connections to SQLite, with and without a
+// separate one for writes, and 4 to 64 to PostgreSQL.
 const SQLITE_READERS: u32 = 2;
-/// Of more, all but one would sleep until SQLite's lock is free, and mostly for too long.
+/// With more connections, all but one would sleep until SQLite's lock is free, mostly for too long.
 const SQLITE_WRITERS: u32 = 1;
 const POSTGRES_CONNECTIONS: u32 = 40;
 
@@ -80,9 +80,9 @@ fn pool<C: R2D2Connection + 'static>(
     prepare: impl CustomizeConnection<C, Error>,
 ) -> Pool<ConnectionManager<C>> {
     let pool = Pool::builder().max_size(connections).connection_customizer(Box::new(prepare));
-    // Otherwise each check-out would be a statement more.
+    // Otherwise each check-out would run another statement.
     let pool = pool.test_on_check_out(false);
-    // Dropping the database ends the connections; that is no news.
+    // Dropping the database ends the connections; the pool need not report that.
     let pool = pool.error_handler(Box::new(NopErrorHandler));
     pool.build(ConnectionManager::new(url)).expect("connections")
 }
@@ -92,7 +92,7 @@ struct AsItIs;
 
 impl CustomizeConnection<PgConnection, Error> for AsItIs {}
 
-/// The service's own settings, but for the patience: without batches, writers wait long for one another.
+/// The service's settings, with a longer busy timeout: without batches, writers wait long for each other.
 #[derive(Debug)]
 struct Durable;
 

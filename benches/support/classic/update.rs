@@ -1,5 +1,5 @@
-//! The update as SQL text. Diesel prepares its own UPDATE anew each time, because its columns may change from one to the
-//! next; on PostgreSQL that is a round trip more, which would count against the classic way.
+//! The update as SQL text. Diesel would prepare its own UPDATE every time, because the columns may vary. On PostgreSQL
+//! that is one more round trip, which would count against the classic way.
 
 use chrono::{NaiveDateTime, Utc};
 use diesel::backend::Backend;

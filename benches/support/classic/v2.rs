@@ -23,7 +23,7 @@ pub(super) async fn update_user(
     Ok(HttpResponse::Ok().insert_header((ETAG, etag)).json(user))
 }
 
-/// Of the one tag that every client here sends.
+/// The version in the single tag that every client here sends.
 fn version(if_match: &IfMatch) -> Option<i64> {
     match if_match {
         IfMatch::Items(tags) => tags.first()?.tag().parse().ok(),
@@ -50,7 +50,7 @@ pub(super) async fn list_users(storage: web::Data<Storage>, query: web::Query<Li
     let size = query.page_size.and_then(PageSize::at_most_max).unwrap_or(PageSize::DEFAULT).get();
     let token = query.page_token.as_deref().map(|text| PageToken::decode(text, &filter));
     let after = token.transpose().map_err(ErrorBadRequest)?.map_or(0, |token| token.id.get());
-    // One more than asked for tells whether there is a next page.
+    // One user more than requested shows whether there is a next page.
     let listed = web::block(move || storage.list_users(after, i64::from(size) + 1)).await?;
     let mut users = listed.map_err(ErrorInternalServerError)?;
     let more = users.len() > usize::from(size);

@@ -1,4 +1,4 @@
-//! The stack most new Rust services start on: axum, and one pooled `SQLx` query a request.
+//! The stack of most new Rust services: axum, and one pooled `SQLx` query for each request.
 #![forbid(unsafe_code)]
 
 use axum::extract::{Path, State};

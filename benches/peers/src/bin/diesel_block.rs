@@ -1,4 +1,5 @@
-//! The classic actix-web and Diesel service: a pooled connection inside `web::block`, one statement a request.
+//! The classic actix-web and Diesel service: a pooled connection inside `web::block`, and one statement for each
+//! request.
 #![forbid(unsafe_code)]
 
 use actix_web::{App, HttpResponse, HttpServer, Result, web};

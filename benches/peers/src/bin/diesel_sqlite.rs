@@ -1,4 +1,4 @@
-//! `diesel_block` on `SQLite`: a pooled connection inside `web::block`, one statement a request.
+//! `diesel_block` on `SQLite`: a pooled connection inside `web::block`, and one statement for each request.
 #![forbid(unsafe_code)]
 
 use actix_web::{App, HttpResponse, HttpServer, Result, web};
@@ -40,7 +40,7 @@ async fn create(web::Json(NewUser { name, email }): web::Json<NewUser>, db: Db) 
     })
 }
 
-/// As durable as the service, and more patient: without batches, writers wait long for one another.
+/// The service's durability, with a longer busy timeout: without batches, writers wait long for each other.
 #[derive(Debug)]
 struct Durable;
 
@@ -53,7 +53,7 @@ impl CustomizeConnection<SqliteConnection, Error> for Durable {
 
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
-    // More connections only make writers sleep while another one writes.
+    // With more connections, writers only sleep while another one writes.
     let pool = Pool::builder().max_size(2).test_on_check_out(false).connection_customizer(Box::new(Durable));
     let db = web::Data::new(pool.build(ConnectionManager::<SqliteConnection>::new(peers::database_url())).unwrap());
     let app = move || {
