@@ -1,4 +1,5 @@
-//! Any text as a bearer token; and because none has the right signature, any header and claims in a token that has.
+//! Any text as a bearer token. Because random text never has a valid signature, also any header and claims in a signed
+//! token.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -18,19 +19,19 @@ const SECRET: &str = "the secret of all fuzzed services";
 const ANOTHER: &str = "the secret of some other services";
 const ISSUER: &str = "issuer";
 const AUDIENCE: &str = "users";
-/// Stands for the header of an input without one.
+/// The header for an input without one.
 const HEADER: &[u8] = br#"{"alg":"HS256"}"#;
 
-/// Takes tokens from anybody who knows the secret.
+/// Accepts every token that is signed with the secret.
 static OPEN: LazyLock<Verifier> = LazyLock::new(|| verifier(None, None));
-/// Takes those of one issuer, for one audience.
+/// Accepts only tokens of one issuer, for one audience.
 static STRICT: LazyLock<Verifier> = LazyLock::new(|| verifier(Some(ISSUER), Some(AUDIENCE)));
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(text) = str::from_utf8(bytes) {
         check_unknown(text);
     }
-    // The line breaks that the JSON of a header has are of no interest.
+    // A line break separates the header from the claims. Headers with line breaks in their JSON are not tested.
     let mut parts = bytes.splitn(2, |&byte| byte == b'\n');
     let (header, claims) = match (parts.next(), parts.next()) {
         (Some(header), Some(claims)) => (header, claims),
@@ -46,8 +47,8 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(!authorized || entitles(header, claims, scope), "authorized for {scope:?}");
         assert!(authorized || header != HEADER || !plainly_entitles(claims, scope), "not authorized for {scope:?}");
         if authorized {
-            assert!(!has(claims, "aud"), "a token for a named audience is not for whoever has no name");
-            // It is remembered by now, and nothing else with it.
+            assert!(!has(claims, "aud"), "a verifier without an audience accepts no token with one");
+            // The token is in the cache by now, and no similar token may be.
             check_unknown(&format!("{token}A"));
             check_unknown(&token[..token.len() - 1]);
         }
@@ -66,7 +67,7 @@ fn verifier(issuer: Option<&str>, audience: Option<&str>) -> Verifier {
     Verifier::new(&settings, metrics.jwks_refreshes()).expect("a secret is a key")
 }
 
-/// Checks that nothing is believed of a token that nobody signed with the secret.
+/// Checks that a token without a signature by the secret is rejected.
 fn check_unknown(token: &str) {
     for verifier in [&OPEN, &STRICT] {
         assert!(verifier.authenticate(token).is_err(), "{token}");
@@ -80,7 +81,7 @@ fn signed(header: &[u8], claims: &[u8], secret: &str) -> String {
     format!("{message}.{signature}")
 }
 
-/// Whether a signed token may be believed to give this scope: what must be so whenever it was.
+/// Whether a signed token may give this scope: a necessary condition.
 fn entitles(header: &[u8], claims: &[u8], scope: Scope) -> bool {
     let (Some(header), Some(claims)) = (object(header), object(claims)) else { return false };
     let now = now();
@@ -95,10 +96,10 @@ fn entitles(header: &[u8], claims: &[u8], scope: Scope) -> bool {
             .is_some_and(|scopes| scopes.split(' ').any(|name| name == scope.as_str()))
 }
 
-/// Whether claims are such that a token with them must be taken.
+/// Whether a token with these claims must be accepted: a sufficient condition.
 fn plainly_entitles(claims: &[u8], scope: Scope) -> bool {
     let Ok(json) = serde_json::from_slice::<Value>(claims) else { return false };
-    // Whatever JSON leaves open, such as a claim that comes twice, is not plain.
+    // Claims are plain only if no part of their JSON is ambiguous, such as a repeated claim.
     json.to_string().as_bytes() == claims
         && json.as_object().is_some_and(|claims| claims.len() == 3)
         && claims.len() < 1000
@@ -106,8 +107,8 @@ fn plainly_entitles(claims: &[u8], scope: Scope) -> bool {
         && entitles(HEADER, claims, scope)
 }
 
-/// The fields of an object, but for those that are null. One that cannot be read is `false`, which is right for none: the
-/// library need not read them all, and skips numbers without bounds and texts that are no UTF-8.
+/// The fields of an object, without those that are null. A value that cannot be read becomes `false`, which is valid
+/// for no claim. The library need not read all of them: it skips numbers out of range and texts that are not UTF-8.
 fn object(json: &[u8]) -> Option<BTreeMap<String, Value>> {
     let text = String::from_utf8_lossy(json);
     let fields: BTreeMap<String, &RawValue> = serde_json::from_str(&text).ok()?;
@@ -119,7 +120,7 @@ fn has(claims: &[u8], claim: &str) -> bool {
     object(claims).is_some_and(|claims| claims.contains_key(claim))
 }
 
-/// Whether a claim is this name, or a list with it.
+/// Whether a claim is this name, or a list that contains it.
 fn names(claims: &[u8], claim: &str, name: &str) -> bool {
     let value = object(claims).and_then(|mut claims| claims.remove(claim)).unwrap_or_default();
     value == name || value.as_array().is_some_and(|names| names.iter().any(|other| other == name))

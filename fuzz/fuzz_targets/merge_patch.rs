@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(fuzzing::changes(&bytes_of(&other)).is_err(), "{other:?}");
     }
 
-    // A patch makes a user if it has all of one, and only then.
+    // A patch is also a valid create if and only if it has all fields.
     let whole = changes.name.zip(changes.email).map(|(name, email): (UserName, Email)| NewUser { name, email });
     assert_eq!(fuzzing::new_user(bytes).ok(), whole);
 });

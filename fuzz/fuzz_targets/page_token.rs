@@ -1,4 +1,5 @@
-//! Any text as a page token; and because hardly any has the right checksum, any bytes as the content of one that has.
+//! Any text as a page token. Because random text hardly ever has the right checksum, also any bytes as the content of a
+//! token with one.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -8,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use libfuzzer_sys::fuzz_target;
 use user_service::users::{Email, Error, Filter, Folded, NamePrefix, PageToken, UserId};
 
-/// The filters, with what the checksum of their tokens goes over behind the content.
+/// The filters, with the bytes that the checksum of their tokens covers after the content.
 static FILTERS: LazyLock<[(Filter, &[u8]); 4]> = LazyLock::new(|| {
     let by_name = |prefix| Filter { email: None, name_prefix: NamePrefix::parse(prefix).ok() };
     let by_email = Filter { email: Email::parse_to_find("A@b.co").ok(), name_prefix: None };
@@ -33,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
             check(&token, filter);
         }
     }
-    // Of prefixes as long as each other, the checksums always differ.
+    // For two prefixes of equal length, the checksums always differ.
     let [.., (_, marks), (other, _)] = &*FILTERS;
     assert_eq!(PageToken::decode(&sealed(bytes, marks), other), Err(Error::InvalidPageToken));
 });
@@ -46,13 +47,13 @@ fn check(token: &PageToken, filter: &Filter) {
     assert_eq!(PageToken::decode(&token.encode(filter), filter).as_ref(), Ok(token));
 }
 
-/// A token with this content and the checksum that belongs to it.
+/// A token with this content and the matching checksum.
 fn sealed(content: &[u8], marks: &[u8]) -> String {
     let sum = crc32fast::hash(&[content, marks].concat());
     URL_SAFE_NO_PAD.encode([content, &sum.to_be_bytes()].concat())
 }
 
-/// What the content means, if it is one.
+/// Decodes the content of a token, if it is valid.
 fn content(bytes: &[u8], filter: &Filter) -> Option<PageToken> {
     let (id, name) = bytes.strip_prefix(&[1])?.split_first_chunk()?;
     let name = String::from_utf8(name.to_vec()).ok().filter(|name| !name.contains('\0'))?;

@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(fuzzing::new_user(other.to_string().as_bytes()).is_err(), "{other}");
     }
 
-    // A whole user is a patch, too.
+    // A valid create is also a patch.
     let NewUser { name, email } = user;
     assert_eq!(fuzzing::changes(bytes), Ok(Changes { name: Some(name), email: Some(email) }));
 });

@@ -1,11 +1,11 @@
-//! What the targets have in common: what must be true of a body and of the fields in it, whoever sent them.
+//! What the targets share: checks of what must be true of every body and its fields.
 
 use std::fmt::Debug;
 
 use serde_json::Value;
 use user_service::domain::{Email, FieldError, Folded, NamePrefix, UserName};
 
-/// Reads a body and checks the answer against what JSON says of the same bytes. `None` when it is refused.
+/// Parses a body and checks the result against the JSON of the same bytes. `None` if the body is rejected.
 ///
 /// # Panics
 /// When the two disagree.
@@ -15,10 +15,10 @@ pub fn read<T: Debug + PartialEq>(
 ) -> Option<(T, Value)> {
     let result = read(bytes);
     let Ok(json) = serde_json::from_slice::<Value>(bytes) else {
-        assert_eq!(result, Err(Vec::new()), "not JSON: nothing can be said about its fields");
+        assert_eq!(result, Err(Vec::new()), "a body that is not JSON has no field errors");
         return None;
     };
-    // The same without what JSON does not mean: white space, escapes, fields that come twice.
+    // The same value without insignificant differences: white space, escapes and repeated fields.
     let again = read(json.to_string().as_bytes());
     match result {
         Ok(read) => {
@@ -29,7 +29,7 @@ pub fn read<T: Debug + PartialEq>(
             Some((read, json))
         }
         Err(complaints) if complaints.is_empty() => {
-            assert!(again.is_ok(), "refused without a reason: {again:?}");
+            assert!(again.is_ok(), "rejected without a reason: {again:?}");
             None
         }
         Err(complaints) => {
@@ -40,7 +40,7 @@ pub fn read<T: Debug + PartialEq>(
     }
 }
 
-/// What an answer complains of is in the body, or is missing there.
+/// Checks that each reported field is in the body, or is missing from it.
 fn check_complaints(complaints: &[FieldError], json: &Value) {
     assert!(complaints.len() <= 20);
     for complaint in complaints {
@@ -54,10 +54,10 @@ fn check_complaints(complaints: &[FieldError], json: &Value) {
     }
 }
 
-/// Checks a name that was accepted, and what it was made of.
+/// Checks an accepted name against the value it came from.
 ///
 /// # Panics
-/// When it should not have been.
+/// When the service should have rejected it.
 pub fn check_name(name: &UserName, given: &Value) {
     let text = name.as_str();
     assert_eq!(Some(text), given.as_str().map(str::trim));
@@ -65,18 +65,18 @@ pub fn check_name(name: &UserName, given: &Value) {
     assert!(!text.contains(char::is_control));
     assert_eq!(UserName::parse(text.to_owned()).as_ref(), Ok(name));
     let key = name.key();
-    assert_eq!(Folded::new(key.as_str()), key, "folding twice is folding once");
-    // What is not ASCII may be the accent of what comes before it.
+    assert_eq!(Folded::new(key.as_str()), key, "folding is idempotent");
+    // A character beyond ASCII may be an accent of the one before it.
     for (end, _) in text.char_indices().filter(|(_, char)| char.is_ascii()) {
-        let prefix = NamePrefix::parse(&text[..end]).expect("as good as the name");
+        let prefix = NamePrefix::parse(&text[..end]).expect("a part of a valid name");
         assert!(key.as_str().starts_with(prefix.key().as_str()), "{prefix:?} does not find {name:?}");
     }
 }
 
-/// Checks an address that was accepted, and what it was made of.
+/// Checks an accepted address against the value it came from.
 ///
 /// # Panics
-/// When it should not have been.
+/// When the service should have rejected it.
 pub fn check_email(email: &Email, given: &Value) {
     let text = email.as_str();
     assert_eq!(Some(text), given.as_str());
@@ -88,6 +88,6 @@ pub fn check_email(email: &Email, given: &Value) {
     assert_eq!(Email::parse(text.to_owned()).as_ref(), Ok(email));
     let key = email.key();
     let key_of = |text: &str| Email::stored(text.to_owned()).key().into_string();
-    assert_eq!(key_of(key.as_str()), key.as_str(), "the key of a key is that key");
-    assert_eq!(key_of(&text.to_ascii_uppercase()), key.as_str(), "case does not make another address");
+    assert_eq!(key_of(key.as_str()), key.as_str(), "the key of a key is the same key");
+    assert_eq!(key_of(&text.to_ascii_uppercase()), key.as_str(), "the case does not change the key");
 }
