@@ -1,4 +1,5 @@
-"""An issuer of tokens whom only this program knows: resolves every name to 127.0.0.1, and serves a key over TLS."""
+"""An issuer of tokens that only this program resolves: it answers every name with 127.0.0.1, and serves a key over
+TLS."""
 
 import http.server
 import json
@@ -7,7 +8,7 @@ import ssl
 import sys
 import threading
 
-# Of RFC 8037, appendix A: a key that is good for nothing.
+# The key of RFC 8037, appendix A, which protects nothing.
 KEYS = {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}
 
 
@@ -24,7 +25,7 @@ def answer(query):
     question = query[12:end]
     is_ipv4 = question[-4:-2] == b"\x00\x01"
     counts = b"\x00\x01" + (b"\x00\x01" if is_ipv4 else b"\x00\x00") + b"\x00\x00\x00\x00"
-    # The name is the question's; type A, class IN, for a minute, four bytes.
+    # The name of the question; type A, class IN, for a minute, four bytes.
     record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x01" if is_ipv4 else b""
     return query[:2] + b"\x81\x80" + counts + question + record
 

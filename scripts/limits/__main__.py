@@ -19,7 +19,7 @@ SCENARIOS = {
     "grpc-strangers": Strangers("gRPC"),
     "rest-strangers": Strangers("REST"),
 }
-# The service's, the crowd's and the strangers': some 2,000 connections each.
+# For the service, the crowd and the strangers: about 2,000 connections each.
 OPEN_FILES = 4096
 
 

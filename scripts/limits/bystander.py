@@ -1,9 +1,9 @@
-"""Somebody with a token, who calls over gRPC again and again on one connection: a process of its own.
+"""A client with a token that calls over gRPC again and again on one connection. Runs in its own process.
 
     python3 bystander.py HOST:PORT
 
-A line on stdout for each call: when it began (seconds of the monotonic clock), how many seconds it took, and whether it was
-answered with a user.
+A line on stdout for each call: when it began (seconds of the monotonic clock), how many seconds it took, and whether a
+user was returned.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import http2
 from bearer import CREDENTIALS
 
 METHOD = "users.v1.UserService/GetUser"
-# The user of the number 1.
+# The request for user 1.
 ASKED = b"\x08\x01"
 EVERY = 0.1
 TIMEOUT = 10.0
@@ -31,7 +31,7 @@ class Connection:
         self._stream = -1
 
     def get_user(self) -> bool:
-        """Whether a message came, which is the user; a refusal has none."""
+        """Returns whether the answer had a message, which is the user. A refusal has none."""
         self._stream += 2
         call = http2.call(self._stream, METHOD, {"authorization": CREDENTIALS})
         self._socket.sendall(call + http2.message(self._stream, ASKED, http2.END_STREAM))

@@ -1,4 +1,4 @@
-"""A control group that holds what runs in it to a container's limits, as a container runtime would."""
+"""A control group that limits its processes as a container runtime would."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import shlex
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
-PERIOD = 100_000  # Microseconds; the kernel's default, and that of container runtimes.
+PERIOD = 100_000  # Microseconds; the default of the kernel and of container runtimes.
 
 
 class CGroup:
-    """A new group with limits, and with precedence up to them: what else this machine does takes nothing from it. Gone when it
-    is left; what runs in it must have ended by then."""
+    """A new group with limits, and with precedence up to them, so that other work on this machine takes nothing from
+    it. Leaving the context deletes the group; its processes must have ended by then."""
 
     how: str
-    """Which of the kernel's files enforce the limits."""
+    """The kernel's files that enforce the limits."""
 
     def __enter__(self) -> CGroup:
         return self
@@ -26,20 +26,20 @@ class CGroup:
 
     @property
     def prefix(self) -> list[str]:
-        """A command that enters the group, and becomes the program given after it."""
+        """A command that enters the group and then executes the program given after it."""
         files = " ".join(shlex.quote(str(folder / "cgroup.procs")) for folder in self._folders())
         return ["sh", "-c", f'echo $$ | tee {files} >/dev/null && exec "$0" "$@"']
 
     def peak(self) -> float:
-        """MiB, the most there ever was, with the files that the kernel keeps in memory for the group."""
+        """The peak memory in MiB, including the files that the kernel caches for the group."""
         raise NotImplementedError
 
     def kills(self) -> int:
-        """How many processes were killed for want of memory."""
+        """The number of processes killed for lack of memory."""
         raise NotImplementedError
 
     def throttled(self) -> int:
-        """In how many periods it had used up its share of the processor."""
+        """The number of periods in which the group had used up its share of the processor."""
         raise NotImplementedError
 
     def _folders(self) -> list[Path]:
@@ -47,7 +47,7 @@ class CGroup:
 
 
 def limited(memory: int, cores: float) -> CGroup:
-    """Whichever version of control groups this machine has. Fails where none can be made."""
+    """A group of the version of control groups on this machine. Fails if it cannot be created."""
     name = f"user-service-limits-{os.getpid()}"
     quota = round(PERIOD * cores)
     try:
@@ -59,7 +59,7 @@ def limited(memory: int, cores: float) -> CGroup:
 
 
 class _V1(CGroup):
-    """Below the groups that this process is in, whose limits go on to hold."""
+    """Below this process's own groups, whose limits still apply."""
 
     how = "cgroup v1: memory.limit_in_bytes, cpu.cfs_quota_us"
 
@@ -87,7 +87,7 @@ class _V1(CGroup):
 
 
 class _V2(CGroup):
-    """Below the root: a group with processes, as this one's is, can have no others with limits below it."""
+    """Below the root, because a group with processes, such as this process's own, can have no subgroups with limits."""
 
     how = "cgroup v2: memory.max, memory.swap.max, cpu.max"
 

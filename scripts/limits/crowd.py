@@ -1,9 +1,9 @@
-"""Many readers of the live stream, each on a connection of its own: a process of its own.
+"""Many readers of the live stream, each on its own connection. Runs in its own process.
 
     python3 crowd.py URL COUNT
 
-A line on stdout every half second: how many streams are open, how many ended or could not be opened, and how many events
-came in all.
+A line on stdout every half second: how many streams are open, how many ended or could not be opened, and how many
+events arrived in all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 
 from bearer import CREDENTIALS
 
-# Who opens a stream waits for no more than so many others.
+# How many streams are opened at once.
 AT_ONCE = 50
 OPEN_TIMEOUT = 20.0
 
@@ -22,7 +22,7 @@ OPEN_TIMEOUT = 20.0
 class Crowd:
     def __init__(self, url: str) -> None:
         scheme, self._address = url.split("://")
-        # Nobody asks whose certificate it is: all of it is on this machine.
+        # The certificate is not verified, because everything is on this machine.
         self._tls = ssl._create_unverified_context() if scheme == "https" else None
         self._turns = asyncio.Semaphore(AT_ONCE)
         self.open = self.ended = self.events = 0
@@ -34,7 +34,7 @@ class Crowd:
             self.open += 1
             try:
                 while piece := await reader.read(65536):
-                    # One that is cut in two by this is not counted.
+                    # An event that is split between two chunks is not counted.
                     self.events += piece.count(b"\nevent: ")
             finally:
                 self.open -= 1

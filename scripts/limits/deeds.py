@@ -1,4 +1,4 @@
-"""What strangers do to a connection: it costs them little, and should not cost the service much."""
+"""How unauthenticated clients misuse a connection: it costs them little, and must not cost the service much."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ WATCH = "grpc.health.v1.Health/Watch"
 CHECK = "grpc.health.v1.Health/Check"
 REFLECTION = "grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 GET_USER = "users.v1.UserService/GetUser"
-# The question which services there are.
+# The request that lists the services.
 LIST = b"\x3a\0"
-# As many calls as a connection may have at once, by default.
+# The default number of concurrent calls on a connection.
 STREAMS = 128
 
 
 @dataclass
 class Deed:
     opening: bytes
-    """What a connection begins with."""
+    """The bytes that a connection sends first."""
     more: bytes = b""
-    """What it sends once a second after that."""
+    """The bytes that it sends once a second after that."""
     reads: bool = True
 
 

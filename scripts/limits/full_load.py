@@ -1,4 +1,4 @@
-"""Everything at once, for half a minute, on a service that has a quarter of a gigabyte and half a core."""
+"""All kinds of load at once, for half a minute, on a service with a quarter of a gigabyte and half a core."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from wrk import Wrk
 
 HERE = Path(__file__).parent
 MEMORY_MIB = 256
-# With room for what a run may differ by.
+# With room for variation between runs.
 PEAK_MIB = 192
 CORES = 0.5
 SECONDS = 30
 USERS = 10_000
 READERS = 1000
 OPEN_PATIENCE = 60.0
-# So long Kubernetes waits for an answer, by default.
+# How long Kubernetes waits for an answer by default.
 READY_SECONDS = 1.0
 READY_EVERY = 0.1
-# Of the questions that are due; the first ones, while their process starts on busy cores, are not asked.
+# The share of due probes that must be sent. The first ones are not, while their process starts on busy cores.
 READY_SHARE = 0.9
-# What a container begins with, as a rule. The service raises it.
+# The usual soft limit of a container. The service raises it.
 OPEN_FILES = 1024
-# What is deployed is what is proved.
+# The deployed settings are those that are proved.
 SETTINGS = HERE.parents[1] / "deploy" / "k8s" / "base" / "settings.env"
-# The largest body that is taken has 64 KiB.
+# A body may have at most 64 KiB.
 PADDING = 60_000
 
 
@@ -80,13 +80,13 @@ class FullLoad:
     def _url(self, bench: Bench, folder: Path) -> str:
         if self.database == "SQLite":
             return f"sqlite://{folder / 'users.db'}"
-        # Not limited: it would be another container.
+        # PostgreSQL is not limited, because it would be in another container.
         bench.postgres = bench.postgres or Postgres(bench.children, bench.folder)
         return bench.postgres.create_database(folder.name)
 
 
 def settings() -> dict[str, str]:
-    """Those that are deployed."""
+    """The settings that deploy/ has."""
     lines = SETTINGS.read_text().splitlines()
     deployed = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     if deployed["EVENTS_MAX_READERS"] != str(READERS):
@@ -109,8 +109,8 @@ def _load(bench: Bench, folder: Path, limited: Service) -> None:
     begin = time.monotonic()
     crowd = _Crowd(bench, folder, limited)
     users = "/api/v2/users"
-    # Connections, how many requests a second must be done at the least, and what is asked for. Refusing everything is no way
-    # to stay alive.
+    # For each load: its connections, how many requests a second must be served at least, and the requests. A service
+    # that refuses everything would not count as alive.
     loads = {
         "reads": (256, 300, {"paths": [f"{users}/{id}" for id in range(1, USERS + 1)]}),
         "creates": (64, 100, {}),
@@ -159,7 +159,7 @@ class _Crowd:
             time.sleep(0.1)
 
     def now(self) -> tuple[int, int, int]:
-        """How many streams are open, how many have ended, and how many events came."""
+        """The number of open streams, of ended ones, and of events received."""
         whole = self._log.read_text().rpartition("\n")[0]
         return tuple(map(int, whole.splitlines()[-1].split())) if whole else (0, 0, 0)
 

@@ -1,4 +1,4 @@
-"""HTTP/2 as little as it takes to call gRPC: frames, and heads without compression (RFC 9113, RFC 7541)."""
+"""The parts of HTTP/2 that gRPC needs: frames, and heads without compression (RFC 9113, RFC 7541)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ BEGINNING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0,
 DATA, HEADERS, SETTINGS, PING = 0, 1, 4, 6
 ACK = END_STREAM = 1
 END_HEADERS = 4
-# What a header is known by that the table of the connection remembers, after it was sent once.
+# The index of a header in the connection's table, after it was sent once.
 REMEMBERED = 0x80 | 62
 
 
@@ -17,7 +17,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def head(method: str, headers: dict[str, str], more: int = 0) -> bytes:
-    """A call's; with so many headers more, of a byte each."""
+    """The head of a call, with `more` additional headers of one byte each."""
     every = {":path": f"/{method}", ":method": "POST", ":scheme": "http", ":authority": "localhost", "te": "trailers"}
     every |= {"content-type": "application/grpc"} | headers
     plain = b"".join(b"\0" + _text(name) + _text(value) for name, value in every.items())
@@ -33,7 +33,7 @@ def message(stream: int, payload: bytes, flags: int = 0) -> bytes:
 
 
 def _text(text: str) -> bytes:
-    """A length in as many bytes as it takes, after seven bits of the first (RFC 7541, 5.1), and the text."""
+    """A text with its length, which starts with seven bits of the first byte (RFC 7541, 5.1)."""
     length, octets = len(text), []
     if length < 127:
         return bytes([length]) + text.encode()

@@ -1,8 +1,9 @@
-"""Many connections of somebody without a token, who means no good: a process of its own.
+"""Many connections of a malicious client without a token. Runs in its own process.
 
     python3 stranger.py HOST:PORT COUNT PROTOCOL DEED
 
-Whoever loses one opens another. A line on stdout every half second: how many are open, and how many were lost.
+The client replaces each connection that it loses. A line on stdout every half second: how many are open, and how many
+were lost.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from deeds import PROTOCOLS, Deed
 
 TELL_EVERY = 0.5
 SAY_EVERY = 1.0
-# Each turn, so that the connections that are open have their turn too.
+# The most connections to open in one turn, so that open connections get their turn, too.
 OPEN_AT_ONCE = 100
 SMALL_BUFFER = 2048
 
@@ -28,7 +29,7 @@ class Stranger:
         self._address, self._count, self._deed = (host, int(port)), count, deed
         self._poll = select.epoll()
         self._open: dict[int, socket.socket] = {}
-        # Views, so that what is not sent exists once.
+        # Views, so that connections share one copy of unsent bytes.
         self._unsent: dict[int, memoryview] = {}
         self._lost = 0
 
@@ -80,7 +81,7 @@ class Stranger:
     def _send(self, number: int, more: memoryview) -> None:
         if number not in self._open:
             return
-        # What it could not say yet comes first; and of what it says in between, no more than fits.
+        # Unsent bytes come first. Of what follows meanwhile, only as much as fits is sent.
         whole = self._unsent[number] if self._unsent[number].nbytes else more
         try:
             sent = self._open[number].send(whole) if whole.nbytes else 0

@@ -1,5 +1,6 @@
-"""As many connections as there may be, all of them of strangers who do the same, one thing after the other; each costs the
-service what docs/operations.md says, and those with a token are served meanwhile."""
+"""The maximum number of connections, all of unauthenticated clients that misuse them in the same way, one way after
+another. Each connection costs the service at most what docs/operations.md says, and clients with a token are served
+meanwhile."""
 
 from __future__ import annotations
 
@@ -16,15 +17,15 @@ from prober import Prober
 from report import Report, milliseconds, quantile
 from service import Service
 
-# Of all deeds of a protocol together.
+# The duration of all deeds of a protocol together.
 SECONDS = 60.0
-# With what docs/operations.md promises a connection at the most.
+# The peak, with the most that docs/operations.md allows for each connection.
 PEAK_MIB = 240
-# For whoever is served meanwhile, and asks how the service is.
+# Connections for the clients that are served meanwhile, and for probes.
 FREE = 10
-# Of the connections that strangers may have, so many must have been open at once: else it was no proof.
+# The share of the strangers' connections that must have been open at once for the proof to count.
 SHARE = 0.9
-# So long whoever has a token waits for an answer, beside so many.
+# The longest that a client with a token may wait for an answer meanwhile.
 PATIENCE = 2.0
 READ = "a read over REST"
 
@@ -58,7 +59,7 @@ class Strangers:
         read = {"name": "read", "path": "/api/v2/users/1", "every": 0.1}
         prober = Prober(bench.children, folder, limited.url, [read])
         bystander = _Other(bench, folder, "bystander", limited.grpc_address)
-        # Before the crowd comes: whoever has a connection keeps it.
+        # The clients connect before the crowd, and keep their connections.
         time.sleep(1)
         address = limited.grpc_address if self.protocol == "gRPC" else limited.address
         deeds = PROTOCOLS[self.protocol]
@@ -96,7 +97,7 @@ def _report_served(report: Report, what: str, calls: list[tuple[float, bool]]) -
 
 
 class _Other:
-    """A process of this folder that goes on by itself, and writes down what happens."""
+    """A process from this folder that runs by itself and logs what happens."""
 
     def __init__(self, bench: Bench, folder: Path, name: str, *arguments: str) -> None:
         self._children = bench.children
@@ -112,7 +113,7 @@ class _Other:
         return [(float(at), float(took), good == "1") for at, took, good in self._lines()]
 
     def most_open(self) -> tuple[int, int]:
-        """How many connections were open at once, and how many were lost."""
+        """The most connections that were open at once, and the number that was lost."""
         told = [(int(is_open), int(lost)) for is_open, lost in self._lines()]
         return max((is_open for is_open, _ in told), default=0), max((lost for _, lost in told), default=0)
 

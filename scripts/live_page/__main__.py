@@ -1,4 +1,4 @@
-"""Opens the live page and compares it with what the service is asked for; called by `scripts/prove-live-page`."""
+"""Opens the live page and compares it with the offered load; called by `scripts/prove-live-page`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ WIDE = (1440, 900)
 NARROW = (380, 800)
 SCHEMES = ("light", "dark")
 
-# A load that nothing refuses, and one that is refused by small mailboxes and, for those who share a name, by the limit.
+# A load without refusals, and one that small mailboxes refuse and, for callers with a shared name, the rate limit.
 LIMITS = {"DB_MAILBOX": "12", "RATE_LIMIT": "60"}
 STEADY = {"callers": 10, "shared": 0, "rate": 30}
 FLOOD = {"callers": 60, "shared": 12, "rate": 50}
 LOAD_SECONDS = 22
-# The load's first and last seconds say less.
+# The first and last seconds of the load are not representative.
 WARM_UP_SECONDS = 5
 LOOKS = 8
 
@@ -143,7 +143,7 @@ class Proof:
         return load
 
     def _compare(self, what: str, looks: list[dict[str, str]], name: str, counted: float, tolerance: float) -> None:
-        """The page's numbers may differ so much, relatively, from what the load has counted each second."""
+        """Compares the page's numbers with what the load has counted each second, within a relative tolerance."""
         seen = statistics.mean(_number(look[name]) for look in looks)
         close = counted > 0 and math.isclose(seen, counted, rel_tol=tolerance)
         self._report.check(f"{what}, on average", f"{seen:.0f}/s", f"{counted:.0f}/s, give or take {tolerance:.0%}", close)
@@ -161,7 +161,7 @@ class Proof:
 
 
 def _look(browser: Browser) -> tuple[list[dict[str, str]], range, list[list[str]]]:
-    """What the page says, second by second, which seconds these were, and the charts at the beginning and at the end."""
+    """What the page shows in each second, which seconds these were, and the charts at the beginning and the end."""
     time.sleep(WARM_UP_SECONDS)
     looks, first, start = [], browser.run(PICTURES), int(time.monotonic())
     for _ in range(LOOKS):
@@ -172,7 +172,7 @@ def _look(browser: Browser) -> tuple[list[dict[str, str]], range, list[list[str]
 
 
 def _finish(load: subprocess.Popen[bytes], seconds: range) -> collections.Counter[str]:
-    """How often the load was answered with each status, in one of these seconds on average."""
+    """The load's answers by status, on average for one of these seconds."""
     if load.wait(LOAD_SECONDS + 30) != 0:
         raise RuntimeError(f"the load failed: {load.log.read_text(errors='replace')}")
     answers: collections.Counter[str] = collections.Counter()
@@ -190,7 +190,7 @@ def _wait_for_state(browser: Browser, state: str, seconds: float) -> dict[str, s
 
 
 def _number(text: str) -> float:
-    """The number that a text begins with, seconds as milliseconds; what is not known is none."""
+    """The number at the beginning of a text, with seconds as milliseconds, or 0 if it is unknown."""
     number = float(text.split("/")[0].split()[0].replace(",", "")) if text[:1].isdigit() else 0.0
     return 1000 * number if text.endswith(" s") else number
 

@@ -13,10 +13,10 @@ from typing import Any
 from children import Children
 
 START_TIMEOUT = 30.0
-# One command of the driver; a page that loads is one.
+# The timeout of one command of the driver, such as loading a page.
 COMMAND_TIMEOUT = 60.0
 
-# It talks to nobody but the page, and leaves nothing behind. Without the sandbox, which root cannot have.
+# The browser connects only to the page, and leaves nothing behind. Root cannot use the sandbox.
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -31,7 +31,7 @@ ARGUMENTS = [
 
 
 class Browser:
-    """One window, with a profile of its own."""
+    """One window, with its own profile."""
 
     def __init__(self, children: Children, folder: Path) -> None:
         log = folder / "chromedriver.log"
@@ -52,7 +52,7 @@ class Browser:
         self._path = ""
         session = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
         self._path = f"/session/{session['sessionId']}"
-        # A new window shows a page of Chromium's own, whose requests are none of ours.
+        # A new window shows one of Chromium's own pages, whose requests must not count.
         self.open("about:blank")
         self.requests()
 
@@ -60,31 +60,31 @@ class Browser:
         self._ask("POST", "/url", {"url": url})
 
     def run(self, script: str) -> Any:
-        """What a script's `return` gives."""
+        """Runs a script, and returns the value of its `return`."""
         return self._ask("POST", "/execute/sync", {"script": script, "args": []})
 
     def command(self, name: str, **parameters: Any) -> Any:
-        """A command of Chromium's own protocol."""
+        """Runs a command of Chromium's own protocol."""
         return self._ask("POST", "/goog/cdp/execute", {"cmd": name, "params": parameters})
 
     def look(self, scheme: str, width: int, height: int) -> None:
-        """How the page shall look: the scheme is `light` or `dark`, and the size is that of the window."""
+        """Sets the scheme, `light` or `dark`, and the size of the window."""
         self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.command("Emulation.setDeviceMetricsOverride", **size)
         self.command("Emulation.setScrollbarsHidden", hidden=True)
 
     def screenshot(self, file: Path) -> None:
-        """The whole page, even what is below the window's edge."""
+        """Saves a picture of the whole page, including the part below the window's edge."""
         picture = self.command("Page.captureScreenshot", format="png", captureBeyondViewport=True)
         file.write_bytes(base64.b64decode(picture["data"]))
 
     def complaints(self) -> list[str]:
-        """What the console has got since it was last asked."""
+        """The console's messages since the last call."""
         return [f"{entry['level']}: {entry['message']}" for entry in self._log("browser")]
 
     def requests(self) -> list[str]:
-        """The URLs that were asked for since it was last asked."""
+        """The URLs that were requested since the last call."""
         messages = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         sent = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
         return [parameters["request"]["url"] for parameters in sent]

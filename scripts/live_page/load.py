@@ -1,10 +1,10 @@
-"""Asks a service for users, as often as it is told, and prints how it was answered in each second of the machine's
-monotonic clock, as JSON: a process of its own.
+"""Sends requests for users at a fixed rate, and prints the answers by status for each second of the machine's monotonic
+clock, as JSON. Runs in its own process.
 
     python3 load.py ADDRESS SECONDS CALLERS SHARED RATE
 
-Each caller has one connection and asks RATE times a second, or as soon as it was answered, if that is later. There are
-CALLERS with a name each, and SHARED more that have one name, and so one limit, between them.
+Each caller has one connection and sends RATE requests a second, or the next one as soon as it has the answer, if that
+is later. CALLERS callers have their own names; SHARED others have one common name, and so one common limit.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import time
 
 from bearer import credentials
 
-# For each second, how often it was answered with each status.
+# The number of answers by status, for each second.
 Answers = collections.defaultdict[int, collections.Counter[int]]
-# After a refusal a caller leaves the service alone for a moment.
+# After a refusal, a caller pauses for a moment.
 PAUSE = 0.02
 
 
 def request(address: str, authorization: str, caller: int, number: int) -> bytes:
-    """Seven look-ups in ten, two pages, and one new user."""
+    """A request: seven look-ups in ten, two pages, and one new user."""
     method, path, body = "GET", f"/api/v2/users/{1 + (caller * 31 + number) % 1000}", ""
     match (caller + number) % 10:
         case 0:
@@ -39,14 +39,15 @@ def request(address: str, authorization: str, caller: int, number: int) -> bytes
 
 
 class Connection:
-    """A connection, made anew where the service closes it: it does when it refuses a request whose body it has not read."""
+    """A connection, opened again when the service closes it, as it does after it refuses a request whose body it has
+    not read."""
 
     def __init__(self, address: str) -> None:
         self._host, _, self._port = address.rpartition(":")
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, what: bytes) -> int:
-        """The status of the answer."""
+        """Sends a request, and returns the status of the answer."""
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, int(self._port))
         reader, writer = self._streams

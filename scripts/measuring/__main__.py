@@ -1,11 +1,11 @@
-"""Measures user-service beside other ways to write it: the same load, in turn, round after round.
+"""Measures user-service and other implementations of it: the same load, in turn, round after round.
 
-  scripts/measure                      everything; some 18 minutes, and the time to build
+  scripts/measure                      everything; about 18 minutes, and the time to build
   scripts/measure --quick --only load  a first impression, before and after a change
 
-Everything runs on this machine and shares its cores: wrk, the servers, and a private PostgreSQL that is started for it.
-The results go to docs/performance.json, their chart to docs/performance.svg, their tables into docs/performance.md
-and the chart into README.md; with --quick, to target/measure instead. What was not measured this time stays as it was.
+Everything runs on this machine and shares its cores: wrk, the servers, and a private PostgreSQL. The results go to
+docs/performance.json, their chart to docs/performance.svg, their tables into docs/performance.md and the chart into
+README.md; with --quick, to target/measure instead. Results that are not measured this time stay unchanged.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main():
     )
     results = Results(output / "performance.json")
     if not arguments.draw:
-        # So that a `finally` is reached.
+        # Raises SystemExit, so that every `finally` runs.
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda number, _: sys.exit(128 + number))
         parts = arguments.only or list(PARTS)

@@ -1,4 +1,4 @@
-"""Draws the rates as bars, in the colours of a light page or a dark one, whichever the reader has."""
+"""Draws the rates as bars, in the colours of the reader's light or dark page."""
 
 from xml.sax.saxutils import escape
 
@@ -71,19 +71,19 @@ def draw(data):
 
 
 def _bars(data, operation, database, connections):
-    """Without /health: beside what needs no database, all others would look alike."""
+    """The servers of a panel, without /health: beside an answer that needs no database, all others would look alike."""
     servers = data["results"].get(f"load/{database}/{operation}/{connections}", {}).get("servers", {})
     return {name: servers[name] for name in ORDER if name in servers}
 
 
 def _legend(data):
-    """What the names of the bars mean, a line for every two."""
+    """What the names of the bars mean, two on each line."""
     entries = [f"{name}: {text}" for name, text in legend(data).items() if name in ORDER]
     return [entries[at : at + 2] for at in range(0, len(entries), 2)]
 
 
 def _most(panels):
-    """The longest bar of a column: all in it are to be compared."""
+    """The highest rate of a column, so that all of its bars have the same scale."""
     return max((measured["rate"] for bars in panels for measured in bars.values()), default=0)
 
 
@@ -122,7 +122,7 @@ def _text(x, y, text, kind, anchor="start"):
 
 
 def _page(height, shapes):
-    # Its own background: a page may be light where its reader's system is dark.
+    # Its own background, because a page may be light although its reader's system is dark.
     page = f'<rect class="page" x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1:g}" rx="8"/>'
     body = "\n".join(f"  {shape}" for shape in [page, *shapes])
     return (

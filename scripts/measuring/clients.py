@@ -1,4 +1,4 @@
-"""The load: wrk for whatever speaks HTTP, pgbench for PostgreSQL itself."""
+"""The load: wrk for HTTP, and pgbench for PostgreSQL itself."""
 
 import json
 import os
@@ -16,7 +16,7 @@ _SCRIPT = pathlib.Path(__file__).with_name("wrk.lua")
 
 
 class Wrk:
-    """One thread of wrk that sends GET of any of the paths; or POST of new users, without paths."""
+    """One thread of wrk that sends GET of random paths or, without paths, POST of new users."""
 
     most_connections = 1000
 
@@ -47,7 +47,7 @@ class Wrk:
         ]
         if self._token:
             command += ["--header", f"Authorization: Bearer {self._token}"]
-        # No address twice, not even in the next round.
+        # No address repeats, not even in the next round.
         environment = {**os.environ, **self._environment, "SEED": secrets.token_hex(8)}
         output = run([*command, self._url], seconds + 30, env=environment)
         found = json.loads(output.splitlines()[-1])
@@ -61,9 +61,10 @@ class Wrk:
 
 
 class Pgbench:
-    """The same work without HTTP: a statement a round trip, prepared, as fast as PostgreSQL answers. Tells no p99."""
+    """The same work without HTTP: one prepared statement for each round trip, as fast as PostgreSQL answers. It reports
+    no p99."""
 
-    # The server takes 200.
+    # The server accepts 200 connections.
     most_connections = 128
     INSERT = r"""\set n random(1, 1000000000000000)
 INSERT INTO peer_users (name, email) VALUES ('Grace Hopper', 'pgbench' || :n || '@example.com')
@@ -81,7 +82,7 @@ RETURNING id, name, email;
             self._work = ["--file", file]
 
     def prepare(self):
-        """Makes its accounts, 100,000 of them."""
+        """Creates pgbench's 100,000 accounts."""
         run([self._program, "--initialize", "--quiet", self._url], seconds=120, stderr=subprocess.STDOUT)
 
     def exists(self):

@@ -1,4 +1,4 @@
-"""What it takes to ship and start: the size of the binary, and the time until the service is ready."""
+"""The cost of shipping and starting: the size of the binary, and the time until the service is ready."""
 
 import statistics
 import time
@@ -29,7 +29,7 @@ def measure(options, results):
 
 def _start(processes, url):
     begin = time.perf_counter()
-    # How fast it ends is not the question.
+    # The time of the shutdown does not count.
     service = systems.start_service(processes, url, {"SHUTDOWN_DELAY": "0s"})
     while service.ask("/ready")[0] != 200:
         if time.perf_counter() - begin > 10:

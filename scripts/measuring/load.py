@@ -1,4 +1,4 @@
-"""Requests a second and their latencies: user-service and its peers side by side, round after round."""
+"""Requests per second and their latencies: user-service and its peers side by side, round after round."""
 
 import json
 import statistics
@@ -43,7 +43,7 @@ def _on_sqlite(processes):
 
 
 def _serve(database, processes, url, peers_url, peers_store):
-    """The service and its peers, running, each on its own table of as many users."""
+    """Starts the service and its peers, each on its own table with the same number of users."""
     systems.seed(processes, url, USERS)
     systems.fill_peers(peers_store, USERS)
     service = systems.start_service(processes, url)
@@ -55,7 +55,7 @@ def _serve(database, processes, url, peers_url, peers_store):
 
 
 def _check(server):
-    """Nobody is measured at work that is not done."""
+    """Checks that a server does the work that is measured."""
     status, body = server.ask(f"{server.users}/1")
     if status != 200 or {"id", "name", "email"} - json.loads(body).keys():
         report.fail(f"{server.name} does not read: {status} {body}")
@@ -74,7 +74,8 @@ def _clients(processes, servers):
 
 
 def _warm_up(clients, options, what):
-    """A round that does not count: connections open, statements are prepared, and PostgreSQL makes its log's files."""
+    """A round that does not count. It opens connections, prepares statements, and lets PostgreSQL create its log's
+    files."""
     report.step(f"{what}: warming up")
     for client in clients:
         client.measure(64, options.seconds)
@@ -85,7 +86,7 @@ def _side_by_side(clients, connections, options, what):
     rounds = {client.name: [] for client in clients}
     for number in range(options.rounds):
         report.step(f"{what}, {connections} connections: round {number + 1} of {options.rounds}")
-        # Each begins a round in turn, so that it is not always the same one that comes after another's writes.
+        # The clients start a round in turn, so that the same one does not always follow another's writes.
         first = number % len(clients)
         for client in clients[first:] + clients[:first]:
             rounds[client.name].append(client.measure(connections, options.seconds))
@@ -99,7 +100,7 @@ def _summary(ours, theirs):
         "rate": round(_median(theirs, "rate"), 1),
         "p50_ms": _median(theirs, "p50_ms"),
         "p99_ms": _median(theirs, "p99_ms"),
-        # How many times as many requests user-service answered in the same round.
+        # The ratio of user-service's requests to this server's, in the same round.
         "times": round(statistics.median(our["rate"] / it["rate"] for our, it in zip(ours, theirs, strict=True)), 3),
         "rates": [round(it["rate"], 1) for it in theirs],
     }

@@ -1,4 +1,4 @@
-"""What the numbers depend on besides the code."""
+"""The properties of the machine on which the numbers depend."""
 
 import os
 import pathlib
@@ -30,14 +30,14 @@ def is_busy():
 
 
 def commit():
-    """The commit's short name, and whether the files are still as they are in it."""
-    # The results are no part of what is measured.
+    """The short name of the commit, marked if files have changed."""
+    # The results do not affect what is measured.
     changed = _output("git", "status", "--porcelain", "--", ":/", ":!/docs", ":!/*.md")
     return _first("(.*)", _output("git", "rev-parse", "--short", "HEAD")) + ("-dirty" if changed else "")
 
 
 def _output(*command):
-    # wrk tells its version with exit code 1.
+    # wrk prints its version with exit code 1.
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=10).stdout
 
 

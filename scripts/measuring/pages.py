@@ -1,4 +1,4 @@
-"""What one client waits for look-ups and pages among many users; it sends each request after the answer to the last."""
+"""The latency of look-ups and pages among many users, for one client that sends each request after the last answer."""
 
 import json
 import random
@@ -61,7 +61,7 @@ def _measure_on(database, processes, options, results):
 
 
 def _walk(service, first):
-    """The path of the last page, which is a full one; how many pages there are; and a user of each."""
+    """The path of the last full page, the number of pages, and a user of each."""
     connection = service.connection()
     path, pages, users, full = first, 0, [], None
     while path:
@@ -72,7 +72,7 @@ def _walk(service, first):
             report.fail(f"{path} answers {answer.status}: {page}")
         pages += 1
         users.append(random.choice(page["users"]))
-        # A page of a few users would be no match for the first one.
+        # A page with few users is not comparable to the first one.
         full = path if len(page["users"]) == PAGE else full
         path = f"{first}&page_token={page['next_page_token']}" if "next_page_token" in page else None
     connection.close()

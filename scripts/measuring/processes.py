@@ -1,4 +1,4 @@
-"""Starts programs, waits for them no longer than agreed, and ends them all, however the measurement ends."""
+"""Starts programs, limits every wait for them, and ends them all, however the measurement ends."""
 
 import contextlib
 import os
@@ -14,17 +14,17 @@ import report
 
 
 class Processes:
-    """What is started here ends with the `with` block, and so does the folder for its files."""
+    """Ends its processes, and deletes the folder for their files, at the end of the `with` block."""
 
     def __enter__(self):
-        # Not /tmp, which may be memory: there a write would cost nothing.
+        # Not /tmp, which may be in memory, where a write costs nothing.
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="user-service-measure-", dir="/var/tmp"))
-        self.folder.chmod(0o711)  # run by root, PostgreSQL runs as another user, which must get through
+        self.folder.chmod(0o711)  # started by root, PostgreSQL runs as another user, which needs access
         self._running = []
         return self
 
     def __exit__(self, *_):
-        # An impatient second Ctrl-C must not leave half of it running.
+        # A second Ctrl-C must not leave processes running.
         handlers = {
             number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         }
@@ -35,7 +35,7 @@ class Processes:
             signal.signal(number, handler)
 
     def start(self, command, environment):
-        """Starts a server in the folder, out of reach of the terminal's signals; what it says goes to a log there."""
+        """Starts a server in the folder, beyond the terminal's signals, with its output in a log there."""
         log = self.folder / f"{pathlib.Path(command[0]).name}.log"
         with log.open("a") as output:
             process = subprocess.Popen(
@@ -52,7 +52,7 @@ class Processes:
         return process
 
     def stop(self, process):
-        """Asks the process to end, and after 15 s makes it and all that it started."""
+        """Ends the process with SIGINT, and after 15 s its whole group with SIGKILL."""
         process.send_signal(signal.SIGINT)
         try:
             process.wait(15)
@@ -80,7 +80,7 @@ def run(command, seconds, **options):
 
 
 def wait_until(ready, process, seconds=60):
-    """Returns once `ready` is true; fails when the process has ended, or takes too long."""
+    """Waits until `ready` is true. Fails if the process has ended, or if it takes too long."""
     end = time.monotonic() + seconds
     while not ready():
         if process.poll() is not None or time.monotonic() > end:

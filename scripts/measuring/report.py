@@ -1,4 +1,4 @@
-"""What the script says while it works, and when it cannot."""
+"""The script's progress and error messages."""
 
 import sys
 import time

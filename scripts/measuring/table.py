@@ -1,4 +1,4 @@
-"""Writes the results as Markdown: all of them for docs/performance.md, the chart and what limits it for the README."""
+"""Writes the results as Markdown: all of them for docs/performance.md, and the chart with its limits for the README."""
 
 import report
 from words import DATABASES, HEALTH, PEERS, PGBENCH, about, latency, legend, rate, span, times
@@ -58,7 +58,7 @@ def _load(results, operation):
 
 
 def _alone(results):
-    """What the chart does not show: one client gains nothing from batches."""
+    """The limit that the chart does not show: a single client gains nothing from batches."""
     servers = {what: results.get(f"load/postgres/{what}/1", {}).get("servers", {}) for what in OPERATIONS}
     ratios = {what: [found[peer]["times"] for peer in PEERS if peer in found] for what, found in servers.items()}
     if not all(ratios.values()):

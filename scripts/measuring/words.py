@@ -1,8 +1,8 @@
-"""How results are written, in the chart and in the table."""
+"""The wording of results in the chart and the tables."""
 
 DATABASES = {"postgres": "PostgreSQL", "sqlite": "SQLite"}
 
-# In the order in which they are shown.
+# In the order of display.
 PEERS = {
     "pg_pipelined": "actix-web, statements pipelined by tokio-postgres",
     "axum_sqlx": "axum, a pool of SQLx",
@@ -14,7 +14,7 @@ HEALTH = "/health"
 
 
 def legend(data):
-    """What the names stand for, of those that were measured."""
+    """The meanings of the names that were measured."""
     measured = {name for group in data["results"].values() for name in group.get("servers", {})}
     meaning = {
         **PEERS,
@@ -25,7 +25,7 @@ def legend(data):
 
 
 def rate(value):
-    """Three digits are more than the next measurement will agree with."""
+    """Rounded to three digits, which is more than two measurements agree on."""
     return f"{float(f'{value:.3g}'):,.0f}"
 
 
@@ -39,13 +39,13 @@ def times(ratio):
 
 
 def span(ratios):
-    """From the least to the most of them."""
+    """The range of the ratios."""
     ends = dict.fromkeys(f"{ratio:.1f}" for ratio in (min(ratios), max(ratios)))
     return " to ".join(ends)
 
 
 def about(data):
-    """What the numbers are, where and when they were measured, and whose they are."""
+    """What was measured, when, where, and at which commit."""
     machine, groups = data["machine"], data["results"].values()
     dates = sorted({group["date"][:10] for group in groups})
     commits = ", ".join(sorted({group["commit"] for group in groups}))

@@ -1,5 +1,5 @@
--- What wrk sends: GET of a path out of the file PATHS, each as likely as any other; or, with CREATE, POST of a new user,
--- with as many spaces around it as PADDING says. And what it reports, in one line of JSON.
+-- The requests of wrk: GET of a random path from the file PATHS or, with CREATE, POST of a new user followed by PADDING
+-- spaces. And its report, in one line of JSON.
 
 local paths, create, seed, made = {}, os.getenv("CREATE"), os.getenv("SEED"), 0
 local padding = string.rep(" ", tonumber(os.getenv("PADDING") or 0))

@@ -25,7 +25,7 @@ SCENARIOS = {
     "hung-up": hung_up,
     "slow-sockets": slow_sockets,
 }
-# A generator and a service with some thousand connections each.
+# For a generator and a service with some thousand connections each.
 OPEN_FILES = 8192
 
 

@@ -48,7 +48,8 @@ class Bench(Workbench):
     def crowd(
         self, service: Service, sockets: int, arguments: list[str], seconds: float
     ) -> subprocess.Popen[bytes]:
-        """Slow clients, all of them within two seconds, who send something every two; the last argument is a path."""
+        """Starts slow clients, all of them within two seconds, which send something every two seconds. The last
+        argument is a path."""
         rate, length = str(sockets // 2), str(round(seconds))
         command = [*WHEN_IDLE, "slowhttptest", "-c", str(sockets), "-r", rate, "-l", length, "-i", "2", "-p", "3"]
         command += [*arguments[:-1], f"http://{service.address}{arguments[-1]}"]
@@ -57,7 +58,7 @@ class Bench(Workbench):
             return self.children.start(command, cwd=str(folder), output=output)
 
     def spin(self) -> subprocess.Popen[bytes]:
-        """A process that takes a core, whenever nobody else wants it."""
+        """Starts a process that uses a core whenever it is idle."""
         folder = self.folder("spin")
         with open(folder / "log", "wb") as output:
             command = [*WHEN_IDLE, sys.executable, "-c", "while True: pass"]
@@ -67,7 +68,7 @@ class Bench(Workbench):
         self.children.stop(process)
 
     def slow_path(self, port: int, delay: float) -> int:
-        """A port that leads to another one, and holds everything that is sent there for so many seconds."""
+        """A port that forwards to another one, and delays everything that is sent there by `delay` seconds."""
         log = self.folder("proxy") / "log"
         with open(log, "wb") as output:
             command = [sys.executable, str(HERE / "delay_proxy.py"), str(port), str(delay)]

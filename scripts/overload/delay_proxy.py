@@ -1,4 +1,4 @@
-"""A TCP proxy that makes a database slow: whatever the client sends arrives later, whatever the server sends at once.
+"""A TCP proxy that makes a database slow: it delays the client's bytes, and forwards the server's at once.
 
 python3 delay_proxy.py SERVER_PORT SECONDS      prints the port that it listens on
 """
@@ -10,7 +10,7 @@ import sys
 
 
 async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
-    """Passes everything on, each chunk `delay` seconds after it came, and not one after the other."""
+    """Forwards each chunk `delay` seconds after its arrival. The delays of chunks overlap."""
     loop = asyncio.get_running_loop()
     held: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 

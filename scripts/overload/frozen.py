@@ -1,4 +1,4 @@
-"""PostgreSQL hangs: every one of its processes is stopped (SIGSTOP), its connections stay open, and nothing answers."""
+"""PostgreSQL hangs: all of its processes are stopped (SIGSTOP), its connections stay open, and nothing answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STORY = "a moderate load while PostgreSQL is frozen (SIGSTOP) and goes on (SIGCO
 DEADLINE = 2.0
 LATE = 0.5
 POOL_SIZE = 5
-# r2d2 opens so many connections at a time. Each has a thread while it does.
+# How many connections r2d2 opens at once, each in its own thread.
 CONNECTING = 3
 
 NORMAL_SECONDS = 5
@@ -35,7 +35,7 @@ def run(bench: Bench) -> None:
     seconds = NORMAL_SECONDS + FROZEN_SECONDS + RECOVERY_SECONDS + NORMAL_SECONDS
     path = "/api/v2/users/[1-9][0-9]{3}"
     write = ["-T", "application/merge-patch+json", "-d", '{"name":"Grace Hopper"}']
-    # Three seconds of requests in the service at once, more than the deadline allows.
+    # Connections for three seconds of requests in the service at once, more than the deadline allows.
     reads = bench.load(service, Request(path), seconds=seconds, connections=3 * READS, rate=READS)
     writes = bench.load(service, Request(path, "PATCH", write), seconds=seconds, connections=3 * WRITES, rate=WRITES)
 
@@ -47,7 +47,7 @@ def run(bench: Bench) -> None:
         watch.sleep_until(freeze + FROZEN_SECONDS)
         thaw = time.monotonic()
     watch.sleep_until(thaw + RECOVERY_SECONDS)
-    # From here on latency is measured, and looking costs time.
+    # From here on the test measures latency, and watching would cost time.
     time.sleep(max(0.0, reads.end - time.monotonic()))
     prober.stop()
     loads = {"reads": reads.finish(), "writes": writes.finish()}
@@ -57,8 +57,8 @@ def run(bench: Bench) -> None:
     _report_health(bench, prober, freeze, thaw)
     memory = service.peak_memory()
     check("memory, peak", f"{memory:.1f} MiB", f"<= {MEMORY_MIB} MiB", memory <= MEMORY_MIB)
-    # What hangs for twice the deadline is abandoned, once, with its thread and its connection. New ones cannot hang: they are not
-    # let in.
+    # A call that hangs for twice the deadline is abandoned, with its thread and its connection. New connections cannot
+    # hang in a call, because PostgreSQL does not accept them.
     most = threads + POOL_SIZE + CONNECTING
     demand = f"<= {most}, as before and as many as hung or connect"
     check("threads, at most", f"{watch.threads}", demand, watch.threads <= most)
@@ -74,7 +74,7 @@ def run(bench: Bench) -> None:
 
 
 class Watch:
-    """Looks at what could pile up in the service, while time passes."""
+    """Watches what could accumulate in the service while time passes."""
 
     def __init__(self, service: Service, port: int) -> None:
         self._service = service
@@ -122,7 +122,7 @@ def _report_health(bench: Bench, prober: Prober, freeze: float, thaw: float) -> 
 
 
 def _report_recovery(bench: Bench, name: str, load: Results, freeze: float, thaw: float) -> None:
-    """The times are seconds from the loads' start: they began in the same moment."""
+    """The times are seconds from the start of the loads, which began together."""
     last = max(load.last_due("refused"), load.last_due("other")) - thaw
     bench.report.note(f"{name}, last one refused or lost", f"due {last:.1f} s after SIGCONT")
     before, after = load.p99("good", 1, freeze), load.p99("good", thaw + RECOVERY_SECONDS)

@@ -1,5 +1,5 @@
-"""Clients that hang up while they wait in a queue: nothing of theirs may be executed. Others, who sent the same in the
-same moment and stay, show that it would have been."""
+"""Clients that hang up while they wait in a queue: the service must execute none of their requests. Other clients,
+which sent the same requests at the same time and stay, show that it would have."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from service import Service
 STORY = "requests that wait behind a database that does not answer, half of whose clients hang up"
 USERS = 10_000
 EACH = 100
-# Hanging up must be the reason, and not the deadline.
+# A long deadline, so that hanging up is the reason.
 DEADLINE = {"DB_DEADLINE": "20s"}
-# Long enough for the service to read what was sent, or to notice who left.
+# Long enough for the service to read what was sent, or to notice who has hung up.
 MOMENT = 0.5
 TIMEOUT = 30.0
 
@@ -45,7 +45,7 @@ def _postgres_reads(bench: Bench) -> None:
     database = "hung-up-reads"
     url = bench.postgres.create_database(database)
     bench.seed(url, USERS)
-    # What a server process counted is sure to be seen once it has ended, so the service ends first.
+    # PostgreSQL publishes a process's counts for certain when the process ends, so the service ends first.
     fetched = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'users'"
     bench.postgres.query(database, "ANALYZE users")
     before = int(bench.postgres.query(database, fetched))
@@ -77,8 +77,8 @@ def _crowd(
     request: Callable[[str, int], str],
     blocked: AbstractContextManager[None],
 ) -> int:
-    """Lets clients queue behind a database that does not answer, and every other one of them leave. Returns how many
-    requests were answered."""
+    """Lets clients queue behind a database that does not answer, and half of them hang up. Returns how many requests
+    were answered."""
     with contextlib.ExitStack() as sockets:
 
         def send(name: str, number: int) -> socket.socket:
@@ -88,7 +88,7 @@ def _crowd(
             return client
 
         with blocked:
-            # Taken at once, alone; all others must wait until it is done.
+            # This request is executed at once, alone; all others must wait until it is done.
             first = send("Stays", 1)
             time.sleep(MOMENT)
             stay, gone = [], []
@@ -100,7 +100,7 @@ def _crowd(
                 client.close()
             time.sleep(MOMENT)
         good = sum(_is_good(client) for client in stay)
-        # Whoever is answered now came after all of them.
+        # A request that is answered now was queued after all of them.
         others = [first, send("Stays", 2 + EACH)]
         good_others = sum(_is_good(client) for client in others)
     bench.report.check(f"{where}: stayed", f"{good} of {EACH} answered well", "all", good == EACH)
@@ -118,13 +118,13 @@ def _read(_name: str, number: int) -> str:
 
 
 def _is_good(client: socket.socket) -> bool:
-    """Whether the answer begins as a good one does."""
+    """Whether the status of the answer is 2xx."""
     return client.recv(10, socket.MSG_WAITALL) == b"HTTP/1.1 2"
 
 
 @contextlib.contextmanager
 def _write_lock(file: Path) -> Iterator[None]:
-    """Keeps everyone else from writing."""
+    """Keeps other connections from writing."""
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
         yield

@@ -1,4 +1,4 @@
-"""Runs the load generator, and reads what came of each of its requests."""
+"""Runs the load generator, and reads the outcome of each request."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from bearer import CREDENTIALS
 from children import Children
 from report import quantile
 
-# No request is waited for longer: the service's own deadline is far below.
+# The timeout of a request. The service's own deadline is far below.
 REQUEST_TIMEOUT = 10
-# What a run may take beyond its load: the last answers, and oha's own book-keeping.
+# How long a run may take beyond its load, for the last answers and oha's own bookkeeping.
 BOOK_KEEPING = 60
 
 
 @dataclass
 class Request:
-    """What oha asks for: `path` is a regular expression that each request's path is made from."""
+    """The requests of oha: `path` is a regular expression from which each request's path is generated."""
 
     path: str
     method: str = "GET"
@@ -32,8 +32,9 @@ class Request:
 
 
 class Run:
-    """One run of oha. With a rate it is an open loop: requests are due at fixed times, whatever became of those before,
-    and their latency counts from when they were due. Without, each connection asks again as soon as it is answered."""
+    """One run of oha. With a rate it is an open loop: requests are due at fixed times, whatever happened to earlier
+    ones, and latency counts from the due time. Without a rate, each connection sends the next request after the last
+    answer."""
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class Run:
         self.end = self.start + seconds
 
     def step_aside(self) -> None:
-        """Once its load is over, lets what is measured next have the cores before oha's book-keeping."""
+        """After its load, gives oha's bookkeeping a low priority, so that the next measurement has the cores."""
         for thread in Path(f"/proc/{self._process.pid}/task").glob("*"):
             with contextlib.suppress(ProcessLookupError):
                 os.setpriority(os.PRIO_PROCESS, int(thread.name), 19)
@@ -80,13 +81,13 @@ class Run:
 
 
 class Results:
-    """What came of the requests of a run. Times are seconds from its start."""
+    """The outcomes of the requests of a run. Times are seconds from its start."""
 
     def __init__(self, database: Path, errors: dict[str, int], seconds: float) -> None:
         self.errors = errors
         self._seconds = seconds
         self._database = sqlite3.connect(database)
-        # Without a rate there is no due time: then it is when the request was sent.
+        # Without a rate, the due time is when the request was sent.
         self._database.execute(
             """
             CREATE TEMP VIEW request AS
@@ -99,7 +100,7 @@ class Results:
         )
 
     def latencies(self, outcome: str, since: float, until: float = math.inf) -> list[float]:
-        """Of the requests that were due then and came to this."""
+        """The latencies of the requests that were due in this time and had this outcome."""
         return self._numbers(
             "SELECT duration FROM request WHERE outcome = ? AND due >= ? AND due < ?", outcome, since, until
         )
@@ -111,16 +112,16 @@ class Results:
         return max(self._numbers("SELECT duration FROM request"), default=math.nan)
 
     def last_due(self, outcome: str) -> float:
-        """When the last request that came to this was due."""
+        """When the last request with this outcome was due."""
         return max(self._numbers("SELECT due FROM request WHERE outcome = ?", outcome), default=math.nan)
 
     def offered(self, since: float) -> float:
-        """Requests a second, from then to the end of the load."""
+        """Requests per second, from `since` to the end of the load."""
         due = self._numbers("SELECT count(*) FROM request WHERE due >= ? AND due < ?", since, self._seconds)[0]
         return due / (self._seconds - since)
 
     def goodput(self, since: float, until: float | None = None) -> float:
-        """Good answers a second, by when they came."""
+        """Good answers per second, by their times of arrival."""
         until = self._seconds if until is None else until
         good = "SELECT count(*) FROM request WHERE outcome = 'good' AND end >= ? AND end < ?"
         return self._numbers(good, since, until)[0] / (until - since)
@@ -129,7 +130,7 @@ class Results:
         return dict(self._database.execute("SELECT status, count(*) FROM request GROUP BY status ORDER BY status"))
 
     def failures(self, *allowed: int) -> str:
-        """Everything but good answers and these statuses, in words; empty if there was nothing else."""
+        """All outcomes except good answers and these statuses, as text; empty if there are none."""
         others = {
             str(status): count
             for status, count in self.statuses().items()

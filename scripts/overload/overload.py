@@ -1,4 +1,4 @@
-"""Offers the service five times what it can carry, and tells whether it carries as much as ever meanwhile."""
+"""Offers the service five times its capacity, and checks whether its goodput stays the same."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ TIMES = 5
 SECONDS = 30
 PEAK_SECONDS = 10
 LIGHT_SECONDS = 6
-# The first moments of a load open its connections.
+# The first second of a load opens its connections.
 RAMP = 1
-# Answers come in batches, some ten a second: a much shorter window would see one batch more or less.
+# Answers come in about ten batches a second, so a much shorter window would vary by single batches.
 WINDOW = 10
-# A mailbox and a batch of the default size, and some to be refused: no request waits in the generator.
+# Enough for a mailbox and a batch of the default size and some refusals, so that no request waits in the generator.
 CONNECTIONS = 1400
 
 MEMORY_MIB = 64
@@ -32,37 +32,37 @@ REFUSAL_SECONDS = 0.010
 class Overload:
     service: Service
     request: Request
-    """What there is too much of."""
+    """The request of the overload."""
     samples: list[dict[str, object]]
-    """Single requests that wait in the same queue, to see how they are refused."""
+    """Single requests through the same queue, to see how they are refused."""
     crowd: int
-    """So many connections at once keep the database busy without a pause."""
+    """How many connections keep the database busy without a pause."""
     light_rate: float
-    """Requests a second that it carries easily."""
+    """Requests per second that the service handles easily."""
     quick: list[str] = field(default_factory=list)
-    """Paths of another lane, which must not suffer."""
+    """Paths of other lanes, which must not suffer."""
 
 
 def prove(bench: Bench, overload: Overload) -> list[Results]:
-    """Measures and reports. Returns what came of every load."""
+    """Measures and reports. Returns the results of every load."""
     paths = ["/health", "/ready", *overload.quick]
-    # Slower than any answer: one that came late would set the time of the next one.
+    # Less often than the slowest answer: a late one would shift the next sample.
     samples = [{"name": "sample", "every": 2.5, **sample} for sample in overload.samples]
     prober = bench.probe(overload.service, [*health_probes(*paths), *samples])
 
     idle = overload.service.memory()
-    # First, so that what comes after it finds everything warm.
+    # First, so that the later measurements find everything warm.
     peak = bench.load(overload.service, overload.request, seconds=PEAK_SECONDS, connections=overload.crowd).finish()
     carried = peak.goodput(RAMP)
     bench.report.note("peak goodput", f"{carried:.0f}/s, {overload.crowd} connections without a pause")
     light = _light(bench, overload)
 
-    # A little more than five times, because a generator may be a little late.
+    # A little more than five times, because the generator may be a little late.
     rate = carried * TIMES * 1.03
     run = _heavy(bench, overload, rate)
     time.sleep(max(0.0, run.end - time.monotonic()))
     run.step_aside()
-    # Its second second is the third after the load, and the first that is measured.
+    # The next load is measured from its second second on, which is the third after the overload.
     time.sleep(max(0.0, run.end + 2 - RAMP - time.monotonic()))
     after = _light(bench, overload)
     bench.report.note("probes", f"run at niceness {prober.niceness()}, all else at 0")
@@ -83,7 +83,7 @@ def prove(bench: Bench, overload: Overload) -> list[Results]:
 
 
 def back_to_normal(before: float) -> float:
-    """What a latency may be when it is said to be what it was before: noise allowed."""
+    """The limit of a latency that counts as unchanged, with room for noise."""
     return 1.5 * before + 0.002
 
 
@@ -92,7 +92,7 @@ def _heavy(bench: Bench, overload: Overload, rate: float) -> Run:
 
 
 def _light(bench: Bench, overload: Overload) -> Results:
-    """A load that it carries easily, the same way each time."""
+    """A load that the service handles easily, the same each time."""
     run = bench.load(
         overload.service, overload.request, seconds=LIGHT_SECONDS, connections=200, rate=overload.light_rate
     )
@@ -139,8 +139,8 @@ def _report_probe(bench: Bench, path: str, prober: Prober, since: float, until: 
 
 
 def _report_memory(bench: Bench, idle: float, settled: float, peak: float) -> None:
-    """Each connection takes more until it has had its largest answer, and the allocator until it has seen the worst: what
-    grows without a bound shows when the same comes again and again."""
+    """A connection's memory grows until its largest answer, and the allocator's until the worst load. Unbounded growth
+    shows when the same load repeats."""
     measured = f"{peak:.1f} MiB, idle {idle:.1f} MiB"
     bench.report.check("memory, peak of three loads", measured, f"<= {MEMORY_MIB} MiB", peak <= MEMORY_MIB)
     growth = peak - settled

@@ -1,4 +1,4 @@
-"""Overload of PostgreSQL by creates. What is sent to the database arrives a tenth of a second later."""
+"""Overload of PostgreSQL by creates. A proxy delays what is sent to the database by a tenth of a second."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from overload import Overload, prove
 
 STORY = "five times the creates that a PostgreSQL 100 ms away can carry"
 DELAY = 0.1
-# oha draws the bodies at random, so a few addresses come twice: their 409 is as much work and as good an answer.
+# oha picks the bodies at random, so a few addresses repeat. Their 409 is as much work, and counts as good.
 BODIES = 500_000
 
 
@@ -25,7 +25,7 @@ def run(bench: Bench) -> None:
         Overload(
             service,
             Request("/api/v2/users", "POST", ["-T", "application/json", "-Z", str(bodies)]),
-            # Each has an address of its own: the same one twice would cost a batch a statement more.
+            # Each sample has its own address: a repeated one would cost a batch another statement.
             samples=[_create(f'{{"name":"Sample","email":"sample{n}@example.com"}}') for n in range(10)],
             crowd=768,
             light_rate=50,

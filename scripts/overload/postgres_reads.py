@@ -1,4 +1,4 @@
-"""Overload of PostgreSQL by look-ups. What is sent to the database arrives a tenth of a second later."""
+"""Overload of PostgreSQL by look-ups. A proxy delays what is sent to the database by a tenth of a second."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run(bench: Bench) -> None:
             service,
             Request("/api/v2/users/[1-9][0-9]{3}"),
             samples=[{"path": "/api/v2/users/1"}] * 10,
-            # Three full batches of the default size: one runs, and two wait, so that there always is a full one.
+            # Three full batches of the default size: one runs and two wait, so a full one is always ready.
             crowd=768,
             light_rate=50,
         ),

@@ -1,5 +1,5 @@
-"""A thousand clients that send or read as slowly as they can (slowhttptest): the others must hardly notice, and the slow
-ones must lose their connections."""
+"""A thousand clients that send or read as slowly as they can (slowhttptest): other clients must hardly notice, and the
+slow ones must lose their connections."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from service import Service
 STORY = "1,000 slow sockets at once, in each mode of slowhttptest"
 SOCKETS = 1000
 USERS = 10_000
-# Others: each of so many keeps a connection and looks up users, so often.
+# The number of other clients, and how often each looks up a user on its connection.
 OTHERS = 10
 EVERY = 0.02
 QUIET_SECONDS = 10
-# To open them all, and for a busy machine to close them.
+# Time to open all connections, and for a busy machine to close them.
 SLACK = 5
 TIMES = 2
-# Half of what a container of the usual size has. Nearly all of it is requests that are queued in their connections.
+# Half of a usual container's memory. Nearly all of it holds requests that are queued in their connections.
 MEMORY_MIB = 128
 
 
@@ -31,10 +31,10 @@ class Mode:
     name: str
     arguments: list[str]
     limit: float
-    """Seconds that the service's defaults allow, see docs/configuration.md."""
+    """The seconds that the service's defaults allow; see docs/configuration.md."""
 
 
-# slowhttptest knows no header for tokens, but writes this one as it is.
+# slowhttptest has no option for a token, but sends this header unchanged.
 TYPE = f"application/json\r\nAuthorization: {CREDENTIALS}"
 MODES = [
     Mode("heads", ["-H", "-u", "/api/v2/users/1"], 5 + 1),
@@ -54,7 +54,8 @@ def _prove(bench: Bench, mode: Mode) -> None:
     service = bench.serve(url)
     look_up = {"name": "others", "path": "/api/v2/users/1", "every": EVERY}
     prober = bench.probe(service, [look_up] * OTHERS)
-    # slowhttptest never sleeps, and whoever has to share cores with that is answered later for this alone.
+    # slowhttptest never sleeps, which alone delays a process that shares its cores. So the quiet phase has a spinning
+    # process, too.
     spinning = bench.spin()
     time.sleep(QUIET_SECONDS)
     bench.stop(spinning)
@@ -75,7 +76,7 @@ def _prove(bench: Bench, mode: Mode) -> None:
 
 
 def _watch(service: Service, usual: int, give_up: float) -> tuple[int, float]:
-    """The most sockets there were, and when there were no more than usual again."""
+    """The peak number of sockets, and when the number was back to usual."""
     most = 0
     while time.monotonic() < give_up:
         now = service.sockets()

@@ -1,4 +1,4 @@
-"""Overload of SQLite by costly page queries, which skip some million users each."""
+"""Overload of SQLite by expensive page queries, which skip about a million users each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from overload import Overload, prove
 
 STORY = "five times the far pages that SQLite can carry"
 USERS = 1_000_000
-# A database that takes both cores would share them with the generator, and carry less for that alone.
+# If the database used both cores, it would share them with the generator, and have less capacity for that reason alone.
 ONE_CORE = "1"
 
 
@@ -21,7 +21,7 @@ def run(bench: Bench) -> None:
         Overload(
             service,
             Request("/api/v1/users[?]page=99[0-9]{2}&limit=100"),
-            # Cheap ones, so that sampling costs nothing.
+            # Cheap requests, so that sampling costs nothing.
             samples=[{"path": "/api/v1/users?limit=1"}] * 10,
             crowd=8,
             light_rate=4,

@@ -1,4 +1,4 @@
-"""Tokens that let every request pass, and the secret that the service checks them with."""
+"""Tokens with all scopes, and the secret with which the service checks them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _part(raw: bytes) -> str:
 
 
 def credentials(subject: str) -> str:
-    """What a caller of this name has in the header `Authorization`."""
+    """The value of the header `Authorization` for a caller of this name."""
     claims = {"sub": subject, "scope": "users:read users:write", "exp": int(time.time()) + 86_400}
     message = ".".join(_part(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
     return f"Bearer {message}.{_part(hmac.digest(SECRET.encode(), message.encode(), hashlib.sha256))}"

@@ -1,4 +1,4 @@
-"""The processes that a run starts, none of which outlives it."""
+"""The processes that a run starts. None outlives it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PATIENCE = 10.0
 
 
 class Children:
-    """Starts processes, and ends those that still run when it is left, the youngest first."""
+    """Starts processes. Leaving the context ends those that still run, the youngest first."""
 
     def __init__(self) -> None:
         self._running: list[tuple[subprocess.Popen[bytes], signal.Signals]] = []
@@ -33,8 +33,8 @@ class Children:
         env: dict[str, str] | None = None,
         end: signal.Signals = signal.SIGTERM,
     ) -> subprocess.Popen[bytes]:
-        """Starts a process that `end` asks to end. Its own session keeps a Ctrl-C at the terminal from it: it is ended
-        in order instead."""
+        """Starts a process, which the signal `end` ends. Its own session shields it from Ctrl-C at the terminal, so
+        that it is ended in order."""
         process = subprocess.Popen(
             command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
@@ -42,7 +42,7 @@ class Children:
         return process
 
     def stop(self, process: subprocess.Popen[bytes]) -> None:
-        """Ends a process and everything in its session, by force if it does not listen."""
+        """Ends a process and everything in its session, by force if it does not react."""
         end = next(end for one, end in self._running if one is process)
         try:
             _signal_group(process, end)
@@ -62,7 +62,7 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
 
 
 def run(command: list[str], *, cwd: str, timeout: float, env: dict[str, str] | None = None) -> str:
-    """Runs a short command and returns what it printed; what it complained about is in the exception."""
+    """Runs a short command and returns its output. A failure raises an exception with its errors."""
     done = subprocess.run(
         command,
         cwd=cwd,

@@ -19,7 +19,7 @@ START_TIMEOUT = 60.0
 
 
 class Postgres:
-    """A running server with an empty cluster of its own."""
+    """A running server with its own empty cluster."""
 
     def __init__(self, started: Children, folder: Path) -> None:
         self._programs = children.run([SCRIPT, "--programs"], cwd=str(folder), timeout=10)
@@ -28,7 +28,7 @@ class Postgres:
         log = folder / "postgres.log"
         with open(log, "wb") as output:
             command = [SCRIPT, str(folder / "postgres"), str(self.port)]
-            # Delays are made where they are wanted; those of the disk at hand would only blur them.
+            # A scenario adds its delays itself; those of this machine's disk would only blur them.
             env = {**os.environ, "POSTGRES_OPTIONS": "-c fsync=off"}
             # SIGINT disconnects its clients; SIGTERM would wait for them.
             self._process = started.start(command, cwd=str(folder), output=output, env=env, end=signal.SIGINT)
@@ -39,7 +39,7 @@ class Postgres:
             time.sleep(0.1)
 
     def create_database(self, name: str) -> str:
-        """Makes an empty database and returns its address."""
+        """Creates an empty database and returns its URL."""
         self.query("postgres", f'CREATE DATABASE "{name}"')
         return self.url(name)
 
@@ -63,9 +63,9 @@ class Postgres:
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
-        """Stops the server and all its children, as a hung machine would, until the block is left."""
+        """Stops the server and all its children, as a hung machine would, until the end of the block."""
         server = self._process.pid
-        # The parent first, so that no child is born after they were listed.
+        # The parent first, so that it starts no child after they were listed.
         os.kill(server, signal.SIGSTOP)
         frozen = [*_children_of(server), server]
         try:
@@ -86,7 +86,7 @@ def _children_of(parent: int) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # ended meanwhile
-            # The name, in brackets, may hold anything; the state and the parent come after it.
+            # The name, in parentheses, may contain anything. The state and the parent follow it.
             if int((process / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
                 found.append(int(process.name))
     return found

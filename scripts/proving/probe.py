@@ -1,10 +1,10 @@
-"""Asks the same few questions over and over, each over a connection that it keeps, and writes down every answer.
+"""Sends the same few requests again and again, each on its own persistent connection, and logs every answer.
 
     python3 probe.py URL PROBES     PROBES is JSON: [{"name", "every", "method", "path", "body", "type"}, ...]
 
 A line on stdout for each answer: name, when it was due (seconds of the monotonic clock), seconds from then to the
-answer, status (0: none), and whether it had `Retry-After`. Counting from when a question was due, not from when it was
-sent, keeps a slow answer from hiding the questions that had to wait behind it.
+answer, status (0 without an answer), and whether it had `Retry-After`. The latency counts from the due time, so a slow
+answer does not hide the requests that waited behind it.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ def ask(connection: http.client.HTTPConnection, probe: dict[str, str]) -> tuple[
 def keep_asking(url: str, probe: dict[str, str]) -> None:
     connection = connect(url, TIMEOUT)
     every = float(probe["every"])
-    # Spread out, so that those with the same rhythm do not all see the same moment.
+    # Spread out, so that probes with the same interval do not all hit the same moment.
     due = time.monotonic() + random.random() * every
     while True:
         time.sleep(max(0.0, due - time.monotonic()))
         status, retry_after = ask(connection, probe)
         took = time.monotonic() - due
-        # One call, so that the threads' lines do not mix.
+        # A single write, so that the threads' lines do not mix.
         sys.stdout.write(f"{probe['name']} {due:.6f} {took:.6f} {status} {int(retry_after)}\n")
         sys.stdout.flush()
         due += every
 
 
 def main() -> None:
-    # On busy cores a probe should measure the service and not its own wait for a core.
+    # On busy cores, a probe must measure the service and not its own wait for a core.
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, -10)
     url, probes = sys.argv[1], json.loads(sys.argv[2])

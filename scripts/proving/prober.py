@@ -1,4 +1,4 @@
-"""Asks the service questions while it is under load, from a process of its own (`probe.py`)."""
+"""Probes the service under load, from its own process (`probe.py`)."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Prober:
         return os.getpriority(os.PRIO_PROCESS, self._process.pid)
 
     def stop(self) -> None:
-        # What was asked in the last moment is answered.
+        # Time for the last requests to be answered.
         time.sleep(0.2)
         self._children.stop(self._process)
 
     def answers(self, name: str, since: float, until: float) -> list[Answer]:
-        """Those that were due in this time."""
+        """The answers that were due in this time."""
         lines = self._answers.read_text().splitlines()
         found = [_parse(line) for line in lines if line.startswith(f"{name} ")]
         return [answer for answer in found if since <= answer.due < until]
@@ -52,5 +52,5 @@ def _parse(line: str) -> Answer:
 
 
 def health_probes(*paths: str) -> list[dict[str, object]]:
-    """Each path 20 times a second, on each of two connections: as a rule they are served by different threads."""
+    """Each path 20 times a second on each of two connections, which different threads usually serve."""
     return [{"name": path, "path": path, "every": 0.05} for path in paths for _ in range(2)]

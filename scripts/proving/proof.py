@@ -1,4 +1,5 @@
-"""What every proof does around its scenarios: picks them, makes a folder, ends what was started, and counts."""
+"""What every proof does around its scenarios: selects them, creates a folder, ends all processes, and counts
+results."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ def prove(
     *,
     open_files: int,
 ) -> int:
-    """Runs the scenarios that the arguments name, and returns the exit code. `bench` makes what they share."""
+    """Runs the scenarios that the arguments name, and returns the exit code. `bench` creates what they share."""
     parser.epilog = "Exits with 1 when a line fails."
     parser.add_argument("--only", action="append", choices=scenarios, metavar="NAME", help=", ".join(scenarios))
     arguments = parser.parse_args()
@@ -46,7 +47,7 @@ def prove(
     report = Report()
     print(f"{os.cpu_count()} cores, {platform.system()} {platform.release()}; everything below shares them")
     folder = Path(tempfile.mkdtemp(prefix="user-service-proof."))
-    folder.chmod(0o711)  # run by root, the servers run as other users, which must get through
+    folder.chmod(0o711)  # started by root, the servers run as other users, which need access
     try:
         with Children() as children:
             shared = bench(arguments, folder, children, report)
@@ -61,7 +62,7 @@ def prove(
 
 
 def _interrupt(number: int, _frame: object) -> None:
-    """Leaves everything in order; a second signal must not disturb that."""
+    """Exits in order. A second signal must not disturb that."""
     for one in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(one, signal.SIG_IGN)
     sys.exit(128 + number)

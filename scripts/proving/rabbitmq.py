@@ -14,7 +14,7 @@ START_TIMEOUT = 60.0
 
 
 class RabbitMq:
-    """A running broker with nothing in it."""
+    """A running, empty broker."""
 
     def __init__(self, started: Children, folder: Path) -> None:
         port = free_port()

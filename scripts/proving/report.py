@@ -1,4 +1,4 @@
-"""The table: what was measured, beside what must be true."""
+"""The table of what was measured, beside what must be true."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Report:
         print(ROW.format("", "measured", "is", "must be"), flush=True)
 
     def note(self, what: str, measured: str) -> None:
-        """A number that explains the others, and that nothing is demanded of."""
+        """Prints a number without a requirement, which explains the others."""
         print(ROW.format("", what, measured, "").rstrip(), flush=True)
 
     def check(self, what: str, measured: str, demand: str, holds: bool) -> None:
@@ -31,7 +31,7 @@ class Report:
 
 
 def quantile(values: list[float], share: float) -> float:
-    """The smallest value that so great a share of the values does not exceed."""
+    """The smallest value that this share of the values does not exceed."""
     ordered = sorted(values)
     return ordered[math.ceil(share * len(ordered)) - 1] if ordered else math.nan
 

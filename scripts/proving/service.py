@@ -19,7 +19,7 @@ START_TIMEOUT = 30.0
 
 
 def environment(url: str, variables: dict[str, str]) -> dict[str, str]:
-    """Nothing but this configures the service, whatever is set where the run was started."""
+    """The service's whole environment, independent of the caller's."""
     return {
         "PATH": os.environ.get("PATH", ""),
         "DATABASE_URL": url,
@@ -37,7 +37,7 @@ def seed(program: str, folder: Path, url: str, count: int) -> None:
 
 
 def connect(url: str, timeout: float) -> http.client.HTTPConnection:
-    """Over TLS nobody asks whose certificate it is: all of it is on this machine."""
+    """Opens a connection. TLS certificates are not verified, because everything is on this machine."""
     scheme, address = url.split("://")
     if scheme == "https":
         return http.client.HTTPSConnection(address, timeout=timeout, context=ssl._create_unverified_context())
@@ -45,7 +45,7 @@ def connect(url: str, timeout: float) -> http.client.HTTPConnection:
 
 
 class Service:
-    """A running service, ready to serve. `prefix` is a command that becomes the program given after it."""
+    """A running service that is ready. `prefix` is a command that executes the program given after it."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Service:
             listening = re.search(r"listening on (https?)://([0-9.:]+)", log.read_text(errors="replace"))
             if listening:
                 self._scheme, self.address = listening.groups()
-                # It is told before.
+                # The log has this line earlier.
                 self.grpc_address = re.findall(r"gRPC on ([0-9.:]+)", log.read_text(errors="replace"))[-1]
 
     def _is_ready(self) -> bool:
@@ -90,18 +90,18 @@ class Service:
         return self._process.pid
 
     def memory(self) -> float:
-        """MiB of resident memory, now."""
+        """The resident memory, in MiB."""
         return self._status("VmRSS") / 1024
 
     def peak_memory(self) -> float:
-        """MiB of resident memory, the most there ever was: the kernel keeps count, so that no peak is missed."""
+        """The peak of the resident memory, in MiB. The kernel records it, so no peak is missed."""
         return self._status("VmHWM") / 1024
 
     def threads(self) -> int:
         return self._status("Threads")
 
     def connections_to(self, port: int) -> int:
-        """How many TCP connections it has to this port of this machine, or is opening."""
+        """The number of TCP connections that the service has, or is opening, to this port of this machine."""
         own = {link for link in map(_link, Path(f"/proc/{self.pid}/fd").iterdir()) if link.startswith("socket:")}
         count = 0
         for line in Path(f"/proc/{self.pid}/net/tcp").read_text().splitlines()[1:]:
@@ -110,14 +110,14 @@ class Service:
         return count
 
     def sockets(self) -> int:
-        """How many it has open."""
+        """The number of open sockets."""
         return sum(_link(file).startswith("socket:") for file in Path(f"/proc/{self.pid}/fd").iterdir())
 
     def stop(self) -> None:
         self._children.stop(self._process)
 
     def end(self, patience: float) -> int:
-        """Asks it to end in order (SIGTERM), and returns its exit code."""
+        """Ends the service in order (SIGTERM), and returns its exit code."""
         os.kill(self.pid, signal.SIGTERM)
         code = self._process.wait(patience)
         self._children.stop(self._process)

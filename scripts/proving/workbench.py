@@ -1,4 +1,4 @@
-"""What the scenarios of a proof have in common: a folder, the program, a PostgreSQL, and the report."""
+"""What the scenarios of a proof share: a folder, the program, a PostgreSQL, and the report."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Workbench:
 
     @functools.cached_property
     def postgres(self) -> Postgres:
-        """Started when the first scenario asks for it."""
+        """A server that starts on first use."""
         return Postgres(self.children, self._folder)
 
     def folder(self, name: str) -> Path:
-        """A new folder."""
+        """Creates a new folder."""
         self._count += 1
         folder = self._folder / f"{self._count}-{name}"
         folder.mkdir()

@@ -1,4 +1,4 @@
-"""A load that is as fast as it is answered: wrk, with one thread."""
+"""A load in a closed loop: wrk, with one thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bearer import CREDENTIALS
 from children import Children
 
 SCRIPT = str(Path(__file__).parent.parent / "measuring" / "wrk.lua")
-# What a run may take beyond its load: answers that are late.
+# How long a run may take beyond its load, for late answers.
 PATIENCE = 30
 
 
@@ -22,15 +22,15 @@ class Answers:
     requests: int
     rate: float
     refused: int
-    """Any other status than 2xx and 3xx."""
+    """Answers with other statuses than 2xx and 3xx."""
     broken: int
-    """No answer, or none in 10 s."""
+    """Requests without an answer within 10 s."""
     p50: float
     p99: float
 
 
 class Wrk:
-    """GET of any of the paths, or else POST of new users to `create`, padded with so many spaces."""
+    """Sends GET of random paths or, without paths, POST of new users to `create`, followed by `padding` spaces."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Wrk:
         self._children = children
         self._seconds = seconds
         self._output = folder / "wrk"
-        # No address twice.
+        # No address repeats.
         env = {**os.environ, "SEED": secrets.token_hex(8), "PADDING": str(padding)}
         if paths is None:
             env["CREATE"] = create

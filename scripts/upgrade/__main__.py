@@ -14,7 +14,7 @@ from proof import prove
 from report import Report
 
 SCENARIOS = {"rolling": rolling, "scaling": scaling}
-# The proxy's, of which each connection takes two.
+# For the proxy, which needs two for each connection.
 OPEN_FILES = 4096
 
 

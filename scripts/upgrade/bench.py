@@ -1,4 +1,4 @@
-"""What both scenarios need: the programs, a database, a broker, replicas, and a proxy before them."""
+"""What both scenarios need: the programs, a database, a broker, replicas, and a proxy in front of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workbench import Workbench
 
 
 class Replica:
-    """A place to run a replica at, with the ports that the proxy knows."""
+    """The slot of a replica, with the ports that the proxy knows."""
 
     def __init__(self, bench: Bench, name: str, url: str) -> None:
         self._bench, self._url = bench, url
@@ -25,7 +25,7 @@ class Replica:
         self.service: Service | None = None
 
     def start(self, program: str) -> None:
-        """Returns when it is ready."""
+        """Starts the replica, and returns when it is ready."""
         rest, grpc = map(str, self._ports)
         variables = {"SERVER_PORT": rest, "GRPC_PORT": grpc, "AMQP_URL": self._bench.rabbitmq.url}
         folder = self._bench.folder(self.name)

@@ -1,4 +1,5 @@
-"""A consumer of the message broker, as docs/events.md shows one: a queue of its own, each message acknowledged."""
+"""A consumer of the message broker, like the one in docs/events.md: it has its own queue and acknowledges each
+message."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ EXCHANGE = "user_events"
 
 
 class Consumer(threading.Thread):
-    """Takes until it is told to stop. The queue is bound when it has been made: from then on it misses nothing."""
+    """Consumes until it is stopped. The constructor binds the queue, so it misses nothing from then on."""
 
     def __init__(self, url: str, queue: str) -> None:
         super().__init__(name="consumer", daemon=True)

@@ -13,12 +13,12 @@ from known import Unexpected, User
 
 TIMEOUT = 10.0
 METADATA = [("authorization", CREDENTIALS)]
-# A call that fails is to be seen, not to be repeated by the library.
+# A failed call must be visible, so the library must not retry it.
 OPTIONS = [("grpc.enable_retries", 0)]
 
 
 def channel(address: str) -> grpc.Channel:
-    # Without one of its own, a channel may share its connection with all others of the process.
+    # Without its own pool, a channel may share its connection with all others of the process.
     return grpc.insecure_channel(address, [*OPTIONS, ("grpc.use_local_subchannel_pool", 1)])
 
 
@@ -45,7 +45,7 @@ class Grpc:
         return self._call("DeleteUser", grpc.StatusCode.ABORTED, id=id, etag=f'"{version}"') is not None
 
     def _call(self, method: str, *expected: grpc.StatusCode, **fields: Any) -> Any:
-        """What was answered; None if it was one of these statuses."""
+        """The answer, or None for one of the expected statuses."""
         request = getattr(pb, f"{method}Request")(**fields)
         try:
             return getattr(self._stub, method)(request, timeout=TIMEOUT, metadata=METADATA)

@@ -1,4 +1,4 @@
-"""The proxy, with the configuration that deploy/ has for users."""
+"""The proxy, with the configuration in deploy/."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ START_TIMEOUT = 20.0
 
 @dataclass
 class Addresses:
-    """Of a replica."""
+    """The addresses of a replica."""
 
     rest: str
     grpc: str
 
 
 class HaProxy:
-    """A running proxy before these replicas, all of which it has found to be ready."""
+    """A running proxy in front of these replicas. It has found all of them ready."""
 
     def __init__(self, started: Children, folder: Path, replicas: list[Addresses]) -> None:
         self.rest, self.grpc = (f"127.0.0.1:{free_port()}" for _ in range(2))
@@ -50,7 +50,7 @@ class HaProxy:
             self.wait_until_up(name)
 
     def wait_until_up(self, name: str) -> None:
-        """Until checks have found that a replica is ready."""
+        """Waits until the checks have found a replica ready."""
         deadline = time.monotonic() + START_TIMEOUT
         while not _is_up(row := self._row("rest", name)):
             if time.monotonic() > deadline:
@@ -58,11 +58,12 @@ class HaProxy:
             time.sleep(0.05)
 
     def served(self, backend: str, name: str) -> int:
-        """How many requests this replica was given."""
+        """The number of requests that this replica received."""
         return int(self._row(backend, name)["stot"] or 0)
 
     def sent_again(self) -> int:
-        """How many requests the proxy sent more than once, because a replica did not take or did not answer them."""
+        """The number of requests that the proxy sent more than once, because a replica did not accept or answer
+        them."""
         return sum(
             int(row[key] or 0) for row in self._rows() for key in ("wretr", "wredis") if row["svname"] == "BACKEND"
         )
@@ -83,5 +84,5 @@ class HaProxy:
 
 
 def _is_up(row: dict[str, str]) -> bool:
-    # Until its first check was answered, a server is taken to be up.
+    # HAProxy takes a server for up until its first check.
     return row["status"] == "UP" and "L7OK" in row["check_status"]

@@ -1,4 +1,4 @@
-"""What callers know of users, and what goes wrong with their requests."""
+"""What callers know about users, and the failures of their requests."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class User:
 
 @dataclass(frozen=True)
 class Change:
-    """One that was acknowledged."""
+    """An acknowledged change."""
 
     user_id: int
     version: int
-    """The user's after it; that of a deletion is one more than the last."""
+    """The user's version after the change; a deletion counts as one more."""
     type: str
     begun: float
-    """When it was asked for, by the monotonic clock."""
+    """When it was requested, by the monotonic clock."""
 
 
 class Unexpected(Exception):
-    """An answer other than the one that was due, or none."""
+    """An unexpected answer, or none."""

@@ -1,4 +1,4 @@
-"""What the proxy lets clients ask for, and what it keeps from them, however they write it."""
+"""The paths that the proxy offers to clients, and those that it hides, in every spelling."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import http.client
 from report import Report
 
 FOR_CLIENTS = ["/health", "/livez", "/ready", "/readyz", "/openapi.json", "/docs/", "/%72eady"]
-# Of which the second is the first, encoded.
+# The second is the first, encoded.
 HIDDEN = ["/metrics", "/%6Detrics", "/"]
-# None of these is anything to the service either; should it ever clear up paths, they would be.
+# The service knows none of these paths, but it would if it ever normalised paths.
 ROUNDABOUT = ["//metrics", "/api/../metrics", "/api/%2e%2e/metrics", "/docs/..%2Fmetrics", "/api/%2E%2E%2F%6Detrics"]
 
 
 def check_paths(report: Report, proxy: str, replica: str) -> None:
-    """Asks the replica by itself too: what it does not have, nobody has to hide."""
+    """Checks the replica directly too, because the proxy need not hide what the replica lacks."""
     _check(report, "paths for clients, through the proxy", proxy, FOR_CLIENTS, 200)
     _check(report, "paths for operators, at the replica", replica, HIDDEN, 200)
     _check(report, "paths for operators, through the proxy", proxy, HIDDEN + ROUNDABOUT, 404)

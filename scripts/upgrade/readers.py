@@ -1,4 +1,4 @@
-"""Readers of the live stream, over REST and over gRPC, who come back with their last position whenever a stream ends."""
+"""Readers of the live stream over REST and gRPC, which resume from their last offset whenever a stream ends."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from users.v1.users_pb2_grpc import UserServiceStub
 import grpc_calls
 from bearer import CREDENTIALS
 
-# A stream says something every 15 s.
+# A stream has a heartbeat every 15 s.
 SILENCE = 40.0
-# Until a stream that could not be opened is tried again.
+# The pause before another attempt to open a stream.
 PAUSE = 0.5
 TYPES = {
     pb.EVENT_TYPE_USER_CREATED: "user.created",
@@ -32,19 +32,19 @@ TYPES = {
 @dataclass(frozen=True)
 class Told:
     id: str
-    """Of the event, the same everywhere."""
+    """The event's id, the same everywhere."""
     user_id: int
     version: int
     type: str
 
 
 def told(event: Any) -> Told:
-    """A CloudEvent as it came in JSON."""
+    """A CloudEvent, from its JSON."""
     return Told(event["id"], int(event["subject"]), int(event["sequence"]), event["type"])
 
 
 class Reader(threading.Thread):
-    """Reads until it is told to stop."""
+    """Reads until it is stopped."""
 
     def __init__(self, name: str, address: str) -> None:
         super().__init__(name=name, daemon=True)
@@ -52,9 +52,9 @@ class Reader(threading.Thread):
         self.events: list[Told] = []
         self.position: int | None = None
         self.positions: list[int] = []
-        """Those of the events."""
+        """The offsets of the events."""
         self.ends: collections.Counter[str] = collections.Counter()
-        """How its streams ended."""
+        """The numbers of streams by how they ended."""
         self.stopped = threading.Event()
         self.began = threading.Event()
 
@@ -74,7 +74,7 @@ class Reader(threading.Thread):
         self.join(SILENCE)
 
     def read(self) -> str:
-        """Reads a stream to its end, and says how it ended."""
+        """Reads a stream to its end, and returns how it ended."""
         raise NotImplementedError
 
     def hang_up(self) -> None:
@@ -99,7 +99,7 @@ class SseReader(Reader):
             return f"refused: {response.status} {response.read()[:200]!r}"
         pause = self._follow(response)
         self._connection.close()
-        # As the stream asked for, so that not everybody comes back at once.
+        # The pause that the stream asks for, so that not all clients reconnect at once.
         self.stopped.wait(pause)
         return "ended"
 
@@ -140,7 +140,7 @@ class WatchReader(Reader):
                 self.began.set()
             return "ended by OK"
         except grpc.RpcError as error:
-            # What the service says itself has its request's id with it; what a library says of a cut has not.
+            # A status from the service has the request's id; one from the library after a cut does not.
             said = {key for key, _ in [*error.initial_metadata(), *error.trailing_metadata()]}
             if error.code() == grpc.StatusCode.UNAVAILABLE and "x-request-id" in said:
                 return "ended"

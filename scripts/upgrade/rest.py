@@ -1,4 +1,4 @@
-"""Calls over REST, on one connection that is kept."""
+"""Calls over REST, on one persistent connection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Rest:
         return _user(self.ask("POST", USERS, (201,), {"name": name, "email": email})[1])
 
     def get(self, id: int) -> User | None:
-        """None if there is no such user."""
+        """The user, or None if it does not exist."""
         status, answer = self.ask("GET", f"{USERS}/{id}", (200, 404))
         return _user(answer) if status == 200 else None
 
@@ -31,17 +31,17 @@ class Rest:
         return [_user(one) for one in self.ask("GET", f"{USERS}?email={quote(email)}", (200,))[1]["users"]]
 
     def update(self, id: int, version: int, name: str) -> User | None:
-        """None if it is in another version."""
+        """The updated user, or None if it has another version."""
         body = {"name": name}
         status, answer = self.ask("PATCH", f"{USERS}/{id}", (200, 412), body, {"If-Match": f'"{version}"'})
         return _user(answer) if status == 200 else None
 
     def delete(self, id: int, version: int) -> bool:
-        """False if it is in another version."""
+        """Deletes the user. Returns False if it has another version."""
         return self.ask("DELETE", f"{USERS}/{id}", (204, 412), None, {"If-Match": f'"{version}"'})[0] == 204
 
     def everyone(self) -> list[User]:
-        """Every user, page by page."""
+        """All users, read page by page."""
         users: list[User] = []
         token = ""
         while True:
@@ -54,7 +54,7 @@ class Rest:
     def ask(
         self, method: str, path: str, expected: tuple[int, ...], body: Any = None, headers: dict[str, str] | None = None
     ) -> tuple[int, Any]:
-        """Sends a request once, and returns its status and what came with it."""
+        """Sends a request once, and returns the status and the body of the answer."""
         head = {"Authorization": CREDENTIALS, **(headers or {})}
         if body is not None:
             head["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else "application/json"

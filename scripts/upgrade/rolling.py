@@ -20,16 +20,16 @@ from worker import Worker
 STORY = "two replicas are replaced one by one, three times, under reads and writes"
 ROUNDS = 3
 REST_CALLERS, GRPC_CALLERS = 10, 5
-# Of each, in a second.
+# The calls of each caller, per second.
 CALLS = 20
 SSE_READERS, WATCHERS = 2, 2
-# Of the calls that are due: a caller falls behind while it waits, and on a machine that is busy.
+# The share of due calls that must be made. A caller falls behind while it waits, and on a busy machine.
 LEAST_SHARE = 0.5
-# With one replica, and again with both.
+# How long the load continues with one replica, and again with both.
 SETTLE_SECONDS = 4.0
 # SHUTDOWN_GRACE is 20 s.
 PATIENCE = 25.0
-# A caller that waits for longer would be noticed. Two cores are shared by all of it, so this is no promise of the service.
+# The longest call that a caller would not notice. Everything shares two cores, so this is no promise of the service.
 LONGEST_SECONDS = 2.0
 
 
@@ -45,8 +45,8 @@ def run(bench: Bench) -> None:
     load.call_rest()
     time.sleep(SETTLE_SECONDS)
 
-    # The previous release writes no events, and may know neither gRPC nor streams. All that begins with the end of its last
-    # process; until then only REST is called.
+    # The previous release may write no events, and have neither gRPC nor streams. So until its last process has ended,
+    # only REST is called.
     _replace_previous(bench, proxy, replicas)
     since = time.monotonic()
     load.call_grpc()
@@ -73,7 +73,7 @@ def run(bench: Bench) -> None:
 
 
 class Load:
-    """Callers and readers, all of them through the proxy."""
+    """Callers and readers, all through the proxy."""
 
     def __init__(self, proxy: HaProxy) -> None:
         self._proxy = proxy
@@ -93,7 +93,7 @@ class Load:
         self.workers += workers
 
     def read(self) -> None:
-        """Returns when all readers have begun."""
+        """Starts the readers, and returns when all have begun."""
         self.readers += [SseReader(f"SSE reader {number}", self._proxy.rest) for number in range(1, SSE_READERS + 1)]
         self.readers += [WatchReader(f"WatchUsers {number}", self._proxy.grpc) for number in range(1, WATCHERS + 1)]
         for reader in self.readers:
@@ -113,7 +113,7 @@ class Load:
 
 
 def _replace_previous(bench: Bench, proxy: HaProxy, replicas: list[Replica]) -> None:
-    """Leaves one of the previous release, on the schema of this one, for a while."""
+    """Replaces the previous release. One of its processes runs on the schema of this one for a while."""
     first, second = replicas
     _replace(bench, proxy, first, "round 1, previous release to this one")
     before = proxy.served("rest", second.name)
@@ -167,7 +167,7 @@ def _report_calls(bench: Bench, load: Load) -> None:
 
 
 def _check_users(bench: Bench, load: Load, found: list[User]) -> None:
-    """All that was acknowledged is there, and nothing else."""
+    """Checks that the users are exactly those that were acknowledged."""
     due = {user.id: user for worker in load.workers for user in worker.users.values()}
     differ = [id for id in due.keys() | {user.id for user in found} if due.get(id) not in found]
     measured = f"{len(differ)} of {len(due)}"

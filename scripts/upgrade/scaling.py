@@ -1,4 +1,5 @@
-"""Two replicas, then four, are one service: what callers do at once, through the proxy, comes out as if there were one."""
+"""Two replicas, then four, behave as one service: concurrent calls through the proxy have the same results as with
+one."""
 
 from __future__ import annotations
 
@@ -67,7 +68,7 @@ def _prove(bench: Bench, count: int) -> None:
 
 
 class Crowd:
-    """Callers who do something at once, each on its own connection to the proxy."""
+    """Callers that do something at once, each on its own connection to the proxy."""
 
     def __init__(self, address: str) -> None:
         self.callers = [Rest(address) for _ in range(CALLERS)]
@@ -87,7 +88,8 @@ class Crowd:
 
 
 def _lost_updates(report: Report, prefix: str, crowd: Crowd) -> None:
-    """All count up the same user's name: read it, add one, and write it if it is still what was read."""
+    """All callers increment the number in one user's name: read it, add one, and write it if its version is
+    unchanged."""
     id = crowd.create("0", "counter@example.com")
 
     def count_up(_number: int, caller: Rest) -> int:
@@ -109,13 +111,13 @@ def _lost_updates(report: Report, prefix: str, crowd: Crowd) -> None:
 
 
 def _one_email(report: Report, prefix: str, crowd: Crowd) -> None:
-    """All create a user with the same address, each in its own case."""
+    """All callers create a user with the same address, each in another case."""
     outcomes: collections.Counter[int] = collections.Counter()
     for number in range(ROUNDS):
 
         def create(index: int, caller: Rest, number: int = number) -> int:
             name = f"One{number}"
-            # Letters in capitals where the caller's number has a 1.
+            # Letters are capitals where the caller's number has a 1 bit.
             email = "".join(c.upper() if index >> i & 1 else c for i, c in enumerate(f"once{number}@example.com"))
             status, answer = caller.ask("POST", USERS, (201, 409), {"name": name, "email": email})
             if status == 201:
@@ -128,7 +130,7 @@ def _one_email(report: Report, prefix: str, crowd: Crowd) -> None:
 
 
 def _one_delete(report: Report, prefix: str, crowd: Crowd) -> None:
-    """All delete the same user, twice."""
+    """All callers delete the same user, twice."""
     outcomes: collections.Counter[int] = collections.Counter()
     for number in range(ROUNDS):
         id = crowd.create("Gone", f"gone{number}@example.com")
@@ -141,7 +143,7 @@ def _one_delete(report: Report, prefix: str, crowd: Crowd) -> None:
 
 
 def _pages(report: Report, prefix: str, crowd: Crowd, addresses: list[str]) -> None:
-    """Each page is asked of another replica than the one before it."""
+    """Each page is read from another replica than the one before it."""
 
     def create(index: int, caller: Rest) -> list[int]:
         emails = (f"paged{number}@example.com" for number in range(index, PAGED_USERS, CALLERS))

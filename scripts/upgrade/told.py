@@ -1,4 +1,4 @@
-"""Whether those who listen were told of everything that was done."""
+"""Checks that listeners received every change."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ def key(it: Change | Told) -> Key:
     return it.user_id, it.version, it.type
 
 
-# An event is told within a second, but not on a machine that has other work.
+# An event arrives within a second, but later on a busy machine.
 PATIENCE = 60.0
-# For what would be told again.
+# Time for events that would arrive again.
 AFTERMATH = 1.0
 
 
 def wait_until_told(listeners: Sequence[Consumer | Reader], made: Iterable[Change], since: float) -> None:
-    """Until all of them were told of all that was done since then. Whether they were, is checked elsewhere."""
+    """Waits until all listeners have received all changes since then, or a timeout. Other functions check the
+    result."""
     due = {key(change) for change in made if change.begun >= since}
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and not all(due <= {key(it) for it in one.events} for one in listeners):
@@ -34,8 +35,8 @@ def wait_until_told(listeners: Sequence[Consumer | Reader], made: Iterable[Chang
 
 
 def check_consumer(report: Report, events: Sequence[Told], made: Iterable[Change], since: float) -> None:
-    """The broker's consumer: at least once, in order, and nothing that was not done. `made` is all that was ever done; what
-    began before `since` need not be told of."""
+    """Checks the broker's consumer: at least once, in order, and nothing that did not happen. `made` holds all changes;
+    those that began before `since` need not arrive."""
     changes = list(made)
     first = _first(events)
     faults = _faults(first, [change for change in changes if change.begun >= since])
@@ -45,7 +46,7 @@ def check_consumer(report: Report, events: Sequence[Told], made: Iterable[Change
 
 
 def check_reader(report: Report, reader: Reader, made: Iterable[Change], since: float) -> None:
-    """A reader of the live stream: once, in order, and its streams ended in order."""
+    """Checks a reader of the live stream: once, in order, and its streams ended in order."""
     first = _first(reader.events)
     faults = _faults(first, [change for change in made if change.begun >= since])
     faults["told again"] = len(reader.events) - len(first)
@@ -63,7 +64,7 @@ def _check(report: Report, name: str, told: str, demand: str, faults: dict[str, 
 
 
 def _first(events: Sequence[Told]) -> list[Told]:
-    """Each event as it came first."""
+    """The first delivery of each event."""
     return list({event.id: event for event in reversed(events)}.values())[::-1]
 
 

@@ -1,4 +1,5 @@
-"""One caller's work: it creates, reads, changes and deletes users of its own, and knows what every answer has to be."""
+"""One caller's work: it creates, reads, changes and deletes its own users, and knows the expected answer to each
+call."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Protocol
 
 from known import Change, Unexpected, User
 
-# So many users before it deletes any, and so many at the most.
+# The number of users from which it deletes some, and the most that it keeps.
 FEW, MANY = 3, 15
 
 
@@ -23,7 +24,7 @@ class Caller(Protocol):
 
 
 class Worker(threading.Thread):
-    """Calls `rate` times a second until it is told to stop. It never repeats a call."""
+    """Makes `rate` calls a second until it is stopped. It never repeats a call."""
 
     def __init__(self, name: str, caller: Caller, rate: float) -> None:
         super().__init__(name=name, daemon=True)
@@ -36,13 +37,13 @@ class Worker(threading.Thread):
         self.users: dict[int, User] = {}
         self.changes: list[Change] = []
         self.took: list[tuple[float, float]] = []
-        """For each call, how many seconds, and from when on by the monotonic clock."""
+        """For each call, how many seconds it took, and when it began by the monotonic clock."""
         self.failures: list[str] = []
         self.due = 0.0
-        """How many calls it should have made, once it was stopped."""
+        """The number of calls that were due when it was stopped."""
 
     def stop(self) -> None:
-        """Once its call was answered."""
+        """Stops after the answer to the current call."""
         self._stopped.set()
         self.due = (time.monotonic() - self._started_at) / self._pause
         self.join()
@@ -58,13 +59,13 @@ class Worker(threading.Thread):
             begun = time.monotonic()
             try:
                 self._step(begun)
-            except Exception as failure:  # whatever it is: a caller that is gone without a word would have no failures
+            except Exception as failure:  # any failure counts: a thread that ended silently would have none
                 said = failure if isinstance(failure, Unexpected) else repr(failure)
                 self.failures.append(f"{time.strftime('%H:%M:%S')} {self.name}: {said}")
             self.took.append((time.monotonic() - begun, begun))
             due = max(due + self._pause, time.monotonic() - 1)
 
-    # A thread has methods of its own, such as `_delete`: hence these names.
+    # A thread has private methods such as `_delete`; hence these names.
     def _step(self, begun: float) -> None:
         steps = {
             self._create_one: 15,
