@@ -11,8 +11,8 @@ use super::{pages, v1, v2};
 use crate::auth::Gate;
 use crate::metrics::Metrics;
 
-/// Adds the routes to an application, and their metrics to the registry, where they start at zero. Requests that need a token
-/// pass the gate.
+/// Adds the routes to an application, and their metrics to the registry, where they start at zero. Requests that need a
+/// token pass the gate.
 pub fn routes(config: &mut ServiceConfig, metrics: &Metrics, gate: &Gate) {
     let table = [
         resource("/api/v1/users", Access::Users, [get(v1::list_users), post(v1::create_user)]),

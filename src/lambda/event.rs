@@ -26,8 +26,8 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 
 type Values<T> = BTreeMap<String, Option<T>>;
 
-/// The fields in which events of API Gateway, function URLs and Application Load Balancers carry a request. Any field may be
-/// missing or null.
+/// The fields in which events of API Gateway, function URLs and Application Load Balancers carry a request. Any field
+/// may be missing or null.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Event {
@@ -109,8 +109,8 @@ impl Event {
         format!("{slash}{path}{mark}{}", utf8_percent_encode(&query, NOT_IN_A_QUERY)).parse().ok()
     }
 
-    /// In version 2, the path starts with the stage if that has a name. In version 1 it does not, so nothing may be stripped
-    /// there: the stage may have the name of a route's first segment.
+    /// In version 2, the path starts with the stage if that has a name. In version 1 it does not, so nothing may be
+    /// stripped there: the stage may have the name of a route's first segment.
     fn path(&self) -> &str {
         let Some(path) = self.raw_path.as_deref() else { return self.path.as_deref().unwrap_or_default() };
         let stage = self.request_context.stage.as_deref().filter(|stage| *stage != DEFAULT_STAGE);
@@ -144,8 +144,8 @@ impl Event {
         let address = match self.shape() {
             Shape::ApiGatewayV1 => identity.as_ref()?.source_ip.as_deref(),
             Shape::ApiGatewayV2 => http.as_ref()?.source_ip.as_deref(),
-            // The load balancer appends the address, after addresses that the client may have made up. It can be configured to add
-            // the port.
+            // The load balancer appends the address, after addresses that the client may have made up. It can be
+            // configured to add the port.
             Shape::LoadBalancer => headers.get_all(FORWARDED_FOR).last()?.to_str().ok()?.rsplit(',').next(),
         };
         let address = address?.trim();

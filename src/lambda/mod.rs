@@ -45,8 +45,8 @@ pub enum Error {
     Thread(#[from] tokio::task::JoinError),
 }
 
-/// Answers invocations until Lambda ends the process. Before each it awaits `wake`, with the time since the one before: Lambda
-/// may have frozen the process meanwhile.
+/// Answers invocations until Lambda ends the process. Before each it awaits `wake`, with the time since the one before:
+/// Lambda may have frozen the process meanwhile.
 ///
 /// # Errors
 /// When the application cannot be built, and when the Runtime API fails.

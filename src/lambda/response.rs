@@ -40,8 +40,8 @@ pub(super) struct Response {
     headers: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     multi_value_headers: Option<Map<String, Value>>,
-    /// Always empty: the service sets no cookies. AWS accepts a response without this field, but its types for Rust, and so
-    /// `cargo lambda`, do not.
+    /// Always empty: the service sets no cookies. AWS accepts a response without this field, but its types for Rust,
+    /// and so `cargo lambda`, do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     cookies: Option<[&'static str; 0]>,
     body: String,
@@ -70,7 +70,8 @@ impl Response {
         Self {
             status_code: status.as_u16(),
             status_description: matches!(shape, Shape::LoadBalancer).then(|| status.to_string()),
-            // API Gateway v1 sends the headers of both fields. A load balancer uses one of the two, depending on its configuration.
+            // API Gateway v1 sends the headers of both fields. A load balancer uses one of the two, depending on its
+            // configuration.
             headers: (!matches!(shape, Shape::ApiGatewayV1)).then(|| joined(headers)),
             multi_value_headers: (!matches!(shape, Shape::ApiGatewayV2)).then(|| listed(headers)),
             cookies: matches!(shape, Shape::ApiGatewayV2).then_some([]),

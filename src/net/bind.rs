@@ -61,8 +61,8 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Sets a connection's options: bytes leave at once, and the kernel drops the connection if the client does not acknowledge
-/// them within the timeout, even after the service has closed it.
+/// Sets a connection's options: bytes leave at once, and the kernel drops the connection if the client does not
+/// acknowledge them within the timeout, even after the service has closed it.
 pub fn prepare(tcp: &TcpStream, write_timeout: Duration) {
     // They fail only if the client has gone, which the first read reports.
     let _ = tcp.set_nodelay(true);

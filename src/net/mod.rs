@@ -1,4 +1,5 @@
-//! What the listeners of all protocols share: sockets, connection slots, TLS, and the signal that the service is draining.
+//! What the listeners of all protocols share: sockets, connection slots, TLS, and the signal that the service is
+//! draining.
 
 mod bind;
 mod connection_slots;

@@ -34,7 +34,8 @@ struct Certificate {
 }
 
 impl Tls {
-    /// Loads a certificate chain, the service's own certificate first, and its private key. Both files are PEM (RFC 7468).
+    /// Loads a certificate chain, the service's own certificate first, and its private key. Both files are PEM (RFC
+    /// 7468).
     ///
     /// # Errors
     /// When a file cannot be read, or the key is not the certificate's.
@@ -55,7 +56,8 @@ impl Tls {
         Ok(())
     }
 
-    /// The configuration for rustls: TLS 1.2 and 1.3, one protocol over it (ALPN, RFC 7301), and no client certificates.
+    /// The configuration for rustls: TLS 1.2 and 1.3, one protocol over it (ALPN, RFC 7301), and no client
+    /// certificates.
     ///
     /// # Errors
     /// When the crypto provider supports neither version of TLS.

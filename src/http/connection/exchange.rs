@@ -8,7 +8,8 @@ use actix_web::dev::{Service, ServiceResponse};
 use super::response_body::ResponseBody;
 use super::state::ConnectionState;
 
-/// Has the application answer a request. The connection is in its handling phase from here until the response body ends.
+/// Has the application answer a request. The connection is in its handling phase from here until the response body
+/// ends.
 pub(super) fn exchange<S>(
     request: Request,
     application: &S,

@@ -24,8 +24,8 @@ use crate::net::{ConnectionSlot, ConnectionSlots, ListenError, TlsError, prepare
 
 /// How long a client that is still sending may take to notice that the service has answered and disconnected.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// actix has timeouts for the first head and for keep-alive too. Those of the stream are longer by this much, because actix can
-/// answer 408 before it closes.
+/// actix has timeouts for the first head and for keep-alive too. Those of the stream are longer by this much, because
+/// actix can answer 408 before it closes.
 const AFTER_ACTIX: Duration = Duration::from_secs(1);
 
 /// The protocol over TLS (ALPN, RFC 7301).

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 pub(super) enum Phase {
     /// No request has begun since then.
     Idle(Instant),
-    /// Bytes have been arriving since then: the head of a request, or the rest of a body that no handler reads any more.
+    /// Bytes have been arriving since then: the head of a request, or the rest of a body that no handler reads any
+    /// more.
     Arriving(Instant),
     /// The service reads the body, handles the request or produces the response body. Each of these is bounded where it
     /// is done, so the connection adds no timeout.
@@ -43,7 +44,8 @@ impl CurrentPhase {
     }
 }
 
-/// Keeps a connection in [`Phase::Handling`]. The response body owns it, so that a stream is not idle between two chunks.
+/// Keeps a connection in [`Phase::Handling`]. The response body owns it, so that a stream is not idle between two
+/// chunks.
 pub(super) struct Handling(CurrentPhase);
 
 impl Drop for Handling {

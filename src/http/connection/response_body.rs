@@ -8,15 +8,15 @@ use actix_web::web::Bytes;
 
 use super::phase::Handling;
 
-/// The most bytes of a body that the connection buffers at once, besides the head. A client that reads slowly can make it
-/// twice as much.
+/// The most bytes of a body that the connection buffers at once, besides the head. A client that reads slowly can make
+/// it twice as much.
 ///
-/// actix copies each chunk into a buffer of the connection, which grows to the largest chunk and never shrinks. The buffer
-/// starts with 8 KiB, which this fits into.
+/// actix copies each chunk into a buffer of the connection, which grows to the largest chunk and never shrinks. The
+/// buffer starts with 8 KiB, which this fits into.
 pub(super) const CHUNK: usize = 7 << 10;
 
-/// The body of a response. A body of known length leaves in chunks of at most [`CHUNK`] bytes. A stream's chunks stay as they
-/// are: each goes over the wire as one.
+/// The body of a response. A body of known length leaves in chunks of at most [`CHUNK`] bytes. A stream's chunks stay
+/// as they are: each goes over the wire as one.
 pub(super) struct ResponseBody {
     body: BoxBody,
     max_chunk: usize,

@@ -17,8 +17,8 @@ const READ_CHUNK: usize = 4 << 10;
 /// How long a connection waits for its client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
-    /// From the first byte of a head to its last. The first head, and the TLS handshake before it, count from the beginning
-    /// of the connection.
+    /// From the first byte of a head to its last. The first head, and the TLS handshake before it, count from the
+    /// beginning of the connection.
     pub(super) head: Duration,
     /// Until the next request begins.
     pub(super) idle: Duration,
@@ -35,8 +35,8 @@ pub(super) struct TimedStream {
     read_in_a_row: usize,
     /// Since when the client has left no room for what is to be written.
     blocked_since: Option<Instant>,
-    /// Fires when the timeout may be over, or earlier. Each request changes the phase several times; to defer a timer costs
-    /// almost nothing, but to bring it forward does.
+    /// Fires when the timeout may be over, or earlier. Each request changes the phase several times; to defer a timer
+    /// costs almost nothing, but to bring it forward does.
     timer: Pin<Box<Sleep>>,
     /// Whether the timer holds the task's waker.
     is_timer_polled: bool,
@@ -130,7 +130,8 @@ impl AsyncRead for TimedStream {
         if self.has_timed_out(cx) {
             return Poll::Ready(Ok(()));
         }
-        // The service reads no more requests while their sender does not read its responses. The next write wakes the task.
+        // The service reads no more requests while their sender does not read its responses. The next write wakes the
+        // task.
         if self.blocked_since.is_some() {
             return Poll::Pending;
         }
@@ -162,8 +163,8 @@ impl AsyncWrite for TimedStream {
         self.wait_for_room(cx, written)
     }
 
-    /// rustls has several records to write, and writes only once before it gives a connection up. The last record is the alert
-    /// that says why.
+    /// rustls has several records to write, and writes only once before it gives a connection up. The last record is
+    /// the alert that says why.
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -52,7 +52,8 @@ fn has_media_type(request: &HttpRequest, expected: &str) -> bool {
     sent.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(expected))
 }
 
-/// Whether the body has a content coding. `identity` is none (RFC 9110, 8.4.1): the answer to an encoded body asks for it.
+/// Whether the body has a content coding. `identity` is none (RFC 9110, 8.4.1): the answer to an encoded body asks for
+/// it.
 fn is_encoded(request: &HttpRequest) -> bool {
     let is_plain = |coding: &str| coding.is_empty() || coding.eq_ignore_ascii_case("identity");
     let mut values = request.headers().get_all(CONTENT_ENCODING);

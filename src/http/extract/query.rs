@@ -1,8 +1,8 @@
 //! Query strings, as structs that serde deserializes.
 //!
 //! An unknown parameter is an error: the service would answer a misspelt filter with all users. `serde_urlencoded` and
-//! `serde_html_form` do not serve here. They read bytes that are not UTF-8 as U+FFFD, which asks for something else, and their
-//! errors do not name the parameter.
+//! `serde_html_form` do not serve here. They read bytes that are not UTF-8 as U+FFFD, which asks for something else,
+//! and their errors do not name the parameter.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};

@@ -72,8 +72,8 @@ pub(crate) fn parse<T: Format>(bytes: &[u8]) -> Result<T, Failure> {
 /// The most fields that one answer reports: a body can hold thousands.
 const MAX_FIELD_ERRORS: usize = 20;
 
-/// Finds everything that is wrong with a body, where serde reports only the first error. Only a failure costs this second
-/// pass.
+/// Finds everything that is wrong with a body, where serde reports only the first error. Only a failure costs this
+/// second pass.
 fn explain(bytes: &[u8], complete: bool, error: Option<serde_json::Error>) -> Failure {
     let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
         return malformed(error);

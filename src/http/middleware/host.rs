@@ -1,7 +1,7 @@
 //! The host that a request names (RFC 9112, 3.2).
 //!
-//! `http::Uri` and `url::Host` serve other purposes: the first takes hosts that cannot exist, the second rewrites those it takes
-//! and refuses some that RFC 3986 allows.
+//! `http::Uri` and `url::Host` serve other purposes: the first takes hosts that cannot exist, the second rewrites those
+//! it takes and refuses some that RFC 3986 allows.
 
 use std::net::Ipv6Addr;
 
@@ -10,8 +10,8 @@ use actix_web::http::header::HOST;
 
 use crate::http::problem::Failure;
 
-/// Refuses a request whose `Host` header or target names an impossible host. actix ensures that there is exactly one `Host`,
-/// except in HTTP/1.0.
+/// Refuses a request whose `Host` header or target names an impossible host. actix ensures that there is exactly one
+/// `Host`, except in HTTP/1.0.
 pub(super) fn check_host(request: &ServiceRequest) -> Result<(), Failure> {
     let header = request.headers().get(HOST).is_none_or(|value| is_host(value.as_bytes()));
     let target = request.uri().authority().is_none_or(|authority| is_host(authority.as_str().as_bytes()));

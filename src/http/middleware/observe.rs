@@ -29,8 +29,8 @@ pub struct ObserveSettings {
     pub slow_request: Duration,
 }
 
-/// The outermost middleware. It gives each request its id, writes each failure's response, and records each response in metrics,
-/// traces and the access log.
+/// The outermost middleware. It gives each request its id, writes each failure's response, and records each response in
+/// metrics, traces and the access log.
 #[derive(Clone)]
 pub struct Observe {
     unmatched: RouteMetrics,
@@ -42,7 +42,8 @@ pub struct Observe {
 }
 
 impl Observe {
-    /// Records requests in these metrics and traces. While the service is draining, each response closes its connection.
+    /// Records requests in these metrics and traces. While the service is draining, each response closes its
+    /// connection.
     #[must_use]
     pub fn new(metrics: &Metrics, traces: Traces, draining: Draining, settings: ObserveSettings) -> Self {
         let ObserveSettings { max_head_bytes, over_tls, access_log, slow_request } = settings;

@@ -4,7 +4,8 @@ use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 
-/// The API returns data and no pages: a browser must load or run nothing because of it, and must not show it in a frame.
+/// The API returns data and no pages: a browser must load or run nothing because of it, and must not show it in a
+/// frame.
 const DATA: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 /// No cache stores personal data.

@@ -1,7 +1,7 @@
 //! Patterns for the strings in the API's description, which the types of parameters and fields do not express.
 //!
-//! The patterns are ECMA-262's, with its flag `u`. Every string that the service accepts matches them. The service also checks
-//! what no pattern can express, such as that an address has at most 254 bytes.
+//! The patterns are ECMA-262's, with its flag `u`. Every string that the service accepts matches them. The service also
+//! checks what no pattern can express, such as that an address has at most 254 bytes.
 
 use utoipa::openapi::header::Header;
 use utoipa::openapi::path::Parameter;

@@ -65,7 +65,8 @@ impl Failure {
             Self::Refused(Refused::TooManyRequests { retry_after }) => {
                 Some(("retry-after", retry_after.to_string().into()))
             }
-            // A batch takes milliseconds, so there is room again at once. A second keeps many clients from retrying together.
+            // A batch takes milliseconds, so there is room again at once. A second keeps many clients from retrying
+            // together.
             Self::User(domain::Error::Overloaded | domain::Error::Unavailable)
             | Self::Refused(Refused::Denied(Denied::NoKeys)) => Some(("retry-after", "1".into())),
             Self::Refused(Refused::Denied(denied)) => Some(("www-authenticate", challenge(*denied).into())),

@@ -1,7 +1,7 @@
 //! Why requests fail, and what the client gets to see.
 //!
-//! A handler returns a [`Failure`], which knows no version of the API. [`error_response`] writes it down: as problem details
-//! (RFC 9457), or for version 1 in that version's own form.
+//! A handler returns a [`Failure`], which knows no version of the API. [`error_response`] writes it down: as problem
+//! details (RFC 9457), or for version 1 in that version's own form.
 
 mod details;
 mod failure;

@@ -1,7 +1,7 @@
 //! Entity tags, and the preconditions that use them (RFC 9110, 8.8.3 and 13.1).
 //!
-//! actix-web's types for these headers skip malformed tags, and split a tag that contains a comma. Here a malformed condition is
-//! an error, because the client could not tell that the service had ignored it.
+//! actix-web's types for these headers skip malformed tags, and split a tag that contains a comma. Here a malformed
+//! condition is an error, because the client could not tell that the service had ignored it.
 
 use actix_web::http::header::{HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH};
 

@@ -84,8 +84,8 @@ pub(crate) async fn list_users(
     Ok(response.json(UserPage { users, next_page_token: list.next_page_token, total: list.total }))
 }
 
-/// A link that repeats the parameters of this query, but for the token. It has no host, because only the client knows which
-/// name the service has for it.
+/// A link that repeats the parameters of this query, but for the token. It has no host, because only the client knows
+/// which name the service has for it.
 fn next_link(query: &str, token: &str) -> String {
     let mut parameters = Serializer::new(String::new());
     for name in ["page_size", "name_prefix", "include_total"] {

@@ -13,8 +13,8 @@ pub(super) const CONTENT: &str = "text/event-stream";
 /// After how many milliseconds a client should reconnect. The range spreads the clients of a replica that ends.
 const RETRY_MS: std::ops::Range<u32> = 1000..3000;
 
-/// The start of a stream. A block that holds only an id is no event, but the client keeps the id, and so can resume before its
-/// first event.
+/// The start of a stream. A block that holds only an id is no event, but the client keeps the id, and so can resume
+/// before its first event.
 pub(super) fn beginning(seen: Position) -> String {
     let retry = fastrand::u32(RETRY_MS);
     format!("retry: {retry}\nid: {seen}\n\n")
