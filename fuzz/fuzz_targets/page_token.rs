@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use libfuzzer_sys::fuzz_target;
-use user_service::users::{Email, Error, Filter, Folded, NamePrefix, PageToken, UserId};
+use user_service::domain::{Email, Error, Filter, Folded, NamePrefix, PageToken, UserId};
 
 /// The filters, with the bytes that the checksum of their tokens covers after the content.
 static FILTERS: LazyLock<[(Filter, &[u8]); 4]> = LazyLock::new(|| {
