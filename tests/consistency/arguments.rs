@@ -5,7 +5,7 @@ use clap::Parser;
 
 use crate::world::Kind;
 
-/// Each world's time in the short run: both, with their starts and verdicts, take less than two minutes.
+/// The time of the short run: its worlds run side by side.
 const SHORT: Duration = Duration::from_secs(40);
 
 /// Runs clients and faults against the real program, and has the checker judge what they saw.
@@ -54,12 +54,17 @@ impl Arguments {
         if !self.is_selected() {
             return Vec::new();
         }
-        let all = if self.minutes.is_some() || !self.only.is_empty() { &Kind::ALL[..] } else { &Kind::SHORT[..] };
+        let all = if self.is_short() { &Kind::SHORT[..] } else { &Kind::ALL[..] };
         for name in &self.only {
             assert!(Kind::ALL.iter().any(|kind| kind.name() == name), "there is no world {name}");
         }
         let is_wanted = |kind: &&Kind| self.only.is_empty() || self.only.iter().any(|name| name == kind.name());
         all.iter().filter(is_wanted).copied().collect()
+    }
+
+    /// Whether this is the short run, which `cargo test` makes.
+    pub fn is_short(&self) -> bool {
+        self.minutes.is_none() && self.only.is_empty()
     }
 
     /// How long one world runs.
