@@ -3,8 +3,10 @@
 import json
 import statistics
 
+import lists
 import report
 import systems
+import work
 from clients import Pgbench, Wrk
 from processes import Processes
 from words import HEALTH
@@ -16,8 +18,9 @@ def measure(options, results):
     for database in options.databases:
         report.step(f"{database}: {USERS:,} users")
         with Processes() as processes:
-            servers, yardsticks = _on_postgres(processes) if database == "postgres" else _on_sqlite(processes)
-            for operation, clients in _clients(processes, servers).items():
+            postgres = systems.Postgres(processes) if database == "postgres" else None
+            servers, yardsticks = _on_postgres(processes, postgres) if postgres else _on_sqlite(processes)
+            for operation, clients in _clients(processes, servers, postgres).items():
                 clients += yardsticks.get(operation, [])
                 _warm_up(clients, options, f"{database}, {operation}")
                 for connections in options.connections:
@@ -26,8 +29,7 @@ def measure(options, results):
                     results.put(f"load/{database}/{operation}/{connections}", group)
 
 
-def _on_postgres(processes):
-    postgres = systems.Postgres(processes)
+def _on_postgres(processes, postgres):
     servers = _serve("postgres", processes, postgres.url, postgres.url, postgres)
     select, insert = Pgbench(processes, postgres), Pgbench(processes, postgres, Pgbench.INSERT)
     if not select.exists():
@@ -67,10 +69,18 @@ def _check(server):
         report.fail(f"{server.name} does not read what it created")
 
 
-def _clients(processes, servers):
-    reads = [Wrk(processes, server, [f"{server.users}/{id}" for id in range(1, USERS + 1)]) for server in servers]
-    reads.append(Wrk(processes, servers[0], ["/health"], name=HEALTH))
-    return {"read": reads, "create": [Wrk(processes, server) for server in servers]}
+def _clients(processes, servers, postgres):
+    """The peers only read and create."""
+    service = servers[0]
+    reads = [Wrk(server, work.reads(server.users, USERS), postgres) for server in servers]
+    reads.append(Wrk(service, work.requests(processes.folder, ["/health"]), postgres, name=HEALTH))
+    pages = work.requests(processes.folder, lists.pages_of_ten(service, work.CRUD_USERS))
+    return {
+        "read": reads,
+        "create": [Wrk(server, work.creates(server.users), postgres) for server in servers],
+        "update": [Wrk(service, work.updates(lists.USERS, USERS), postgres)],
+        "crud": [Wrk(service, work.crud(lists.USERS, pages), postgres)],
+    }
 
 
 def _warm_up(clients, options, what):
@@ -99,6 +109,9 @@ def _summary(ours, theirs):
         "rate": round(_median(theirs, "rate"), 1),
         "p50_ms": _median(theirs, "p50_ms"),
         "p99_ms": _median(theirs, "p99_ms"),
+        # The CPU time of a request, in the server and in PostgreSQL.
+        "server_us": _median(theirs, "server_us"),
+        "database_us": _median(theirs, "database_us"),
         # How many times as many requests user-service answered in the same round.
         "times": round(statistics.median(our["rate"] / it["rate"] for our, it in zip(ours, theirs, strict=True)), 3),
         "rates": [round(it["rate"], 1) for it in theirs],
