@@ -20,7 +20,7 @@ from processes import free_port, run, wait_until
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEERS = {"postgres": ["pg_pipelined", "diesel_block", "axum_sqlx"], "sqlite": ["diesel_sqlite"]}
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
-_SERVICE = TARGET / "dist" / "user-service"
+SERVICE = TARGET / "dist" / "user-service"
 _SECRET = secrets.token_hex(32)
 
 
@@ -66,15 +66,21 @@ class Postgres:
     def __init__(self, processes):
         self.programs = postgres_programs()
         port = free_port()
-        self.url = f"postgres://postgres@127.0.0.1:{port}/postgres"
+        self._server = f"postgres://postgres@127.0.0.1:{port}"
+        self.url = f"{self._server}/postgres"
         options = {**os.environ, "POSTGRES_OPTIONS": "-c shared_buffers=512MB -c max_wal_size=4GB"}
         command = [ROOT / "scripts/postgres", processes.folder / "postgres", str(port)]
         self.process = processes.start(command, options)
         ready = [f"{self.programs}/pg_isready", "-q", "-d", self.url]
         wait_until(lambda: subprocess.run(ready, timeout=10).returncode == 0, self.process)
 
-    def execute(self, sql):
-        run([f"{self.programs}/psql", "--quiet", "--no-psqlrc", "--command", sql, self.url], seconds=300)
+    def create_database(self, name):
+        """Makes an empty database beside the first, and returns its address."""
+        self.execute(f'CREATE DATABASE "{name}"')
+        return f"{self._server}/{name}"
+
+    def execute(self, sql, url=None):
+        run([f"{self.programs}/psql", "--quiet", "--no-psqlrc", "--command", sql, url or self.url], seconds=300)
 
 
 def postgres_programs():
@@ -91,18 +97,30 @@ def build(with_peers):
 
 
 def binary_size():
-    return _SERVICE.stat().st_size
+    return SERVICE.stat().st_size
 
 
-def seed(processes, url, users):
-    run([_SERVICE, "seed", "--count", users], seconds=600, cwd=processes.folder, env=_environment(url, 0))
+def seed(processes, url, users, program=SERVICE):
+    # Ten minutes, and more where a machine's disk needs it for millions.
+    seconds = 600 + users // 2_000
+    run([program, "seed", "--count", users], seconds, cwd=processes.folder, env=_environment(url, 0))
 
 
-def start_service(processes, url, settings=None):
+def start_service(processes, url, settings=None, program=SERVICE, name="user-service"):
     """Starts the service as it ships: its defaults, but for the ports and what `settings` says."""
     port = free_port()
-    process = processes.start([_SERVICE], _environment(url, port) | (settings or {}))
-    return Server("user-service", port, "/api/v1/users", process, _token())
+    process = processes.start([program], _environment(url, port) | (settings or {}))
+    return Server(name, port, "/api/v1/users", process, _token())
+
+
+def check_settings(program, settings):
+    """A program takes no notice of a variable that it does not know, and would be measured without it."""
+    environment = _environment("sqlite://users.db", 0) | settings
+    # Not here, where there may be an .env.
+    effective = run([program, "check-config"], seconds=10, cwd=program.parent, env=environment)
+    unknown = settings.keys() - {line.split("=")[0] for line in effective.splitlines()}
+    if unknown:
+        report.fail(f"the program under test knows no {' and no '.join(sorted(unknown))}")
 
 
 def wait_until_ready(service):
