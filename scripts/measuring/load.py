@@ -1,10 +1,12 @@
-"""Requests per second and their latencies: user-service and its peers side by side, round after round."""
+"""Requests a second and their latencies: user-service and its peers side by side, round after round."""
 
 import json
 import statistics
 
+import lists
 import report
 import systems
+import work
 from clients import Pgbench, Wrk
 from processes import Processes
 from words import HEALTH
@@ -16,8 +18,9 @@ def measure(options, results):
     for database in options.databases:
         report.step(f"{database}: {USERS:,} users")
         with Processes() as processes:
-            servers, yardsticks = _on_postgres(processes) if database == "postgres" else _on_sqlite(processes)
-            for operation, clients in _clients(processes, servers).items():
+            postgres = systems.Postgres(processes) if database == "postgres" else None
+            servers, yardsticks = _on_postgres(processes, postgres) if postgres else _on_sqlite(processes)
+            for operation, clients in _clients(processes, servers, postgres).items():
                 clients += yardsticks.get(operation, [])
                 _warm_up(clients, options, f"{database}, {operation}")
                 for connections in options.connections:
@@ -26,8 +29,7 @@ def measure(options, results):
                     results.put(f"load/{database}/{operation}/{connections}", group)
 
 
-def _on_postgres(processes):
-    postgres = systems.Postgres(processes)
+def _on_postgres(processes, postgres):
     servers = _serve("postgres", processes, postgres.url, postgres.url, postgres)
     select, insert = Pgbench(processes, postgres), Pgbench(processes, postgres, Pgbench.INSERT)
     if not select.exists():
@@ -43,7 +45,7 @@ def _on_sqlite(processes):
 
 
 def _serve(database, processes, url, peers_url, peers_store):
-    """Starts the service and its peers, each on its own table with the same number of users."""
+    """The service and its peers, running, each on its own table of as many users."""
     systems.seed(processes, url, USERS)
     systems.fill_peers(peers_store, USERS)
     service = systems.start_service(processes, url)
@@ -55,7 +57,7 @@ def _serve(database, processes, url, peers_url, peers_store):
 
 
 def _check(server):
-    """Checks that a server does the work that is measured."""
+    """Nobody is measured at work that is not done."""
     status, body = server.ask(f"{server.users}/1")
     if status != 200 or {"id", "name", "email"} - json.loads(body).keys():
         report.fail(f"{server.name} does not read: {status} {body}")
@@ -67,15 +69,22 @@ def _check(server):
         report.fail(f"{server.name} does not read what it created")
 
 
-def _clients(processes, servers):
-    reads = [Wrk(processes, server, [f"{server.users}/{id}" for id in range(1, USERS + 1)]) for server in servers]
-    reads.append(Wrk(processes, servers[0], ["/health"], name=HEALTH))
-    return {"read": reads, "create": [Wrk(processes, server) for server in servers]}
+def _clients(processes, servers, postgres):
+    """The peers only read and create."""
+    service = servers[0]
+    reads = [Wrk(server, work.reads(server.users, USERS), postgres) for server in servers]
+    reads.append(Wrk(service, work.requests(processes.folder, ["/health"]), postgres, name=HEALTH))
+    pages = work.requests(processes.folder, lists.pages_of_ten(service, work.CRUD_USERS))
+    return {
+        "read": reads,
+        "create": [Wrk(server, work.creates(server.users), postgres) for server in servers],
+        "update": [Wrk(service, work.updates(lists.USERS, USERS), postgres)],
+        "crud": [Wrk(service, work.crud(lists.USERS, pages), postgres)],
+    }
 
 
 def _warm_up(clients, options, what):
-    """A round that does not count. It opens connections, prepares statements, and lets PostgreSQL create its log's
-    files."""
+    """A round that does not count: connections open, statements are prepared, and PostgreSQL makes its log's files."""
     report.step(f"{what}: warming up")
     for client in clients:
         client.measure(64, options.seconds)
@@ -86,7 +95,7 @@ def _side_by_side(clients, connections, options, what):
     rounds = {client.name: [] for client in clients}
     for number in range(options.rounds):
         report.step(f"{what}, {connections} connections: round {number + 1} of {options.rounds}")
-        # The clients start a round in turn, so that the same one does not always follow another's writes.
+        # Each begins a round in turn, so that it is not always the same one that comes after another's writes.
         first = number % len(clients)
         for client in clients[first:] + clients[:first]:
             rounds[client.name].append(client.measure(connections, options.seconds))
@@ -100,7 +109,10 @@ def _summary(ours, theirs):
         "rate": round(_median(theirs, "rate"), 1),
         "p50_ms": _median(theirs, "p50_ms"),
         "p99_ms": _median(theirs, "p99_ms"),
-        # The ratio of user-service's requests to this server's, in the same round.
+        # The CPU time of a request, in the server and in PostgreSQL.
+        "server_us": _median(theirs, "server_us"),
+        "database_us": _median(theirs, "database_us"),
+        # How many times as many requests user-service answered in the same round.
         "times": round(statistics.median(our["rate"] / it["rate"] for our, it in zip(ours, theirs, strict=True)), 3),
         "rates": [round(it["rate"], 1) for it in theirs],
     }

@@ -1,16 +1,16 @@
-"""The latency of look-ups and pages among many users, for one client that sends each request after the last answer."""
+"""What one client waits for look-ups and pages among many users; it sends each request after the answer to the last."""
 
-import json
 import random
 import statistics
-import urllib.parse
 
+import lists
 import report
 import systems
+import work
 from clients import Wrk
+from lists import USERS
 from processes import Processes
 
-USERS = "/api/v2/users"
 PAGE = 100
 FULL = f"{USERS}?page_size={PAGE}"
 PREFIX = "a"
@@ -39,14 +39,14 @@ def _measure_on(database, processes, options, results):
 
     requests = {
         "a user by id": [f"{USERS}/{user['id']}" for user in users],
-        "a user by email": [f"{USERS}?email={urllib.parse.quote(user['email'])}" for user in users],
+        "a user by email": [lists.by_email(user) for user in users],
         "the first page of 1": [f"{USERS}?page_size=1"],
         f"the first page of {PAGE}": [FULL],
         f"page {pages:,}, the last": [last],
         f"the first page of {PAGE} with name_prefix={PREFIX}": [by_name],
         f"page {pages_by_name:,} with name_prefix={PREFIX}, the last": [last_by_name],
     }
-    clients = {what: Wrk(processes, service, paths) for what, paths in requests.items()}
+    clients = {what: Wrk(service, work.requests(processes.folder, paths), postgres) for what, paths in requests.items()}
     rounds = {what: [] for what in clients}
     for number in range(options.rounds):
         report.step(f"{database}, latencies: round {number + 1} of {options.rounds}")
@@ -61,19 +61,11 @@ def _measure_on(database, processes, options, results):
 
 
 def _walk(service, first):
-    """The path of the last full page, the number of pages, and a user of each."""
-    connection = service.connection()
-    path, pages, users, full = first, 0, [], None
-    while path:
-        connection.request("GET", path, headers=service.headers())
-        answer = connection.getresponse()
-        page = json.loads(answer.read())
-        if answer.status != 200:
-            report.fail(f"{path} answers {answer.status}: {page}")
+    """The path of the last page, which is a full one; how many pages there are; and a user of each."""
+    pages, users, full = 0, [], None
+    for path, page in lists.pages(service, first):
         pages += 1
         users.append(random.choice(page["users"]))
-        # A page with few users is not comparable to the first one.
+        # A page of a few users would be no match for the first one.
         full = path if len(page["users"]) == PAGE else full
-        path = f"{first}&page_token={page['next_page_token']}" if "next_page_token" in page else None
-    connection.close()
     return full, pages, users

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from typing import NoReturn
 
 _START = time.monotonic()
 
@@ -10,5 +11,5 @@ def step(text):
     print(f"==> [{time.monotonic() - _START:.0f} s] {text}", file=sys.stderr, flush=True)
 
 
-def fail(text):
+def fail(text) -> NoReturn:
     raise SystemExit(f"scripts/measure: {text}")

@@ -1,4 +1,4 @@
-"""Builds and starts the measured systems: PostgreSQL, user-service, and its peers."""
+"""Builds and starts what is measured: PostgreSQL, user-service, and its peers."""
 
 import base64
 import dataclasses
@@ -20,7 +20,7 @@ from processes import free_port, run, wait_until
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEERS = {"postgres": ["pg_pipelined", "diesel_block", "axum_sqlx"], "sqlite": ["diesel_sqlite"]}
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
-_SERVICE = TARGET / "dist" / "user-service"
+SERVICE = TARGET / "dist" / "user-service"
 _SECRET = secrets.token_hex(32)
 
 
@@ -39,7 +39,7 @@ class Server:
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     def ask(self, path, body=None):
-        """The status and the body of an answer, or no status without an answer."""
+        """The status and the body of one answer, or no status when there is none."""
         headers = self.headers()
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -55,26 +55,32 @@ class Server:
             connection.close()
 
     def peak_memory(self):
-        """The peak of the process's resident memory, in bytes."""
+        """The most that the process ever held in memory, in bytes."""
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) * 1024
 
 
 class Postgres:
-    """A private server with PostgreSQL's default durability, and with enough memory not to be the bottleneck."""
+    """A private server, as durable as PostgreSQL is by default, with room enough not to be the first to give up."""
 
     def __init__(self, processes):
         self.programs = postgres_programs()
         port = free_port()
-        self.url = f"postgres://postgres@127.0.0.1:{port}/postgres"
+        self._server = f"postgres://postgres@127.0.0.1:{port}"
+        self.url = f"{self._server}/postgres"
         options = {**os.environ, "POSTGRES_OPTIONS": "-c shared_buffers=512MB -c max_wal_size=4GB"}
         command = [ROOT / "scripts/postgres", processes.folder / "postgres", str(port)]
         self.process = processes.start(command, options)
         ready = [f"{self.programs}/pg_isready", "-q", "-d", self.url]
         wait_until(lambda: subprocess.run(ready, timeout=10).returncode == 0, self.process)
 
-    def execute(self, sql):
-        run([f"{self.programs}/psql", "--quiet", "--no-psqlrc", "--command", sql, self.url], seconds=300)
+    def create_database(self, name):
+        """Makes an empty database beside the first, and returns its address."""
+        self.execute(f'CREATE DATABASE "{name}"')
+        return f"{self._server}/{name}"
+
+    def execute(self, sql, url=None):
+        run([f"{self.programs}/psql", "--quiet", "--no-psqlrc", "--command", sql, url or self.url], seconds=300)
 
 
 def postgres_programs():
@@ -86,23 +92,35 @@ def build(with_peers):
     build = ["cargo", "build", "--locked", "--quiet", "--target-dir", TARGET]
     run([*build, "--profile", "dist", "--bin", "user-service"], seconds=1200, cwd=ROOT)
     if with_peers:
-        # The peers' own release profile has the same optimisations.
+        # Their own profile is as optimised.
         run([*build, "--release", "--manifest-path", ROOT / "benches/peers/Cargo.toml"], seconds=1200, cwd=ROOT)
 
 
 def binary_size():
-    return _SERVICE.stat().st_size
+    return SERVICE.stat().st_size
 
 
-def seed(processes, url, users):
-    run([_SERVICE, "seed", "--count", users], seconds=600, cwd=processes.folder, env=_environment(url, 0))
+def seed(processes, url, users, program=SERVICE):
+    # Ten minutes, and more where a machine's disk needs it for millions.
+    seconds = 600 + users // 2_000
+    run([program, "seed", "--count", users], seconds, cwd=processes.folder, env=_environment(url, 0))
 
 
-def start_service(processes, url, settings=None):
-    """Starts the service as it ships: with its defaults, except for the ports and `settings`."""
+def start_service(processes, url, settings=None, program=SERVICE, name="user-service"):
+    """Starts the service as it ships: its defaults, but for the ports and what `settings` says."""
     port = free_port()
-    process = processes.start([_SERVICE], _environment(url, port) | (settings or {}))
-    return Server("user-service", port, "/api/v1/users", process, _token())
+    process = processes.start([program], _environment(url, port) | (settings or {}))
+    return Server(name, port, "/api/v1/users", process, _token())
+
+
+def check_settings(program, settings):
+    """A program takes no notice of a variable that it does not know, and would be measured without it."""
+    environment = _environment("sqlite://users.db", 0) | settings
+    # Not here, where there may be an .env.
+    effective = run([program, "check-config"], seconds=10, cwd=program.parent, env=environment)
+    unknown = settings.keys() - {line.split("=")[0] for line in effective.splitlines()}
+    if unknown:
+        report.fail(f"the program under test knows no {' and no '.join(sorted(unknown))}")
 
 
 def wait_until_ready(service):
@@ -118,7 +136,7 @@ def start_peer(processes, name, url):
 
 
 def fill_peers(store, users):
-    """Creates the peers' table. It has two indexes; the service's has three, and five more columns."""
+    """Makes the peers' table. It has two indexes; the service's has three, and five columns more."""
     columns = "name TEXT NOT NULL, email TEXT NOT NULL UNIQUE"
     if isinstance(store, Postgres):
         store.execute(f"CREATE TABLE peer_users (id BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, {columns})")
@@ -138,8 +156,8 @@ def fill_peers(store, users):
 
 
 def _environment(url, port):
-    """A server's environment, without the caller's, which may hold settings of the service."""
-    # The peers ignore the token's key and the gRPC port.
+    """Nothing of the caller's environment, which may hold settings of the service."""
+    # The token's key and the gRPC port are for a service that has these things; one that has not takes no notice.
     return {"DATABASE_URL": url, "SERVER_PORT": str(port), "JWT_SECRET": _SECRET, "GRPC_PORT": str(free_port())}
 
 

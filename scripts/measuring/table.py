@@ -1,10 +1,17 @@
-"""Writes the results as Markdown: all of them for docs/performance.md, and the chart with its limits for the README."""
+"""Writes the results as Markdown: all of them for docs/performance.md, the chart and what limits it for the README."""
 
 import report
-from words import DATABASES, HEALTH, PEERS, PGBENCH, about, latency, legend, rate, span, times
+from words import DATABASES, HEALTH, PEERS, PGBENCH, about, cpu, latency, legend, rate, span, times
 
 BEGIN, END = "<!-- performance:begin -->", "<!-- performance:end -->"
-OPERATIONS = {"read": "Reads by id", "create": "Creates"}
+OPERATIONS = {
+    "read": "Reads by id",
+    "create": "Creates",
+    "update": "Updates of a name",
+    "crud": "Mixed: 75% reads, 15% updates, 5% creates, 5% lists of 10",
+}
+# What the peers do as well.
+SHARED = ("read", "create")
 NAMES = ["user-service", *PEERS, PGBENCH, HEALTH]
 CHART = "![Requests a second of user-service and its peers]({})"
 
@@ -15,6 +22,7 @@ def render(data):
         [CHART.format("performance.svg")],
         ["Requests a second · p50, p99 · how many times as many user-service answered in the same round:"],
         *(_load(results, operation) for operation in OPERATIONS),
+        *_cpu(results),
         [f"- `{name}`: {text}." for name, text in legend(data).items()],
         _pages(results),
         _facts(results),
@@ -38,6 +46,18 @@ def insert(file, markdown):
 
 
 def _load(results, operation):
+    return _side_by_side(results, operation, OPERATIONS[operation], _cell)
+
+
+def _cpu(results):
+    """Apart from the rates, which are already more than enough to read in one line."""
+    tables = [_side_by_side(results, operation, title, _cpu_cell) for operation, title in OPERATIONS.items()]
+    if not any(tables):
+        return []
+    return [["CPU time of one request, in the server + in PostgreSQL:"], *tables]
+
+
+def _side_by_side(results, operation, title, cell):
     found = {}
     for name, group in results.items():
         kind, *key = name.split("/")
@@ -45,21 +65,21 @@ def _load(results, operation):
             found[key[0], int(key[2])] = group["servers"]
     columns = sorted({connections for _, connections in found})
     rows = []
-    for database, title in DATABASES.items():
+    for database, database_title in DATABASES.items():
         for name in NAMES:
-            cells = [_cell(found.get((database, connections), {}), name) for connections in columns]
+            cells = [cell(found.get((database, connections), {}), name) for connections in columns]
             if any(cells):
                 label = f"**{name}**" if name == "user-service" else f"`{name}`"
-                rows.append([f"{label}, {title}", *cells])
+                rows.append([f"{label}, {database_title}", *cells])
     if not rows:
         return []
     heads = [f"{connections} connection{'s' if connections > 1 else ''}" for connections in columns]
-    return _table([OPERATIONS[operation], *heads], rows)
+    return _table([title, *heads], rows)
 
 
 def _alone(results):
-    """The limit that the chart does not show: a single client gains nothing from batches."""
-    servers = {what: results.get(f"load/postgres/{what}/1", {}).get("servers", {}) for what in OPERATIONS}
+    """What the chart does not show: one client gains nothing from batches."""
+    servers = {what: results.get(f"load/postgres/{what}/1", {}).get("servers", {}) for what in SHARED}
     ratios = {what: [found[peer]["times"] for peer in PEERS if peer in found] for what, found in servers.items()}
     if not all(ratios.values()):
         return ""
@@ -80,6 +100,13 @@ def _cell(servers, name):
     if name != "user-service":
         parts.append(f"**{times(measured['times'])}**")
     return " · ".join(parts)
+
+
+def _cpu_cell(servers, name):
+    # Results of earlier versions have none.
+    server, database = (servers.get(name, {}).get(part) for part in ("server_us", "database_us"))
+    # pgbench is no server, and SQLite has none.
+    return " ".join(["" if server is None else cpu(server), "" if database is None else f"+ {cpu(database)}"]).strip()
 
 
 def _pages(results):

@@ -34,6 +34,10 @@ def latency(ms):
     return f"{ms:.{digits}f} ms"
 
 
+def cpu(microseconds):
+    return f"{microseconds:.{1 if microseconds < 100 else 0}f} µs"
+
+
 def times(ratio):
     return f"{ratio:.{1 if ratio < 9.95 else 0}f} ×"
 
