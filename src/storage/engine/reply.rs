@@ -201,11 +201,12 @@ impl<T> Future for Answer<T> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
         let waker = || Some(context.waker().clone());
-        let end = change(&self.slot, |state| match state {
-            State::Waiting(_) => (State::Waiting(waker()), None),
-            State::SetAside(_) => (State::SetAside(waker()), None),
-            State::Claimed(_) => (State::Claimed(waker()), None),
-            end @ (State::Answered(..) | State::Over) => (State::Over, Some(end)),
+        // Drops the old waker after the lock is released: that may run foreign code.
+        let (end, _replaced) = change(&self.slot, |state| match state {
+            State::Waiting(old) => (State::Waiting(waker()), (None, old)),
+            State::SetAside(old) => (State::SetAside(waker()), (None, old)),
+            State::Claimed(old) => (State::Claimed(waker()), (None, old)),
+            end @ (State::Answered(..) | State::Over) => (State::Over, (Some(end), None)),
         });
         match end {
             None => Poll::Pending,

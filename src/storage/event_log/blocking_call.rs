@@ -16,8 +16,9 @@ pub(super) struct BlockingCall<T> {
 
 /// What a call holds until it ends.
 struct Pending<T> {
-    caller: oneshot::Sender<Result<T, Error>>,
+    /// Declared before the caller, so that it is dropped first: the caller may need a permit for its next call.
     permit: OwnedSemaphorePermit,
+    caller: oneshot::Sender<Result<T, Error>>,
 }
 
 impl<T: Send + 'static> BlockingCall<T> {
@@ -27,7 +28,7 @@ impl<T: Send + 'static> BlockingCall<T> {
         abandoned: Arc<AbandonedCalls>,
     ) -> (Self, oneshot::Receiver<Result<T, Error>>) {
         let (caller, answer) = oneshot::channel();
-        (Self { pending: Arc::new(Mutex::new(Some(Pending { caller, permit }))), abandoned }, answer)
+        (Self { pending: Arc::new(Mutex::new(Some(Pending { permit, caller }))), abandoned }, answer)
     }
 
     /// Releases the caller and the permit when the call hangs.
@@ -41,8 +42,7 @@ impl<T: Send + 'static> BlockingCall<T> {
 
     /// Answers the caller, unless the call was abandoned.
     pub(super) fn answer(&self, result: Result<T, Error>) {
-        let Some(Pending { caller, permit }) = take(&self.pending) else { return self.abandoned.remove() };
-        // Before the answer: the caller may need a permit for its next call.
+        let Some(Pending { permit, caller }) = take(&self.pending) else { return self.abandoned.remove() };
         drop(permit);
         // The caller may have gone.
         let _ = caller.send(result);

@@ -34,10 +34,11 @@ impl Generation {
     /// Ends this generation because one of its connections may be at fault, unless a suspicion has ended another one
     /// within the last second. Returns whether it has ended, now or before.
     pub(super) fn suspect(&self, generation: u64) -> bool {
+        let mut suspected = self.suspected.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: another suspicion may have ended it meanwhile.
         if generation != self.current() {
             return true;
         }
-        let mut suspected = self.suspected.lock().unwrap_or_else(PoisonError::into_inner);
         if suspected.is_some_and(|at| at.elapsed() < BETWEEN_SUSPICIONS) {
             return false;
         }

@@ -78,9 +78,12 @@ impl Workers {
         thread::Builder::new().name(self.0.abandoned.caller().to_owned()).spawn(work).map(drop)
     }
 
-    /// Abandons a thread that hangs, and replaces it if the limit permits.
+    /// Abandons a thread that hangs, and replaces it if the limit permits. Does nothing if it was abandoned before: it
+    /// may hang once more before it ends.
     fn abandon(&self, worker: &State) {
-        worker.is_abandoned.store(true, Ordering::Relaxed);
+        if worker.is_abandoned.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let mut missing = self.missing();
         let may_be_replaced = !self.0.abandoned.limit_reached();
         self.0.abandoned.add();
