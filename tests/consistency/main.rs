@@ -19,6 +19,7 @@ mod client;
 mod clock;
 mod events;
 mod faults;
+mod flaws;
 mod group;
 mod grpc;
 mod outcome;
@@ -29,6 +30,7 @@ mod readers;
 mod replica;
 mod rest;
 mod round;
+mod sse;
 #[path = "../it/support/mod.rs"]
 #[allow(
     dead_code,

@@ -1,29 +1,22 @@
 use std::collections::HashSet;
-use std::mem;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use reqwest::Client;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Endpoint;
 use user_service_checker::Event;
 use user_service_checker::events::{Channel, Reader};
 
+use crate::sse::{Inbox, SILENCE, follow_sse};
 use crate::support::http;
 use crate::support::proto::WatchUsersRequest;
 use crate::world::World;
 use crate::{events, grpc, rabbitmq};
 
-/// A stream that is silent for longer is given up: it sends something every few seconds.
-const SILENCE: Duration = Duration::from_secs(20);
 /// How long events may take to arrive when nothing is in their way any more.
 const ARRIVAL: Duration = Duration::from_secs(30);
-
-/// What one reader has been told since the last round.
-#[derive(Clone, Default)]
-pub struct Inbox(Arc<Mutex<Vec<Event>>>);
 
 /// A consumer of RabbitMQ, a reader of server-sent events and a gRPC watcher.
 pub struct Readers {
@@ -31,16 +24,6 @@ pub struct Readers {
     /// Events of RabbitMQ that were judged with their round: deliveries may be repeated later.
     judged: HashSet<String>,
     tasks: Vec<JoinHandle<()>>,
-}
-
-impl Inbox {
-    pub fn put(&self, event: Event) {
-        self.0.lock().unwrap().push(event);
-    }
-
-    fn has(&self, is_wanted: impl Fn(&Event) -> bool) -> bool {
-        self.0.lock().unwrap().iter().rev().any(is_wanted)
-    }
 }
 
 impl Readers {
@@ -72,7 +55,7 @@ impl Readers {
     pub fn take(&mut self) -> Vec<Reader> {
         let mut readers = Vec::new();
         for (name, channel, inbox) in &self.inboxes {
-            let mut events = mem::take(&mut *inbox.0.lock().unwrap());
+            let mut events = inbox.take();
             if *channel == Channel::Rabbitmq {
                 events.retain(|event| !self.judged.contains(&event.event_id));
                 self.judged.extend(events.iter().map(|event| event.event_id.clone()));
@@ -109,29 +92,6 @@ async fn read_sse(world: Arc<World>, mut rng: Rng, inbox: Inbox) {
         let url = format!("http://{}/api/v2/events", world.replicas[replica].addresses().rest);
         let _ = follow_sse(&http, &url, &world.token, &mut last, &inbox).await;
         sleep(Duration::from_millis(100)).await;
-    }
-}
-
-async fn follow_sse(http: &Client, url: &str, token: &str, last: &mut u64, inbox: &Inbox) -> Option<()> {
-    let request = http.get(url).bearer_auth(token).header("last-event-id", last.to_string());
-    let mut response = timeout(SILENCE, request.send()).await.ok()?.ok()?;
-    if response.status() != 200 {
-        return None;
-    }
-    let mut unread = Vec::new();
-    loop {
-        unread.extend(timeout(SILENCE, response.chunk()).await.ok()?.ok()??);
-        while let Some(end) = unread.windows(2).position(|bytes| bytes == b"\n\n") {
-            let block: Vec<u8> = unread.drain(..end + 2).collect();
-            let block = String::from_utf8(block).expect("a stream is UTF-8");
-            let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-            let id = field("id")?.parse().expect("a number");
-            if let Some(data) = field("data") {
-                let value = serde_json::from_str(data).expect("data is JSON");
-                inbox.put(events::of_json(id, &value).unwrap_or_else(|| panic!("no event: {value}")));
-            }
-            *last = id;
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use user_service_checker::events::{Change, Reader};
 use user_service_checker::{Bounds, History, Outcome, Verdict as Checked, check, compare, page};
 
 use crate::arguments::Arguments;
-use crate::support::Connection;
+use crate::flaws::flaws;
 use crate::world::World;
 
 /// What a round has left.
@@ -77,19 +77,6 @@ fn reused(readers: &[Reader], ids: &mut HashSet<u64>) -> Vec<String> {
         Vec::from_iter(ids.intersection(&round).map(|id| format!("IdReused: {id} was used in an earlier round")));
     ids.extend(round);
     twice
-}
-
-/// What is wrong with the database itself.
-fn flaws(connection: &mut Connection) -> Vec<String> {
-    let mut flaws = connection.facts(
-        "SELECT 'the keys of user ' || CAST(id AS TEXT) || ' do not fit' AS fact FROM users
-         WHERE name_key <> lower(name) OR email_key <> lower(email) OR coalesce(address_key, email_key) <> lower(email)",
-    );
-    if matches!(connection, Connection::Sqlite(_)) {
-        flaws.extend(connection.facts("SELECT integrity_check AS fact FROM pragma_integrity_check"));
-        flaws.retain(|flaw| flaw != "ok");
-    }
-    flaws
 }
 
 impl Evidence {

@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod crash;
+mod failed_calls;
 mod failover;
 mod held_locks;
 mod hung;

@@ -71,13 +71,15 @@ impl Program {
 
     /// Runs the program with these limits of open files.
     pub fn with_open_files(self, soft: usize, hard: usize) -> Self {
-        let mut shell = Command::new("sh");
-        shell
-            .arg("-c")
-            .arg(format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\""))
-            .arg(self.0.get_program());
-        shell.args(self.0.get_args());
-        Self(self.with_the_rest(shell))
+        let script = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+        self.begun_by("sh", ["-c", &script])
+    }
+
+    /// Has another program begin it, which finds it and its arguments after its own arguments.
+    pub fn begun_by<S: AsRef<OsStr>>(self, other: &str, args: impl IntoIterator<Item = S>) -> Self {
+        let mut command = Command::new(other);
+        command.args(args).arg(self.0.get_program()).args(self.0.get_args());
+        Self(self.with_the_rest(command))
     }
 
     /// Gives another command the same environment.

@@ -60,6 +60,8 @@ impl Inspector {
         match &result {
             Ok(()) => self.fill_keys(pooled),
             Err(problem) if problem.is_unfit() => pooled.discard(),
+            // SQLite opens a file for reading if it cannot open it for writing at that moment.
+            Err(Problem::Migrate(_)) => self.pool.check_in_unmigrated(pooled),
             Err(_) => self.pool.check_in(pooled),
         }
         result

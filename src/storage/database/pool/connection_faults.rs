@@ -13,8 +13,8 @@ use crate::storage::database::connection::Connection;
 /// Whether the connection may be at fault, so that the statement might succeed on a new one.
 pub(super) fn suspects_connection(connection: &Connection, error: &DieselError) -> bool {
     match connection {
-        // SQLite opens a file without write permission for reading, and the connection stays read-only after the
-        // permission was granted.
+        // SQLite opens a file for reading if it cannot open it for writing, and the connection stays read-only when the
+        // file can be opened for writing again.
         Connection::Sqlite(_) => is_read_only(error),
         Connection::Postgres(_) => !is_about_rows(error),
     }

@@ -94,24 +94,31 @@ impl Pool {
     }
 
     /// Takes back a connection on which a statement failed. If it is dead or may be at fault, its generation ends.
-    pub(crate) fn check_in_failed(&self, mut pooled: Pooled, error: &DieselError) {
+    pub(crate) fn check_in_failed(&self, pooled: Pooled, error: &DieselError) {
         // After a lock timeout the connection is not at fault: any other would have waited as long.
         let waited_for_lock = pooled.handed_out.elapsed() >= self.lock_timeout;
         let is_suspect = !waited_for_lock && suspects_connection(&pooled.connection, error);
+        self.check_in_suspect(pooled, is_suspect);
+    }
+
+    /// Takes back a connection on which migrating failed. It may be at fault: the error of a migration does not tell
+    /// which error of the database was its cause.
+    pub(crate) fn check_in_unmigrated(&self, pooled: Pooled) {
+        self.check_in_suspect(pooled, true);
+    }
+
+    /// Takes back a connection that may be dead. If it is, its generation ends.
+    pub(crate) fn check_in(&self, pooled: Pooled) {
+        self.check_in_suspect(pooled, false);
+    }
+
+    fn check_in_suspect(&self, mut pooled: Pooled, is_suspect: bool) {
         let generation = pooled.generation;
         if !pooled.connection.recover() {
             pooled.discard();
             self.manager.generation.end(generation);
         } else if is_suspect && self.manager.generation.suspect(generation) {
             pooled.discard();
-        }
-    }
-
-    /// Takes back a connection that may be dead. If it is, its generation ends.
-    pub(crate) fn check_in(&self, mut pooled: Pooled) {
-        if !pooled.connection.recover() {
-            pooled.discard();
-            self.manager.generation.end(pooled.generation);
         }
     }
 
