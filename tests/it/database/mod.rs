@@ -19,3 +19,4 @@ mod schema;
 mod schema_ahead;
 mod sqlite_files;
 mod unfit;
+mod user_cache;

@@ -15,7 +15,7 @@ pub(super) fn suspects_connection(connection: &Connection, error: &DieselError) 
     match connection {
         // SQLite opens a file without write permission for reading, and the connection stays read-only after the
         // permission was granted.
-        Connection::Sqlite(_) => is_read_only(error),
+        Connection::Sqlite(..) => is_read_only(error),
         Connection::Postgres(_) => !is_about_rows(error),
     }
 }
