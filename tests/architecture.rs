@@ -58,8 +58,8 @@ const ROOMS: &[Room] = &[
     // No HTTP here: a token is text, whichever protocol carries it.
     room("auth", &["metrics", "proxy"], &["governor", "jsonwebtoken", "ureq"]),
     // No HTTP in storage, and no actix: an actor is a thread.
-    // Below the database, whose commits and files it is told of.
-    room("storage/user_cache", &["domain", "metrics"], &[]),
+    // Below the database, whose commits and files it is told of. Only its tests name Diesel: they commit.
+    room("storage/user_cache", &["domain", "metrics"], &["diesel"]),
     room(
         "storage/database",
         &["domain", "metrics", "storage/user_cache", "telemetry"],

@@ -90,7 +90,7 @@ async fn a_change_by_another_process_is_seen_by_the_next_read() {
         "INSERT INTO users (id, name, name_key, email, email_key, version, created_at, updated_at) VALUES ({id}, {row})"
     ));
     assert_eq!(get(&app, id).await, find(&app, "jack@example.com").await);
-    assert_eq!(get(&app, id).await.expect("the user")["created_at"], "2026-01-01T00:00:00Z");
+    assert_eq!(get(&app, id).await.expect("the user")["created_at"], "2026-01-01T00:00:00.000000Z");
 }
 
 #[tokio::test]
