@@ -5,6 +5,9 @@ use crate::storage::{self, DatabaseUrl, EventLog};
 
 pub(super) const DATABASE_URL: &str = "DATABASE_URL";
 
+const MAX_USER_CACHE: u64 = 1 << 40;
+const USER_CACHE_RANGE: &str = "a whole number of bytes from 0 to 1099511627776";
+
 impl Reader<'_> {
     pub(super) fn storage(&mut self, on_lambda: bool) -> Option<storage::Settings> {
         let url = self.database_url();
@@ -24,6 +27,9 @@ impl Reader<'_> {
         let max_wait = self.duration("DB_MAX_WAIT", "1s");
         let connect_timeout = self.duration("DB_CONNECT_TIMEOUT", "1s");
         let auto_migrate = self.word("DB_AUTO_MIGRATE", "true", "true or false", |text| text.parse().ok());
+        let user_cache_bytes = self.value("USER_CACHE_BYTES", "16777216", USER_CACHE_RANGE, |text| {
+            text.parse().ok().filter(|bytes| *bytes <= MAX_USER_CACHE)
+        });
         Some(storage::Settings {
             url: url?,
             pool_size: u32::try_from(pool_size?).ok()?,
@@ -35,6 +41,7 @@ impl Reader<'_> {
             max_wait: max_wait?,
             connect_timeout: connect_timeout?,
             auto_migrate: auto_migrate?,
+            user_cache_bytes: user_cache_bytes?,
         })
     }
 

@@ -14,6 +14,7 @@ mod pool;
 mod register;
 mod requests;
 mod sampled;
+mod user_cache;
 mod users;
 
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub use in_flight::InFlight;
 pub use lanes::{BatchFailure, LaneMetrics};
 pub use pool::PoolMetrics;
 pub use requests::{RouteMetrics, method_label};
+pub use user_cache::{Flush, UserCacheMetrics};
 pub use users::Change;
 
 use calls::Calls;
@@ -51,6 +53,7 @@ pub struct Metrics {
     calls: Calls,
     lanes: Lanes,
     pool: PoolMetrics,
+    user_cache: UserCacheMetrics,
     hung_calls: AllHungCalls,
     database_up: Sampled,
     database_failing: Sampled,
@@ -71,6 +74,7 @@ impl Metrics {
         let calls = Calls::new(&registry)?;
         let lanes = Lanes::new(&registry)?;
         let pool = PoolMetrics::new(&registry)?;
+        let user_cache = UserCacheMetrics::new(&registry)?;
         let hung_calls = AllHungCalls::new(&registry)?;
         let database_up = register(&registry, Sampled::new("db_up", DATABASE_UP, &[])?)?;
         let database_failing = sampled(&registry, "db_failing", DATABASE_FAILING, &["check"])?;
@@ -87,6 +91,7 @@ impl Metrics {
             calls,
             lanes,
             pool,
+            user_cache,
             hung_calls,
             database_up,
             database_failing,
@@ -175,6 +180,12 @@ impl Metrics {
     #[must_use]
     pub fn pool(&self) -> &PoolMetrics {
         &self.pool
+    }
+
+    /// The metrics of the user cache.
+    #[must_use]
+    pub fn user_cache(&self) -> &UserCacheMetrics {
+        &self.user_cache
     }
 
     /// The metrics of requests with an invalid or missing token.

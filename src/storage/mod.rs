@@ -15,6 +15,7 @@ mod engine;
 mod event_log;
 mod read;
 mod seed;
+mod user_cache;
 mod write;
 
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use database::workers::Workers;
 use engine::actors::{Actors, Common};
 use engine::lane::Lane;
 use read::get_users::Lookup;
+use user_cache::{Cached, UserCache};
 use write::request::{Create, Delete, Update, Write};
 
 /// The users in the database. Cloning gives another handle to the same actors.
@@ -58,6 +60,7 @@ pub struct Storage {
     events: EventLog,
     keeper: Arc<Keeper>,
     pool: Pool,
+    cache: Option<UserCache>,
 }
 
 #[expect(clippy::missing_errors_doc, reason = "the type documents the errors that all methods share")]
@@ -68,7 +71,8 @@ impl Storage {
     /// # Errors
     /// When the system provides no thread.
     pub fn start(settings: &Settings, metrics: &Metrics) -> std::io::Result<(Self, Running)> {
-        let pool = Pool::new(settings, metrics)?;
+        let cache = user_cache(settings, metrics);
+        let pool = Pool::new(settings, metrics, cache.clone())?;
         let keeper = Arc::new(Keeper::default());
         let common = Common { settings, pool: &pool, keeper: &keeper, metrics };
         let mut actors = Actors::default();
@@ -81,6 +85,7 @@ impl Storage {
             events: EventLog::new(pool.clone(), Arc::clone(&keeper), settings.deadline, metrics.hung_calls("events")),
             keeper: Arc::clone(&keeper),
             pool: pool.clone(),
+            cache,
         };
         let watched = storage.clone();
         metrics.watch_database(move || watched.readiness() == Readiness::Ready);
@@ -99,12 +104,34 @@ impl Storage {
 
     /// Gets the user with this id.
     pub async fn get_user(&self, id: UserId) -> Result<Option<User>, Error> {
-        self.lookups.ask(Lookup::Id(id)).await
+        let Some(cache) = &self.cache else { return self.lookups.ask(Lookup::Id(id)).await };
+        self.lookups.admit()?;
+        match cache.get(id) {
+            Cached::Known(user) => Ok(user),
+            Cached::Unknown(ticket) => {
+                let user = self.lookups.ask(Lookup::Id(id)).await?;
+                if let Some(ticket) = ticket {
+                    cache.fill(ticket, id, user.as_ref());
+                }
+                Ok(user)
+            }
+        }
     }
 
     /// Gets the user with this address.
     pub async fn get_user_by_email(&self, email: EmailKey) -> Result<Option<User>, Error> {
-        self.lookups.ask(Lookup::Email(email)).await
+        let Some(cache) = &self.cache else { return self.lookups.ask(Lookup::Email(email)).await };
+        self.lookups.admit()?;
+        match cache.find(&email) {
+            Cached::Known(user) => Ok(user),
+            Cached::Unknown(ticket) => {
+                let user = self.lookups.ask(Lookup::Email(email.clone())).await?;
+                if let Some(ticket) = ticket {
+                    cache.fill_found(ticket, &email, user.as_ref());
+                }
+                Ok(user)
+            }
+        }
     }
 
     /// Reads one page of users.
@@ -154,6 +181,17 @@ impl Storage {
         }
         self.pool.in_use() == 0 && self.pool.abandoned() == 0
     }
+}
+
+/// The user cache, unless it is turned off. On PostgreSQL there is none yet.
+fn user_cache(settings: &Settings, metrics: &Metrics) -> Option<UserCache> {
+    let bytes = if matches!(settings.url, DatabaseUrl::Sqlite(_)) { settings.user_cache_bytes } else { 0 };
+    let metrics = metrics.user_cache();
+    let cache = UserCache::new(bytes, metrics.clone());
+    let (entries, memory) = (cache.clone(), cache.clone());
+    let entries = move || entries.as_ref().map_or(0, UserCache::count);
+    metrics.watch(entries, move || memory.as_ref().map_or(0, UserCache::bytes));
+    cache
 }
 
 /// The span of the current request, if it is traced.

@@ -73,7 +73,7 @@ pub fn seed(
 /// database less often. Affects this connection only: a running service keeps its own settings.
 fn prepare_for_bulk(connection: &mut Connection) -> QueryResult<()> {
     match connection {
-        Connection::Sqlite(sqlite) => {
+        Connection::Sqlite(sqlite, _) => {
             sqlite.batch_execute("PRAGMA cache_size = -262144; PRAGMA wal_autocheckpoint = 50000;")
         }
         Connection::Postgres(_) => Ok(()),
@@ -86,7 +86,7 @@ fn create_missing(connection: &mut Connection, rows: &[Create]) -> Result<u64, B
     let missing = Vec::from_iter(rows.iter().filter(|row| !existing.contains(row.email_key().legacy())));
     let now = Timestamp::now();
     let created = match connection {
-        Connection::Sqlite(sqlite) => {
+        Connection::Sqlite(sqlite, _) => {
             write_transaction(sqlite, |sqlite| insert_in_order(sqlite, &missing, now).map(|created| created.len()))?
         }
         Connection::Postgres(postgres) => {

@@ -65,7 +65,7 @@ pub fn backup(settings: &Settings, to: &Path) -> Result<(), BackupError> {
 fn copy(settings: &Settings, to: &Path) -> Result<(), BackupError> {
     let failed = |error| BackupError::File(to.to_owned(), error);
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(failed)?;
-    let Connection::Sqlite(mut sqlite) = Connection::open(&settings.url, settings.deadline)? else {
+    let Connection::Sqlite(mut sqlite, _) = Connection::open(&settings.url, settings.deadline)? else {
         return Err(BackupError::Postgres);
     };
     // SQLite takes names as text. A name that begins with a slash is a path, never a URI.

@@ -73,12 +73,13 @@ fn actor(folder: &tempfile::TempDir) -> Actor {
         max_wait: timeout,
         connect_timeout: timeout,
         auto_migrate: false,
+        user_cache_bytes: 0,
     };
     let metrics = Metrics::new("sqlite").unwrap();
     let lane = metrics.lane("probes", 1, settings.mailbox);
     let pace = Arc::new(Pace::new(1, settings.max_batch));
     let executor = Executor {
-        pool: Pool::new(&settings, &metrics).unwrap(),
+        pool: Pool::new(&settings, &metrics, None).unwrap(),
         metrics: lane,
         failures: FailureLog::default(),
         locks: LockTimeouts::new(timeout / 4),

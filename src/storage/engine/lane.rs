@@ -58,6 +58,19 @@ impl<R: Request> Lane<R> {
         }
     }
 
+    /// Refuses a request that needs no message, as the lane would refuse a message.
+    pub(crate) fn admit(&self) -> Result<(), Error> {
+        self.check_database().inspect_err(|_| self.metrics.refused())
+    }
+
+    /// Whether a message could succeed, as far as that is known.
+    fn check_database(&self) -> Result<(), Error> {
+        if let Some(error) = self.keeper.refusal(R::CHANGES) {
+            return Err(error);
+        }
+        if self.workers.all_gone() { Err(Error::Unavailable) } else { Ok(()) }
+    }
+
     /// Puts a request into the mailbox, unless the request cannot succeed in time.
     fn send(
         &self,
@@ -66,12 +79,7 @@ impl<R: Request> Lane<R> {
         sent: Instant,
         deadline: Instant,
     ) -> Result<Answer<Outcome<R>>, Error> {
-        if let Some(error) = self.keeper.refusal(R::CHANGES) {
-            return Err(error);
-        }
-        if self.workers.all_gone() {
-            return Err(Error::Unavailable);
-        }
+        self.check_database()?;
         if self.pace.expected_wait(self.mailbox.len(), sent) > self.max_wait {
             return Err(self.overload_error());
         }

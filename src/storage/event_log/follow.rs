@@ -78,7 +78,7 @@ impl Follower {
         let settled = self.settle(connection)?;
         let Some(rows) = self.read(connection, limit)? else { return Ok(None) };
         let watermark = match connection {
-            Connection::Sqlite(_) => Position(i64::MAX),
+            Connection::Sqlite(..) => Position(i64::MAX),
             Connection::Postgres(_) => watermark(settled, &rows, connection)?.unwrap_or(self.position()),
         };
         let last = rows.last().map(EventRow::checkpoint);

@@ -19,7 +19,7 @@ impl EventLog {
         self.run(move |connection| {
             // Before the end is read, so that a transaction that ends in between is visible to that read.
             let writers = match connection {
-                Connection::Sqlite(_) => Vec::new(),
+                Connection::Sqlite(..) => Vec::new(),
                 Connection::Postgres(postgres) => writers(postgres)?,
             };
             let pruned_to = Position(State::read(connection)?.pruned_to);

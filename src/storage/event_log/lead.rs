@@ -41,7 +41,7 @@ impl EventLog {
     pub async fn lead(&self, me: Uuid, last_beat: Option<i64>) -> Result<Leadership, Error> {
         self.change(move |connection| {
             let me = me.to_string();
-            connection.write(|connection| {
+            connection.write_no_user(|connection| {
                 take_lead(connection, &me, last_beat)?;
                 let state = State::read(connection)?;
                 if state.leader.as_ref() != Some(&me) {
@@ -58,7 +58,7 @@ impl EventLog {
     /// Increments the heartbeat of a relay that cannot lead, so that unpublished events are not pruned.
     pub async fn stand_by(&self) -> Result<(), Error> {
         self.change(|connection| {
-            connection.write(|connection| {
+            connection.write_no_user(|connection| {
                 on_backend!(connection, |connection| {
                     diesel::update(event_log::table)
                         .set(event_log::standby.eq(event_log::standby + 1))
@@ -73,7 +73,7 @@ impl EventLog {
     /// Gives up the lead.
     pub async fn step_down(&self, me: Uuid) -> Result<(), Error> {
         self.change(move |connection| {
-            connection.write(|connection| {
+            connection.write_no_user(|connection| {
                 on_backend!(connection, |connection| {
                     let mine = event_log::table.filter(event_log::leader.eq(me.to_string()));
                     diesel::update(mine).set(event_log::leader.eq(None::<String>)).execute(connection)
@@ -97,7 +97,7 @@ impl EventLog {
         deliveries: Vec<DeliveryOutcome>,
     ) -> Result<bool, Error> {
         self.change(move |connection| {
-            connection.write(|connection| {
+            connection.write_no_user(|connection| {
                 let leads = seen.holds(connection)? && store_published(connection, &me.to_string(), from, to)?;
                 if leads && !deliveries.is_empty() {
                     held_events::store(connection, &deliveries)?;

@@ -47,7 +47,7 @@ impl EventLog {
             let state = State::read(connection)?;
             let last = if sent_only { state.published_to() } else { Position(i64::MAX) };
             let Some(to) = oldest_to(connection, &state, last, before, limit)? else { return Ok(Pruned::Nothing) };
-            connection.write(|connection| {
+            connection.write_no_user(|connection| {
                 if set_pruned(connection, state.pruned_to, to)? {
                     delete_events(connection, state.pruned_to, to).map(Pruned::Events)
                 } else {
@@ -68,7 +68,7 @@ impl EventLog {
         limit: i64,
     ) -> Result<Pruned, Error> {
         self.change(move |connection| {
-            connection.write(|connection| {
+            connection.write_no_user(|connection| {
                 let pruned_to = State::lock(connection)?.pruned_to;
                 let mut ids = parked(connection, parked_before, max_parked, limit)?;
                 if let Some(before) = unsent_before {

@@ -35,7 +35,7 @@ impl State {
     pub(super) fn lock(connection: &mut Connection) -> QueryResult<Self> {
         match connection {
             // On SQLite a writing transaction is alone.
-            Connection::Sqlite(_) => Self::read(connection),
+            Connection::Sqlite(..) => Self::read(connection),
             Connection::Postgres(postgres) => {
                 event_log::table.find(Self::ID).select(Self::as_select()).for_update().first(postgres)
             }

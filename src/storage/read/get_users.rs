@@ -35,7 +35,7 @@ impl Request for Lookup {
 
     fn run(connection: &mut Connection, batch: &[&Self], _: LockPolicy) -> Result<Vec<Execution<Self>>, BatchError> {
         match connection {
-            Connection::Sqlite(sqlite) => get_one_by_one(sqlite, batch),
+            Connection::Sqlite(sqlite, _) => get_one_by_one(sqlite, batch),
             Connection::Postgres(postgres) => {
                 get_together(postgres, batch).or_else(|failure| none_if_unstorable(postgres, batch, failure))
             }

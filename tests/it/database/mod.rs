@@ -20,3 +20,4 @@ mod schema;
 mod schema_ahead;
 mod sqlite_files;
 mod unfit;
+mod user_cache;

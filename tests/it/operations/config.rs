@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::support::{Answered, Program, Server, until};
 
 /// Every variable with an invalid value.
-const MISTAKES: [(&str, &str); 35] = [
+const MISTAKES: [(&str, &str); 36] = [
     ("DATABASE_URL", "mysql://root@db/users"),
     ("SERVER_HOST", "no host"),
     ("SERVER_PORT", "70000"),
@@ -32,6 +32,7 @@ const MISTAKES: [(&str, &str); 35] = [
     ("DB_MAX_WAIT", "later"),
     ("DB_CONNECT_TIMEOUT", "-1s"),
     ("DB_AUTO_MIGRATE", "perhaps"),
+    ("USER_CACHE_BYTES", "plenty"),
     ("MAX_HEAD_BYTES", "a few"),
     ("MAX_BODY_BYTES", "64 apples"),
     ("MAX_CONNECTIONS", "0"),

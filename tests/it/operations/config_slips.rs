@@ -71,6 +71,7 @@ const VARIABLES: &[Row] = &[
     ("DB_DEADLINE", "10s", "", TIMES),
     ("DB_CONNECT_TIMEOUT", "10s", "", TIMES),
     ("DB_AUTO_MIGRATE", "false", "False", &["fasle", "no", "0"]),
+    ("USER_CACHE_BYTES", "0", "", &["16MiB", "-1", "1e6"]),
     (
         "AMQP_URL",
         "amqp://a:hunter2@b/c",

@@ -21,6 +21,7 @@ pub fn library(database: &Database) -> (Storage, Running) {
         max_wait: Duration::from_secs(1),
         connect_timeout: Duration::from_secs(5),
         auto_migrate: true,
+        user_cache_bytes: 1 << 20,
     };
     Storage::start(&settings, &metrics).expect("threads")
 }

@@ -32,11 +32,13 @@ use diesel::sqlite::SqliteConnection;
 use diesel::{ConnectionResult, QueryResult};
 
 use super::settings::database_url::DatabaseUrl;
+use crate::storage::user_cache::{OwnCommit, UserCache};
 use sqlite::WriteLock;
 
 /// An open connection.
 pub(crate) enum Connection {
-    Sqlite(SqliteConnection),
+    /// With the user cache that is to be told of commits, if there is one.
+    Sqlite(SqliteConnection, Option<UserCache>),
     Postgres(PgConnection),
 }
 
@@ -47,7 +49,7 @@ pub(crate) enum Connection {
 macro_rules! on_backend {
     ($connection:expr, |$concrete:ident| $body:expr) => {
         match $connection {
-            $crate::storage::database::connection::Connection::Sqlite($concrete) => $body,
+            $crate::storage::database::connection::Connection::Sqlite($concrete, _) => $body,
             $crate::storage::database::connection::Connection::Postgres($concrete) => $body,
         }
     };
@@ -59,7 +61,7 @@ impl Connection {
     /// longer than `deadline` in all.
     pub(crate) fn open(url: &DatabaseUrl, deadline: Duration) -> ConnectionResult<Self> {
         match url {
-            DatabaseUrl::Sqlite(path) => sqlite::open(path, deadline).map(Self::Sqlite),
+            DatabaseUrl::Sqlite(path) => sqlite::open(path, deadline).map(|sqlite| Self::Sqlite(sqlite, None)),
             DatabaseUrl::Postgres(url) => postgres::open(url, deadline).map(Self::Postgres),
         }
     }
@@ -75,7 +77,7 @@ impl Connection {
     /// Writes within one transaction. After an error the transaction may still be open.
     pub(crate) fn write<T>(&mut self, write: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
         let _write_lock = match self {
-            Self::Sqlite(sqlite) => sqlite::begin_write(sqlite)?,
+            Self::Sqlite(sqlite, _) => sqlite::begin_write(sqlite)?,
             Self::Postgres(postgres) => {
                 AnsiTransactionManager::begin_transaction(postgres)?;
                 None
@@ -86,11 +88,44 @@ impl Connection {
         Ok(result)
     }
 
+    /// Writes within one transaction, but no users: the user cache stays as it is. After an error the transaction may
+    /// still be open.
+    pub(crate) fn write_no_user<T>(&mut self, write: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
+        let mut commit = None;
+        let result = self.write(|connection| {
+            let begun = connection.begin_own_commit();
+            let before = connection.changed_rows()?;
+            let result = write(connection)?;
+            // Without a change there is no commit, and the next one may be another process's.
+            commit = begun.filter(|_| connection.changed_rows().is_ok_and(|after| after != before));
+            Ok(result)
+        })?;
+        if let Some(commit) = commit {
+            commit.take_in([]);
+        }
+        Ok(result)
+    }
+
+    fn begin_own_commit(&self) -> Option<OwnCommit> {
+        match self {
+            Self::Sqlite(_, cache) => cache.as_ref()?.begin_commit(),
+            Self::Postgres(_) => None,
+        }
+    }
+
+    /// How many rows this connection has changed so far. Without a user cache nobody asks.
+    fn changed_rows(&mut self) -> QueryResult<i64> {
+        match self {
+            Self::Sqlite(sqlite, Some(_)) => sqlite::changed_rows(sqlite),
+            _ => Ok(0),
+        }
+    }
+
     /// Begins the transaction of a batch of writes, and waits for the write lock. On PostgreSQL such a batch is one
     /// statement, which needs no transaction.
     pub(crate) fn begin_batch(&mut self) -> QueryResult<Option<WriteLock>> {
         match self {
-            Self::Sqlite(sqlite) => sqlite::begin_write(sqlite),
+            Self::Sqlite(sqlite, _) => sqlite::begin_write(sqlite),
             Self::Postgres(_) => Ok(None),
         }
     }
@@ -108,7 +143,7 @@ impl Connection {
     /// arrived, which on an idle connection is nothing.
     pub(crate) fn is_closed(&mut self) -> bool {
         match self {
-            Self::Sqlite(_) => false,
+            Self::Sqlite(..) => false,
             // libpq looks at its socket when it is asked for notifications, and Diesel offers no other way to make it
             // look. The first look may find the server's farewell, if it sent one; the second finds the end.
             Self::Postgres(postgres) => (0..2).any(|_| matches!(postgres.notifications_iter().next(), Some(Err(_)))),

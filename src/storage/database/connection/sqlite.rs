@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::result::{DatabaseErrorKind as Kind, Error as DieselError};
 use diesel::sqlite::SqliteConnection;
-use diesel::{Connection as _, ConnectionError, ConnectionResult, QueryResult};
+use diesel::{Connection as _, ConnectionError, ConnectionResult, QueryResult, RunQueryDsl as _};
 use parking_lot::{FairMutex, FairMutexGuard};
 
 use super::batch_error::BatchError;
@@ -34,7 +34,9 @@ pub(crate) fn write_transaction<T>(
     write: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
 ) -> Result<T, BatchError> {
     let _write_lock = begin_write(sqlite)?;
-    write_and_commit(sqlite, write)
+    let result = write(sqlite)?;
+    commit(sqlite)?;
+    Ok(result)
 }
 
 /// Begins a transaction that holds SQLite's write lock. The lock within this process is `None` if it took too long.
@@ -53,23 +55,34 @@ fn lock_for_writing() -> Option<WriteLock> {
     WRITE_LOCK.try_lock_for(TIMEOUT)
 }
 
-/// Writes in the transaction that was begun, and commits it.
+/// Commits the transaction that was begun.
 ///
 /// # Errors
 /// As those of [`write_transaction`].
-pub(crate) fn write_and_commit<T>(
-    sqlite: &mut SqliteConnection,
-    write: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
-) -> Result<T, BatchError> {
-    let result = write(sqlite)?;
+pub(crate) fn commit(sqlite: &mut SqliteConnection) -> Result<(), BatchError> {
     AnsiTransactionManager::commit_transaction(sqlite).map_err(|error| match &error {
         // SQLite writes at COMMIT, so this is where it runs out of space. Diesel has rolled back by now.
         DieselError::DatabaseError(Kind::Unknown, cause) if cause.message().ends_with("full") => {
             BatchError::NotExecuted(error)
         }
         _ => BatchError::OutcomeUnknown(error.into()),
-    })?;
-    Ok(result)
+    })
+}
+
+/// Rolls back the transaction that was begun.
+pub(crate) fn roll_back(sqlite: &mut SqliteConnection) -> QueryResult<()> {
+    AnsiTransactionManager::rollback_transaction(sqlite)
+}
+
+/// How many rows the connection has changed since it was opened.
+pub(super) fn changed_rows(sqlite: &mut SqliteConnection) -> QueryResult<i64> {
+    diesel::select(total_changes()).get_result(sqlite)
+}
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// SQLite's own count.
+    fn total_changes() -> diesel::sql_types::BigInt;
 }
 
 /// Opens a file, and creates it if it does not exist.

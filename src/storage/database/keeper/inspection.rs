@@ -32,7 +32,7 @@ impl Inspection {
 /// Inspects the database, on PostgreSQL in one round trip.
 pub(super) fn inspect(connection: &mut Connection) -> QueryResult<Inspection> {
     match connection {
-        Connection::Sqlite(sqlite) => inspect_sqlite(sqlite),
+        Connection::Sqlite(sqlite, _) => inspect_sqlite(sqlite),
         Connection::Postgres(postgres) => inspect_postgres(postgres),
     }
 }

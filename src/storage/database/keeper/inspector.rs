@@ -48,7 +48,8 @@ impl Inspector {
             Err(problem) if problem.is_unfit() && self.unfit.replace(problem.check()) != Some(problem.check()) => {
                 self.pool.end_generation();
             }
-            _ => {}
+            Ok(()) => self.pool.tie_cache(),
+            Err(_) => {}
         }
         result
     }

@@ -88,7 +88,7 @@ fn lock_duplicate(connection: &mut Connection, id: i64) -> QueryResult<Option<Us
     let user = users::table.filter(users::id.eq(id).and(users::duplicate_of.is_not_null()));
     match connection {
         // A writing transaction is alone on SQLite.
-        Connection::Sqlite(sqlite) => user.select(UserSource::as_select()).first(sqlite).optional(),
+        Connection::Sqlite(sqlite, _) => user.select(UserSource::as_select()).first(sqlite).optional(),
         Connection::Postgres(postgres) => {
             user.select(UserSource::as_select()).for_no_key_update().skip_locked().first(postgres).optional()
         }
@@ -97,7 +97,7 @@ fn lock_duplicate(connection: &mut Connection, id: i64) -> QueryResult<Option<Us
 
 fn any_without_keys(connection: &mut Connection) -> QueryResult<bool> {
     match connection {
-        Connection::Sqlite(sqlite) => select(exists(users::table.filter(sql::<Bool>(SQLITE)))).get_result(sqlite),
+        Connection::Sqlite(sqlite, _) => select(exists(users::table.filter(sql::<Bool>(SQLITE)))).get_result(sqlite),
         Connection::Postgres(postgres) => {
             select(exists(users::table.filter(sql::<Bool>(POSTGRES)))).get_result(postgres)
         }
@@ -107,7 +107,7 @@ fn any_without_keys(connection: &mut Connection) -> QueryResult<bool> {
 /// The first users without keys that are not locked.
 fn find_users_without_keys(connection: &mut Connection) -> QueryResult<Vec<UserSource>> {
     match connection {
-        Connection::Sqlite(sqlite) => {
+        Connection::Sqlite(sqlite, _) => {
             let users = users::table.filter(sql::<Bool>(SQLITE)).order(users::id).limit(BATCH);
             users.select(UserSource::as_select()).load(sqlite)
         }

@@ -15,7 +15,7 @@ pub(super) fn suspects_connection(connection: &Connection, error: &DieselError) 
     match connection {
         // SQLite opens a file for reading if it cannot open it for writing, and the connection stays read-only when the
         // file can be opened for writing again.
-        Connection::Sqlite(_) => is_read_only(error),
+        Connection::Sqlite(..) => is_read_only(error),
         Connection::Postgres(_) => !is_about_rows(error),
     }
 }

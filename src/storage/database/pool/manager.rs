@@ -12,6 +12,7 @@ use super::sqlite_files::{Displaced, OpenFiles, SqliteFiles};
 use crate::storage::database::connection::Connection;
 use crate::storage::database::settings::Settings;
 use crate::storage::database::settings::database_url::DatabaseUrl;
+use crate::storage::user_cache::UserCache;
 
 /// A connection, and what the pool knows about it.
 pub(crate) struct Session {
@@ -45,9 +46,9 @@ pub(super) struct Manager {
 }
 
 impl Manager {
-    pub(super) fn new(settings: &Settings, connector: Connector) -> Self {
+    pub(super) fn new(settings: &Settings, connector: Connector, cache: Option<UserCache>) -> Self {
         let files = match &settings.url {
-            DatabaseUrl::Sqlite(path) => Some(SqliteFiles::new(path)),
+            DatabaseUrl::Sqlite(path) => Some(SqliteFiles::new(path, cache)),
             DatabaseUrl::Postgres(_) => None,
         };
         Self { connector: Arc::new(connector), generation: Arc::default(), files }
@@ -58,7 +59,10 @@ impl Manager {
         let displaced = |displaced: Displaced| ConnectionError::BadConnection(displaced.to_string());
         // SQLite would replace a missing file by an empty one.
         self.files.as_ref().map_or(Ok(()), |files| files.check_before_open()).map_err(displaced)?;
-        let connection = self.connector.connect()?;
+        let mut connection = self.connector.connect()?;
+        if let (Connection::Sqlite(_, cache), Some(files)) = (&mut connection, &self.files) {
+            *cache = files.cache().cloned();
+        }
         let files = self.files.as_ref().map(SqliteFiles::opened).transpose().map_err(displaced)?;
         Ok(Session { connection, files, generation, handed_out: Instant::now(), discarded: false })
     }

@@ -8,6 +8,7 @@
 //! connections opened before are not handed out again. One lost connection is enough to replace them all; its batch is
 //! tried again on new ones.
 
+mod cache_files;
 mod connection_faults;
 mod connector;
 mod file_id;
@@ -29,6 +30,7 @@ use super::settings::Settings;
 use super::settings::database_url::DatabaseUrl;
 use super::workers::abandoned_calls::OnHang;
 use crate::metrics::{Metrics, PoolMetrics};
+use crate::storage::user_cache::UserCache;
 use connection_faults::suspects_connection;
 use connector::Connector;
 use manager::{Manager, Session};
@@ -52,9 +54,10 @@ pub(crate) struct Pool {
 impl Pool {
     /// # Errors
     /// When the system provides no thread.
-    pub(crate) fn new(settings: &Settings, metrics: &Metrics) -> std::io::Result<Self> {
+    pub(crate) fn new(settings: &Settings, metrics: &Metrics, cache: Option<UserCache>) -> std::io::Result<Self> {
         let limit = call_limit(settings.deadline);
-        let manager = Manager::new(settings, Connector::new(settings, limit, metrics.hung_calls("connect")));
+        let connector = Connector::new(settings, limit, metrics.hung_calls("connect"));
+        let manager = Manager::new(settings, connector, cache);
         let leases = Leases::new(limit, Arc::clone(&manager.generation));
         if matches!(settings.url, DatabaseUrl::Postgres(_)) {
             leases.watch()?;
@@ -134,6 +137,13 @@ impl Pool {
             files.close_first();
         }
         self.end_generation();
+    }
+
+    /// Lets the user cache see commits, if there is one. The database must be as requests need it.
+    pub(crate) fn tie_cache(&self) {
+        if let Some(files) = &self.manager.files {
+            files.tie_cache(|| self.manager.connector.connect());
+        }
     }
 
     /// Whether the file system permits writing to SQLite's files.

@@ -17,10 +17,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use diesel::ConnectionResult;
 use rustix::fs::Access;
 use rustix::io::Errno;
 
+use super::cache_files::CacheFiles;
 use super::file_id::FileId;
+use crate::storage::database::connection::Connection;
+use crate::storage::user_cache::UserCache;
 
 /// The files of one database, as all connections of this process know them.
 pub(super) struct SqliteFiles {
@@ -33,6 +37,7 @@ pub(super) struct SqliteFiles {
     closes_first: AtomicBool,
     /// Every open connection holds a clone.
     open: Arc<()>,
+    cache: Option<CacheFiles>,
 }
 
 struct Original {
@@ -84,9 +89,30 @@ fn is_in_place(path: &Path, opened: &OnceLock<FileId>) -> bool {
 }
 
 impl SqliteFiles {
-    pub(super) fn new(path: &Path) -> Arc<Self> {
+    pub(super) fn new(path: &Path, cache: Option<UserCache>) -> Arc<Self> {
         let (original, closes_first, open) = (OnceLock::new(), AtomicBool::new(false), Arc::new(()));
-        Arc::new(Self { path: path.to_owned(), original, closes_first, open })
+        let cache = cache.map(CacheFiles::new);
+        Arc::new(Self { path: path.to_owned(), original, closes_first, open, cache })
+    }
+
+    /// The user cache, which is to be told of commits.
+    pub(super) fn cache(&self) -> Option<&UserCache> {
+        self.cache.as_ref().map(CacheFiles::cache)
+    }
+
+    /// Lets the user cache see commits. The files must have been opened.
+    pub(super) fn tie_cache(self: &Arc<Self>, connect: impl FnOnce() -> ConnectionResult<Connection>) {
+        let (Some(cache), Some(original)) = (&self.cache, self.original()) else { return };
+        // SQLite keeps the index of a database that it cannot write elsewhere.
+        if self.closes_first() || !self.are_writable() {
+            return;
+        }
+        let Ok(opened) = self.opened() else { return };
+        cache.tie(&original.shm, &self.open, connect);
+        // The files may have been replaced in between.
+        if opened.check().is_err() || self.closes_first() {
+            cache.cut();
+        }
     }
 
     /// Whether a connection may be opened now.
@@ -110,6 +136,9 @@ impl SqliteFiles {
     /// Requires that all connections are closed before one is opened.
     pub(super) fn close_first(&self) {
         self.closes_first.store(true, Ordering::SeqCst);
+        if let Some(cache) = &self.cache {
+            cache.cut();
+        }
     }
 
     /// Whether the file system permits writing to the database, its `-wal` and its `-shm`.
@@ -200,7 +229,7 @@ mod tests {
         for suffix in ["", "-wal", "-shm"] {
             fs::write(beside(suffix), []).unwrap();
         }
-        let files = SqliteFiles::new(&path);
+        let files = SqliteFiles::new(&path, None);
         let opened = files.opened().unwrap();
         assert!(opened.check().is_ok());
         for suffix in ["", "-wal", "-shm"] {
@@ -225,7 +254,7 @@ mod tests {
             fs::set_permissions(path, Permissions::from_mode(0o400)).unwrap();
         }
         std::os::unix::fs::symlink(&elsewhere, folder.path().join("users.db-shm")).unwrap();
-        let files = SqliteFiles::new(&path);
+        let files = SqliteFiles::new(&path, None);
         files.opened().unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         // Root may write to every file.
@@ -243,7 +272,7 @@ mod tests {
         let wal = folder.path().join("users.db-wal");
         fs::write(&path, []).unwrap();
         fs::write(&wal, []).unwrap();
-        let files = SqliteFiles::new(&path);
+        let files = SqliteFiles::new(&path, None);
         let opened = files.opened().unwrap();
         fs::remove_file(&wal).unwrap();
         assert!(opened.check().is_err() && files.check_before_open().is_err());
@@ -253,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_uri_is_not_watched() {
-        let files = SqliteFiles::new(Path::new("file:users.db?mode=rwc"));
+        let files = SqliteFiles::new(Path::new("file:users.db?mode=rwc"), None);
         assert!(files.opened().unwrap().check().is_ok());
     }
 }

@@ -52,7 +52,7 @@ pub(crate) fn run(connection: &mut Connection) -> Result<Vec<String>, MigrateErr
         return Ok(Vec::new());
     }
     match connection {
-        Connection::Sqlite(sqlite) => sqlite.immediate_transaction(|sqlite| run_all(sqlite, SQLITE)),
+        Connection::Sqlite(sqlite, _) => sqlite.immediate_transaction(|sqlite| run_all(sqlite, SQLITE)),
         Connection::Postgres(postgres) => postgres.transaction(|postgres| {
             // A migration may take longer than a request, and so may the wait for another replica's. But while a change
             // to a table waits for a lock, it blocks all later statements, so that wait is short and the migration is
@@ -88,7 +88,7 @@ diesel::table! {
 /// Whether migrations are pending. Only reads: Diesel's own check would create its table first.
 pub(crate) fn pending(connection: &mut Connection) -> Result<bool, MigrateError> {
     let known = match connection {
-        Connection::Sqlite(_) => versions::<Sqlite>(&SQLITE),
+        Connection::Sqlite(..) => versions::<Sqlite>(&SQLITE),
         Connection::Postgres(_) => versions::<Pg>(&POSTGRES),
     }?;
     if !has_applied_any(connection)? {
@@ -108,7 +108,7 @@ fn versions<B: Backend>(migrations: &EmbeddedMigrations) -> Result<Vec<String>, 
 /// Whether Diesel's table exists. SQL text, because Diesel knows no catalogues.
 fn has_applied_any(connection: &mut Connection) -> QueryResult<bool> {
     match connection {
-        Connection::Sqlite(sqlite) => diesel::select(sql::<Bool>(
+        Connection::Sqlite(sqlite, _) => diesel::select(sql::<Bool>(
             "EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '__diesel_schema_migrations')",
         ))
         .get_result(sqlite),

@@ -24,4 +24,6 @@ pub struct Settings {
     pub max_wait: Duration,
     pub connect_timeout: Duration,
     pub auto_migrate: bool,
+    /// How much memory users may take that are kept for look-ups. 0 keeps none.
+    pub user_cache_bytes: u64,
 }

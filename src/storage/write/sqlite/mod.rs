@@ -22,25 +22,54 @@ mod update_user;
 use super::request::{Create, Delete, Update, Write};
 use crate::domain::{Error, Timestamp, User, UserId, Version};
 use crate::storage::database::connection::batch_error::BatchError;
-use crate::storage::database::connection::sqlite::write_and_commit;
+use crate::storage::database::connection::sqlite::{commit, roll_back};
 use crate::storage::database::schema::tables::users;
 use crate::storage::database::schema::user_row::UserRow;
 use crate::storage::engine::request::Execution;
 use crate::storage::event_log::event_row::EventKind;
 use crate::storage::event_log::record::{Stamp, record_created, record_one};
+use crate::storage::user_cache::{UserCache, UserChange};
 use insert_users::InsertUsers;
 use update_user::UpdateUser;
 
-/// Runs a batch in the transaction that was begun, and commits it.
+/// Runs a batch in the transaction that was begun, and commits it. The user cache takes in the changes, before their
+/// callers are answered.
 pub(super) fn write_batch(
     sqlite: &mut SqliteConnection,
+    cache: Option<&UserCache>,
     batch: &[&Write],
 ) -> Result<Vec<Execution<Write>>, BatchError> {
-    write_and_commit(sqlite, |sqlite| write_in_order(sqlite, batch, Stamp::now()))
+    let own_commit = cache.and_then(UserCache::begin_commit);
+    let outcomes = write_in_order(sqlite, batch, Stamp::now())?;
+    if outcomes.iter().all(Result::is_err) {
+        // Nothing to sync, and nothing that the cache would have to take in. A commit would store the ids that creates
+        // have drawn in vain.
+        roll_back(sqlite)?;
+    } else {
+        commit(sqlite)?;
+        if let Some(own_commit) = own_commit {
+            own_commit.take_in(batch.iter().zip(&outcomes).filter_map(change));
+        }
+    }
+    Ok(outcomes.into_iter().map(Execution::Executed).collect())
+}
+
+/// What a write has changed.
+fn change<'a>((write, outcome): (&&'a Write, &'a Result<User, Error>)) -> Option<UserChange<'a>> {
+    let user = outcome.as_ref().ok()?;
+    Some(match write {
+        Write::Create(create) => UserChange::Stored { user, email_key: Some(create.email_key().legacy()) },
+        Write::Update(update) => UserChange::Stored { user, email_key: update.email_key() },
+        Write::Delete(delete) => UserChange::Deleted(delete.id),
+    })
 }
 
 /// Runs the writes in the order of arrival. Consecutive creates share statements.
-fn write_in_order(sqlite: &mut SqliteConnection, batch: &[&Write], stamp: Stamp) -> QueryResult<Vec<Execution<Write>>> {
+fn write_in_order(
+    sqlite: &mut SqliteConnection,
+    batch: &[&Write],
+    stamp: Stamp,
+) -> QueryResult<Vec<Result<User, Error>>> {
     let mut outcomes = Vec::with_capacity(batch.len());
     for run in batch.chunk_by(|one, next| one.create().is_some() && next.create().is_some()) {
         match run {
@@ -52,7 +81,7 @@ fn write_in_order(sqlite: &mut SqliteConnection, batch: &[&Write], stamp: Stamp)
             }
         }
     }
-    Ok(outcomes.into_iter().map(Execution::Executed).collect())
+    Ok(outcomes)
 }
 
 /// Creates users in this order, and records their events. Of users with the same address the first is created.
@@ -153,7 +182,7 @@ mod tests {
         let url = DatabaseUrl::Sqlite(folder.path().join("users.db"));
         let mut connection = Connection::open(&url, std::time::Duration::from_secs(2)).unwrap();
         migrations::run(&mut connection).unwrap();
-        let Connection::Sqlite(sqlite) = &mut connection else { panic!("asked for SQLite") };
+        let Connection::Sqlite(sqlite, _) = &mut connection else { panic!("asked for SQLite") };
         test(sqlite)
     }
 

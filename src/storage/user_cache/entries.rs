@@ -1,0 +1,279 @@
+//! What is in memory: users by their ids, and ids by addresses, within a bound in bytes.
+//!
+//! One caller who reads through all users does not push out what others use: `quick_cache` admits what is read once to
+//! a small part of its space, and keeps there only what is read again (CLOCK-Pro, S3-FIFO).
+//!
+//! An address leads to an id only. It is believed while that user is in memory, and the key of its address is known to
+//! be the one that is asked for. Only plain keys are looked up here: such a key is the address in small letters, and
+//! the column `email_key`. The other addresses, a few, are looked up in the database each time.
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use crate::domain::{EmailKey, User, UserId};
+
+/// A user in memory.
+#[derive(Clone)]
+struct CachedUser {
+    user: User,
+    /// Whether the column `email_key` is known to be the address in small letters.
+    has_plain_key: bool,
+}
+
+/// A committed change of a user, by this process.
+pub(crate) enum UserChange<'a> {
+    /// The user as it is now, and the new value of the column `email_key` if that was written.
+    Stored {
+        user: &'a User,
+        email_key: Option<&'a str>,
+    },
+    Deleted(UserId),
+}
+
+/// Users and addresses in memory. `None` in place of one means that the database has none.
+pub(super) struct Entries {
+    users: Cache<i64, Option<CachedUser>, Bytes>,
+    addresses: Cache<Box<str>, Option<i64>, Bytes>,
+}
+
+impl Entries {
+    /// `bytes` is the bound of all entries together.
+    pub(super) fn new(bytes: u64) -> Self {
+        // An address is about a third as large as its user.
+        let addresses = bytes / 4;
+        Self { users: cache(bytes - addresses), addresses: cache(addresses) }
+    }
+
+    /// The user with this id, if it is known whether there is one.
+    pub(super) fn get(&self, id: UserId) -> Option<Option<User>> {
+        Some(self.users.get(&id.get())?.map(|cached| cached.user))
+    }
+
+    /// The user with this address, if it is known whether there is one.
+    pub(super) fn find(&self, key: &EmailKey) -> Option<Option<User>> {
+        let Some(id) = self.addresses.get(plain(key)?)? else { return Some(None) };
+        let CachedUser { user, has_plain_key } = self.users.get(&id)??;
+        (has_plain_key && is_address(key.as_str(), &user)).then_some(Some(user))
+    }
+
+    /// Takes in what the database has answered for an id.
+    pub(super) fn insert(&self, id: UserId, user: Option<&User>) {
+        let cached = user.map(|user| CachedUser { user: user.clone(), has_plain_key: false });
+        self.users.insert(id.get(), cached);
+    }
+
+    /// Takes in what the database has answered for an address. It has found a plain key in the column `email_key`.
+    pub(super) fn insert_found(&self, key: &EmailKey, user: Option<&User>) {
+        let Some(key) = plain(key) else { return };
+        if let Some(user) = user {
+            let cached = CachedUser { user: user.clone(), has_plain_key: is_address(key, user) };
+            self.users.insert(user.id.get(), Some(cached));
+        }
+        self.addresses.insert(key.into(), user.map(|user| user.id.get()));
+    }
+
+    /// Makes a change to what is in memory. What is not there stays out.
+    pub(super) fn apply(&self, change: &UserChange<'_>) {
+        match *change {
+            UserChange::Stored { user, email_key } => self.store(user, email_key),
+            UserChange::Deleted(id) => {
+                if self.users.contains_key(&id.get()) {
+                    self.users.insert(id.get(), None);
+                }
+            }
+        }
+    }
+
+    fn store(&self, user: &User, email_key: Option<&str>) {
+        let id = user.id.get();
+        if let Some(before) = self.users.peek(&id) {
+            let has_plain_key = match email_key {
+                Some(key) => key == user.email.as_str().to_ascii_lowercase(),
+                None => before.is_some_and(|before| before.has_plain_key),
+            };
+            self.users.insert(id, Some(CachedUser { user: user.clone(), has_plain_key }));
+        }
+        if let Some(key) = email_key.filter(|key| self.addresses.contains_key(*key)) {
+            self.addresses.insert(key.into(), Some(id));
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        self.users.clear();
+        self.addresses.clear();
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.users.len() + self.addresses.len()
+    }
+
+    /// About how much memory the entries take.
+    pub(super) fn bytes(&self) -> u64 {
+        self.users.weight() + self.addresses.weight()
+    }
+}
+
+fn plain(key: &EmailKey) -> Option<&str> {
+    key.is_plain().then_some(key.as_str())
+}
+
+/// Whether a plain key, which is in small letters, is that of the user's address.
+fn is_address(key: &str, user: &User) -> bool {
+    key.eq_ignore_ascii_case(user.email.as_str())
+}
+
+fn cache<K: Eq + std::hash::Hash, V: Clone>(bytes: u64) -> Cache<K, V, Bytes>
+where
+    Bytes: Weighter<K, V>,
+{
+    /// What an entry takes, give or take.
+    const TYPICAL: u64 = 200;
+    Cache::with_weighter(usize::try_from(bytes / TYPICAL).unwrap_or(usize::MAX), bytes, Bytes)
+}
+
+/// Weighs entries in bytes: the entry itself, its links, its place in the hash table, and its texts.
+#[derive(Clone)]
+struct Bytes;
+
+/// What each entry takes beside its key and its value: links, a hash, and what the allocator rounds up.
+const OVERHEAD: usize = 48;
+
+impl Weighter<i64, Option<CachedUser>> for Bytes {
+    fn weight(&self, _: &i64, cached: &Option<CachedUser>) -> u64 {
+        let texts = |cached: &CachedUser| cached.user.name.as_str().len() + cached.user.email.as_str().len();
+        (OVERHEAD + size_of::<(i64, Option<CachedUser>)>() + cached.as_ref().map_or(0, texts)) as u64
+    }
+}
+
+impl Weighter<Box<str>, Option<i64>> for Bytes {
+    fn weight(&self, key: &Box<str>, _: &Option<i64>) -> u64 {
+        (OVERHEAD + size_of::<(Box<str>, Option<i64>)>() + key.len()) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Email, Timestamp, UserName, Version};
+
+    fn user(id: i64, email: &str) -> User {
+        let now = Timestamp::from_unix_micros(0);
+        let (name, email) = (UserName::stored(format!("User {id}")), Email::stored(email.to_owned()));
+        User { id: UserId::stored(id), name, email, version: Version::FIRST, created_at: now, updated_at: now }
+    }
+
+    fn key(email: &str) -> EmailKey {
+        Email::stored(email.to_owned()).key()
+    }
+
+    fn store(entries: &Entries, user: &User) {
+        entries.apply(&UserChange::Stored { user, email_key: Some(key(user.email.as_str()).legacy()) });
+    }
+
+    #[test]
+    fn an_address_is_believed_only_while_its_user_has_it() {
+        let entries = Entries::new(1 << 20);
+        let (ann, id) = (user(1, "Ann@x.co"), UserId::stored(1));
+        entries.insert_found(&key("ann@X.co"), Some(&ann));
+        assert_eq!(entries.find(&key("ann@x.co")), Some(Some(ann.clone())));
+        // Another name, the same address.
+        let renamed = User { name: UserName::stored("Anna".into()), ..ann.clone() };
+        entries.apply(&UserChange::Stored { user: &renamed, email_key: None });
+        assert_eq!(entries.find(&key("ann@x.co")), Some(Some(renamed)));
+        // Another address.
+        store(&entries, &user(1, "anna@x.co"));
+        assert_eq!(entries.find(&key("ann@x.co")), None);
+        assert_eq!(entries.get(id), Some(Some(user(1, "anna@x.co"))));
+        store(&entries, &ann);
+        assert_eq!(entries.find(&key("ann@x.co")), Some(Some(ann)));
+        entries.apply(&UserChange::Deleted(id));
+        assert_eq!((entries.find(&key("ann@x.co")), entries.get(id)), (None, Some(None)));
+    }
+
+    #[test]
+    fn a_user_of_whom_the_key_is_not_known_is_not_found_by_address() {
+        let entries = Entries::new(1 << 20);
+        entries.insert_found(&key("ann@x.co"), Some(&user(1, "ann@x.co")));
+        entries.insert(UserId::stored(1), Some(&user(1, "ann@x.co")));
+        assert_eq!(entries.find(&key("ann@x.co")), None);
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_missed_no_more() {
+        let entries = Entries::new(1 << 20);
+        entries.insert_found(&key("ann@x.co"), None);
+        entries.insert(UserId::stored(1), None);
+        assert_eq!((entries.find(&key("Ann@x.co")), entries.get(UserId::stored(1))), (Some(None), Some(None)));
+        let ann = user(1, "ANN@x.co");
+        store(&entries, &ann);
+        assert_eq!(entries.find(&key("ann@x.co")), Some(Some(ann.clone())));
+        assert_eq!(entries.get(ann.id), Some(Some(ann)));
+        // The taker is not in memory.
+        entries.insert_found(&key("bob@x.co"), None);
+        store(&entries, &user(2, "bob@x.co"));
+        assert_eq!((entries.find(&key("bob@x.co")), entries.get(UserId::stored(2))), (None, None));
+    }
+
+    #[test]
+    fn addresses_with_two_keys_stay_out() {
+        let entries = Entries::new(1 << 20);
+        for email in ["é@x.fr", "info@faß.de", "b@xn--mnchen-3ya.de"] {
+            entries.insert_found(&key(email), Some(&user(1, email)));
+            assert_eq!((entries.find(&key(email)), entries.count()), (None, 0));
+        }
+        // Its legacy key is a plain key, which is another address.
+        entries.insert_found(&key("info@fass.de"), None);
+        entries.insert(UserId::stored(1), None);
+        store(&entries, &user(1, "info@faß.de"));
+        assert_eq!(entries.find(&key("info@fass.de")), None);
+        assert_eq!(entries.find(&key("info@faß.de")), None);
+    }
+
+    #[test]
+    fn what_is_not_there_stays_out() {
+        let entries = Entries::new(1 << 20);
+        store(&entries, &user(1, "ann@x.co"));
+        entries.apply(&UserChange::Deleted(UserId::stored(2)));
+        assert_eq!(entries.count(), 0);
+    }
+
+    #[test]
+    fn the_bound_holds_whatever_the_names() {
+        const BOUND: u64 = 1 << 20;
+        let entries = Entries::new(BOUND);
+        for id in 1..20_000 {
+            let long = User { name: UserName::stored("x".repeat(id as usize % 500)), ..user(id, "ann@x.co") };
+            entries.insert(long.id, Some(&long));
+            entries.insert_found(&key(&format!("{id}@x.co")), None);
+        }
+        assert!((BOUND / 2..=BOUND).contains(&entries.bytes()), "{}", entries.bytes());
+        // No entry is too large to be replaced: it goes.
+        let small = Entries::new(2_000);
+        small.insert(UserId::stored(1), Some(&user(1, "ann@x.co")));
+        store(&small, &User { name: UserName::stored("x".repeat(5_000)), ..user(1, "ann@x.co") });
+        assert_eq!((small.get(UserId::stored(1)), small.count()), (None, 0));
+        small.clear();
+    }
+
+    #[test]
+    fn one_who_reads_all_does_not_push_out_what_others_use() {
+        let entries = Entries::new(1 << 20);
+        let hot = Vec::from_iter((1..=500).map(UserId::stored));
+        let read = |id: UserId| {
+            let is_there = entries.get(id).is_some();
+            if !is_there {
+                entries.insert(id, Some(&user(id.get(), "ann@x.co")));
+            }
+            is_there
+        };
+        (0..3).for_each(|_| hot.iter().for_each(|id| _ = read(*id)));
+        for id in 1_000..100_000 {
+            read(UserId::stored(id));
+            if id % 10 == 0 {
+                read(hot[id as usize / 10 % hot.len()]);
+            }
+        }
+        let left = hot.iter().filter(|id| entries.get(**id).is_some()).count();
+        assert!(left * 10 >= hot.len() * 9, "{left} of {}", hot.len());
+    }
+}
