@@ -21,6 +21,7 @@ const DOCUMENTS: &[&str] = &[
     "docs",
     "fuzz",
     "migrations",
+    "models",
     "src",
     "tests",
     "vendor/README.md",

@@ -20,7 +20,7 @@ pub(crate) struct AbandonedCalls {
 }
 
 impl AbandonedCalls {
-    pub(crate) const fn new(metrics: HungCalls, limit: usize) -> Self {
+    pub(crate) fn new(metrics: HungCalls, limit: usize) -> Self {
         Self { limit, count: AtomicUsize::new(0), metrics }
     }
 
