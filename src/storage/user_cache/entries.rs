@@ -12,6 +12,9 @@ use quick_cache::sync::Cache;
 
 use crate::domain::{EmailKey, User, UserId};
 
+/// A user, or that the database has none.
+pub(super) type Known = Option<User>;
+
 /// A user in memory.
 #[derive(Clone)]
 struct CachedUser {
@@ -45,12 +48,12 @@ impl Entries {
     }
 
     /// The user with this id, if it is known whether there is one.
-    pub(super) fn get(&self, id: UserId) -> Option<Option<User>> {
+    pub(super) fn get(&self, id: UserId) -> Option<Known> {
         Some(self.users.get(&id.get())?.map(|cached| cached.user))
     }
 
     /// The user with this address, if it is known whether there is one.
-    pub(super) fn find(&self, key: &EmailKey) -> Option<Option<User>> {
+    pub(super) fn find(&self, key: &EmailKey) -> Option<Known> {
         let Some(id) = self.addresses.get(plain(key)?)? else { return Some(None) };
         let CachedUser { user, has_plain_key } = self.users.get(&id)??;
         (has_plain_key && is_address(key.as_str(), &user)).then_some(Some(user))
@@ -241,8 +244,8 @@ mod tests {
     fn the_bound_holds_whatever_the_names() {
         const BOUND: u64 = 1 << 20;
         let entries = Entries::new(BOUND);
-        for id in 1..20_000 {
-            let long = User { name: UserName::stored("x".repeat(id as usize % 500)), ..user(id, "ann@x.co") };
+        for (id, length) in (1..20_000).zip((0..500).cycle()) {
+            let long = User { name: UserName::stored("x".repeat(length)), ..user(id, "ann@x.co") };
             entries.insert(long.id, Some(&long));
             entries.insert_found(&key(&format!("{id}@x.co")), None);
         }
@@ -267,11 +270,9 @@ mod tests {
             is_there
         };
         (0..3).for_each(|_| hot.iter().for_each(|id| _ = read(*id)));
-        for id in 1_000..100_000 {
-            read(UserId::stored(id));
-            if id % 10 == 0 {
-                read(hot[id as usize / 10 % hot.len()]);
-            }
+        for (ten, hot) in (100..10_000).zip(hot.iter().cycle()) {
+            (0..10).for_each(|one| _ = read(UserId::stored(10 * ten + one)));
+            read(*hot);
         }
         let left = hot.iter().filter(|id| entries.get(**id).is_some()).count();
         assert!(left * 10 >= hot.len() * 9, "{left} of {}", hot.len());

@@ -56,6 +56,7 @@ use std::sync::Arc;
 
 use crate::domain::{EmailKey, User, UserId};
 use crate::metrics::UserCacheMetrics;
+use entries::Known;
 use state::State;
 
 pub(crate) use entries::UserChange;
@@ -70,7 +71,7 @@ pub(crate) struct UserCache(Arc<State>);
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Cached {
     /// This user, or that there is none.
-    Known(Option<User>),
+    Known(Known),
     /// Nothing. With a ticket, the database's answer may be taken in.
     Unknown(Option<Ticket>),
 }
@@ -95,7 +96,7 @@ impl UserCache {
         self.look_up(|state| state.entries.find(key))
     }
 
-    fn look_up(&self, read: impl FnOnce(&State) -> Option<Option<User>>) -> Cached {
+    fn look_up(&self, read: impl FnOnce(&State) -> Option<Known>) -> Cached {
         let last = self.0.last_commit();
         let found = last.and_then(|_| read(&self.0));
         self.0.metrics.looked_up(found.is_some());
