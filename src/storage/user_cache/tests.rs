@@ -28,7 +28,7 @@ impl Bench {
         let metrics = Metrics::new("sqlite").unwrap();
         let cache = UserCache::new(1 << 20, metrics.user_cache().clone()).unwrap();
         cache.attach(&folder.path().join("db-shm")).unwrap();
-        Self { cache, metrics, own, other, folder: folder }
+        Self { cache, metrics, own, other, folder }
     }
 
     /// Looks up the user, and takes in this answer of the database if it is not known.
