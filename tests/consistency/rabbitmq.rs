@@ -9,7 +9,7 @@ use lapin::{Channel, Connection, ConnectionProperties, Consumer, ExchangeKind};
 use tokio::time::sleep;
 
 use crate::events;
-use crate::readers::Inbox;
+use crate::sse::Inbox;
 use crate::support::EXCHANGE;
 
 const QUEUE: &str = "consistency";
