@@ -32,6 +32,11 @@ pub struct Server {
 impl Server {
     /// Starts a server and returns as soon as it listens, whether it is ready or not.
     pub fn listening(program: Program) -> Self {
+        Self::try_listening(program).unwrap_or_else(|log| panic!("the server does not listen: {log:#?}"))
+    }
+
+    /// The same; or the log of a server that ends before, or does not listen in time.
+    pub fn try_listening(program: Program) -> Result<Self, Vec<String>> {
         let mut command = program.env("SERVER_PORT", "0").env("GRPC_PORT", "0").with_a_key().into_command();
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -42,9 +47,10 @@ impl Server {
         // The server logs them in this order.
         let (Ok(grpc_address), Ok(address)) = (address.recv_timeout(START), address.recv_timeout(START)) else {
             let _ = child.kill();
-            panic!("the server does not listen: {:#?}", log.lock().unwrap());
+            let _ = child.wait();
+            return Err(log.lock().unwrap().clone());
         };
-        Self { child, address, grpc_address, log, http: client() }
+        Ok(Self { child, address, grpc_address, log, http: client() })
     }
 
     pub async fn ready(&self) {
@@ -158,14 +164,13 @@ impl Server {
 
     /// Waits for the process to end by itself.
     pub async fn exit(&mut self, within: Duration) -> ExitStatus {
-        let mut status = None;
-        let child = &mut self.child;
-        until("the server ends", within, async || {
-            status = child.try_wait().expect("the server's status");
-            status.is_some()
-        })
-        .await;
-        status.expect("an exit status")
+        until("the server ends", within, async || self.status().is_some()).await;
+        self.status().expect("an exit status")
+    }
+
+    /// How the process has ended; `None` while it runs.
+    pub fn status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("the server's status")
     }
 
     pub fn kill(&mut self) {

@@ -33,7 +33,13 @@ impl Strace {
 
     /// Whether a call has failed that would not have.
     pub fn has_failed_a_call(&self) -> bool {
-        self.text().contains("(INJECTED)")
+        self.has_failed_a_call_of("")
+    }
+
+    /// Whether a call of a thread with this name has.
+    pub fn has_failed_a_call_of(&self, thread: &str) -> bool {
+        let thread = format!("<{thread}");
+        self.text().lines().any(|line| line.contains("(INJECTED)") && line.contains(&thread))
     }
 
     /// What it has logged.
