@@ -211,14 +211,16 @@ async fn a_batch_links_all_that_it_served(#[values(Db::Sqlite, Db::Postgres)] db
 async fn whoever_is_not_sampled_has_no_span() {
     let otlp = Otlp::start();
     let app = app(Db::Sqlite, &otlp, &[]).await;
-    let get = |flags: &str| {
-        app.get("/api/v2/users/1").header("traceparent", format!("00-{TRACE}-00000000000000{flags}-{flags}"))
+    let get = |id: u32, flags: &str| {
+        let parent = format!("00-{TRACE}-00000000000000{flags}-{flags}");
+        app.get(&format!("/api/v2/users/{id}")).header("traceparent", parent)
     };
-    get("02").answer().await.problem(404, "user_not_found");
+    get(1, "02").answer().await.problem(404, "user_not_found");
     app.get("/api/v2/users/1").answer().await.expect(404);
     let malformed = app.get("/api/v2/users/1").header("traceparent", format!("00-{TRACE}-{PARENT}-01-extra"));
     malformed.answer().await.expect(404);
-    get("01").answer().await.expect(404);
+    // Another user: the user cache knows by now that there is no user 1.
+    get(2, "01").answer().await.expect(404);
     let spans = otlp.wait(4).await;
     assert_eq!(spans.len(), 4, "one request, its use case, batch and transaction");
     assert_eq!(named(&spans, "GET /api/v2/users/{id}").parent, "0000000000000001");
