@@ -10,6 +10,7 @@ const SHORT: Duration = Duration::from_secs(40);
 
 /// Runs clients and faults against the real program, and has the checker judge what they saw.
 #[derive(Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Arguments {
     /// How long to run in all, divided among the worlds. Without it, the short run: two worlds, kill and freeze only.
     #[arg(long)]

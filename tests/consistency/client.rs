@@ -51,7 +51,7 @@ impl Client {
         let replica = self.rng.usize(..self.world.replicas.len());
         let protocol = if self.rng.bool() { Protocol::Rest } else { Protocol::Grpc };
         let hangs_up = self.world.hang_ups.load(Relaxed) && self.rng.u32(..6) == 0;
-        let limit = if hangs_up { Duration::from_micros(self.rng.u64(..6_000)) } else { Duration::from_secs(60) };
+        let limit = if hangs_up { Duration::from_micros(self.rng.u64(..6_000)) } else { Duration::from_mins(1) };
         let start = now();
         let answer = timeout(limit, self.send(replica, protocol, &operation)).await.unwrap_or(Answer::Lost);
         let (end, outcome) = match answer {

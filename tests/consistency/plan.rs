@@ -12,11 +12,11 @@ pub fn next(group: &Group, rng: &mut Rng) -> Operation {
     let id = user.id;
     let if_match = rng.bool().then_some(user.version);
     match choice {
-        ..36 => Operation::Get { id },
-        ..47 => Operation::GetByEmail { email: group.address(rng) },
-        ..56 => Operation::List { name_prefix: group.prefix.clone() },
-        ..69 => Operation::Put { id, name: group.name(), email: group.address(rng), if_match },
-        ..90 => {
+        0..36 => Operation::Get { id },
+        36..47 => Operation::GetByEmail { email: group.address(rng) },
+        47..56 => Operation::List { name_prefix: group.prefix.clone() },
+        56..69 => Operation::Put { id, name: group.name(), email: group.address(rng), if_match },
+        69..90 => {
             let (name, email) = match rng.u32(..4) {
                 0 => (None, Some(group.address(rng))),
                 1 => (Some(group.name()), Some(group.address(rng))),

@@ -48,7 +48,9 @@ pub async fn judge(world: &World, evidence: Evidence, ids: &mut HashSet<u64>, ke
         let is_convicted = report.verdict() != Checked::Linearizable || !complaints.is_empty();
         if is_convicted || keep {
             let mut text = report.text(&evidence.history);
-            complaints.iter().for_each(|complaint| writeln!(text, "{complaint}").expect("a string"));
+            for complaint in &complaints {
+                writeln!(text, "{complaint}").expect("a string");
+            }
             evidence.keep(&text, &page(&evidence.history, &report), &log);
             if is_convicted {
                 let cut = |line: &str| line.chars().take(300).collect::<String>();

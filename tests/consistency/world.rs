@@ -92,17 +92,14 @@ impl World {
     /// `clock_jumps`: whether the service is to run under libfaketime.
     pub async fn start(kind: Kind, clock_jumps: bool) -> Arc<Self> {
         let (vhost, folder) = (Vhost::fresh(), TempDir::new().expect("a temporary folder"));
-        let (store, url) = match kind {
-            Kind::Sqlite => {
-                let database = Db::Sqlite.fresh();
-                let url = database.url().to_owned();
-                (Store::Sqlite(database), url)
-            }
-            _ => {
-                let cluster = Cluster::start(kind).await;
-                let url = cluster.url();
-                (Store::Postgres(cluster), url)
-            }
+        let (store, url) = if kind == Kind::Sqlite {
+            let database = Db::Sqlite.fresh();
+            let url = database.url().to_owned();
+            (Store::Sqlite(database), url)
+        } else {
+            let cluster = Cluster::start(kind).await;
+            let url = cluster.url();
+            (Store::Postgres(cluster), url)
         };
         let mut replicas = Vec::new();
         for _ in 0..kind.replicas() {
