@@ -3,8 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;
-use user_service::fuzzing;
 use user_service::domain::{Changes, NewUser};
+use user_service::fuzzing;
 use user_service_fuzz::{check_email, check_name, read};
 
 fuzz_target!(|bytes: &[u8]| {
