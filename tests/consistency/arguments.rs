@@ -18,7 +18,8 @@ pub struct Arguments {
     /// Repeats the same plan of operations and faults.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Only these worlds, separated by commas: sqlite, postgres, replicas-2, replicas-3, failover-hosts, failover-address.
+    /// Only these worlds, separated by commas: sqlite, postgres, replicas-2, replicas-3, failover-hosts,
+    /// failover-address, and patroni, which runs only when it is named here.
     #[arg(long, value_delimiter = ',')]
     pub only: Vec<String>,
     /// Only these faults, separated by commas; `none` is none.
@@ -59,7 +60,8 @@ impl Arguments {
         for name in &self.only {
             assert!(Kind::ALL.iter().any(|kind| kind.name() == name), "there is no world {name}");
         }
-        let is_wanted = |kind: &&Kind| self.only.is_empty() || self.only.iter().any(|name| name == kind.name());
+        let is_named = |kind: &Kind| self.only.iter().any(|name| name == kind.name());
+        let is_wanted = |kind: &&Kind| if self.only.is_empty() { kind.is_usual() } else { is_named(kind) };
         all.iter().filter(is_wanted).copied().collect()
     }
 

@@ -17,12 +17,14 @@
 mod arguments;
 mod client;
 mod clock;
+mod control;
 mod events;
 mod faults;
 mod flaws;
 mod group;
 mod grpc;
 mod outcome;
+mod patroni;
 mod plan;
 mod proxy;
 mod rabbitmq;

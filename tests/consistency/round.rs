@@ -10,6 +10,7 @@ use user_service_checker::{Call, History, Operation, Outcome};
 
 use crate::arguments::Arguments;
 use crate::client::Client;
+use crate::control::Control;
 use crate::faults::{self, Fault};
 use crate::group::Group;
 use crate::plan;
@@ -46,6 +47,10 @@ struct Totals {
     /// Of checks, in seconds.
     longest_check: f64,
     convicted: usize,
+    /// Rounds in which the control is convicted.
+    control: usize,
+    /// Of these, those in which the service is convicted too.
+    beside_control: usize,
 }
 
 /// Runs one world for its time, and prints a line; false when it was convicted.
@@ -63,13 +68,16 @@ pub async fn run(kind: Kind, arguments: &Arguments) -> bool {
             break;
         }
         let round = Arc::new(Round::new(number));
+        let control = Control::start(&world, number, &mut rng).await;
         let deadline = Instant::now() + left.min(LENGTH);
         let struck = round.clients_under_faults(&world, &mut clients, &faults, &mut rng, deadline).await;
         let last = round.rest(&world, &mut clients[0]).await;
         readers.told_of(&last).await;
+        let control = control.finish().await;
         let evidence = Evidence {
             label: format!("{}-{}-{number}", kind.name(), arguments.seed),
             history: History { calls: mem::take(&mut *round.calls.lock().unwrap()) },
+            control,
             readers: readers.take(),
             objections: mem::take(&mut *round.objections.lock().unwrap()),
         };
@@ -186,7 +194,10 @@ impl Totals {
         self.unknown += verdict.unknown;
         self.refused += verdict.refused;
         self.longest_check = self.longest_check.max(verdict.check.as_secs_f64());
-        self.convicted += usize::from(verdict.is_convicted);
+        // Where plain connections see no order either, the service is not to blame.
+        self.convicted += usize::from(verdict.is_convicted && !verdict.is_control_convicted);
+        self.beside_control += usize::from(verdict.is_convicted && verdict.is_control_convicted);
+        self.control += usize::from(verdict.is_control_convicted);
         for fault in struck {
             *self.faults.entry(fault.name()).or_default() += 1;
         }
@@ -195,15 +206,21 @@ impl Totals {
     fn line(&self, kind: Kind, seed: u64, time: Duration) -> String {
         let faults = Vec::from_iter(self.faults.iter().map(|(name, count)| format!("{name} {count}")));
         format!(
-            "{}: seed {seed}, {} operations, {} unknown, {} refused; faults: {}; {}; {:.0} s, longest check {:.1} s",
+            "{}: seed {seed}, {} operations, {} unknown, {} refused; faults: {}; {}{}; {:.0} s, longest check {:.1} s",
             kind.name(),
             self.calls,
             self.unknown,
             self.refused,
             if faults.is_empty() { "none".to_owned() } else { faults.join(", ") },
             if self.convicted == 0 { "no violation".to_owned() } else { format!("{} VIOLATIONS", self.convicted) },
+            if kind == Kind::Patroni { self.beside() } else { String::new() },
             time.as_secs_f64(),
             self.longest_check
         )
+    }
+
+    /// What is reported, and not counted.
+    fn beside(&self) -> String {
+        format!("; control: {}, the service in the same rounds: {}", self.control, self.beside_control)
     }
 }

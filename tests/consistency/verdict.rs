@@ -16,6 +16,8 @@ use crate::world::World;
 pub struct Evidence {
     pub label: String,
     pub history: History,
+    /// That of plain connections to the same cluster; without any it is empty.
+    pub control: History,
     pub readers: Vec<Reader>,
     /// Answers that the service must never give.
     pub objections: Vec<String>,
@@ -28,6 +30,7 @@ pub struct Verdict {
     pub unknown: usize,
     pub refused: usize,
     pub is_convicted: bool,
+    pub is_control_convicted: bool,
     /// How long the checker took.
     pub check: Duration,
 }
@@ -43,9 +46,14 @@ pub async fn judge(world: &World, evidence: Evidence, ids: &mut HashSet<u64>, ke
         let began = Instant::now();
         let report = check(&evidence.history, &Bounds::default());
         let told = compare(&evidence.history, &evidence.readers);
+        let control = check(&evidence.control, &Bounds::default());
         let took = began.elapsed();
         complaints.extend(told.iter().map(|finding| format!("{:?}: {}", finding.anomaly, finding.message)));
         let is_convicted = report.verdict() != Checked::Linearizable || !complaints.is_empty();
+        let is_control_convicted = control.verdict() == Checked::Violated;
+        if is_control_convicted || keep {
+            evidence.keep_control(&control.text(&evidence.control), &page(&evidence.control, &control));
+        }
         if is_convicted || keep {
             let mut text = report.text(&evidence.history);
             for complaint in &complaints {
@@ -56,8 +64,9 @@ pub async fn judge(world: &World, evidence: Evidence, ids: &mut HashSet<u64>, ke
                 let cut = |line: &str| line.chars().take(300).collect::<String>();
                 let shown = Vec::from_iter(text.lines().take(40).map(cut));
                 eprintln!(
-                    "{} is convicted, see {}:\n{}",
+                    "{} is convicted{}, see {}:\n{}",
                     evidence.label,
+                    if is_control_convicted { " like its control" } else { "" },
                     Arguments::folder().display(),
                     shown.join("\n")
                 );
@@ -66,7 +75,14 @@ pub async fn judge(world: &World, evidence: Evidence, ids: &mut HashSet<u64>, ke
         let calls = &evidence.history.calls;
         let count = |outcome: &Outcome| calls.iter().filter(|call| call.outcome == *outcome).count();
         let unknown = calls.iter().filter(|call| call.outcome == Outcome::Unknown && !call.operation.is_read()).count();
-        Verdict { calls: calls.len(), unknown, refused: count(&Outcome::Refused), is_convicted, check: took }
+        Verdict {
+            calls: calls.len(),
+            unknown,
+            refused: count(&Outcome::Refused),
+            is_convicted,
+            is_control_convicted,
+            check: took,
+        }
     });
     judged.await.expect("the checker comes to an end")
 }
@@ -82,9 +98,13 @@ fn reused(readers: &[Reader], ids: &mut HashSet<u64>) -> Vec<String> {
 }
 
 impl Evidence {
+    fn keep_control(&self, text: &str, page: &str) {
+        self.write("control.history.jsonl", &lines_of(&self.control));
+        self.write("control.txt", text);
+        self.write("control.html", page);
+    }
+
     fn keep(&self, text: &str, page: &str, log: &str) {
-        let lines = |lines: Vec<String>| lines.join("\n") + "\n";
-        let calls = self.history.calls.iter().map(|call| serde_json::to_string(call).expect("a call is JSON"));
         let events = self.readers.iter().flat_map(|reader| {
             reader.events.iter().map(move |event| {
                 let mut line = json!(event);
@@ -93,16 +113,19 @@ impl Evidence {
                 line.to_string()
             })
         });
-        let files = [
-            ("history.jsonl", lines(calls.collect())),
-            ("events.jsonl", lines(events.collect())),
-            ("txt", text.to_owned()),
-            ("html", page.to_owned()),
-            ("log", log.to_owned()),
-        ];
-        fs::create_dir_all(Arguments::folder()).expect("the folder of evidence");
-        for (kind, content) in files {
-            fs::write(Arguments::folder().join(format!("{}.{kind}", self.label)), content).expect("evidence is kept");
-        }
+        self.write("history.jsonl", &lines_of(&self.history));
+        self.write("events.jsonl", &(Vec::from_iter(events).join("\n") + "\n"));
+        self.write("txt", text);
+        self.write("html", page);
+        self.write("log", log);
     }
+
+    fn write(&self, kind: &str, content: &str) {
+        fs::create_dir_all(Arguments::folder()).expect("the folder of evidence");
+        fs::write(Arguments::folder().join(format!("{}.{kind}", self.label)), content).expect("evidence is kept");
+    }
+}
+
+fn lines_of(history: &History) -> String {
+    history.calls.iter().map(|call| serde_json::to_string(call).expect("a call is JSON") + "\n").collect()
 }

@@ -9,6 +9,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::faults::clock;
+use crate::patroni::Patroni;
 use crate::proxy::Proxy;
 use crate::replica::Replica;
 use crate::support::{Connection, Database, Db, Postgres, Program, Vhost, http, now, token, until};
@@ -24,6 +25,8 @@ pub enum Kind {
     FailoverHosts,
     /// `DATABASE_URL` names one address, which moves.
     FailoverAddress,
+    /// `DATABASE_URL` names three hosts, of which Patroni chooses the primary.
+    Patroni,
 }
 
 /// The service, its database and its broker.
@@ -43,6 +46,7 @@ pub struct World {
 pub enum Store {
     Sqlite(Database),
     Postgres(Cluster),
+    Patroni(Patroni),
 }
 
 /// A PostgreSQL behind a proxy, and its standby.
@@ -54,13 +58,14 @@ pub struct Cluster {
 }
 
 impl Kind {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Sqlite,
         Self::Postgres,
         Self::TwoReplicas,
         Self::ThreeReplicas,
         Self::FailoverHosts,
         Self::FailoverAddress,
+        Self::Patroni,
     ];
     pub const SHORT: [Self; 2] = [Self::Sqlite, Self::Postgres];
 
@@ -72,15 +77,21 @@ impl Kind {
             Self::ThreeReplicas => "replicas-3",
             Self::FailoverHosts => "failover-hosts",
             Self::FailoverAddress => "failover-address",
+            Self::Patroni => "patroni",
         }
     }
 
     fn replicas(self) -> usize {
         match self {
             Self::Sqlite | Self::Postgres => 1,
-            Self::TwoReplicas | Self::FailoverHosts | Self::FailoverAddress => 2,
+            Self::TwoReplicas | Self::FailoverHosts | Self::FailoverAddress | Self::Patroni => 2,
             Self::ThreeReplicas => 3,
         }
+    }
+
+    /// Whether it needs no more than the other worlds: neither root nor other packages.
+    pub fn is_usual(self) -> bool {
+        self != Self::Patroni
     }
 
     pub fn has_a_standby(self) -> bool {
@@ -92,14 +103,22 @@ impl World {
     /// `clock_jumps`: whether the service is to run under libfaketime.
     pub async fn start(kind: Kind, clock_jumps: bool) -> Arc<Self> {
         let (vhost, folder) = (Vhost::fresh(), TempDir::new().expect("a temporary folder"));
-        let (store, url) = if kind == Kind::Sqlite {
-            let database = Db::Sqlite.fresh();
-            let url = database.url().to_owned();
-            (Store::Sqlite(database), url)
-        } else {
-            let cluster = Cluster::start(kind).await;
-            let url = cluster.url();
-            (Store::Postgres(cluster), url)
+        let (store, url) = match kind {
+            Kind::Sqlite => {
+                let database = Db::Sqlite.fresh();
+                let url = database.url().to_owned();
+                (Store::Sqlite(database), url)
+            }
+            Kind::Patroni => {
+                let patroni = Patroni::start().await;
+                let url = patroni.url().to_owned();
+                (Store::Patroni(patroni), url)
+            }
+            _ => {
+                let cluster = Cluster::start(kind).await;
+                let url = cluster.url();
+                (Store::Postgres(cluster), url)
+            }
         };
         let mut replicas = Vec::new();
         for _ in 0..kind.replicas() {
@@ -139,6 +158,10 @@ impl World {
                 let url = cluster.primary.lock().await.url();
                 spawn_blocking(move || work(&mut Connection::postgres(&url))).await
             }
+            Store::Patroni(patroni) => {
+                let url = patroni.url().to_owned();
+                spawn_blocking(move || work(&mut Connection::postgres(&url))).await
+            }
         }
         .expect("the work beside the service")
     }
@@ -146,14 +169,22 @@ impl World {
     pub fn postgres(&self) -> &Cluster {
         match &self.store {
             Store::Postgres(cluster) => cluster,
-            Store::Sqlite(_) => panic!("a fault of PostgreSQL"),
+            _ => panic!("a fault of PostgreSQL"),
         }
     }
 
-    /// What all replicas have logged.
+    pub fn patroni(&self) -> &Patroni {
+        match &self.store {
+            Store::Patroni(patroni) => patroni,
+            _ => panic!("a fault of Patroni"),
+        }
+    }
+
+    /// What all replicas have logged, and the nodes of Patroni.
     pub fn log(&self) -> String {
         let logs = Vec::from_iter(self.replicas.iter().map(Replica::log));
-        logs.join("\n=== another replica ===\n")
+        let nodes = if let Store::Patroni(patroni) = &self.store { patroni.log() } else { String::new() };
+        logs.join("\n=== another replica ===\n") + &nodes
     }
 }
 

@@ -5,6 +5,7 @@ mod database;
 mod failover;
 mod locks;
 mod network;
+mod patroni;
 mod service;
 mod upkeep;
 
@@ -40,10 +41,15 @@ pub enum Fault {
     HangUp,
     JumpClock,
     Failover,
+    IsolateLeader,
+    SeverLeader,
+    KillPatroni,
+    KillLeader,
+    Switchover,
 }
 
 impl Fault {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 24] = [
         Self::KillService,
         Self::FreezeService,
         Self::FreezePostgres,
@@ -63,6 +69,11 @@ impl Fault {
         Self::HangUp,
         Self::JumpClock,
         Self::Failover,
+        Self::IsolateLeader,
+        Self::SeverLeader,
+        Self::KillPatroni,
+        Self::KillLeader,
+        Self::Switchover,
     ];
 
     pub fn name(self) -> &'static str {
@@ -86,12 +97,23 @@ impl Fault {
             Self::HangUp => "hang-up",
             Self::JumpClock => "jump-clock",
             Self::Failover => "failover",
+            Self::IsolateLeader => "isolate-leader",
+            Self::SeverLeader => "sever-leader",
+            Self::KillPatroni => "kill-patroni",
+            Self::KillLeader => "kill-leader",
+            Self::Switchover => "switchover",
         }
     }
 
     fn can_strike(self, kind: Kind) -> bool {
         match self {
-            Self::KillService | Self::FreezeService | Self::HangUp => true,
+            Self::KillService | Self::FreezeService => true,
+            Self::IsolateLeader | Self::SeverLeader | Self::KillPatroni | Self::KillLeader | Self::Switchover => {
+                kind == Kind::Patroni
+            }
+            // Each round there has few faults, and those of Patroni last long: they are what it is for.
+            _ if kind == Kind::Patroni => false,
+            Self::HangUp => true,
             Self::JumpClock => clock::is_installed(),
             Self::LockFile => kind == Kind::Sqlite,
             Self::Failover => kind.has_a_standby(),
@@ -122,6 +144,11 @@ impl Fault {
             Self::HangUp => hang_up(world, rng).await,
             Self::JumpClock => clock::jump(world, rng).await,
             Self::Failover => failover::fail_over(world, rng).await,
+            Self::IsolateLeader => patroni::isolate(world, rng).await,
+            Self::SeverLeader => patroni::sever(world, rng).await,
+            Self::KillPatroni => patroni::kill(world, rng).await,
+            Self::KillLeader => patroni::kill_leader(world, rng).await,
+            Self::Switchover => patroni::switch_over(world, rng).await,
         }
     }
 }
