@@ -58,7 +58,7 @@ const ROOMS: &[Room] = &[
     // No HTTP here: a token is text, whichever protocol carries it.
     room("auth", &["metrics", "proxy"], &["governor", "jsonwebtoken", "ureq"]),
     // No HTTP in storage, and no actix: an actor is a thread.
-    // Below the database, whose commits and files it is told of. Only its tests name Diesel: they commit.
+    // Below the database, whose commits, files and events it is told of. Only its tests name Diesel: they commit.
     room("storage/user_cache", &["domain", "metrics"], &["diesel"]),
     room(
         "storage/database",
@@ -67,7 +67,7 @@ const ROOMS: &[Room] = &[
     ),
     room("storage/engine", &["domain", "metrics", "storage/database", "telemetry"], &["crossbeam", "diesel"]),
     room("storage/event_log", &["domain", "metrics", "storage/database", "telemetry"], &["diesel", "r2d2"]),
-    room("storage/read", &["domain", "storage/database", "storage/engine"], &["diesel"]),
+    room("storage/read", &["domain", "storage/database", "storage/engine", "storage/user_cache"], &["diesel"]),
     room(
         "storage/write",
         &[

@@ -42,8 +42,8 @@ use database::pool::Pool;
 use database::workers::Workers;
 use engine::actors::{Actors, Common};
 use engine::lane::Lane;
-use read::get_users::Lookup;
-use user_cache::{Cached, UserCache};
+use read::lookup::Lookup;
+use user_cache::{Cached, PostgresCache, SqliteCache, UserCache};
 use write::request::{Create, Delete, Update, Write};
 
 /// The users in the database. Cloning gives another handle to the same actors.
@@ -60,7 +60,8 @@ pub struct Storage {
     events: EventLog,
     keeper: Arc<Keeper>,
     pool: Pool,
-    cache: Option<UserCache>,
+    /// On SQLite. On PostgreSQL the actors have it: they ask what has changed.
+    cache: Option<SqliteCache>,
 }
 
 #[expect(clippy::missing_errors_doc, reason = "the type documents the errors that all methods share")]
@@ -85,7 +86,7 @@ impl Storage {
             events: EventLog::new(pool.clone(), Arc::clone(&keeper), settings.deadline, metrics.hung_calls("events")),
             keeper: Arc::clone(&keeper),
             pool: pool.clone(),
-            cache,
+            cache: cache.and_then(UserCache::sqlite),
         };
         let watched = storage.clone();
         metrics.watch_database(move || watched.readiness() == Readiness::Ready);
@@ -183,14 +184,19 @@ impl Storage {
     }
 }
 
-/// The user cache, unless it is turned off. On PostgreSQL there is none yet.
+/// The user cache, unless it is turned off.
 fn user_cache(settings: &Settings, metrics: &Metrics) -> Option<UserCache> {
-    let bytes = if matches!(settings.url, DatabaseUrl::Sqlite(_)) { settings.user_cache_bytes } else { 0 };
-    let metrics = metrics.user_cache();
-    let cache = UserCache::new(bytes, metrics.clone());
-    let (entries, memory) = (cache.clone(), cache.clone());
-    let entries = move || entries.as_ref().map_or(0, UserCache::count);
-    metrics.watch(entries, move || memory.as_ref().map_or(0, UserCache::bytes));
+    let (bytes, metrics) = (settings.user_cache_bytes, metrics.user_cache());
+    let cache = match settings.url {
+        DatabaseUrl::Sqlite(_) => SqliteCache::new(bytes, metrics.clone()).map(UserCache::Sqlite),
+        DatabaseUrl::Postgres(_) => PostgresCache::new(bytes, metrics.clone()).map(UserCache::Postgres),
+    };
+    let [entries, bytes, gaps] = [(); 3].map(|()| cache.clone());
+    metrics.watch(
+        move || entries.as_ref().map_or(0, UserCache::count),
+        move || bytes.as_ref().map_or(0, UserCache::bytes),
+        move || gaps.as_ref().map_or(0, UserCache::gaps),
+    );
     cache
 }
 

@@ -76,7 +76,7 @@ fn prepare_for_bulk(connection: &mut Connection) -> QueryResult<()> {
         Connection::Sqlite(sqlite, _) => {
             sqlite.batch_execute("PRAGMA cache_size = -262144; PRAGMA wal_autocheckpoint = 50000;")
         }
-        Connection::Postgres(_) => Ok(()),
+        Connection::Postgres(..) => Ok(()),
     }
 }
 
@@ -89,7 +89,7 @@ fn create_missing(connection: &mut Connection, rows: &[Create]) -> Result<u64, B
         Connection::Sqlite(sqlite, _) => {
             write_transaction(sqlite, |sqlite| insert_in_order(sqlite, &missing, now).map(|created| created.len()))?
         }
-        Connection::Postgres(postgres) => {
+        Connection::Postgres(postgres, _) => {
             insert_many(&missing, now).execute(postgres).map_err(BatchError::from_autocommit)?
         }
     };

@@ -9,14 +9,13 @@
 //!
 //! On a standby the locks of the primary are invisible, so a gap stays open until the standby is promoted.
 
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
 
 use super::checkpoint::Checkpoint;
 use super::event_row::EventRow;
 use crate::domain::{Event, Position};
 use crate::storage::database::connection::{Connection, on_backend};
+use crate::storage::database::event_writers::{PRIMARY, event_writers};
 use crate::storage::database::schema::tables::events;
 
 /// The state of a reader of the log.
@@ -79,15 +78,15 @@ impl Follower {
         let Some(rows) = self.read(connection, limit)? else { return Ok(None) };
         let watermark = match connection {
             Connection::Sqlite(..) => Position(i64::MAX),
-            Connection::Postgres(_) => watermark(settled, &rows, connection)?.unwrap_or(self.position()),
+            Connection::Postgres(..) => watermark(settled, &rows, connection)?.unwrap_or(self.position()),
         };
         let last = rows.last().map(EventRow::checkpoint);
         let taken = self.take(rows, watermark);
-        if let (Connection::Postgres(postgres), Some(last)) = (connection, last)
+        if let (Connection::Postgres(postgres, _), Some(last)) = (connection, last)
             && self.position() < last.position()
             && self.gap.is_none()
         {
-            self.gap = Some(Gap { before: last, writers: writers(postgres)? });
+            self.gap = Some(Gap { before: last, writers: event_writers(postgres)? });
         }
         Ok(Some(taken))
     }
@@ -95,10 +94,10 @@ impl Follower {
     /// The end of the gap, if no transaction can fill it any more. Must be called before the events are read, so that a
     /// transaction that ends in between is visible to the read.
     fn settle(&mut self, connection: &mut Connection) -> QueryResult<Option<Checkpoint>> {
-        if let (Some(gap), Connection::Postgres(postgres)) = (&self.gap, connection)
+        if let (Some(gap), Connection::Postgres(postgres, _)) = (&self.gap, connection)
             && !gap.writers.is_empty()
         {
-            let writers = writers(postgres)?;
+            let writers = event_writers(postgres)?;
             let is_standby = writers.iter().any(|writer| writer == PRIMARY);
             if is_standby || gap.writers.iter().any(|writer| writers.contains(writer)) {
                 return Ok(None);
@@ -154,29 +153,4 @@ fn read(connection: &mut Connection, Position(from): Position, limit: i64) -> Qu
         let these = events::table.filter(events::id.ge(from)).order(events::id).limit(limit);
         these.select(EventRow::as_select()).load(connection)
     })
-}
-
-/// Stands for all writers of a standby's primary, whose locks are invisible to the standby. After a promotion,
-/// transactions that have not committed never will.
-const PRIMARY: &str = "primary";
-
-/// The transactions that are writing events. A transaction holds its lock on the table from before it is assigned an
-/// offset until its end is visible. A prepared transaction (two-phase commit) continues under another name and would be
-/// taken for ended; the service prepares none.
-pub(crate) fn writers(postgres: &mut PgConnection) -> QueryResult<Vec<String>> {
-    let rows: Vec<Writer> = diesel::sql_query(
-        "SELECT virtualtransaction AS id FROM pg_locks
-        WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted AND relation = 'events'::regclass
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        UNION ALL SELECT 'primary' WHERE pg_is_in_recovery()",
-    )
-    .load(postgres)?;
-    Ok(rows.into_iter().map(|writer| writer.id).collect())
-}
-
-/// SQL text, because Diesel knows no catalogues.
-#[derive(QueryableByName)]
-struct Writer {
-    #[diesel(sql_type = Text)]
-    id: String,
 }

@@ -4,11 +4,12 @@ use diesel::prelude::*;
 
 use super::checkpoint::Checkpoint;
 use super::event_row::EventRow;
-use super::follow::{Follower, writers};
+use super::follow::Follower;
 use super::handle::EventLog;
 use super::state::State;
 use crate::domain::{Error, Event, Position};
 use crate::storage::database::connection::{Connection, on_backend};
+use crate::storage::database::event_writers::event_writers;
 use crate::storage::database::schema::tables::events;
 
 #[expect(clippy::missing_errors_doc, reason = "the type documents the errors that all methods share")]
@@ -20,7 +21,7 @@ impl EventLog {
             // Before the end is read, so that a transaction that ends in between is visible to that read.
             let writers = match connection {
                 Connection::Sqlite(..) => Vec::new(),
-                Connection::Postgres(postgres) => writers(postgres)?,
+                Connection::Postgres(postgres, _) => event_writers(postgres)?,
             };
             let pruned_to = Position(State::read(connection)?.pruned_to);
             let before = before_the_last(connection, count)?;

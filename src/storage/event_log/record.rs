@@ -8,6 +8,7 @@ use diesel::sqlite::SqliteConnection;
 
 use super::event_row::EventKind;
 use crate::domain::{Timestamp, User, Version};
+use crate::storage::database::schema::EVENT_COLUMNS;
 use crate::storage::database::schema::tables::{events, users};
 use crate::storage::database::schema::timestamp_column::TimestampColumn;
 use crate::telemetry::TracedSpan;
@@ -50,6 +51,7 @@ pub(crate) fn record_one(
             events::occurred_at.eq(TimestampColumn(now)),
             events::salt.eq(salt),
             events::trace_parent.eq(trace.map(|span| span.to_string())),
+            events::known_columns.eq(EVENT_COLUMNS),
         ))
         .execute(sqlite)
         .map(drop)
@@ -73,6 +75,7 @@ pub(crate) fn record_created(
             users::created_at.nullable(),
             TimestampColumn(now).into_sql::<SqlTimestamp>(),
             salt.into_sql::<BigInt>(),
+            EVENT_COLUMNS.into_sql::<SmallInt>().nullable(),
         ))
         .insert_into(events::table)
         .into_columns((
@@ -84,6 +87,7 @@ pub(crate) fn record_created(
             events::created_at,
             events::occurred_at,
             events::salt,
+            events::known_columns,
         ))
         .execute(sqlite)
         .map(drop)

@@ -36,7 +36,7 @@ impl State {
         match connection {
             // On SQLite a writing transaction is alone.
             Connection::Sqlite(..) => Self::read(connection),
-            Connection::Postgres(postgres) => {
+            Connection::Postgres(postgres, _) => {
                 event_log::table.find(Self::ID).select(Self::as_select()).for_update().first(postgres)
             }
         }

@@ -41,7 +41,7 @@ fn empty_if_unstorable(connection: &mut Connection, query: &PageQuery, error: Di
         let query = query.clone().without_legacy_prefixes();
         return read_page(connection, &query).or_else(|error| empty_if_unstorable(connection, &query, error));
     }
-    let Connection::Postgres(postgres) = connection else { return Err(error) };
+    let Connection::Postgres(postgres, _) = connection else { return Err(error) };
     if is_sound && is_unstorable(postgres, prefix.key().as_str(), &error) {
         Ok(Page { users: Vec::new(), more: false, last_name: None, total: query.count.then_some(0) })
     } else {

@@ -1,4 +1,9 @@
 //! Reads: look-ups of one user, and page queries.
 
-pub(super) mod get_users;
+mod get_cached;
+mod get_on_postgres;
+mod get_on_sqlite;
+mod get_users;
 mod list_users;
+pub(super) mod lookup;
+mod tail_statement;

@@ -10,17 +10,50 @@
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::domain::{EmailKey, User, UserId};
+use crate::domain::{Email, EmailKey, Timestamp, User, UserId, UserName, Version};
 
 /// A user, or that the database has none.
-pub(super) type Known = Option<User>;
+pub(crate) type Known = Option<User>;
 
-/// A user in memory.
+/// A user in memory. Both texts are in one allocation.
 #[derive(Clone)]
 struct CachedUser {
-    user: User,
+    /// The name, and then the address.
+    texts: Box<str>,
+    /// How long the name is.
+    name: u16,
     /// Whether the column `email_key` is known to be the address in small letters.
     has_plain_key: bool,
+    version: Version,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl CachedUser {
+    /// `None` if the name is longer than any that the service takes.
+    fn new(user: &User, has_plain_key: bool) -> Option<Self> {
+        let &User { ref name, ref email, version, created_at, updated_at, .. } = user;
+        let (name, email) = (name.as_str(), email.as_str());
+        let texts = [name, email].concat().into_boxed_str();
+        Some(Self { texts, name: name.len().try_into().ok()?, has_plain_key, version, created_at, updated_at })
+    }
+
+    fn into_user(self, id: i64) -> User {
+        let Self { texts, name, version, created_at, updated_at, .. } = self;
+        let mut name_text = String::from(texts);
+        let email = name_text.split_off(name.into());
+        let (name, email) = (UserName::stored(name_text), Email::stored(email));
+        User { id: UserId::stored(id), name, email, version, created_at, updated_at }
+    }
+
+    fn email(&self) -> &str {
+        self.texts.get(self.name.into()..).unwrap_or_default()
+    }
+
+    /// Whether a plain key, which is in small letters, is that of this user's address.
+    fn is_found_by(&self, key: &str) -> bool {
+        self.has_plain_key && key.eq_ignore_ascii_case(self.email())
+    }
 }
 
 /// A committed change of a user, by this process.
@@ -49,28 +82,31 @@ impl Entries {
 
     /// The user with this id, if it is known whether there is one.
     pub(super) fn get(&self, id: UserId) -> Option<Known> {
-        Some(self.users.get(&id.get())?.map(|cached| cached.user))
+        let id = id.get();
+        Some(self.users.get(&id)?.map(|cached| cached.into_user(id)))
     }
 
     /// The user with this address, if it is known whether there is one.
     pub(super) fn find(&self, key: &EmailKey) -> Option<Known> {
-        let Some(id) = self.addresses.get(plain(key)?)? else { return Some(None) };
-        let CachedUser { user, has_plain_key } = self.users.get(&id)??;
-        (has_plain_key && is_address(key.as_str(), &user)).then_some(Some(user))
+        let key = plain(key)?;
+        let Some(id) = self.addresses.get(key)? else { return Some(None) };
+        let cached = self.users.get(&id)??;
+        cached.is_found_by(key).then(|| Some(cached.into_user(id)))
     }
 
     /// Takes in what the database has answered for an id.
     pub(super) fn insert(&self, id: UserId, user: Option<&User>) {
-        let cached = user.map(|user| CachedUser { user: user.clone(), has_plain_key: false });
-        self.users.insert(id.get(), cached);
+        match user {
+            Some(user) => self.put(user, false),
+            None => self.users.insert(id.get(), None),
+        }
     }
 
     /// Takes in what the database has answered for an address. It has found a plain key in the column `email_key`.
     pub(super) fn insert_found(&self, key: &EmailKey, user: Option<&User>) {
         let Some(key) = plain(key) else { return };
         if let Some(user) = user {
-            let cached = CachedUser { user: user.clone(), has_plain_key: is_address(key, user) };
-            self.users.insert(user.id.get(), Some(cached));
+            self.put(user, key.eq_ignore_ascii_case(user.email.as_str()));
         }
         self.addresses.insert(key.into(), user.map(|user| user.id.get()));
     }
@@ -94,10 +130,42 @@ impl Entries {
                 Some(key) => key == user.email.as_str().to_ascii_lowercase(),
                 None => before.is_some_and(|before| before.has_plain_key),
             };
-            self.users.insert(id, Some(CachedUser { user: user.clone(), has_plain_key }));
+            self.put(user, has_plain_key);
         }
         if let Some(key) = email_key.filter(|key| self.addresses.contains_key(*key)) {
             self.addresses.insert(key.into(), Some(id));
+        }
+    }
+
+    /// Takes in the user as a later event has it, with the key of its address. What is not in memory stays out. An event
+    /// does not have the column `email_key`: that is known only if the address has not changed.
+    pub(super) fn follow(&self, user: &User, key: &EmailKey) {
+        let id = user.id.get();
+        if let Some(before) = self.users.peek(&id) {
+            let is_same = |before: &CachedUser| before.has_plain_key && before.email() == user.email.as_str();
+            self.put(user, before.is_some_and(|before| is_same(&before)));
+        }
+        if plain(key).and_then(|key| self.addresses.peek(key)) != Some(Some(id)) {
+            self.evict_address(key);
+        }
+    }
+
+    fn put(&self, user: &User, has_plain_key: bool) {
+        match CachedUser::new(user, has_plain_key) {
+            Some(cached) => self.users.insert(user.id.get(), Some(cached)),
+            None => self.evict(user.id.get()),
+        }
+    }
+
+    /// Drops what is known about an id.
+    pub(super) fn evict(&self, id: i64) {
+        self.users.remove(&id);
+    }
+
+    /// Drops what is known about an address.
+    pub(super) fn evict_address(&self, key: &EmailKey) {
+        if let Some(key) = plain(key) {
+            self.addresses.remove(key);
         }
     }
 
@@ -120,17 +188,12 @@ fn plain(key: &EmailKey) -> Option<&str> {
     key.is_plain().then_some(key.as_str())
 }
 
-/// Whether a plain key, which is in small letters, is that of the user's address.
-fn is_address(key: &str, user: &User) -> bool {
-    key.eq_ignore_ascii_case(user.email.as_str())
-}
-
 fn cache<K: Eq + std::hash::Hash, V: Clone>(bytes: u64) -> Cache<K, V, Bytes>
 where
     Bytes: Weighter<K, V>,
 {
     /// What an entry takes, give or take.
-    const TYPICAL: u64 = 200;
+    const TYPICAL: u64 = 150;
     Cache::with_weighter(usize::try_from(bytes / TYPICAL).unwrap_or(usize::MAX), bytes, Bytes)
 }
 
@@ -143,8 +206,8 @@ const OVERHEAD: usize = 48;
 
 impl Weighter<i64, Option<CachedUser>> for Bytes {
     fn weight(&self, _: &i64, cached: &Option<CachedUser>) -> u64 {
-        let texts = |cached: &CachedUser| cached.user.name.as_str().len() + cached.user.email.as_str().len();
-        (OVERHEAD + size_of::<(i64, Option<CachedUser>)>() + cached.as_ref().map_or(0, texts)) as u64
+        let texts = cached.as_ref().map_or(0, |cached| cached.texts.len());
+        (OVERHEAD + size_of::<(i64, Option<CachedUser>)>() + texts) as u64
     }
 }
 
@@ -157,7 +220,6 @@ impl Weighter<Box<str>, Option<i64>> for Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Email, Timestamp, UserName, Version};
 
     fn user(id: i64, email: &str) -> User {
         let now = Timestamp::from_unix_micros(0);

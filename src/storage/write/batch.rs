@@ -25,7 +25,7 @@ impl Request for Write {
     ) -> Result<Vec<Execution<Self>>, BatchError> {
         match connection {
             Connection::Sqlite(sqlite, cache) => sqlite::write_batch(sqlite, cache.as_ref(), batch),
-            Connection::Postgres(postgres) => postgres::write_batch(postgres, batch, locks)
+            Connection::Postgres(postgres, _) => postgres::write_batch(postgres, batch, locks)
                 .or_else(|failure| unstorable::outcome_of_write(postgres, batch, failure)),
         }
     }

@@ -21,3 +21,4 @@ mod schema_ahead;
 mod sqlite_files;
 mod unfit;
 mod user_cache;
+mod user_cache_postgres;

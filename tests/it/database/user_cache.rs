@@ -5,22 +5,23 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
+use rstest::rstest;
 use serde_json::{Value, json};
 use user_service::domain::{Email, UserId};
 
 use crate::support::{Answered, App, CLIENTS, Connection, Database, Db, Server, at_once, library, until};
 
-async fn get(server: &Server, id: &Value) -> Option<Value> {
+pub async fn get(server: &Server, id: &Value) -> Option<Value> {
     let answer = server.get(&format!("/api/v2/users/{id}")).answer().await;
     (answer.status != 404).then(|| answer.body(200))
 }
 
-async fn find(server: &Server, email: &str) -> Option<Value> {
+pub async fn find(server: &Server, email: &str) -> Option<Value> {
     let answer = server.get(&format!("/api/v2/users?email={email}")).answer().await;
     answer.body(200)["users"].as_array().expect("users").first().cloned()
 }
 
-async fn hits(server: &Server) -> usize {
+pub async fn hits(server: &Server) -> usize {
     count(server.metrics().await.value("user_cache_hits_total"))
 }
 
@@ -29,7 +30,7 @@ fn count(value: f64) -> usize {
 }
 
 /// Reads until the user is answered from memory: the first read of a user asks the database.
-async fn warm(server: &Server, user: &Value) {
+pub async fn warm(server: &Server, user: &Value) {
     let (id, email) = (&user["id"], user["email"].as_str().expect("an email"));
     until("the user is in memory", Duration::from_secs(20), async || {
         let before = hits(server).await;
@@ -39,18 +40,17 @@ async fn warm(server: &Server, user: &Value) {
     .await;
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_change_by_the_service_is_seen_by_the_next_read() {
-    let app = App::start(Db::Sqlite).await;
+async fn a_change_by_the_service_is_seen_by_the_next_read(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
     let john = app.create("John", "john@example.com").await;
     assert_eq!(find(&app, "jack@example.com").await, None);
     warm(&app, &john).await;
     let path = format!("/api/v2/users/{}", john["id"]);
     let renamed = app.patch(&path, &json!({ "name": "Johnny" })).answer().await.body(200);
-    let before = hits(&app).await;
     assert_eq!(get(&app, &john["id"]).await.as_ref(), Some(&renamed));
     assert_eq!(find(&app, "John@Example.com").await.as_ref(), Some(&renamed));
-    assert_eq!(hits(&app).await, before + 2, "what the service has written is in memory");
     let moved = app.patch(&path, &json!({ "email": "Jack@example.com" })).answer().await.body(200);
     assert_eq!(find(&app, "john@example.com").await, None);
     assert_eq!(find(&app, "jack@example.com").await.as_ref(), Some(&moved));
@@ -62,9 +62,24 @@ async fn a_change_by_the_service_is_seen_by_the_next_read() {
     assert_eq!((get(&app, &john["id"]).await, get(&app, &jack["id"]).await.as_ref()), (None, Some(&jack)));
 }
 
+/// On PostgreSQL the next read finds it in the database.
 #[tokio::test]
-async fn a_change_by_another_process_is_seen_by_the_next_read() {
+async fn what_the_service_has_written_to_sqlite_is_in_memory() {
     let app = App::start(Db::Sqlite).await;
+    let john = app.create("John", "john@example.com").await;
+    warm(&app, &john).await;
+    let path = format!("/api/v2/users/{}", john["id"]);
+    let renamed = app.patch(&path, &json!({ "name": "Johnny" })).answer().await.body(200);
+    let before = hits(&app).await;
+    assert_eq!(get(&app, &john["id"]).await.as_ref(), Some(&renamed));
+    assert_eq!(find(&app, "John@Example.com").await.as_ref(), Some(&renamed));
+    assert_eq!(hits(&app).await, before + 2);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_change_by_another_process_is_seen_by_the_next_read(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
     let mut other = app.database.connect();
     let john = app.create("John", "john@example.com").await;
     let id = &john["id"];
@@ -93,13 +108,14 @@ async fn a_change_by_another_process_is_seen_by_the_next_read() {
     assert_eq!(get(&app, id).await.expect("the user")["created_at"], "2026-01-01T00:00:00.000000Z");
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_change_that_is_not_committed_is_not_seen() {
-    let app = App::start(Db::Sqlite).await;
+async fn a_change_that_is_not_committed_is_not_seen(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
     let john = app.create("John", "john@example.com").await;
     warm(&app, &john).await;
     let mut other = app.database.connect();
-    other.run("BEGIN IMMEDIATE; UPDATE users SET name = 'Jack'");
+    other.run("BEGIN; UPDATE users SET name = 'Jack'");
     let before = hits(&app).await;
     assert_eq!(get(&app, &john["id"]).await, Some(john.clone()));
     other.run("ROLLBACK");
@@ -108,9 +124,10 @@ async fn a_change_that_is_not_committed_is_not_seen() {
 }
 
 /// Requests that change nothing, and the relay's and pruning's own writes, leave what is in memory.
+#[rstest]
 #[tokio::test]
-async fn a_refused_write_flushes_nothing() {
-    let app = App::start(Db::Sqlite).await;
+async fn a_refused_write_flushes_nothing(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
     let john = app.create("John", "john@example.com").await;
     warm(&app, &john).await;
     let (before, path) = (hits(&app).await, format!("/api/v2/users/{}", john["id"]));
@@ -121,12 +138,14 @@ async fn a_refused_write_flushes_nothing() {
         assert_eq!(get(&app, &john["id"]).await, Some(john.clone()));
     }
     assert_eq!(hits(&app).await, before + 10);
-    assert_eq!(app.metrics().await.sum("user_cache_flushes_total", &[("reason", "commit")]), 0);
+    let flushes = app.metrics().await;
+    assert_eq!(["commit", "mark"].map(|reason| flushes.sum("user_cache_flushes_total", &[("reason", reason)])), [0, 0]);
 }
 
+#[rstest]
 #[tokio::test]
-async fn seeding_beside_the_service_is_seen() {
-    let app = App::start(Db::Sqlite).await;
+async fn seeding_beside_the_service_is_seen(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
     for round in 1..=5 {
         let id = json!(round * 10);
         assert_eq!(get(&app, &id).await, None);
@@ -137,9 +156,10 @@ async fn seeding_beside_the_service_is_seen() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn without_memory_every_read_asks_the_database() {
-    let app = App::start_with(Db::Sqlite, &[("USER_CACHE_BYTES", "0")]).await;
+async fn without_memory_every_read_asks_the_database(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start_with(db, &[("USER_CACHE_BYTES", "0")]).await;
     let john = app.create("John", "john@example.com").await;
     for _ in 0..10 {
         assert_eq!(get(&app, &john["id"]).await.as_ref(), Some(&john));
@@ -152,10 +172,11 @@ async fn without_memory_every_read_asks_the_database() {
 }
 
 /// A read that begins after a write was acknowledged shows it, or a later one: of this service, or of another process.
+#[rstest]
 #[tokio::test]
-async fn no_read_is_older_than_an_acknowledged_write() {
+async fn no_read_is_older_than_an_acknowledged_write(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     const USERS: usize = 4;
-    let app = App::start(Db::Sqlite).await;
+    let app = App::start(db).await;
     let mut ids = Vec::new();
     for number in 0..USERS {
         ids.push(app.create("John", &format!("john{number}@example.com")).await["id"].clone());

@@ -32,14 +32,15 @@ use diesel::sqlite::SqliteConnection;
 use diesel::{ConnectionResult, QueryResult};
 
 use super::settings::database_url::DatabaseUrl;
-use crate::storage::user_cache::{OwnCommit, UserCache};
+use crate::storage::user_cache::{OwnCommit, PostgresCache, SqliteCache};
 use sqlite::WriteLock;
 
 /// An open connection.
 pub(crate) enum Connection {
     /// With the user cache that is to be told of commits, if there is one.
-    Sqlite(SqliteConnection, Option<UserCache>),
-    Postgres(PgConnection),
+    Sqlite(SqliteConnection, Option<SqliteCache>),
+    /// With the user cache through which look-ups go, if there is one.
+    Postgres(PgConnection, Option<PostgresCache>),
 }
 
 /// Runs the same Diesel code on either connection.
@@ -50,7 +51,7 @@ macro_rules! on_backend {
     ($connection:expr, |$concrete:ident| $body:expr) => {
         match $connection {
             $crate::storage::database::connection::Connection::Sqlite($concrete, _) => $body,
-            $crate::storage::database::connection::Connection::Postgres($concrete) => $body,
+            $crate::storage::database::connection::Connection::Postgres($concrete, _) => $body,
         }
     };
 }
@@ -62,7 +63,7 @@ impl Connection {
     pub(crate) fn open(url: &DatabaseUrl, deadline: Duration) -> ConnectionResult<Self> {
         match url {
             DatabaseUrl::Sqlite(path) => sqlite::open(path, deadline).map(|sqlite| Self::Sqlite(sqlite, None)),
-            DatabaseUrl::Postgres(url) => postgres::open(url, deadline).map(Self::Postgres),
+            DatabaseUrl::Postgres(url) => postgres::open(url, deadline).map(|postgres| Self::Postgres(postgres, None)),
         }
     }
 
@@ -78,7 +79,7 @@ impl Connection {
     pub(crate) fn write<T>(&mut self, write: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
         let _write_lock = match self {
             Self::Sqlite(sqlite, _) => sqlite::begin_write(sqlite)?,
-            Self::Postgres(postgres) => {
+            Self::Postgres(postgres, _) => {
                 AnsiTransactionManager::begin_transaction(postgres)?;
                 None
             }
@@ -109,7 +110,7 @@ impl Connection {
     fn begin_own_commit(&self) -> Option<OwnCommit> {
         match self {
             Self::Sqlite(_, cache) => cache.as_ref()?.begin_commit(),
-            Self::Postgres(_) => None,
+            Self::Postgres(..) => None,
         }
     }
 
@@ -126,7 +127,7 @@ impl Connection {
     pub(crate) fn begin_batch(&mut self) -> QueryResult<Option<WriteLock>> {
         match self {
             Self::Sqlite(sqlite, _) => sqlite::begin_write(sqlite),
-            Self::Postgres(_) => Ok(None),
+            Self::Postgres(..) => Ok(None),
         }
     }
 
@@ -146,12 +147,12 @@ impl Connection {
             Self::Sqlite(..) => false,
             // libpq looks at its socket when it is asked for notifications, and Diesel offers no other way to make it
             // look. The first look may find the server's farewell, if it sent one; the second finds the end.
-            Self::Postgres(postgres) => (0..2).any(|_| matches!(postgres.notifications_iter().next(), Some(Err(_)))),
+            Self::Postgres(postgres, _) => (0..2).any(|_| matches!(postgres.notifications_iter().next(), Some(Err(_)))),
         }
     }
 
     /// Whether a call may hang: only a remote server can leave a call without a response.
     pub(crate) const fn may_hang(&self) -> bool {
-        matches!(self, Self::Postgres(_))
+        matches!(self, Self::Postgres(..))
     }
 }

@@ -33,7 +33,7 @@ impl Inspection {
 pub(super) fn inspect(connection: &mut Connection) -> QueryResult<Inspection> {
     match connection {
         Connection::Sqlite(sqlite, _) => inspect_sqlite(sqlite),
-        Connection::Postgres(postgres) => inspect_postgres(postgres),
+        Connection::Postgres(postgres, _) => inspect_postgres(postgres),
     }
 }
 

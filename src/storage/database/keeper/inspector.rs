@@ -4,17 +4,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::inspection::{self, Inspection};
+use super::log_watch::LogWatch;
 use super::missing_keys::{self, FillResult};
 use super::problem::Problem;
 use super::readiness::Check;
 use super::state::Keeper;
+use crate::storage::database::connection::Connection;
 use crate::storage::database::pool::{Pool, Pooled};
 use crate::storage::database::schema::migrations;
 use crate::storage::database::workers::abandoned_calls::OnHang;
 
 /// How long each check may compute missing keys.
 const FILL_TIME: Duration = Duration::from_millis(200);
-/// How long one call that computes keys may take before it counts as hung.
+/// How long one call that computes keys or watches the log may take before it counts as hung.
 const FILL_LIMIT: Duration = Duration::from_secs(5);
 /// How long migrating may take. One statement may take ten minutes, and so may the wait for another replica.
 const MIGRATION_LIMIT: Duration = Duration::from_mins(30);
@@ -31,11 +33,13 @@ pub(super) struct Inspector {
     unfit: Option<Check>,
     /// The error of the last computation of keys.
     fill_error: Option<String>,
+    log_watch: LogWatch,
 }
 
 impl Inspector {
-    pub(super) const fn new(keeper: Arc<Keeper>, pool: Pool, auto_migrate: bool, on_hang: OnHang) -> Self {
-        Self { keeper, pool, auto_migrate, on_hang, schema: None, unfit: None, fill_error: None }
+    pub(super) fn new(keeper: Arc<Keeper>, pool: Pool, auto_migrate: bool, on_hang: OnHang) -> Self {
+        let log_watch = LogWatch::default();
+        Self { keeper, pool, auto_migrate, on_hang, schema: None, unfit: None, fill_error: None, log_watch }
     }
 
     /// Checks the database once, and replaces the pool's connections if it became fit or unfit.
@@ -59,7 +63,10 @@ impl Inspector {
         let mut pooled = self.pool.check_out(&self.on_hang)?;
         let result = self.inspect(&mut pooled);
         match &result {
-            Ok(()) => self.fill_keys(pooled),
+            Ok(()) => {
+                self.watch_log(&mut pooled);
+                self.fill_keys(pooled);
+            }
             Err(problem) if problem.is_unfit() => pooled.discard(),
             // SQLite opens a file for reading if it cannot open it for writing at that moment.
             Err(Problem::Migrate(_)) => self.pool.check_in_unmigrated(pooled),
@@ -120,6 +127,16 @@ impl Inspector {
         pooled.set_call_limit(MIGRATION_LIMIT);
         migrations::run(&mut pooled.connection)?;
         Ok(())
+    }
+
+    /// Lets the user cache start, or drop gaps of the log. An error only delays that.
+    fn watch_log(&mut self, pooled: &mut Pooled) {
+        pooled.set_call_limit(FILL_LIMIT);
+        if let Connection::Postgres(postgres, Some(cache)) = &mut pooled.connection
+            && let Err(error) = self.log_watch.check(postgres, cache)
+        {
+            log::debug!("the user cache waits: {error}");
+        }
     }
 
     /// Computes missing keys for a while. An error does not make the database unready.

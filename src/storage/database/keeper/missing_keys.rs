@@ -89,7 +89,7 @@ fn lock_duplicate(connection: &mut Connection, id: i64) -> QueryResult<Option<Us
     match connection {
         // A writing transaction is alone on SQLite.
         Connection::Sqlite(sqlite, _) => user.select(UserSource::as_select()).first(sqlite).optional(),
-        Connection::Postgres(postgres) => {
+        Connection::Postgres(postgres, _) => {
             user.select(UserSource::as_select()).for_no_key_update().skip_locked().first(postgres).optional()
         }
     }
@@ -98,7 +98,7 @@ fn lock_duplicate(connection: &mut Connection, id: i64) -> QueryResult<Option<Us
 fn any_without_keys(connection: &mut Connection) -> QueryResult<bool> {
     match connection {
         Connection::Sqlite(sqlite, _) => select(exists(users::table.filter(sql::<Bool>(SQLITE)))).get_result(sqlite),
-        Connection::Postgres(postgres) => {
+        Connection::Postgres(postgres, _) => {
             select(exists(users::table.filter(sql::<Bool>(POSTGRES)))).get_result(postgres)
         }
     }
@@ -111,7 +111,7 @@ fn find_users_without_keys(connection: &mut Connection) -> QueryResult<Vec<UserS
             let users = users::table.filter(sql::<Bool>(SQLITE)).order(users::id).limit(BATCH);
             users.select(UserSource::as_select()).load(sqlite)
         }
-        Connection::Postgres(postgres) => {
+        Connection::Postgres(postgres, _) => {
             let users = users::table.filter(sql::<Bool>(POSTGRES)).order(users::id).limit(BATCH);
             users.select(UserSource::as_select()).for_no_key_update().skip_locked().load(postgres)
         }

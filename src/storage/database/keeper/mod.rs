@@ -9,10 +9,12 @@
 //! `/ready` reports the last check and never waits for the database itself. After three seconds without a check the
 //! database counts as unreachable. The keeper logs a problem once, not at every attempt.
 //!
-//! The keeper also computes the keys of users written by an earlier release (`missing_keys`).
+//! The keeper also computes the keys of users written by an earlier release (`missing_keys`), and finds out up to where
+//! the log of events is whole, for the user cache on PostgreSQL (`log_watch`).
 
 mod inspection;
 mod inspector;
+mod log_watch;
 mod missing_keys;
 mod problem;
 pub(crate) mod readiness;

@@ -16,11 +16,11 @@ use diesel::{ConnectionError, ConnectionResult};
 use parking_lot::Mutex;
 
 use crate::storage::database::connection::Connection;
-use crate::storage::user_cache::{Unreadable, UserCache};
+use crate::storage::user_cache::{SqliteCache, Unreadable};
 
 /// The user cache of one database, and the connection that keeps `-shm` in use.
 pub(super) struct CacheFiles {
-    cache: UserCache,
+    cache: SqliteCache,
     state: Mutex<State>,
 }
 
@@ -53,11 +53,11 @@ pub(super) enum Untied {
 }
 
 impl CacheFiles {
-    pub(super) const fn new(cache: UserCache) -> Self {
+    pub(super) const fn new(cache: SqliteCache) -> Self {
         Self { cache, state: Mutex::new(State::Waiting) }
     }
 
-    pub(super) const fn cache(&self) -> &UserCache {
+    pub(super) const fn cache(&self) -> &SqliteCache {
         &self.cache
     }
 

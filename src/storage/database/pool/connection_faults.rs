@@ -16,7 +16,7 @@ pub(super) fn suspects_connection(connection: &Connection, error: &DieselError) 
         // SQLite opens a file for reading if it cannot open it for writing, and the connection stays read-only when the
         // file can be opened for writing again.
         Connection::Sqlite(..) => is_read_only(error),
-        Connection::Postgres(_) => !is_about_rows(error),
+        Connection::Postgres(..) => !is_about_rows(error),
     }
 }
 

@@ -12,7 +12,7 @@ use super::sqlite_files::{Displaced, OpenFiles, SqliteFiles};
 use crate::storage::database::connection::Connection;
 use crate::storage::database::settings::Settings;
 use crate::storage::database::settings::database_url::DatabaseUrl;
-use crate::storage::user_cache::UserCache;
+use crate::storage::user_cache::{PostgresCache, UserCache};
 
 /// A connection, and what the pool knows about it.
 pub(crate) struct Session {
@@ -43,15 +43,22 @@ pub(super) struct Manager {
     pub(super) generation: Arc<Generation>,
     /// For SQLite.
     pub(super) files: Option<Arc<SqliteFiles>>,
+    /// For PostgreSQL.
+    cache: Option<PostgresCache>,
 }
 
 impl Manager {
     pub(super) fn new(settings: &Settings, connector: Connector, cache: Option<UserCache>) -> Self {
+        let (sqlite, postgres) = match cache {
+            Some(UserCache::Sqlite(cache)) => (Some(cache), None),
+            Some(UserCache::Postgres(cache)) => (None, Some(cache)),
+            None => (None, None),
+        };
         let files = match &settings.url {
-            DatabaseUrl::Sqlite(path) => Some(SqliteFiles::new(path, cache)),
+            DatabaseUrl::Sqlite(path) => Some(SqliteFiles::new(path, sqlite)),
             DatabaseUrl::Postgres(_) => None,
         };
-        Self { connector: Arc::new(connector), generation: Arc::default(), files }
+        Self { connector: Arc::new(connector), generation: Arc::default(), files, cache: postgres }
     }
 
     pub(super) fn open(&self) -> Result<Session, diesel::r2d2::Error> {
@@ -60,8 +67,9 @@ impl Manager {
         // SQLite would replace a missing file by an empty one.
         self.files.as_ref().map_or(Ok(()), |files| files.check_before_open()).map_err(displaced)?;
         let mut connection = self.connector.connect()?;
-        if let (Connection::Sqlite(_, cache), Some(files)) = (&mut connection, &self.files) {
-            *cache = files.cache().cloned();
+        match &mut connection {
+            Connection::Sqlite(_, cache) => *cache = self.files.as_ref().and_then(|files| files.cache().cloned()),
+            Connection::Postgres(_, cache) => cache.clone_from(&self.cache),
         }
         let files = self.files.as_ref().map(SqliteFiles::opened).transpose().map_err(displaced)?;
         Ok(Session { connection, files, generation, handed_out: Instant::now(), discarded: false })

@@ -24,7 +24,7 @@ use rustix::io::Errno;
 use super::cache_files::CacheFiles;
 use super::file_id::FileId;
 use crate::storage::database::connection::Connection;
-use crate::storage::user_cache::UserCache;
+use crate::storage::user_cache::SqliteCache;
 
 /// The files of one database, as all connections of this process know them.
 pub(super) struct SqliteFiles {
@@ -89,14 +89,14 @@ fn is_in_place(path: &Path, opened: &OnceLock<FileId>) -> bool {
 }
 
 impl SqliteFiles {
-    pub(super) fn new(path: &Path, cache: Option<UserCache>) -> Arc<Self> {
+    pub(super) fn new(path: &Path, cache: Option<SqliteCache>) -> Arc<Self> {
         let (original, closes_first, open) = (OnceLock::new(), AtomicBool::new(false), Arc::new(()));
         let cache = cache.map(CacheFiles::new);
         Arc::new(Self { path: path.to_owned(), original, closes_first, open, cache })
     }
 
     /// The user cache, which is to be told of commits.
-    pub(super) fn cache(&self) -> Option<&UserCache> {
+    pub(super) fn cache(&self) -> Option<&SqliteCache> {
         self.cache.as_ref().map(CacheFiles::cache)
     }
 

@@ -53,7 +53,7 @@ pub(crate) fn run(connection: &mut Connection) -> Result<Vec<String>, MigrateErr
     }
     match connection {
         Connection::Sqlite(sqlite, _) => sqlite.immediate_transaction(|sqlite| run_all(sqlite, SQLITE)),
-        Connection::Postgres(postgres) => postgres.transaction(|postgres| {
+        Connection::Postgres(postgres, _) => postgres.transaction(|postgres| {
             // A migration may take longer than a request, and so may the wait for another replica's. But while a change
             // to a table waits for a lock, it blocks all later statements, so that wait is short and the migration is
             // retried.
@@ -89,7 +89,7 @@ diesel::table! {
 pub(crate) fn pending(connection: &mut Connection) -> Result<bool, MigrateError> {
     let known = match connection {
         Connection::Sqlite(..) => versions::<Sqlite>(&SQLITE),
-        Connection::Postgres(_) => versions::<Pg>(&POSTGRES),
+        Connection::Postgres(..) => versions::<Pg>(&POSTGRES),
     }?;
     if !has_applied_any(connection)? {
         return Ok(true);
@@ -112,7 +112,7 @@ fn has_applied_any(connection: &mut Connection) -> QueryResult<bool> {
             "EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '__diesel_schema_migrations')",
         ))
         .get_result(sqlite),
-        Connection::Postgres(postgres) => {
+        Connection::Postgres(postgres, _) => {
             diesel::select(sql::<Bool>("to_regclass('__diesel_schema_migrations') IS NOT NULL")).get_result(postgres)
         }
     }

@@ -4,3 +4,7 @@ pub(crate) mod migrations;
 pub(crate) mod tables;
 pub(crate) mod timestamp_column;
 pub(crate) mod user_row;
+
+/// Which columns of users this release knows; each event says which its writer knew (`events.known_columns`). It rises by one
+/// when users get a column. The statements contain the same number.
+pub(crate) const EVENT_COLUMNS: i16 = 1;

@@ -23,6 +23,7 @@ diesel::table! {
         occurred_at -> Timestamp,
         salt -> BigInt,
         trace_parent -> Nullable<Text>,
+        known_columns -> Nullable<SmallInt>,
     }
 }
 

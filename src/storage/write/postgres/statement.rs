@@ -11,10 +11,14 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::parameters::Parameters;
 use crate::storage::database::schema::user_row::MaybeUserColumns;
+use crate::storage::database::sql_text::push;
 
 /// Creates users and records their events. Each address must occur only once.
 ///
-/// The last condition is always true. It sets how long the statement waits for each lock: see [`WRITE`].
+/// An event's `known_columns` is [`EVENT_COLUMNS`](crate::storage::database::schema::EVENT_COLUMNS).
+///
+/// The last condition is always true. It sets how long the statement waits for each lock, and says that the statement
+/// records its events: see [`WRITE`].
 const CREATE: &str = "\
 WITH created AS (
     INSERT INTO users (name, name_key, email, email_key, address_key, has_keys, version, created_at, updated_at)
@@ -23,13 +27,14 @@ WITH created AS (
     ON CONFLICT DO NOTHING
     RETURNING email_key, id, name, email
 ), recorded AS (
-    INSERT INTO events (kind, user_id, version, name, email, created_at, occurred_at, salt, trace_parent)
-    SELECT 1, created.id, 1, created.name, created.email, :now, :now, :salt, traced.trace_parent
+    INSERT INTO events (kind, user_id, version, name, email, created_at, occurred_at, salt, trace_parent, known_columns)
+    SELECT 1, created.id, 1, created.name, created.email, :now, :now, :salt, traced.trace_parent, 1
     FROM created
     LEFT JOIN unnest(:traced_email_keys, :traced_parents) AS traced (email_key, trace_parent)
         ON traced.email_key = created.email_key
 )
-SELECT email, id FROM created WHERE (SELECT set_config('lock_timeout', :lock_timeout, true)) IS NOT NULL";
+SELECT email, id FROM created
+WHERE (SELECT set_config('lock_timeout', :lock_timeout, true) || set_config('user_service.records', 'on', true)) IS NOT NULL";
 
 /// Creates, updates and deletes users, and records their events.
 ///
@@ -43,6 +48,8 @@ SELECT email, id FROM created WHERE (SELECT set_config('lock_timeout', :lock_tim
 ///   before all else: it runs the changes of the `WITH` when the result asks for them. So it costs no round trip, and
 ///   the setting ends with the statement. Locks of whole tables are taken before that; the session's own timeout bounds
 ///   them.
+/// - The same condition sets `user_service.records`. Without it the trigger `users_mark_change` would leave a mark in the
+///   log of events, which tells the user caches of all replicas that there was a change without an event.
 /// - The last SELECT finds users that exist and were not `found`: another transaction has locked them, or has deleted
 ///   them since the statement began. The next attempt shows which. If all users were found, it looks up nothing.
 const WRITE: &str = "\
@@ -86,8 +93,8 @@ WITH created AS (
 ), changed AS (
     SELECT * FROM updated UNION ALL SELECT * FROM deleted
 ), recorded AS (
-    INSERT INTO events (kind, user_id, version, name, email, created_at, occurred_at, salt, trace_parent)
-    SELECT 1, created.id, 1, created.name, created.email, :now, :now, :salt, traced.trace_parent
+    INSERT INTO events (kind, user_id, version, name, email, created_at, occurred_at, salt, trace_parent, known_columns)
+    SELECT 1, created.id, 1, created.name, created.email, :now, :now, :salt, traced.trace_parent, 1
     FROM created
     LEFT JOIN unnest(:traced_email_keys, :traced_parents) AS traced (email_key, trace_parent)
         ON traced.email_key = created.email_key
@@ -95,35 +102,19 @@ WITH created AS (
     SELECT CASE WHEN found.is_delete THEN 3 ELSE 2 END, changed.id,
         changed.version + CASE WHEN found.is_delete THEN 1 ELSE 0 END,
         CASE WHEN NOT found.is_delete THEN changed.name END, CASE WHEN NOT found.is_delete THEN changed.email END,
-        CASE WHEN NOT found.is_delete THEN changed.created_at END, found.now, :salt, found.trace_parent
+        CASE WHEN NOT found.is_delete THEN changed.created_at END, found.now, :salt, found.trace_parent, 1
     FROM changed
     JOIN found ON found.id = changed.id
 )
 SELECT id, email, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-FROM created WHERE (SELECT set_config('lock_timeout', :lock_timeout, true)) IS NOT NULL
+FROM created
+WHERE (SELECT set_config('lock_timeout', :lock_timeout, true) || set_config('user_service.records', 'on', true)) IS NOT NULL
 UNION ALL
 SELECT found.id, NULL, found.version, changed.* FROM found LEFT JOIN changed ON changed.id = found.id
 UNION ALL
 SELECT locked.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM unnest(:ids) AS locked (id)
 WHERE locked.id NOT IN (SELECT found.id FROM found) AND EXISTS (SELECT FROM users WHERE users.id = locked.id)";
-
-/// Pushes an SQL text, and replaces each `:name` by what `bind` pushes.
-fn push<'b>(
-    text: &'static str,
-    out: &mut AstPass<'_, 'b, Pg>,
-    mut bind: impl FnMut(&str, &mut AstPass<'_, 'b, Pg>) -> QueryResult<()>,
-) -> QueryResult<()> {
-    let mut parts = text.split(':');
-    out.push_sql(parts.next().unwrap_or_default());
-    for part in parts {
-        let end = part.find(|char: char| !char.is_ascii_lowercase() && char != '_').unwrap_or(part.len());
-        let (name, rest) = part.split_at(end);
-        bind(name, out)?;
-        out.push_sql(rest);
-    }
-    Ok(())
-}
 
 /// Creates users.
 pub(super) struct CreateStatement<'a>(pub(super) &'a Parameters<'a>);

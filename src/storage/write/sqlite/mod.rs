@@ -28,7 +28,7 @@ use crate::storage::database::schema::user_row::UserRow;
 use crate::storage::engine::request::Execution;
 use crate::storage::event_log::event_row::EventKind;
 use crate::storage::event_log::record::{Stamp, record_created, record_one};
-use crate::storage::user_cache::{UserCache, UserChange};
+use crate::storage::user_cache::{SqliteCache, UserChange};
 use insert_users::InsertUsers;
 use update_user::UpdateUser;
 
@@ -36,10 +36,10 @@ use update_user::UpdateUser;
 /// callers are answered.
 pub(super) fn write_batch(
     sqlite: &mut SqliteConnection,
-    cache: Option<&UserCache>,
+    cache: Option<&SqliteCache>,
     batch: &[&Write],
 ) -> Result<Vec<Execution<Write>>, BatchError> {
-    let own_commit = cache.and_then(UserCache::begin_commit);
+    let own_commit = cache.and_then(SqliteCache::begin_commit);
     let outcomes = write_in_order(sqlite, batch, Stamp::now())?;
     if outcomes.iter().all(Result::is_err) {
         // Nothing to sync, and nothing that the cache would have to take in. A commit would store the ids that creates

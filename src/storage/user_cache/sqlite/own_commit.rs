@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::entries::UserChange;
 use super::state::State;
 use super::wal_index::Header;
+use crate::storage::user_cache::entries::UserChange;
 
 /// A commit of this process that is about to be made. Dropping it is right if it was not made, or may have been.
 pub(crate) struct OwnCommit {

@@ -8,7 +8,7 @@ use crate::metrics::Metrics;
 
 /// A database with its cache, and two connections: this process's, and another's.
 struct Bench {
-    cache: UserCache,
+    cache: SqliteCache,
     metrics: Metrics,
     own: SqliteConnection,
     other: SqliteConnection,
@@ -26,7 +26,7 @@ impl Bench {
         let (mut own, other) = (connect(), connect());
         own.batch_execute("PRAGMA journal_mode = WAL; CREATE TABLE t (x)").unwrap();
         let metrics = Metrics::new("sqlite").unwrap();
-        let cache = UserCache::new(1 << 20, metrics.user_cache().clone()).unwrap();
+        let cache = SqliteCache::new(1 << 20, metrics.user_cache().clone()).unwrap();
         cache.attach(&folder.path().join("db-shm")).unwrap();
         Self { cache, metrics, own, other, folder }
     }
@@ -161,7 +161,7 @@ fn a_detached_cache_knows_nothing() {
     bench.read(Some(user(1)));
     let ticket = bench.cache.0.last_commit().map(Ticket).unwrap();
     bench.cache.detach();
-    assert_eq!((bench.cache.get(ID), bench.cache.count()), (Cached::Unknown(None), 0));
+    assert_eq!((bench.cache.get(ID), bench.cache.entries().count()), (Cached::Unknown(None), 0));
     bench.cache.fill(ticket, ID, Some(&user(1)));
     assert_eq!(bench.cache.get(ID), Cached::Unknown(None));
     assert!(bench.cache.begin_commit().is_none());
@@ -177,11 +177,11 @@ fn a_commit_that_does_not_show_turns_the_cache_off() {
     let bench = Bench::new();
     bench.read(Some(user(1)));
     bench.cache.begin_commit().unwrap().take_in([UserChange::Deleted(ID)]);
-    assert_eq!((bench.cache.get(ID), bench.cache.count()), (Cached::Unknown(None), 0));
+    assert_eq!((bench.cache.get(ID), bench.cache.entries().count()), (Cached::Unknown(None), 0));
     assert!(matches!(bench.cache.attach(&bench.folder.path().join("db-shm")), Err(Unreadable::Untrue)));
 }
 
 #[test]
 fn without_memory_there_is_no_cache() {
-    assert!(UserCache::new(0, Metrics::new("sqlite").unwrap().user_cache().clone()).is_none());
+    assert!(SqliteCache::new(0, Metrics::new("sqlite").unwrap().user_cache().clone()).is_none());
 }

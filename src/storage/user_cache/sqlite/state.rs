@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use super::entries::{Entries, UserChange};
 use super::wal_index::{Header, Unreadable, WalIndex};
 use crate::metrics::{Flush, UserCacheMetrics};
+use crate::storage::user_cache::entries::{Entries, UserChange};
 
 /// Stands for no commit in [`State::known`].
 const NOTHING: u64 = 0;

@@ -1,0 +1,83 @@
+//! Look-ups on PostgreSQL: one statement with `= ANY` for the ids and one for the addresses. Few keys are filled up to
+//! ten: otherwise PostgreSQL would plan each small batch anew.
+
+use std::collections::HashMap;
+
+use diesel::dsl::not;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+
+use super::lookup::{Lookup, users_by_key};
+use crate::domain::User;
+use crate::storage::database::schema::tables::users;
+use crate::storage::database::schema::user_row::UserRow;
+
+/// On PostgreSQL one statement gets all users by id, and one or two statements get all users by address. Each is a
+/// separate transaction.
+pub(super) fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> QueryResult<Vec<Option<User>>> {
+    let mut ids = Vec::with_capacity(batch.len());
+    let (mut plain, mut others, mut older) = (Vec::new(), Vec::new(), Vec::new());
+    for lookup in batch {
+        match lookup {
+            Lookup::Id(id) => ids.push(id.get()),
+            Lookup::Email(key) if key.is_plain() => plain.push(key.as_str()),
+            Lookup::Email(key) => {
+                others.push(key.as_str());
+                older.push(key.legacy());
+            }
+        }
+    }
+    let by_id = get_by_ids(postgres, ids)?;
+    let mut rows = get_by_plain_keys(postgres, plain)?;
+    rows.extend(get_by_other_keys(postgres, others, older)?);
+    let by_email = users_by_key(rows.into_iter().map(User::from).collect());
+    let answer = |lookup: &&Lookup| match lookup {
+        Lookup::Id(id) => by_id.get(&id.get()).cloned(),
+        Lookup::Email(key) => by_email.get(key.as_str()).cloned(),
+    };
+    Ok(batch.iter().map(answer).collect())
+}
+
+fn get_by_ids(postgres: &mut PgConnection, ids: Vec<i64>) -> QueryResult<HashMap<i64, User>> {
+    let Some(ids) = fill_up(ids) else { return Ok(HashMap::new()) };
+    let query = users::table.filter(users::id.eq_any(ids)).select(UserRow::as_select());
+    let rows = query.load::<UserRow>(postgres)?;
+    Ok(rows.into_iter().map(|row| (row.id, row.into())).collect())
+}
+
+fn get_by_plain_keys(postgres: &mut PgConnection, keys: Vec<&str>) -> QueryResult<Vec<UserRow>> {
+    let Some(keys) = fill_up(keys) else { return Ok(Vec::new()) };
+    users::table.filter(users::email_key.eq_any(keys)).select(UserRow::as_select()).load(postgres)
+}
+
+/// Looks up address keys, and in rows without keys the legacy keys.
+fn get_by_other_keys(postgres: &mut PgConnection, keys: Vec<&str>, older: Vec<&str>) -> QueryResult<Vec<UserRow>> {
+    let (Some(keys), Some(older)) = (fill_up(keys), fill_up(older)) else { return Ok(Vec::new()) };
+    let has_legacy_key = users::email_key.eq_any(older).and(not(users::has_keys));
+    let matches = users::address_key.eq_any(keys).or(has_legacy_key);
+    users::table.filter(matches).order((users::has_keys.desc(), users::id)).select(UserRow::as_select()).load(postgres)
+}
+
+/// Fills up few keys by repeating the last one. `None` if there are none.
+///
+/// PostgreSQL assumes ten elements for an array that it does not know yet. For a shorter array it expects a plan for
+/// these values to be cheaper than the generic plan, and makes one for every statement, which takes longer than the
+/// look-up. Repeated keys cost nothing: PostgreSQL sorts them and drops duplicates.
+pub(super) fn fill_up<T: Copy>(mut keys: Vec<T>) -> Option<Vec<T>> {
+    const EXPECTED: usize = 10;
+    let last = *keys.last()?;
+    keys.resize(keys.len().max(EXPECTED), last);
+    Some(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fill_up;
+
+    #[test]
+    fn few_keys_are_filled_up_to_what_postgres_assumes() {
+        assert_eq!(fill_up(vec![7, 8]), Some(vec![7, 8, 8, 8, 8, 8, 8, 8, 8, 8]));
+        assert_eq!(fill_up(Vec::from_iter(0..11)), Some(Vec::from_iter(0..11)));
+        assert_eq!(fill_up::<i64>(Vec::new()), None);
+    }
+}

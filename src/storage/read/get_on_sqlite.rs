@@ -1,0 +1,38 @@
+//! Look-ups on SQLite: a loop over cached prepared statements, inside one transaction.
+
+use diesel::Connection as _;
+use diesel::dsl::not;
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+
+use super::lookup::{Lookup, users_by_key};
+use crate::domain::User;
+use crate::storage::database::schema::tables::users;
+use crate::storage::database::schema::user_row::UserRow;
+
+/// On SQLite a statement costs no round trip. Cached single look-ups in one read transaction are fastest.
+pub(super) fn get_one_by_one(sqlite: &mut SqliteConnection, batch: &[&Lookup]) -> QueryResult<Vec<Option<User>>> {
+    sqlite.transaction(|sqlite| batch.iter().map(|lookup| get_one(sqlite, lookup)).collect())
+}
+
+fn get_one(sqlite: &mut SqliteConnection, lookup: &Lookup) -> QueryResult<Option<User>> {
+    let key = match lookup {
+        Lookup::Id(id) => {
+            let row = users::table.find(id.get()).select(UserRow::as_select()).get_result(sqlite);
+            return row.optional().map(|found| found.map(User::from));
+        }
+        Lookup::Email(key) => key,
+    };
+    let rows: Vec<UserRow> = if key.is_plain() {
+        users::table.filter(users::email_key.eq(key.as_str())).select(UserRow::as_select()).load(sqlite)
+    } else {
+        let has_legacy_key = users::email_key.eq(key.legacy()).and(not(users::has_keys));
+        let matches = users::address_key.eq(key.as_str()).or(has_legacy_key);
+        users::table
+            .filter(matches)
+            .order((users::has_keys.desc(), users::id))
+            .select(UserRow::as_select())
+            .load(sqlite)
+    }?;
+    Ok(users_by_key(rows.into_iter().map(User::from).collect()).remove(key.as_str()))
+}

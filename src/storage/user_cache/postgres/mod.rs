@@ -1,0 +1,137 @@
+//! The user cache on PostgreSQL, where the log of events says what has changed.
+//!
+//! A batch of look-ups sends one statement. It reads the events that the cache has not read yet, and the users that are
+//! not in memory. Most of the time there are neither, and the answer is one row. Then all look-ups of the batch are
+//! answered as of the moment at which the statement read.
+//!
+//! The cache has read all places of the log up to `highest`, except its **gaps**: places that were empty when they were
+//! read, and that a transaction may still fill. The statement reads both, what is beyond `highest` and what fills a gap.
+//! So nothing waits for a gap.
+//!
+//! **The invariant**: every entry is right as of all events that the cache has read, or of later ones.
+//!
+//! **What follows**: an answer is never stale. A ticket holds what the cache had read when the batch was claimed. An
+//! entry that is found after that is right as of these events, or of later ones that were committed before the statement
+//! was sent. The statement's snapshot shows all events that are committed and were not read by then. If none is about
+//! the entry, the entry is what the database would say at that snapshot, which lies between the request and its answer.
+//! Otherwise the look-up is made again.
+//!
+//! **Why it holds.**
+//!
+//! 1. *Reading events*: what an event is about is replaced by what it says, or evicted, before the event counts as read.
+//!    It is replaced only if the writer of the event knew all columns that this release knows, and if the event lies
+//!    beyond all that were read: one that fills a gap may be older than the entry. Events of one user stand in the order
+//!    of its versions.
+//! 2. *Filling*: a row is as of the statement's snapshot. It is kept only if no event of its user or address was read by
+//!    another batch since the ticket was made (`changed`). A late row cannot hide a newer event.
+//! 3. *A gap is dropped* only if no transaction can fill it any more. The keeper lists the transactions that write
+//!    events. Once all of them have ended, every place below the highest one of that moment is filled or will never be;
+//!    a statement that is sent after that reads those that are filled, and then the gaps that are left are dropped.
+//!    `pg_locks` is no snapshot, so it never settles anything for a statement that was sent before.
+//! 4. *Starting over*: all entries go. Without entries the invariant is true of any log. The keeper finds a place to
+//!    start at, in the same way as it settles a gap.
+//!
+//! A write of this process is no exception: its event is read like any other.
+//!
+//! **Changes without events**: a trigger leaves a mark in the log for each statement that changes users and records no
+//! events, such as an operator's. It is an event without a user's data, and drops all entries.
+//!
+//! **The log is the one that was read** as long as the server has not been started anew since, and the event at
+//! `highest` has the same salt. Both are part of the statement. A server that takes over has another start; a log that
+//! was restored has another salt.
+
+mod changed;
+mod places;
+mod state;
+mod tail;
+
+use std::sync::Arc;
+
+use super::entries::{Entries, Known};
+use crate::domain::{EmailKey, User, UserId};
+use crate::metrics::{Flush, UserCacheMetrics};
+use state::State;
+
+pub(crate) use state::{Settled, Ticket};
+pub(crate) use tail::{Changed, Tail, TailChange, TailEvent};
+
+/// The users in memory. Clones share them.
+#[derive(Clone)]
+pub(crate) struct PostgresCache(Arc<State>);
+
+/// By what a user is looked up.
+#[derive(Clone, Copy)]
+pub(crate) enum LookupKey<'a> {
+    Id(UserId),
+    Address(&'a EmailKey),
+}
+
+/// What the database has answered.
+pub(crate) struct Fill<'a> {
+    pub(crate) key: LookupKey<'a>,
+    pub(crate) user: Option<&'a User>,
+}
+
+impl PostgresCache {
+    /// A cache of at most so many bytes, which has read nothing yet and so knows nothing. `None` if the bound is 0.
+    pub(crate) fn new(bytes: u64, metrics: UserCacheMetrics) -> Option<Self> {
+        (bytes > 0).then(|| Self(Arc::new(State::new(bytes, metrics))))
+    }
+
+    /// What the cache has read by now. To be called before entries are read, and before the statement is sent. `None`
+    /// if the cache is about to start.
+    pub(crate) fn ticket(&self) -> Option<Ticket> {
+        self.0.ticket()
+    }
+
+    /// The user, if it is known whether there is one.
+    pub(crate) fn get(&self, key: LookupKey<'_>) -> Option<Known> {
+        match key {
+            LookupKey::Id(id) => self.0.entries.get(id),
+            LookupKey::Address(key) => self.0.entries.find(key),
+        }
+    }
+
+    /// Takes in what a statement has read. Returns false if the cache has started over since the ticket was made. Then
+    /// nothing was taken in, and entries that were found may be those of another log.
+    pub(crate) fn take_in<'a>(&self, ticket: &Ticket, tail: &Tail, fills: impl IntoIterator<Item = Fill<'a>>) -> bool {
+        self.0.take_in(ticket, tail, fills)
+    }
+
+    /// Drops all entries, unless that has happened since the ticket was made.
+    pub(crate) fn start_over(&self, ticket: &Ticket, reason: Flush) {
+        self.0.start_over(ticket, reason);
+    }
+
+    /// Drops all entries, because more has changed than the cache can follow.
+    pub(crate) fn fall_behind(&self, ticket: &Ticket) {
+        self.0.start_over(ticket, Flush::Behind);
+    }
+
+    /// Counts look-ups, by whether they were answered from memory.
+    pub(crate) fn looked_up(&self, hits: usize, misses: usize) {
+        self.0.metrics.looked_up_together(hits, misses);
+    }
+
+    /// How many gaps of the log may still be filled.
+    pub(super) fn gaps(&self) -> usize {
+        self.0.gaps()
+    }
+
+    /// Whether there is anything to settle: a gap, or the start.
+    pub(crate) fn needs_settling(&self) -> bool {
+        self.0.needs_settling()
+    }
+
+    /// No place below this one can be filled any more. Starts the cache there, or lets the next statement drop gaps.
+    pub(crate) fn settle(&self, settled: &Settled) {
+        self.0.settle(settled);
+    }
+
+    pub(super) fn entries(&self) -> &Entries {
+        &self.0.entries
+    }
+}
+
+#[cfg(test)]
+mod tests;
