@@ -7,8 +7,8 @@
 //! be the one that is asked for. Only plain keys are looked up here: such a key is the address in small letters, and
 //! the column `email_key`. The other addresses, a few, are looked up in the database each time.
 
-use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
 
 use crate::domain::{Email, EmailKey, Timestamp, User, UserId, UserName, Version};
 
@@ -66,31 +66,65 @@ pub(crate) enum UserChange<'a> {
     Deleted(UserId),
 }
 
-/// Users and addresses in memory. `None` in place of one means that the database has none.
-pub(super) struct Entries {
-    users: Cache<i64, Option<CachedUser>, Bytes>,
-    addresses: Cache<Box<str>, Option<i64>, Bytes>,
+/// What is kept, by what: one cache, so that users have the room that addresses do not need.
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    User(i64),
+    Address(Box<str>),
 }
+
+/// A [`Key`] that is asked for. Its hash is that of the key, because the variants are the same.
+#[derive(Hash)]
+enum KeyRef<'a> {
+    User(i64),
+    Address(&'a str),
+}
+
+impl Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        match (self, key) {
+            (Self::User(one), Key::User(other)) => one == other,
+            (Self::Address(one), Key::Address(other)) => **one == **other,
+            _ => false,
+        }
+    }
+}
+
+#[derive(Clone)]
+enum Entry {
+    /// The user with this id.
+    User(CachedUser),
+    /// The id of the user with this address.
+    Owner(i64),
+    /// The database has no such user.
+    Nobody,
+}
+
+/// Users and addresses in memory.
+pub(super) struct Entries(Cache<Key, Entry, Bytes>);
 
 impl Entries {
     /// `bytes` is the bound of all entries together.
     pub(super) fn new(bytes: u64) -> Self {
-        // An address is about a third as large as its user.
-        let addresses = bytes / 4;
-        Self { users: cache(bytes - addresses), addresses: cache(addresses) }
+        /// What an entry takes, give or take.
+        const TYPICAL: u64 = 150;
+        Self(Cache::with_weighter(usize::try_from(bytes / TYPICAL).unwrap_or(usize::MAX), bytes, Bytes))
     }
 
     /// The user with this id, if it is known whether there is one.
     pub(super) fn get(&self, id: UserId) -> Option<Known> {
         let id = id.get();
-        Some(self.users.get(&id)?.map(|cached| cached.into_user(id)))
+        Some(match self.0.get(&KeyRef::User(id))? {
+            Entry::User(cached) => Some(cached.into_user(id)),
+            Entry::Owner(_) | Entry::Nobody => None,
+        })
     }
 
     /// The user with this address, if it is known whether there is one.
     pub(super) fn find(&self, key: &EmailKey) -> Option<Known> {
         let key = plain(key)?;
-        let Some(id) = self.addresses.get(key)? else { return Some(None) };
-        let cached = self.users.get(&id)??;
+        let Entry::Owner(id) = self.0.get(&KeyRef::Address(key))? else { return Some(None) };
+        let Entry::User(cached) = self.0.get(&KeyRef::User(id))? else { return None };
         cached.is_found_by(key).then(|| Some(cached.into_user(id)))
     }
 
@@ -98,7 +132,7 @@ impl Entries {
     pub(super) fn insert(&self, id: UserId, user: Option<&User>) {
         match user {
             Some(user) => self.put(user, false),
-            None => self.users.insert(id.get(), None),
+            None => self.0.insert(Key::User(id.get()), Entry::Nobody),
         }
     }
 
@@ -108,7 +142,7 @@ impl Entries {
         if let Some(user) = user {
             self.put(user, key.eq_ignore_ascii_case(user.email.as_str()));
         }
-        self.addresses.insert(key.into(), user.map(|user| user.id.get()));
+        self.0.insert(Key::Address(key.into()), user.map_or(Entry::Nobody, |user| Entry::Owner(user.id.get())));
     }
 
     /// Makes a change to what is in memory. What is not there stays out.
@@ -116,8 +150,8 @@ impl Entries {
         match *change {
             UserChange::Stored { user, email_key } => self.store(user, email_key),
             UserChange::Deleted(id) => {
-                if self.users.contains_key(&id.get()) {
-                    self.users.insert(id.get(), None);
+                if self.0.contains_key(&KeyRef::User(id.get())) {
+                    self.0.insert(Key::User(id.get()), Entry::Nobody);
                 }
             }
         }
@@ -125,15 +159,15 @@ impl Entries {
 
     fn store(&self, user: &User, email_key: Option<&str>) {
         let id = user.id.get();
-        if let Some(before) = self.users.peek(&id) {
+        if let Some(before) = self.0.peek(&KeyRef::User(id)) {
             let has_plain_key = match email_key {
                 Some(key) => key == user.email.as_str().to_ascii_lowercase(),
-                None => before.is_some_and(|before| before.has_plain_key),
+                None => matches!(before, Entry::User(before) if before.has_plain_key),
             };
             self.put(user, has_plain_key);
         }
-        if let Some(key) = email_key.filter(|key| self.addresses.contains_key(*key)) {
-            self.addresses.insert(key.into(), Some(id));
+        if let Some(key) = email_key.filter(|key| self.0.contains_key(&KeyRef::Address(key))) {
+            self.0.insert(Key::Address(key.into()), Entry::Owner(id));
         }
     }
 
@@ -141,60 +175,53 @@ impl Entries {
     /// does not have the column `email_key`: that is known only if the address has not changed.
     pub(super) fn follow(&self, user: &User, key: &EmailKey) {
         let id = user.id.get();
-        if let Some(before) = self.users.peek(&id) {
-            let is_same = |before: &CachedUser| before.has_plain_key && before.email() == user.email.as_str();
-            self.put(user, before.is_some_and(|before| is_same(&before)));
+        if let Some(before) = self.0.peek(&KeyRef::User(id)) {
+            let email = user.email.as_str();
+            let has_plain_key =
+                matches!(before, Entry::User(before) if before.has_plain_key && before.email() == email);
+            self.put(user, has_plain_key);
         }
-        if plain(key).and_then(|key| self.addresses.peek(key)) != Some(Some(id)) {
+        let owner = plain(key).and_then(|key| self.0.peek(&KeyRef::Address(key)));
+        if !matches!(owner, Some(Entry::Owner(owner)) if owner == id) {
             self.evict_address(key);
         }
     }
 
     fn put(&self, user: &User, has_plain_key: bool) {
         match CachedUser::new(user, has_plain_key) {
-            Some(cached) => self.users.insert(user.id.get(), Some(cached)),
+            Some(cached) => self.0.insert(Key::User(user.id.get()), Entry::User(cached)),
             None => self.evict(user.id.get()),
         }
     }
 
     /// Drops what is known about an id.
     pub(super) fn evict(&self, id: i64) {
-        self.users.remove(&id);
+        self.0.remove(&KeyRef::User(id));
     }
 
     /// Drops what is known about an address.
     pub(super) fn evict_address(&self, key: &EmailKey) {
         if let Some(key) = plain(key) {
-            self.addresses.remove(key);
+            self.0.remove(&KeyRef::Address(key));
         }
     }
 
     pub(super) fn clear(&self) {
-        self.users.clear();
-        self.addresses.clear();
+        self.0.clear();
     }
 
     pub(super) fn count(&self) -> usize {
-        self.users.len() + self.addresses.len()
+        self.0.len()
     }
 
     /// About how much memory the entries take.
     pub(super) fn bytes(&self) -> u64 {
-        self.users.weight() + self.addresses.weight()
+        self.0.weight()
     }
 }
 
 fn plain(key: &EmailKey) -> Option<&str> {
     key.is_plain().then_some(key.as_str())
-}
-
-fn cache<K: Eq + std::hash::Hash, V: Clone>(bytes: u64) -> Cache<K, V, Bytes>
-where
-    Bytes: Weighter<K, V>,
-{
-    /// What an entry takes, give or take.
-    const TYPICAL: u64 = 150;
-    Cache::with_weighter(usize::try_from(bytes / TYPICAL).unwrap_or(usize::MAX), bytes, Bytes)
 }
 
 /// Weighs entries in bytes: the entry itself, its links, its place in the hash table, and its texts.
@@ -204,16 +231,14 @@ struct Bytes;
 /// What each entry takes beside its key and its value: links, a hash, and what the allocator rounds up.
 const OVERHEAD: usize = 48;
 
-impl Weighter<i64, Option<CachedUser>> for Bytes {
-    fn weight(&self, _: &i64, cached: &Option<CachedUser>) -> u64 {
-        let texts = cached.as_ref().map_or(0, |cached| cached.texts.len());
-        (OVERHEAD + size_of::<(i64, Option<CachedUser>)>() + texts) as u64
-    }
-}
-
-impl Weighter<Box<str>, Option<i64>> for Bytes {
-    fn weight(&self, key: &Box<str>, _: &Option<i64>) -> u64 {
-        (OVERHEAD + size_of::<(Box<str>, Option<i64>)>() + key.len()) as u64
+impl Weighter<Key, Entry> for Bytes {
+    fn weight(&self, key: &Key, entry: &Entry) -> u64 {
+        let texts = match (key, entry) {
+            (Key::Address(key), _) => key.len(),
+            (_, Entry::User(user)) => user.texts.len(),
+            _ => 0,
+        };
+        (OVERHEAD + size_of::<(Key, Entry)>() + texts) as u64
     }
 }
 

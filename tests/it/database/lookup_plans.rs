@@ -38,7 +38,7 @@ struct Planned {
 }
 
 /// Look-ups, which also ask what has changed.
-const LOOK_UP: &str = "SELECT %FROM event_log AS log LEFT JOIN events AS last %";
+const LOOK_UP: &str = "SELECT %FROM event_log WHERE %UNION ALL%";
 const CHANGE: &str = "WITH created AS (%), found AS (%";
 
 /// The counts of the statements that match a pattern.

@@ -104,3 +104,34 @@ async fn each_looks_up_its_own_user(#[values(Db::Sqlite, Db::Postgres)] db: Db) 
         }
     }
 }
+
+/// A create among changes takes another statement than creates alone. What it records must be what it stores.
+#[rstest]
+#[tokio::test]
+async fn each_event_is_the_user_that_was_stored(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
+    for client in 0..CLIENTS {
+        app.create("John", &format!("john{client}@example.com")).await;
+    }
+    at_once(CLIENTS, async |client: usize| {
+        let own = format!("/api/v2/users/{}", client + 1);
+        let (name, email) = (format!("Jack {client}"), format!("jack{client}@example.com"));
+        match client % 3 {
+            0 => app.patch(&own, &json!({ "name": name })).answer().await.body(200),
+            1 => app.patch(&own, &json!({ "email": email })).answer().await.body(200),
+            _ => app.post("/api/v2/users", &user(&name, &email)).answer().await.body(201),
+        }
+    })
+    .await;
+    let mut database = app.database.connect();
+    let differ = "SELECT CAST(users.id AS TEXT) AS fact FROM users LEFT JOIN events
+            ON events.user_id = users.id AND events.version = users.version AND events.name = users.name
+            AND events.email = users.email AND events.created_at = users.created_at
+            AND events.occurred_at = users.updated_at AND events.known_columns = 1
+        WHERE events.id IS NULL";
+    assert_eq!(database.facts(differ), Vec::<String>::new());
+    assert_eq!(
+        database.facts("SELECT CAST(count(*) AS TEXT) AS fact FROM users"),
+        [(CLIENTS + CLIENTS / 3).to_string()]
+    );
+}

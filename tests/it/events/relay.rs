@@ -148,3 +148,21 @@ async fn who_may_not_even_write_is_told() {
     until("the metric shows it", SOON, async || app.metrics().await.value("events_relay_connected") == 0.0).await;
     until("the event is pending", SOON, async || app.metrics().await.value("events_pending") == 1.0).await;
 }
+
+/// A statement that records no events leaves a mark in the log, for the users in memory. It is no event.
+#[tokio::test]
+async fn a_mark_is_passed_over() {
+    let vhost = Vhost::fresh();
+    let consumer = Consumer::of(&["user.*"], vhost.url()).await;
+    let app = App::start_with(Db::Postgres, &[("AMQP_URL", vhost.url())]).await;
+    app.database.connect().run("UPDATE users SET id = id");
+    app.create("John", "john@example.com").await;
+    app.database.connect().run("UPDATE users SET name = 'Jack'; UPDATE users SET name = 'Joe'");
+    app.delete("/api/v2/users/1").answer().await.empty(204);
+    app.database.connect().run("UPDATE users SET id = id");
+    let deliveries = consumer.until("both arrive", |deliveries| deliveries.len() >= 2).await;
+    let bodies = Vec::from_iter(deliveries.iter().map(|delivery| told(&delivery.body)));
+    assert_eq!(bodies, [("user.created", "1", &json!(1)), ("user.deleted", "1", &json!(2))]);
+    until("nothing waits to be sent", SOON, async || app.metrics().await.value("events_pending") == 0.0).await;
+    assert_eq!(consumer.deliveries().len(), 2);
+}

@@ -209,3 +209,20 @@ async fn all_are_told_the_same(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     assert_eq!(ids.len(), 64);
     drop::<Connection>(connection);
 }
+
+/// A statement that records no events leaves a mark in the log, for the users in memory. It is no event.
+#[tokio::test]
+async fn a_mark_is_passed_over() {
+    let app = App::start(Db::Postgres).await;
+    let mut stream = LiveStream::open(&app).await;
+    app.create("John", "john@example.com").await;
+    app.database.connect().run("UPDATE users SET name = 'Jack'; UPDATE users SET name = 'Joe'");
+    app.delete("/api/v2/users/1").answer().await.expect(204);
+    let names = Vec::from_iter(stream.take(2).await.into_iter().map(|told| told.name));
+    assert_eq!(names, ["user.created", "user.deleted"]);
+    // The last thing in the log, and before it nothing that was sent.
+    app.database.connect().run("UPDATE users SET id = id");
+    assert!(stream.is_silent_for(A_WHILE).await);
+    let again = LiveStream::resume(&app, 0).await.take(2).await;
+    assert_eq!(Vec::from_iter(again.iter().map(|told| told.name.as_str())), ["user.created", "user.deleted"]);
+}

@@ -69,7 +69,7 @@ impl QueryFragment<Sqlite> for UpdateUser<'_> {
 impl QueryId for UpdateUser<'_> {
     type QueryId = ();
 
-    /// Diesel keeps it prepared under its text, of which there are eight.
+    /// Diesel keeps it prepared under its text, of which there are a few.
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
