@@ -5,13 +5,11 @@
 //! - [`schema`] holds the tables, how a user is stored in them, and the migrations.
 //! - [`workers`] runs threads that may hang in the database, and replaces them.
 //! - [`pool`] shares connections, and detects those that are dead, hang, or lead to a displaced file.
-//! - [`event_writers`] lists the transactions that may still fill a gap in the log of events.
 //! - [`sql_text`] is for statements that are written as text.
 //! - [`keeper`] connects, migrates, and checks every second what requests need.
 
 pub(super) mod backup;
 pub(super) mod connection;
-pub(super) mod event_writers;
 pub(super) mod keeper;
 pub(super) mod pool;
 pub(super) mod schema;

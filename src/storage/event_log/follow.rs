@@ -14,8 +14,8 @@ use diesel::prelude::*;
 use super::checkpoint::Checkpoint;
 use super::event_row::EventRow;
 use crate::domain::{Event, Position};
+use crate::storage::database::connection::event_writers::{PRIMARY, event_writers};
 use crate::storage::database::connection::{Connection, on_backend};
-use crate::storage::database::event_writers::{PRIMARY, event_writers};
 use crate::storage::database::schema::tables::events;
 
 /// The state of a reader of the log.

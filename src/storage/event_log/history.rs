@@ -8,8 +8,8 @@ use super::follow::Follower;
 use super::handle::EventLog;
 use super::state::State;
 use crate::domain::{Error, Event, Position};
+use crate::storage::database::connection::event_writers::event_writers;
 use crate::storage::database::connection::{Connection, on_backend};
-use crate::storage::database::event_writers::event_writers;
 use crate::storage::database::schema::tables::events;
 
 #[expect(clippy::missing_errors_doc, reason = "the type documents the errors that all methods share")]

@@ -19,6 +19,7 @@
 //! number of rows, so that it stays prepared; the exception is SQLite's INSERT for 1 to 16 rows.
 
 pub(crate) mod batch_error;
+pub(crate) mod event_writers;
 pub(crate) mod locks;
 mod postgres;
 pub(crate) mod sqlite;

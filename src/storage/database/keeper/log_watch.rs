@@ -11,7 +11,7 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use crate::storage::database::event_writers::{PREPARED, event_writers};
+use crate::storage::database::connection::event_writers::{PREPARED, event_writers};
 use crate::storage::database::schema::tables::{event_log, events};
 use crate::storage::user_cache::{PostgresCache, Settled};
 

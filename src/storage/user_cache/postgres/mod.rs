@@ -41,36 +41,26 @@
 //! was restored has another salt.
 
 mod changed;
+mod lookup_key;
 mod places;
 mod state;
 mod tail;
+mod ticket;
 
 use std::sync::Arc;
 
 use super::entries::{Entries, Known};
-use crate::domain::{EmailKey, User, UserId};
 use crate::metrics::{Flush, UserCacheMetrics};
 use state::State;
 
-pub(crate) use state::{Settled, Ticket};
+pub(crate) use lookup_key::{Fill, LookupKey};
+pub(crate) use state::Settled;
 pub(crate) use tail::{Changed, Tail, TailChange, TailEvent};
+pub(crate) use ticket::Ticket;
 
 /// The users in memory. Clones share them.
 #[derive(Clone)]
 pub(crate) struct PostgresCache(Arc<State>);
-
-/// By what a user is looked up.
-#[derive(Clone, Copy)]
-pub(crate) enum LookupKey<'a> {
-    Id(UserId),
-    Address(&'a EmailKey),
-}
-
-/// What the database has answered.
-pub(crate) struct Fill<'a> {
-    pub(crate) key: LookupKey<'a>,
-    pub(crate) user: Option<&'a User>,
-}
 
 impl PostgresCache {
     /// A cache of at most so many bytes, which has read nothing yet and so knows nothing. `None` if the bound is 0.

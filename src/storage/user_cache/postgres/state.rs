@@ -3,9 +3,10 @@
 use parking_lot::Mutex;
 
 use super::changed::{Changed, Moment};
+use super::lookup_key::{Fill, LookupKey};
 use super::places::{Places, TooManyGaps};
 use super::tail::{Tail, TailChange, TailEvent};
-use super::{Fill, LookupKey};
+use super::ticket::Ticket;
 
 use crate::metrics::{Flush, UserCacheMetrics};
 use crate::storage::user_cache::entries::Entries;
@@ -35,31 +36,6 @@ struct Read {
     salt: Option<i64>,
     /// Below this place, a statement that is yet to be sent reads everything.
     settled: i64,
-}
-
-/// What the cache had read when a batch began.
-pub(crate) struct Ticket {
-    epoch: u64,
-    at: Moment,
-    pub(super) server: i64,
-    pub(super) salt: Option<i64>,
-    places: Places,
-    settled: i64,
-}
-
-impl Ticket {
-    pub(crate) const fn highest(&self) -> i64 {
-        self.places.highest()
-    }
-
-    /// First and last place of each gap.
-    pub(crate) fn gaps(&self) -> &[(i64, i64)] {
-        self.places.gaps()
-    }
-
-    pub(super) fn watermark(&self) -> i64 {
-        self.places.watermark()
-    }
 }
 
 /// What the keeper has found: all transactions have ended that were able to fill a place below this one.

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::LookupKey;
-use super::state::Ticket;
+use super::lookup_key::LookupKey;
+use super::ticket::Ticket;
 use crate::domain::{Email, EmailKey, User};
 use crate::metrics::Flush;
 use crate::storage::user_cache::entries::Known;

@@ -1,6 +1,6 @@
 use super::places::MAX_GAPS;
 use super::*;
-use crate::domain::{Email, Timestamp, UserName, Version};
+use crate::domain::{Email, Timestamp, User, UserId, UserName, Version};
 use crate::metrics::Metrics;
 
 const SERVER: i64 = 5;
