@@ -3,7 +3,7 @@
 //! No linearizable history has any of this, so the search for a linearization convicts it too. But these findings say in
 //! one sentence what is wrong, and they reach over all partitions at no cost.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::history::{Call, History, Operation, Outcome, User};
 
@@ -27,7 +27,7 @@ pub enum Anomaly {
     NeverWritten,
     /// A user was seen with a name before the write of that name started.
     SeenEarly,
-    /// One version of a user was seen with two contents.
+    /// One version of a user was seen with two contents, and no rename made the difference.
     Forked,
     /// A call saw a version older than one that another call had been answered before.
     WentBack,
@@ -51,11 +51,11 @@ pub enum Anomaly {
 
 /// All that is wrong with a history at first sight.
 pub(crate) fn anomalies(history: &History) -> Vec<Finding> {
-    let sightings = sightings(history);
+    let (sightings, renames) = (sightings(history), renames(history));
     let mut findings = reused_ids(history);
     findings.extend(unwritten(history));
     for seen in sightings.values() {
-        findings.extend(forks(seen));
+        findings.extend(forks(seen, &renames));
         findings.extend(steps_back(seen));
     }
     findings.extend(deleted(history, &sightings));
@@ -135,11 +135,19 @@ fn unwritten(history: &History) -> Vec<Finding> {
     findings.collect()
 }
 
-fn forks(seen: &[Sighting<'_>]) -> Option<Finding> {
+/// The names that renames give: a version has them beside the one that its write left.
+fn renames(history: &History) -> HashSet<&str> {
+    let given = history.calls.iter().filter(|call| matches!(call.operation, Operation::Rename { .. }));
+    given.filter_map(|call| call.operation.name()).collect()
+}
+
+fn forks(seen: &[Sighting<'_>], renames: &HashSet<&str>) -> Option<Finding> {
     let mut first = HashMap::new();
     seen.iter().find_map(|sighting| {
-        let before = *first.entry(sighting.user.version).or_insert(*sighting);
-        (before.user != sighting.user).then(|| Finding {
+        let is_renamed = renames.contains(sighting.user.name.as_str());
+        let before = *first.entry((sighting.user.version, is_renamed)).or_insert(*sighting);
+        let differs = if is_renamed { before.user.email != sighting.user.email } else { before.user != sighting.user };
+        differs.then(|| Finding {
             anomaly: Anomaly::Forked,
             message: format!("one version was seen as {} and as {}", before.user, sighting.user),
             places: vec![before.at, sighting.at],

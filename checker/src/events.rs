@@ -18,6 +18,8 @@
 //! - **No event comes twice**, except over RabbitMQ, where a repeated one must be the same.
 //! - **No event comes before its write was sent.**
 //!
+//! A rename by SQL has no event, so none may tell of it. But an update that keeps the name tells of the name it found.
+//!
 //! Every reader must read from the first change until nothing more comes.
 
 use std::collections::{HashMap, HashSet};
@@ -133,7 +135,9 @@ impl FromStr for Readers {
 struct Changes<'history> {
     history: &'history History,
     /// Each version of a user that some call saw.
-    seen: HashMap<(u64, u64), &'history User>,
+    seen: HashMap<(u64, u64), Seen<'history>>,
+    /// The renames, by the names that they give.
+    renames: HashMap<&'history str, &'history Call>,
     /// The acknowledged write of each version.
     writes: HashMap<(u64, u64), &'history Call>,
     /// Users that are surely gone: an acknowledged delete, or a 404 after the user was seen.
@@ -144,8 +148,11 @@ struct Changes<'history> {
 impl<'history> Changes<'history> {
     fn new(history: &'history History) -> Self {
         let calls = || history.calls.iter();
-        let seen = calls().flat_map(Call::seen).map(|user| ((user.id, user.version), user)).collect();
-        let writes = calls().filter(|call| !call.operation.is_read());
+        let may_have_renamed = |call: &&Call| matches!(call.outcome, Outcome::User(_) | Outcome::Unknown);
+        let renames = calls().filter(|call| is_rename(call)).filter(may_have_renamed);
+        let renames = renames.filter_map(|call| Some((call.operation.name()?, call))).collect();
+        let seen = seen_versions(history, &renames);
+        let writes = calls().filter(|call| !call.operation.is_read() && !is_rename(call));
         let writes =
             writes.filter_map(|call| call.seen().first().map(|user| ((user.id, user.version), call))).collect();
         let done = calls().filter(|call| call.outcome == Outcome::Done);
@@ -160,7 +167,7 @@ impl<'history> Changes<'history> {
             first_seen.get(&id).is_some_and(|seen| *seen < call.start).then_some(id)
         });
         let gone = missed.chain(deletes.keys().copied()).collect();
-        Changes { history, seen, writes, gone, deletes }
+        Changes { history, seen, renames, writes, gone, deletes }
     }
 
     /// The write that an event tells of: the acknowledged one, or one with an unknown outcome that could have done it and
@@ -176,7 +183,7 @@ impl<'history> Changes<'history> {
         let could = |(at, call): &(usize, &Call)| {
             call.outcome == Outcome::Unknown
                 && call.start <= event.time
-                && could_tell(&call.operation, event, last)
+                && self.could_tell(&call.operation, event, last)
                 && !used.contains(at)
         };
         let fitting = self.history.calls.iter().enumerate().filter(could);
@@ -184,25 +191,61 @@ impl<'history> Changes<'history> {
         used.insert(at);
         Some(call)
     }
+
+    /// Whether the write could have made the change.
+    fn could_tell(&self, operation: &Operation, event: &Event, last: Option<&Event>) -> bool {
+        let matches = operation.if_match().is_none_or(|version| version.checked_add(1) == Some(event.version));
+        let kept = |new: Option<&str>, old: Option<&Option<String>>, told: &Option<String>| match new {
+            Some(new) => told.as_deref() == Some(new),
+            None => old == Some(told),
+        };
+        let keeps_renamed = operation.name().is_none() && self.was_renamed(event);
+        let leaves = (keeps_renamed || kept(operation.name(), last.map(|last| &last.name), &event.name))
+            && kept(operation.email(), last.map(|last| &last.email), &event.email);
+        match (operation, event.change) {
+            (Operation::Create { .. }, Change::Created) => leaves,
+            (Operation::Put { id, .. } | Operation::Patch { id, .. }, Change::Updated) => {
+                *id == event.id && matches && leaves
+            }
+            (Operation::Delete { id, .. }, Change::Deleted) => *id == event.id && matches,
+            _ => false,
+        }
+    }
+
+    /// Whether a rename may have given the user the name that the event tells of.
+    fn was_renamed(&self, event: &Event) -> bool {
+        let rename = event.name.as_deref().and_then(|name| self.renames.get(name));
+        rename.is_some_and(|rename| rename.operation.id() == Some(event.id) && rename.start <= event.time)
+    }
 }
 
-/// Whether the write could have made the change.
-fn could_tell(operation: &Operation, event: &Event, last: Option<&Event>) -> bool {
-    let matches = operation.if_match().is_none_or(|version| version.checked_add(1) == Some(event.version));
-    let kept = |new: Option<&str>, old: Option<&Option<String>>, told: &Option<String>| match new {
-        Some(new) => told.as_deref() == Some(new),
-        None => old == Some(told),
-    };
-    let leaves = kept(operation.name(), last.map(|last| &last.name), &event.name)
-        && kept(operation.email(), last.map(|last| &last.email), &event.email);
-    match (operation, event.change) {
-        (Operation::Create { .. }, Change::Created) => leaves,
-        (Operation::Put { id, .. } | Operation::Patch { id, .. }, Change::Updated) => {
-            *id == event.id && matches && leaves
+/// A version of a user, as some call saw it.
+#[derive(Clone, Copy)]
+struct Seen<'history> {
+    user: &'history User,
+    /// Whether the name is the one that the version's write left, and not one that a rename gave the version later.
+    is_as_written: bool,
+}
+
+/// Each version that some call saw, as its write left it if some call saw that.
+fn seen_versions<'history>(
+    history: &'history History,
+    renames: &HashMap<&str, &Call>,
+) -> HashMap<(u64, u64), Seen<'history>> {
+    let mut seen = HashMap::new();
+    for (call, user) in history.calls.iter().flat_map(|call| call.seen().iter().map(move |user| (call, user))) {
+        let is_its_write = !call.operation.is_read() && !is_rename(call);
+        let is_as_written = is_its_write || !renames.contains_key(user.name.as_str());
+        let version = seen.entry((user.id, user.version)).or_insert(Seen { user, is_as_written });
+        if is_as_written {
+            *version = Seen { user, is_as_written };
         }
-        (Operation::Delete { id, .. }, Change::Deleted) => *id == event.id && matches,
-        _ => false,
     }
+    seen
+}
+
+fn is_rename(call: &Call) -> bool {
+    matches!(call.operation, Operation::Rename { .. })
 }
 
 /// One reader's events on their way through the comparison.
@@ -273,16 +316,19 @@ impl Reading<'_> {
         }
         let told = (event.name.as_deref(), event.email.as_deref());
         let seen = self.changes.seen.get(&(event.id, event.version));
-        if let Some(seen) = seen.filter(|seen| told != (Some(&seen.name), Some(&seen.email))) {
-            let message = format!("{what}: tells of {told:?}, but a call saw {seen}");
+        let differs = |seen: &&Seen<'_>| {
+            told.1 != Some(&seen.user.email) || seen.is_as_written && told.0 != Some(&seen.user.name)
+        };
+        if let Some(seen) = seen.filter(differs) {
+            let message = format!("{what}: tells of {told:?}, but a call saw {}", seen.user);
             self.find(Anomaly::EventUnfounded, &message, vec![at]);
         }
     }
 
     fn complete(&mut self) {
         let told: HashSet<_> = self.reader.events.iter().map(|event| (event.id, event.version)).collect();
-        let mut missing =
-            Vec::from_iter(self.changes.seen.values().filter(|seen| !told.contains(&(seen.id, seen.version))));
+        let seen = self.changes.seen.values().map(|seen| seen.user);
+        let mut missing = Vec::from_iter(seen.filter(|seen| !told.contains(&(seen.id, seen.version))));
         missing.sort();
         for user in missing {
             self.find(Anomaly::EventMissing, &format!("no event of {user}, which a call saw"), vec![]);

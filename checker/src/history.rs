@@ -6,7 +6,7 @@
 //! | member | |
 //! | --- | --- |
 //! | `client` | the number of the client that made the call |
-//! | `protocol` | `"rest"` or `"grpc"` |
+//! | `protocol` | `"rest"`, `"grpc"` or `"sql"` |
 //! | `operation` | what was asked, see [`Operation`] |
 //! | `start` | when the client sent it, in nanoseconds of one monotonic clock that all clients share |
 //! | `end` | when the client had the answer, by the same clock; absent if it never had one |
@@ -58,7 +58,7 @@ pub struct Call {
     pub outcome: Outcome,
 }
 
-/// How a call was sent. The semantics are the same.
+/// How a call was sent. The semantics of the API are the same over both protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
@@ -66,6 +66,8 @@ pub enum Protocol {
     Rest,
     /// Over gRPC.
     Grpc,
+    /// As a statement to the database, beside the service.
+    Sql,
 }
 
 /// What a call asks for.
@@ -128,13 +130,20 @@ pub enum Operation {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         if_match: Option<u64>,
     },
+    /// Change a user's name by SQL, as an operator does: its version stays, and no event tells of it.
+    Rename {
+        /// The user's id.
+        id: u64,
+        /// Its new name.
+        name: String,
+    },
 }
 
 /// What a call was answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Outcome {
-    /// A create, a put or a patch took effect and left this user; or a read found it.
+    /// A create, a put, a patch or a rename took effect and left this user; or a read found it.
     User(User),
     /// A list found these users, in any order.
     Users {
@@ -169,7 +178,7 @@ pub struct User {
     pub name: String,
     /// Its address.
     pub email: String,
-    /// Its version: 1 when it is created, and one more after every change.
+    /// Its version: 1 when it is created, and one more after every change but a rename.
     pub version: u64,
 }
 
@@ -251,7 +260,8 @@ impl Operation {
             Operation::Get { id }
             | Operation::Put { id, .. }
             | Operation::Patch { id, .. }
-            | Operation::Delete { id, .. } => Some(*id),
+            | Operation::Delete { id, .. }
+            | Operation::Rename { id, .. } => Some(*id),
             Operation::Create { .. } | Operation::GetByEmail { .. } | Operation::List { .. } => None,
         }
     }
@@ -261,7 +271,8 @@ impl Operation {
         match self {
             Operation::Create { name, .. }
             | Operation::Put { name, .. }
-            | Operation::Patch { name: Some(name), .. } => Some(name),
+            | Operation::Patch { name: Some(name), .. }
+            | Operation::Rename { name, .. } => Some(name),
             _ => None,
         }
     }
@@ -306,6 +317,7 @@ impl fmt::Display for Operation {
                 [name, email].into_iter().flatten().try_for_each(|value| write!(out, " {value}"))
             }
             Operation::Delete { id, .. } => write!(out, "delete {id}"),
+            Operation::Rename { id, name } => write!(out, "rename {id} {name} by SQL"),
         }?;
         self.if_match().map_or(Ok(()), |version| write!(out, " if version {version}"))
     }
@@ -352,7 +364,8 @@ mod tests {
 {"client":1,"protocol":"rest","operation":{"kind":"patch","id":7,"name":"a-3"},"start":3,"end":4,"outcome":{"kind":"invalid"}}
 {"client":1,"protocol":"rest","operation":{"kind":"delete","id":7},"start":3,"end":4,"outcome":{"kind":"done"}}
 {"client":1,"protocol":"rest","operation":{"kind":"delete","id":7,"if_match":3},"start":3,"end":4,"outcome":{"kind":"refused"}}
-{"client":1,"protocol":"rest","operation":{"kind":"delete","id":7},"start":3,"outcome":{"kind":"unknown"}}"#;
+{"client":1,"protocol":"rest","operation":{"kind":"delete","id":7},"start":3,"outcome":{"kind":"unknown"}}
+{"client":2,"protocol":"sql","operation":{"kind":"rename","id":7,"name":"a-4"},"start":3,"end":4,"outcome":{"kind":"not_found"}}"#;
 
     #[test]
     fn a_history_is_read_as_it_is_written() {

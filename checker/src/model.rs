@@ -60,6 +60,10 @@ pub(crate) enum Action {
         user: u32,
         if_match: Option<u64>,
     },
+    Rename {
+        user: u32,
+        name: u32,
+    },
     /// An update whose past was left out to make a window small: it leaves the user as it answered, whatever was before.
     Become(Value),
 }
@@ -113,11 +117,11 @@ impl<'tables> State<'tables> {
     ///
     /// Each refusal is held to its own condition only: if two conditions hold, the service may name either.
     pub(crate) fn judge(&self, action: Action, answer: &Answer) -> Result<Effect, Contradiction> {
-        use Action::{Create, Delete, Find, Get, List, Update};
+        use Action::{Create, Delete, Find, Get, List, Rename, Update};
         match (action, answer) {
             (_, Answer::Unknown) => Ok(self.effect(action).ok()),
             (Get { user }, Answer::User(seen)) => holds(self.alive(user)? == *seen, || self.is(user)),
-            (Get { user } | Update { user, .. } | Delete { user, .. }, Answer::NotFound) => {
+            (Get { user } | Update { user, .. } | Delete { user, .. } | Rename { user, .. }, Answer::NotFound) => {
                 holds(self.alive(user).is_err(), || self.is(user))
             }
             (Find { email }, Answer::User(seen)) => match self.owner(email) {
@@ -139,7 +143,7 @@ impl<'tables> State<'tables> {
                 self.alive(user)?;
                 holds(self.owner(email).is_some_and(|owner| owner.user != user), || Contradiction::Free(email))
             }
-            (Create { .. } | Update { .. } | Action::Become(_), Answer::User(seen)) => {
+            (Create { .. } | Update { .. } | Rename { .. } | Action::Become(_), Answer::User(seen)) => {
                 let (user, slot) = self.effect(action)?;
                 holds(slot == Slot::Alive(*seen), || Contradiction::Leaves(slot)).map(|_| Some((user, slot)))
             }
@@ -158,7 +162,8 @@ impl<'tables> State<'tables> {
         };
         match (step.action, &step.answer) {
             (Action::Become(_), _) => false,
-            (Action::Get { .. } | Action::Find { .. }, Answer::User(seen)) => is_older(seen, 1),
+            // A rename leaves the version as it was.
+            (Action::Get { .. } | Action::Find { .. } | Action::Rename { .. }, Answer::User(seen)) => is_older(seen, 1),
             (_, Answer::User(seen)) => is_older(seen, 0),
             (_, Answer::Users { users, .. }) => users.iter().any(|seen| is_older(seen, 1)),
             (
@@ -184,6 +189,7 @@ impl<'tables> State<'tables> {
                 Ok((user, Slot::Alive(Value { user, name, email, version: old.version.saturating_add(1) })))
             }
             Action::Delete { user, if_match } => self.matching(user, if_match).map(|_| (user, Slot::Gone)),
+            Action::Rename { user, name } => Ok((user, Slot::Alive(Value { name, ..self.alive(user)? }))),
             Action::Become(value) => {
                 self.free(value.email, Some(value.user))?;
                 Ok((value.user, Slot::Alive(value)))

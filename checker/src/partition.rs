@@ -218,6 +218,7 @@ impl<'history> Numbers<'history> {
                 if_match: call.operation.if_match(),
             },
             Operation::Delete { id, if_match } => Action::Delete { user: self.user(*id), if_match: *if_match },
+            Operation::Rename { id, name } => Action::Rename { user: self.user(*id), name: self.name(name) },
         }
     }
 

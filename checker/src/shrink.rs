@@ -161,9 +161,15 @@ impl Past<'_> {
         }
         let stays = match (step.action, &step.answer) {
             // It may take effect after the update.
-            (Action::Update { user, .. } | Action::Delete { user, .. }, Answer::Unknown) if user == self.user => true,
+            (
+                Action::Update { user, .. } | Action::Delete { user, .. } | Action::Rename { user, .. },
+                Answer::Unknown,
+            ) if user == self.user => true,
             (Action::Delete { user, .. }, Answer::Done) if user == self.user => true,
-            (Action::Get { .. } | Action::Find { .. }, Answer::User(seen)) if seen.user == self.user => {
+            // What they show has the version that the last update made.
+            (Action::Get { .. } | Action::Find { .. } | Action::Rename { .. }, Answer::User(seen))
+                if seen.user == self.user =>
+            {
                 seen.version >= base.version
             }
             (_, Answer::User(seen)) if seen.user == self.user => seen.version > base.version,
@@ -180,7 +186,8 @@ impl Past<'_> {
             Action::Create { user, .. }
             | Action::Get { user }
             | Action::Update { user, .. }
-            | Action::Delete { user, .. } => user == self.user,
+            | Action::Delete { user, .. }
+            | Action::Rename { user, .. } => user == self.user,
             Action::Become(value) => value.user == self.user,
             Action::Find { .. } | Action::List { .. } => false,
         };

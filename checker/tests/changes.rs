@@ -6,7 +6,7 @@ mod support;
 
 use support::*;
 use user_service_checker::events::{Change, Channel, Event, Reader, Readers};
-use user_service_checker::{Anomaly, History, Outcome, compare};
+use user_service_checker::{Anomaly, Call, History, Operation, Outcome, compare};
 
 /// User 7 is created, updated twice, of which the second is unknown, and deleted.
 fn calls() -> History {
@@ -150,6 +150,42 @@ fn readers_are_told_the_same() {
     let mut other = told();
     other[0].event_id = "other".into();
     assert_eq!(found(&calls(), &[reader(Channel::Sse, told()), reader(Channel::Grpc, other)]), [Anomaly::EventDiffers]);
+}
+
+/// User 7 is created, renamed by SQL, and then moved to another address.
+fn renamed(moved: impl FnOnce(Operation) -> Call) -> History {
+    history([
+        call(0, 0, 10, create("a-1", "a@x.io"), is(7, 1, "a-1", "a@x.io")),
+        call(1, 20, 30, rename_by_sql(7, "a-2"), is(7, 1, "a-2", "a@x.io")),
+        call(2, 32, 38, get(7), is(7, 1, "a-2", "a@x.io")),
+        moved(move_to(7, "b@x.io")),
+        call(2, 60, 70, get(7), is(7, 2, "a-2", "b@x.io")),
+    ])
+}
+
+#[test]
+fn a_rename_by_sql_is_not_told() {
+    let created = event(1, Change::Created, 7, 1, Some(("a-1", "a@x.io")));
+    let moved = event(2, Change::Updated, 7, 2, Some(("a-2", "b@x.io")));
+    let answered = renamed(|operation| call(0, 40, 50, operation, is(7, 2, "a-2", "b@x.io")));
+    let unknown = renamed(|operation| lost(0, 40, operation));
+    // The name that the user had before, and one that it never had.
+    for (calls, wrong) in [(answered, "a-1"), (unknown, "b-1")] {
+        let found = |events: [&Event; 2]| found(&calls, &[reader(Channel::Sse, events.map(Clone::clone).to_vec())]);
+        assert_eq!(found([&created, &moved]), []);
+        let other = Event { name: Some(wrong.into()), ..moved.clone() };
+        assert!(found([&created, &other]).contains(&Anomaly::EventUnfounded));
+        let rename = Event { email: Some("a@x.io".into()), ..moved.clone() };
+        assert!(found([&created, &rename]).contains(&Anomaly::EventUnfounded));
+        assert!(found([&moved, &created]).contains(&Anomaly::EventOutOfOrder));
+    }
+    let unseen = history([
+        call(0, 0, 10, create("a-1", "a@x.io"), is(7, 1, "a-1", "a@x.io")),
+        call(1, 20, 30, rename_by_sql(7, "a-2"), is(7, 1, "a-2", "a@x.io")),
+    ]);
+    let told = Event { email: Some("a@x.io".into()), ..moved.clone() };
+    assert_eq!(found(&unseen, &[reader(Channel::Sse, vec![created.clone(), told])]), [Anomaly::EventUnfounded]);
+    assert_eq!(found(&unseen, &[reader(Channel::Sse, vec![created])]), []);
 }
 
 #[test]

@@ -542,3 +542,36 @@ fn bounds_are_kept_honestly() {
     let report = check(&history(calls), &Bounds { states: 0, ..Bounds::default() });
     assert_eq!((report.verdict(), report.undecided), (Verdict::Undecided, vec![vec![0, 1]]));
 }
+
+#[test]
+fn a_rename_by_sql_keeps_the_version() {
+    let renamed = || call(1, 20, 30, rename_by_sql(7, "a-2"), is(7, 1, "a-2", "a@x.io"));
+    right([
+        born(),
+        renamed(),
+        call(2, 40, 50, get(7), is(7, 1, "a-2", "a@x.io")),
+        call(2, 60, 70, find("a@x.io"), is(7, 1, "a-2", "a@x.io")),
+        call(3, 60, 70, list("a-"), are([user(7, 1, "a-2", "a@x.io")])),
+        call(1, 80, 90, rename_by_sql(8, "a-3"), NotFound),
+        call(0, 80, 90, put_if(1, 7, "a-4", "b@x.io"), is(7, 2, "a-4", "b@x.io")),
+    ]);
+    // An update that keeps the name keeps the new one.
+    right([born(), renamed(), call(0, 40, 50, move_to(7, "b@x.io"), is(7, 2, "a-2", "b@x.io"))]);
+    wrong(2, [born(), renamed(), call(0, 40, 50, move_to(7, "b@x.io"), is(7, 2, "a-1", "b@x.io"))]);
+    wrong(1, [born(), call(1, 20, 30, rename_by_sql(7, "a-2"), is(7, 2, "a-2", "a@x.io"))]);
+}
+
+#[test]
+fn a_stale_read_after_a_rename_by_sql_is_wrong() {
+    let renamed = || call(1, 20, 30, rename_by_sql(7, "a-2"), is(7, 1, "a-2", "a@x.io"));
+    let stale = |start, end| call(2, start, end, get(7), is(7, 1, "a-1", "a@x.io"));
+    right([born(), renamed(), stale(25, 35)]);
+    wrong(2, [born(), renamed(), stale(40, 50)]);
+    // Nobody knows when it takes effect, or whether. It does so once.
+    right([born(), lost(1, 20, rename_by_sql(7, "a-2")), stale(40, 50)]);
+    let seen = call(2, 40, 50, get(7), is(7, 1, "a-2", "a@x.io"));
+    wrong(3, [born(), lost(1, 20, rename_by_sql(7, "a-2")), seen, stale(60, 70)]);
+    // One version with two names is a fork if no rename gave either.
+    let other = call(1, 20, 30, get(7), is(7, 1, "a-3", "a@x.io"));
+    finds(Anomaly::Forked, [born(), other, call(0, 40, 50, create("a-3", "b@x.io"), EmailTaken)]);
+}

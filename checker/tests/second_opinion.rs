@@ -14,7 +14,7 @@ use stateright::semantics::{ConsistencyTester, LinearizabilityTester, Sequential
 use support::brute;
 use support::dice::Dice;
 use support::naive::Naive;
-use support::{call, create, delete, delete_if, find, get, list, lost, move_to, put, put_if, rename};
+use support::{call, create, delete, delete_if, find, get, list, lost, move_to, put, put_if, rename, rename_by_sql};
 use user_service_checker::{Bounds, History, Operation, Outcome, User, check};
 
 const HISTORIES: u64 = 10_000;
@@ -72,7 +72,7 @@ fn random_history(dice: &mut Dice) -> History {
         let name = format!("{}-{at}", ["a", "b"][usize::try_from(dice.below(2)).unwrap()]);
         let id = 1 + dice.below(2);
         let email = format!("{}@x.io", dice.below(2));
-        let operation = match dice.below(11) {
+        let operation = match dice.below(12) {
             0..3 => create(&name, &email),
             3 => get(id),
             4 => find(&email),
@@ -81,6 +81,7 @@ fn random_history(dice: &mut Dice) -> History {
             7 => put_if(1 + dice.below(2), id, &name, &email),
             8 => rename(id, &name),
             9 => move_to(id, &email),
+            10 => rename_by_sql(id, &name),
             _ if dice.percent(50) => delete(id),
             _ => delete_if(1 + dice.below(2), id),
         };
@@ -103,7 +104,7 @@ fn random_history(dice: &mut Dice) -> History {
 
 fn operation_names(operation: &Operation) -> bool {
     match operation {
-        Operation::Create { .. } | Operation::Put { .. } => true,
+        Operation::Create { .. } | Operation::Put { .. } | Operation::Rename { .. } => true,
         Operation::Patch { name, .. } => name.is_some(),
         _ => false,
     }
@@ -156,6 +157,8 @@ fn random_outcome(operation: &Operation, names: &[String], dice: &mut Dice) -> O
             })
         }
         Operation::Delete { .. } => Outcome::Done,
+        Operation::Rename { .. } if refused => Outcome::NotFound,
+        Operation::Rename { id, name } => Outcome::User(User { name: name.clone(), ..user(*id, dice) }),
     }
 }
 

@@ -51,6 +51,10 @@ pub fn rename(id: u64, name: &str) -> Operation {
     Operation::Patch { id, name: Some(name.into()), email: None, if_match: None }
 }
 
+pub fn rename_by_sql(id: u64, name: &str) -> Operation {
+    Operation::Rename { id, name: name.into() }
+}
+
 pub fn rename_if(version: u64, id: u64, name: &str) -> Operation {
     Operation::Patch { id, name: Some(name.into()), email: None, if_match: Some(version) }
 }

@@ -39,6 +39,10 @@ impl Naive {
                     Outcome::Done
                 }
             },
+            Operation::Rename { id, name } => match self.users.get(id) {
+                None => Outcome::NotFound,
+                Some(user) => self.store(User { name: name.clone(), ..user.clone() }),
+            },
         }
     }
 

@@ -185,7 +185,8 @@ impl Simulator {
             20..40 => Operation::Get { id },
             40..50 => Operation::GetByEmail { email },
             50..60 => Operation::List { name_prefix: format!("{}-", &name[..1]) },
-            60..75 => Operation::Put { id, name, email, if_match },
+            60..63 => Operation::Rename { id, name },
+            63..75 => Operation::Put { id, name, email, if_match },
             75..92 => {
                 let (renames, moves) = (self.dice.percent(80), self.dice.percent(40));
                 Operation::Patch { id, name: some(renames, name), email: some(moves, email), if_match }
@@ -299,7 +300,8 @@ impl Simulator {
         for (id, user) in &self.service.users {
             match before.users.get(id) {
                 None => changes.push((Change::Created, user.clone())),
-                Some(old) if old != user => changes.push((Change::Updated, user.clone())),
+                // A rename has no event.
+                Some(old) if old.version != user.version => changes.push((Change::Updated, user.clone())),
                 Some(_) => {}
             }
         }
