@@ -22,7 +22,7 @@ pub struct Arguments {
     /// failover-address, and patroni, which runs only when it is named here.
     #[arg(long, value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Only these faults, separated by commas; `none` is none.
+    /// Only these faults, separated by commas; `none` is none. `operator` stands for one who changes users by SQL.
     #[arg(long, value_delimiter = ',')]
     pub faults: Vec<String>,
     /// Stop a world at its first violation.

@@ -78,6 +78,7 @@ impl Client {
                 }));
                 grpc.call(operation).await
             }
+            Protocol::Sql => panic!("the service does not speak SQL"),
         }
     }
 }

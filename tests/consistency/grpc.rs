@@ -63,6 +63,7 @@ impl Grpc {
                 client.delete_user(DeleteUserRequest { id: number(*id), etag: etag(*if_match) }).await?;
                 Answer::Known(Outcome::Done)
             }
+            Operation::Rename { .. } => panic!("the API has no {operation}"),
         })
     }
 }

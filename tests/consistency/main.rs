@@ -23,6 +23,7 @@ mod faults;
 mod flaws;
 mod group;
 mod grpc;
+mod operator;
 mod outcome;
 mod patroni;
 mod plan;

@@ -58,6 +58,7 @@ impl Rest {
                 .header(CONTENT_TYPE, "application/merge-patch+json")
                 .json(&body(name.as_ref(), email.as_ref())),
             Operation::Delete { id, if_match } => on(Method::DELETE, *id, if_match),
+            Operation::Rename { .. } => panic!("the API has no {operation}"),
         }
     }
 }

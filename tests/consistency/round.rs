@@ -13,14 +13,17 @@ use crate::client::Client;
 use crate::control::Control;
 use crate::faults::{self, Fault};
 use crate::group::Group;
+use crate::operator::Operator;
 use crate::plan;
 use crate::readers::Readers;
 use crate::verdict::{Evidence, Verdict, judge};
 use crate::world::{Kind, World};
 
 const CLIENTS: u32 = 12;
+/// The number of the one who changes users by SQL.
+const OPERATOR: u32 = CLIENTS + 1;
 /// How many groups there are at a time: a fault leaves each with the unknown outcomes of its own clients only.
-const LANES: usize = 2;
+pub const LANES: usize = 2;
 /// After so long the faults pause, and the history is judged.
 const LENGTH: Duration = Duration::from_secs(25);
 /// Longer than the service, or a statement of it, goes on after its client has given up (`DB_DEADLINE`).
@@ -41,6 +44,7 @@ pub struct Round {
 #[derive(Default)]
 struct Totals {
     calls: usize,
+    by_sql: usize,
     unknown: usize,
     refused: usize,
     faults: BTreeMap<&'static str, usize>,
@@ -61,6 +65,9 @@ pub async fn run(kind: Kind, arguments: &Arguments) -> bool {
     let mut readers = Readers::start(&world, &mut rng).await;
     let client = |number| Client::new(number, &world, plan::rng(arguments.seed, kind.name(), number.into()));
     let mut clients = Vec::from_iter((1..=CLIENTS).map(client));
+    let operator = faults::has_operator(kind, arguments);
+    let operator_rng = || plan::rng(arguments.seed, kind.name(), OPERATOR.into());
+    let mut operator = operator.then(|| Operator::new(OPERATOR, &world, operator_rng()));
     let (began, mut totals, mut ids) = (Instant::now(), Totals::default(), HashSet::new());
     for number in 1.. {
         let left = arguments.time().saturating_sub(began.elapsed());
@@ -70,7 +77,11 @@ pub async fn run(kind: Kind, arguments: &Arguments) -> bool {
         let round = Arc::new(Round::new(number));
         let control = Control::start(&world, number, &mut rng).await;
         let deadline = Instant::now() + left.min(LENGTH);
+        let operating = operator.take().map(|operator| tokio::spawn(operator.run(Arc::clone(&round))));
         let struck = round.clients_under_faults(&world, &mut clients, &faults, &mut rng, deadline).await;
+        if let Some(operating) = operating {
+            operator = Some(operating.await.expect("the operator's work"));
+        }
         let last = round.rest(&world, &mut clients[0]).await;
         readers.told_of(&last).await;
         let control = control.finish().await;
@@ -191,6 +202,7 @@ impl Round {
 impl Totals {
     fn add(&mut self, verdict: &Verdict, struck: &[Fault]) {
         self.calls += verdict.calls;
+        self.by_sql += verdict.by_sql;
         self.unknown += verdict.unknown;
         self.refused += verdict.refused;
         self.longest_check = self.longest_check.max(verdict.check.as_secs_f64());
@@ -206,9 +218,10 @@ impl Totals {
     fn line(&self, kind: Kind, seed: u64, time: Duration) -> String {
         let faults = Vec::from_iter(self.faults.iter().map(|(name, count)| format!("{name} {count}")));
         format!(
-            "{}: seed {seed}, {} operations, {} unknown, {} refused; faults: {}; {}{}; {:.0} s, longest check {:.1} s",
+            "{}: seed {seed}, {} operations ({} by SQL), {} unknown, {} refused; faults: {}; {}{}; {:.0} s, longest check {:.1} s",
             kind.name(),
             self.calls,
+            self.by_sql,
             self.unknown,
             self.refused,
             if faults.is_empty() { "none".to_owned() } else { faults.join(", ") },

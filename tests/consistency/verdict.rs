@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 use user_service_checker::events::{Change, Reader};
-use user_service_checker::{Bounds, History, Outcome, Verdict as Checked, check, compare, page};
+use user_service_checker::{Bounds, History, Outcome, Protocol, Verdict as Checked, check, compare, page};
 
 use crate::arguments::Arguments;
 use crate::flaws::flaws;
@@ -26,6 +26,8 @@ pub struct Evidence {
 /// What a round came to.
 pub struct Verdict {
     pub calls: usize,
+    /// Those that an operator made by SQL.
+    pub by_sql: usize,
     /// Writes with an unknown outcome.
     pub unknown: usize,
     pub refused: usize,
@@ -77,6 +79,7 @@ pub async fn judge(world: &World, evidence: Evidence, ids: &mut HashSet<u64>, ke
         let unknown = calls.iter().filter(|call| call.outcome == Outcome::Unknown && !call.operation.is_read()).count();
         Verdict {
             calls: calls.len(),
+            by_sql: calls.iter().filter(|call| call.protocol == Protocol::Sql).count(),
             unknown,
             refused: count(&Outcome::Refused),
             is_convicted,

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use diesel::{Connection as _, PgConnection};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -144,6 +145,19 @@ impl World {
                 http.get(url).send().await.is_ok_and(|response| response.status() == 200)
             })
             .await;
+        }
+    }
+
+    /// A connection of an operator's, beside the service's. `None` while there is no database to connect to.
+    pub async fn operator(&self) -> Option<Connection> {
+        match &self.store {
+            Store::Sqlite(database) => Some(database.connect()),
+            Store::Postgres(cluster) => {
+                let url = cluster.primary.lock().await.url();
+                let connected = spawn_blocking(move || PgConnection::establish(&url)).await;
+                connected.expect("an attempt to connect").ok().map(Connection::Postgres)
+            }
+            Store::Patroni(_) => None,
         }
     }
 

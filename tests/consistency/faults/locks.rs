@@ -1,4 +1,5 @@
 use std::thread;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
@@ -23,6 +24,28 @@ pub async fn table(world: &World, rng: &mut Rng) {
 /// Another client holds the advisory lock of migrations, as a replica that starts does.
 pub async fn advisory(world: &World, rng: &mut Rng) {
     hold(world, rng, format!("SELECT pg_advisory_xact_lock({MIGRATIONS})")).await;
+}
+
+/// Another client takes places in the log of events that the service is about to draw, one after another, and gives each
+/// back. A batch that draws one waits, and then commits after batches of other replicas with higher places; or it waits for
+/// too long, and leaves a place that nobody fills.
+pub async fn place(world: &World, rng: &mut Rng) {
+    let end = Instant::now() + Duration::from_millis(rng.u64(1_000..2_000));
+    let mut rng = rng.fork();
+    world
+        .beside(move |connection| {
+            while Instant::now() < end {
+                connection.run(&format!(
+                    "BEGIN; INSERT INTO events (id, kind, user_id, version, occurred_at, salt)
+                     SELECT last_value + {}, 2, 0, 0, now(), 0 FROM events_id_seq ON CONFLICT DO NOTHING",
+                    rng.u32(1..=6)
+                ));
+                // The service waits 50 ms for a lock.
+                thread::sleep(Duration::from_millis(rng.u64(20..=45)));
+                connection.run("ROLLBACK");
+            }
+        })
+        .await;
 }
 
 /// Another process writes to the SQLite file.

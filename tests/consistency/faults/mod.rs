@@ -19,6 +19,9 @@ use tokio::time::sleep;
 use crate::arguments::Arguments;
 use crate::world::{Kind, World};
 
+/// What `--faults` calls the operator, who works while faults strike.
+const OPERATOR: &str = "operator";
+
 /// What may break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -34,6 +37,7 @@ pub enum Fault {
     LockRow,
     LockTable,
     LockAdvisory,
+    HoldPlace,
     LockFile,
     TerminateBackends,
     VacuumFull,
@@ -49,7 +53,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::KillService,
         Self::FreezeService,
         Self::FreezePostgres,
@@ -62,6 +66,7 @@ impl Fault {
         Self::LockRow,
         Self::LockTable,
         Self::LockAdvisory,
+        Self::HoldPlace,
         Self::LockFile,
         Self::TerminateBackends,
         Self::VacuumFull,
@@ -90,6 +95,7 @@ impl Fault {
             Self::LockRow => "lock-row",
             Self::LockTable => "lock-table",
             Self::LockAdvisory => "lock-advisory",
+            Self::HoldPlace => "hold-place",
             Self::LockFile => "lock-file",
             Self::TerminateBackends => "terminate-backends",
             Self::VacuumFull => "vacuum-full",
@@ -137,6 +143,7 @@ impl Fault {
             Self::LockRow => locks::row(world, rng).await,
             Self::LockTable => locks::table(world, rng).await,
             Self::LockAdvisory => locks::advisory(world, rng).await,
+            Self::HoldPlace => locks::place(world, rng).await,
             Self::LockFile => locks::file(world, rng).await,
             Self::TerminateBackends => upkeep::terminate_backends(world, rng).await,
             Self::VacuumFull => upkeep::vacuum_full(world, rng).await,
@@ -161,6 +168,11 @@ pub fn chosen(kind: Kind, arguments: &Arguments) -> Vec<Fault> {
         names => names.iter().any(|name| name == fault.name()),
     };
     Fault::ALL.into_iter().filter(|fault| fault.can_strike(kind) && is_wanted(fault)).collect()
+}
+
+/// Whether an operator changes users by SQL all the while: unless only other faults were asked for.
+pub fn has_operator(kind: Kind, arguments: &Arguments) -> bool {
+    kind != Kind::Patroni && (arguments.faults.is_empty() || arguments.faults.iter().any(|name| name == OPERATOR))
 }
 
 /// Lets one fault after another strike, with pauses, until the deadline. Returns those that did.

@@ -1,0 +1,105 @@
+//! An operator, who changes users by SQL while the service runs. Such a change has no event and leaves the version as it was;
+//! all the same nobody may see the old name after it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::sql_types::{BigInt, Text};
+use diesel::{OptionalExtension as _, QueryResult, QueryableByName, RunQueryDsl as _, sql_query};
+use fastrand::Rng;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+use user_service_checker::{Call, Operation, Outcome, Protocol, User};
+
+use crate::clock::now;
+use crate::round::{LANES, Round};
+use crate::support::Connection;
+use crate::world::World;
+
+/// A client with one connection to the database, which it replaces when that fails.
+pub struct Operator {
+    number: u32,
+    world: Arc<World>,
+    rng: Rng,
+    connection: Option<Connection>,
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    email: String,
+    #[diesel(sql_type = BigInt)]
+    version: i64,
+}
+
+impl Operator {
+    pub fn new(number: u32, world: &Arc<World>, rng: Rng) -> Self {
+        Self { number, world: Arc::clone(world), rng, connection: None }
+    }
+
+    /// Renames users until the round's clients are to stop.
+    pub async fn run(mut self, round: Arc<Round>) -> Self {
+        while !round.is_over() {
+            let group = round.group(self.rng.usize(..LANES));
+            if let Some(user) = group.user(&mut self.rng)
+                && let Some(call) = self.rename(user.id, group.name()).await
+            {
+                group.note(&call);
+                round.record(call);
+            }
+            sleep(self.pause()).await;
+        }
+        self
+    }
+
+    /// On PostgreSQL each statement empties the service's memory, so now and then there is a while without.
+    fn pause(&mut self) -> Duration {
+        let range = if self.rng.u32(..25) == 0 { 1_000..4_000 } else { 5..150 };
+        Duration::from_millis(self.rng.u64(range))
+    }
+
+    /// Renames a user. After an error, it may have been executed. `None` if there was no connection.
+    async fn rename(&mut self, id: u64, name: String) -> Option<Call> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.world.operator().await?,
+        };
+        let operation = Operation::Rename { id, name: name.clone() };
+        let start = now();
+        let (row, connection) = spawn_blocking(move || (rename(&mut connection, id, &name), connection))
+            .await
+            .expect("a statement beside the service");
+        let (client, protocol) = (self.number, Protocol::Sql);
+        let (end, outcome) = match row {
+            Ok(row) => {
+                self.connection = Some(connection);
+                (Some(now()), row.map_or(Outcome::NotFound, |row| Outcome::User(row.user())))
+            }
+            Err(_) => (None, Outcome::Unknown),
+        };
+        Some(Call { client, protocol, operation, start, end, outcome })
+    }
+}
+
+impl Row {
+    fn user(self) -> User {
+        let (id, version) = (self.id.unsigned_abs(), self.version.unsigned_abs());
+        User { id, name: self.name, email: self.email, version }
+    }
+}
+
+/// The names of this harness are in small letters, so each is its own key.
+fn rename(connection: &mut Connection, id: u64, name: &str) -> QueryResult<Option<Row>> {
+    let update = format!(
+        "UPDATE users SET name = '{name}', name_key = '{name}' WHERE id = {id} RETURNING id, name, email, version"
+    );
+    match connection {
+        Connection::Sqlite(connection) => sql_query(update).get_result(connection),
+        Connection::Postgres(connection) => sql_query(update).get_result(connection),
+    }
+    .optional()
+}
