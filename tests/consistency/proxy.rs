@@ -13,6 +13,8 @@ pub enum Mode {
     Pass,
     /// They arrive later.
     Delay(Duration),
+    /// Each message takes a time of its own, up to this one, so that what goes over different connections overtakes.
+    Jitter(Duration),
     /// New connections are closed at once; open ones go on.
     Refuse,
     /// What the service sends is lost. Its connections must be cut afterwards.
@@ -99,6 +101,7 @@ impl Proxy {
                     continue;
                 }
                 (Mode::Delay(time), _) => sleep(time).await,
+                (Mode::Jitter(most), _) => sleep(most.mul_f64(fastrand::f64())).await,
                 _ => {}
             }
             if to.write_all(&bytes[..length]).await.is_err() {

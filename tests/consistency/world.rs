@@ -90,6 +90,12 @@ impl Kind {
         }
     }
 
+    /// How many batches of look-ups a process may have under way: one, unless `DB_LOOKUP_ACTORS` says otherwise. Only of
+    /// several can one be overtaken by another.
+    fn lookup_actors(self) -> usize {
+        if self == Self::TwoReplicas { 4 } else { 1 }
+    }
+
     /// Whether it needs no more than the other worlds: neither root nor other packages.
     pub fn is_usual(self) -> bool {
         self != Self::Patroni
@@ -128,6 +134,7 @@ impl World {
             let clock = if clock_jumps { clock::vars(folder.path()) } else { Vec::new() };
             let program = move || {
                 let program = Program::new(dir.path()).env("DATABASE_URL", &url).env("AMQP_URL", &amqp_url);
+                let program = program.env("DB_LOOKUP_ACTORS", &kind.lookup_actors().to_string());
                 clock.iter().fold(program, |program, (name, value)| program.env(name, value))
             };
             replicas.push(Replica::start(program).await);

@@ -35,10 +35,13 @@ pub async fn place(world: &World, rng: &mut Rng) {
     world
         .beside(move |connection| {
             while Instant::now() < end {
+                // The first is drawn at once, and waited for as long as it is held.
                 connection.run(&format!(
                     "BEGIN; INSERT INTO events (id, kind, user_id, version, occurred_at, salt)
-                     SELECT last_value + {}, 2, 0, 0, now(), 0 FROM events_id_seq ON CONFLICT DO NOTHING",
-                    rng.u32(1..=6)
+                     SELECT last_value + ahead, 2, 0, 0, now(), 0
+                     FROM events_id_seq, unnest(ARRAY[{}, {}]) AS ahead ON CONFLICT DO NOTHING",
+                    rng.u32(1..=2),
+                    rng.u32(3..=6)
                 ));
                 // The service waits 50 ms for a lock.
                 thread::sleep(Duration::from_millis(rng.u64(20..=45)));

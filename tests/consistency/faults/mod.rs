@@ -31,6 +31,7 @@ pub enum Fault {
     StopPostgres,
     CrashPostgres,
     DelayNetwork,
+    JitterNetwork,
     CutNetwork,
     SwallowQuestions,
     SwallowAnswers,
@@ -53,13 +54,14 @@ pub enum Fault {
 }
 
 impl Fault {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 26] = [
         Self::KillService,
         Self::FreezeService,
         Self::FreezePostgres,
         Self::StopPostgres,
         Self::CrashPostgres,
         Self::DelayNetwork,
+        Self::JitterNetwork,
         Self::CutNetwork,
         Self::SwallowQuestions,
         Self::SwallowAnswers,
@@ -89,6 +91,7 @@ impl Fault {
             Self::StopPostgres => "stop-postgres",
             Self::CrashPostgres => "crash-postgres",
             Self::DelayNetwork => "delay-network",
+            Self::JitterNetwork => "jitter-network",
             Self::CutNetwork => "cut-network",
             Self::SwallowQuestions => "swallow-questions",
             Self::SwallowAnswers => "swallow-answers",
@@ -137,6 +140,7 @@ impl Fault {
             Self::StopPostgres => database::stop(world, rng).await,
             Self::CrashPostgres => database::crash(world, rng).await,
             Self::DelayNetwork => network::delay(world, rng).await,
+            Self::JitterNetwork => network::jitter(world, rng).await,
             Self::CutNetwork => network::cut(world, rng).await,
             Self::SwallowQuestions => network::swallow_questions(world, rng).await,
             Self::SwallowAnswers => network::swallow_answers(world, rng).await,

@@ -15,6 +15,14 @@ pub async fn delay(world: &World, rng: &mut Rng) {
     set(world, Mode::Pass);
 }
 
+/// Every message takes a time of its own: of two statements, the one that read first may be answered last.
+pub async fn jitter(world: &World, rng: &mut Rng) {
+    let most = Duration::from_millis(rng.u64(5..40));
+    set(world, Mode::Jitter(most));
+    sleep(millis(rng, 1_000..4_000)).await;
+    set(world, Mode::Pass);
+}
+
 /// All connections end, and for a while there are no new ones.
 pub async fn cut(world: &World, rng: &mut Rng) {
     set(world, Mode::Refuse);
