@@ -49,6 +49,11 @@ impl Client {
     /// Makes one call, and says what became of it.
     pub async fn call(&mut self, operation: Operation, round: &Round) -> Call {
         let replica = self.rng.usize(..self.world.replicas.len());
+        self.call_at(replica, operation, round).await
+    }
+
+    /// Makes one call of a replica.
+    pub async fn call_at(&mut self, replica: usize, operation: Operation, round: &Round) -> Call {
         let protocol = if self.rng.bool() { Protocol::Rest } else { Protocol::Grpc };
         let hangs_up = self.world.hang_ups.load(Relaxed) && self.rng.u32(..6) == 0;
         let limit = if hangs_up { Duration::from_micros(self.rng.u64(..6_000)) } else { Duration::from_mins(1) };

@@ -18,6 +18,8 @@ const KNOWN: usize = 6;
 pub struct Group {
     /// What the names of all its users begin with, and those of no others.
     pub prefix: String,
+    /// Whether most calls are reads. Where users are always changed, what is wrong in memory is evicted before it is seen.
+    pub is_calm: bool,
     began: Instant,
     state: Mutex<State>,
 }
@@ -31,8 +33,8 @@ struct State {
 }
 
 impl Group {
-    pub fn new(prefix: String) -> Self {
-        Self { prefix, began: Instant::now(), state: Mutex::default() }
+    pub fn new(prefix: String, is_calm: bool) -> Self {
+        Self { prefix, is_calm, began: Instant::now(), state: Mutex::default() }
     }
 
     pub fn is_full(&self) -> bool {

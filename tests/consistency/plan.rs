@@ -1,11 +1,16 @@
+use std::ops::Range;
+
 use fastrand::Rng;
 use user_service_checker::Operation;
 
 use crate::group::Group;
 
+/// The choices below that read.
+const READS: Range<u32> = 14..56;
+
 /// The next operation of a client on its group.
 pub fn next(group: &Group, rng: &mut Rng) -> Operation {
-    let choice = rng.u32(..100);
+    let choice = if group.is_calm && rng.u32(..6) > 0 { rng.u32(READS) } else { rng.u32(..100) };
     let Some(user) = group.user(rng).filter(|_| choice >= 14) else {
         return Operation::Create { name: group.name(), email: group.address(rng) };
     };

@@ -101,8 +101,7 @@ pub async fn run(kind: Kind, arguments: &Arguments) -> bool {
 
 impl Round {
     fn new(number: usize) -> Self {
-        let first = |lane: usize| Arc::new(Group::new(format!("r{number}g{lane}-")));
-        let groups = Vec::from_iter((0..LANES).map(first));
+        let groups = Vec::from_iter((0..LANES).map(|lane| group(number, lane)));
         Self {
             number,
             lanes: groups.iter().cloned().map(Mutex::new).collect(),
@@ -124,7 +123,7 @@ impl Round {
         let mut group = self.lanes[lane].lock().unwrap();
         if group.is_full() {
             let number = self.next_group.fetch_add(1, Relaxed);
-            *group = Arc::new(Group::new(format!("r{}g{number}-", self.number)));
+            *group = self::group(self.number, number);
             self.groups.lock().unwrap().push(Arc::clone(&group));
         }
         Arc::clone(&group)
@@ -175,7 +174,7 @@ impl Round {
                 self.insist(client, || Operation::Get { id: user.id }).await;
             }
         }
-        let last = Group::new(format!("r{}last-", self.number));
+        let last = Group::new(format!("r{}last-", self.number), false);
         let mut rng = fastrand::Rng::with_seed(0);
         let create = || Operation::Create { name: last.name(), email: last.address(&mut rng) };
         let call = self.insist(client, create).await;
@@ -197,6 +196,11 @@ impl Round {
         }
         panic!("the service does not serve after the faults: {:?}", self.calls.lock().unwrap().last());
     }
+}
+
+/// A new group; every third is calm.
+fn group(round: usize, number: usize) -> Arc<Group> {
+    Arc::new(Group::new(format!("r{round}g{number}-"), number % 3 == 1))
 }
 
 impl Totals {
