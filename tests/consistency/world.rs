@@ -134,7 +134,7 @@ impl World {
             let clock = if clock_jumps { clock::vars(folder.path()) } else { Vec::new() };
             let program = move || {
                 let program = Program::new(dir.path()).env("DATABASE_URL", &url).env("AMQP_URL", &amqp_url);
-                let program = program.env("DB_LOOKUP_ACTORS", &kind.lookup_actors().to_string());
+                let program = program.env("DB_LOOKUP_ACTORS", kind.lookup_actors().to_string());
                 clock.iter().fold(program, |program, (name, value)| program.env(name, value))
             };
             replicas.push(Replica::start(program).await);
