@@ -123,7 +123,7 @@ fn random_outcome(operation: &Operation, names: &[String], dice: &mut Dice) -> O
         Operation::Create { name, email } => {
             Outcome::User(User { id: 1 + dice.below(2), name: name.clone(), email: email.clone(), version: 1 })
         }
-        Operation::Get { .. } if refused => Outcome::NotFound,
+        Operation::Get { .. } | Operation::Rename { .. } if refused => Outcome::NotFound,
         Operation::GetByEmail { .. } if refused => Outcome::None,
         Operation::Get { id } => Outcome::User(user(*id, dice)),
         Operation::GetByEmail { email } => {
@@ -157,7 +157,6 @@ fn random_outcome(operation: &Operation, names: &[String], dice: &mut Dice) -> O
             })
         }
         Operation::Delete { .. } => Outcome::Done,
-        Operation::Rename { .. } if refused => Outcome::NotFound,
         Operation::Rename { id, name } => Outcome::User(User { name: name.clone(), ..user(*id, dice) }),
     }
 }
