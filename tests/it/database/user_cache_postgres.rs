@@ -212,3 +212,30 @@ async fn too_many_changes_since_the_last_read_start_over() {
     assert_eq!(flushes(&app, "behind").await, 1);
     warm(&app, &john).await;
 }
+
+/// An event with a place of its own leaves places below it that the service is still going to draw.
+#[tokio::test]
+async fn a_place_that_was_not_drawn_settles_nothing() {
+    let app = app().await;
+    let john = app.create("John", "john@example.com").await;
+    warm(&app, &john).await;
+    app.database
+        .connect()
+        .run("INSERT INTO events (id, kind, user_id, version, occurred_at, salt) VALUES (100, 2, 7, 1, now(), 7)");
+    assert_eq!(get(&app, &john["id"]).await.as_ref(), Some(&john));
+    assert_eq!(gauge(&app, "user_cache_gaps").await, 1);
+    // Longer than the keeper takes to settle a gap.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(get(&app, &john["id"]).await.as_ref(), Some(&john));
+    warm(&app, &john).await;
+    for round in 0..5 {
+        let user = rename(&app, &john["id"], &format!("Round {round}")).await;
+        assert_eq!(get(&app, &john["id"]).await.as_ref(), Some(&user));
+    }
+    // Nor does the cache of a replica that starts believe it.
+    let other = replica(&app).await;
+    let user = rename(&app, &john["id"], "Johnny").await;
+    assert_eq!(get(&other, &john["id"]).await.as_ref(), Some(&user));
+    rename(&app, &john["id"], "Jack").await;
+    assert_eq!(get(&other, &john["id"]).await.expect("the user")["name"], "Jack");
+}

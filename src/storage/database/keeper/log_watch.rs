@@ -40,8 +40,9 @@ impl LogWatch {
         }
         let waiting = match self.waiting.take() {
             None => Waiting::begin(postgres)?,
-            Some(waiting) => waiting,
+            waiting => waiting,
         };
+        let Some(waiting) = waiting else { return Ok(()) };
         for _ in 0..LOOKS {
             if waiting.is_over(postgres)? {
                 if let Some(settled) = waiting.settled(postgres)? {
@@ -60,11 +61,15 @@ impl LogWatch {
 impl Waiting {
     /// The writers last: one that has drawn a place below the highest one, and has ended by then, is visible to all
     /// later statements.
-    fn begin(postgres: &mut PgConnection) -> QueryResult<Self> {
+    /// `None` if the place is one that the sequence has yet to draw, because somebody has inserted an event by its id, or
+    /// has reset the sequence: then places below it are still to come.
+    fn begin(postgres: &mut PgConnection) -> QueryResult<Option<Self>> {
         let last: Option<i64> = events::table.select(diesel::dsl::max(events::id)).first(postgres)?;
-        let state = event_log::table.select((event_log::pruned_to, start_of_server()));
-        let (pruned_to, server): (i64, i64) = state.first(postgres)?;
-        Ok(Self { server, place: pruned_to.max(last.unwrap_or_default()), writers: event_writers(postgres)? })
+        let state = event_log::table.select((event_log::pruned_to, start_of_server(), last_drawn()));
+        let (pruned_to, server, drawn): (i64, i64, i64) = state.first(postgres)?;
+        let place = pruned_to.max(last.unwrap_or_default());
+        let writers = event_writers(postgres)?;
+        Ok((place <= drawn).then_some(Self { server, place, writers }))
     }
 
     /// Whether all writers have ended. One of them may have been prepared in the meantime, which gives it another name.
@@ -88,4 +93,9 @@ impl Waiting {
 /// When the server was started. SQL text, because Diesel does not know the function.
 fn start_of_server() -> diesel::expression::SqlLiteral<BigInt> {
     sql("CAST(date_part('epoch', pg_postmaster_start_time()) * 1000000 AS bigint)")
+}
+
+/// The last place that was drawn from the sequence. SQL text, as above.
+fn last_drawn() -> diesel::expression::SqlLiteral<BigInt> {
+    sql("coalesce(pg_sequence_last_value(CAST(pg_get_serial_sequence('events', 'id') AS regclass)), 0)")
 }
