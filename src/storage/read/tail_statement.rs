@@ -101,47 +101,49 @@ pub(super) fn read(postgres: &mut PgConnection, ticket: &Ticket, ids: Vec<i64>, 
 
 impl Found {
     /// Returns the place if it is an event.
-    fn add(
-        &mut self,
-        (kind, place, salt, id, name, email, version, created_at, updated_at): Row,
-        highest: i64,
-    ) -> Option<i64> {
-        if kind == STATE_ROW {
-            (self.tail.pruned_to, self.tail.server) = (place.unwrap_or_default(), salt.unwrap_or_default());
-            return None;
-        }
-        if place == Some(highest) {
-            self.tail.salt = salt;
-            return place;
-        }
-        let change = match (kind, name, email) {
-            (STORED | USER_BY_ID | USER_BY_KEY, Some(name), Some(email)) => {
-                let user = User {
-                    id: UserId::stored(id?),
-                    name: UserName::stored(name),
-                    email: Email::stored(email),
-                    version: Version(version?),
-                    created_at: created_at?.0,
-                    updated_at: updated_at?.0,
-                };
-                match kind {
-                    USER_BY_ID => {
-                        self.by_id.push(user);
-                        return None;
-                    }
-                    USER_BY_KEY => {
-                        self.by_key.push(user);
-                        return None;
-                    }
-                    _ => TailChange::stored(user),
-                }
+    fn add(&mut self, row: Row, highest: i64) -> Option<i64> {
+        let (kind, place, salt, id, ..) = row;
+        match kind {
+            STATE_ROW => {
+                (self.tail.pruned_to, self.tail.server) = (place?, salt?);
+                return None;
             }
-            (DELETED, ..) => TailChange::Deleted,
-            (.., email) => TailChange::partly(email),
-        };
-        self.tail.events.push(TailEvent { place: place?, salt: salt?, user: id?, change });
+            USER_BY_ID => {
+                self.by_id.extend(user(row));
+                return None;
+            }
+            USER_BY_KEY => {
+                self.by_key.extend(user(row));
+                return None;
+            }
+            _ if place == Some(highest) => self.tail.salt = salt,
+            _ => self.tail.events.push(TailEvent { place: place?, salt: salt?, user: id?, change: change(row) }),
+        }
         place
     }
+}
+
+/// What an event says. One that lacks any of the user's data says only that something has changed.
+fn change(row: Row) -> TailChange {
+    let (kind, .., ref email, _, _, _) = row;
+    let email = email.clone();
+    match kind {
+        DELETED => TailChange::Deleted,
+        STORED => user(row).map_or_else(|| TailChange::partly(email), TailChange::stored),
+        _ => TailChange::partly(email),
+    }
+}
+
+/// The user of a row, if none of its data is missing.
+fn user((.., id, name, email, version, created_at, updated_at): Row) -> Option<User> {
+    Some(User {
+        id: UserId::stored(id?),
+        name: UserName::stored(name?),
+        email: Email::stored(email?),
+        version: Version(version?),
+        created_at: created_at?.0,
+        updated_at: updated_at?.0,
+    })
 }
 
 struct Parameters<'a> {

@@ -239,3 +239,32 @@ async fn a_place_that_was_not_drawn_settles_nothing() {
     rename(&app, &john["id"], "Jack").await;
     assert_eq!(get(&other, &john["id"]).await.expect("the user")["name"], "Jack");
 }
+
+/// An operator may blank events, in whole or in part. They still say that their user has changed.
+#[tokio::test]
+async fn an_event_without_all_of_its_data_is_seen() {
+    let app = app().await;
+    let john = app.create("John", "john@example.com").await;
+    let mut operator = app.database.connect();
+    operator.run("ALTER TABLE users DISABLE TRIGGER ALL");
+    let data = [
+        "'Round 0', 'john@example.com', NULL, 1",
+        "'Round 1', NULL, now(), 1",
+        "NULL, NULL, NULL, 1",
+        "'Round 3', 'john@example.com', now(), NULL",
+        "'Round 4', 'john@example.com', now(), 0",
+    ];
+    for (round, data) in data.iter().enumerate() {
+        let name = format!("Round {round}");
+        let user = get(&app, &john["id"]).await.expect("the user");
+        warm(&app, &user).await;
+        operator.run(&format!(
+            "BEGIN; UPDATE users SET name = '{name}' WHERE id = {id};
+             INSERT INTO events (name, email, created_at, known_columns, kind, user_id, version, occurred_at, salt)
+                VALUES ({data}, 2, {id}, 2, now(), {round}); COMMIT",
+            id = john["id"]
+        ));
+        assert_eq!(get(&app, &john["id"]).await.expect("the user")["name"], name.as_str(), "{data}");
+        assert_eq!(find(&app, "john@example.com").await.expect("the user")["name"], name.as_str(), "{data}");
+    }
+}
