@@ -63,11 +63,16 @@ fn get_by_other_keys(postgres: &mut PgConnection, keys: Vec<&str>, older: Vec<&s
 /// PostgreSQL assumes ten elements for an array that it does not know yet. For a shorter array it expects a plan for
 /// these values to be cheaper than the generic plan, and makes one for every statement, which takes longer than the
 /// look-up. Repeated keys cost nothing: PostgreSQL sorts them and drops duplicates.
-pub(super) fn fill_up<T: Copy>(mut keys: Vec<T>) -> Option<Vec<T>> {
-    const EXPECTED: usize = 10;
+pub(super) fn fill_up<T: Copy>(keys: Vec<T>) -> Option<Vec<T>> {
     let last = *keys.last()?;
-    keys.resize(keys.len().max(EXPECTED), last);
-    Some(keys)
+    Some(fill_up_with(keys, last))
+}
+
+/// Fills up few values with this one.
+pub(super) fn fill_up_with<T: Copy>(mut values: Vec<T>, filler: T) -> Vec<T> {
+    const EXPECTED: usize = 10;
+    values.resize(values.len().max(EXPECTED), filler);
+    values
 }
 
 #[cfg(test)]

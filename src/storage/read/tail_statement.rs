@@ -14,7 +14,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::Error as DieselError;
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamp as SqlTimestamp};
 
-use super::get_on_postgres::fill_up;
+use super::get_on_postgres::{fill_up, fill_up_with};
 use crate::domain::{Email, User, UserId, UserName, Version};
 use crate::storage::database::schema::EVENT_COLUMNS;
 use crate::storage::database::schema::timestamp_column::TimestampColumn;
@@ -53,6 +53,9 @@ SELECT 5, NULL, NULL, id, name, email, version, created_at, updated_at FROM user
 /// The `LIMIT` of events.
 const MAX_EVENTS: usize = 128;
 
+/// From an offset to the one before it lies nothing. A gap that is repeated would send its events again.
+const NO_GAP: (i64, i64) = (1, 0);
+
 /// What the first column says.
 const STATE_ROW: i32 = 0;
 const STORED: i32 = 1;
@@ -84,7 +87,11 @@ pub(super) struct Found {
 
 /// Reads the log beyond a ticket, and the users with these ids and keys of addresses.
 pub(super) fn read(postgres: &mut PgConnection, ticket: &Ticket, ids: Vec<i64>, keys: Vec<&str>) -> QueryResult<Found> {
-    let (firsts, lasts) = fill_up(ticket.gaps().to_vec()).unwrap_or_default().into_iter().unzip();
+    let gaps = match ticket.gaps() {
+        [] => Vec::new(),
+        gaps => fill_up_with(gaps.to_vec(), NO_GAP),
+    };
+    let (firsts, lasts) = gaps.into_iter().unzip();
     let (ids, keys) = (fill_up(ids).unwrap_or_default(), fill_up(keys).unwrap_or_default());
     let parameters = Parameters { highest: ticket.highest(), firsts, lasts, ids, keys };
     let mut found = Found::default();
@@ -148,7 +155,7 @@ fn user((.., id, name, email, version, created_at, updated_at): Row) -> Option<U
 
 struct Parameters<'a> {
     highest: i64,
-    /// The first and the last place of each gap. A gap that is repeated repeats its events, which count once.
+    /// The first and the last place of each gap.
     firsts: Vec<i64>,
     lasts: Vec<i64>,
     ids: Vec<i64>,

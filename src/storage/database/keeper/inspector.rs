@@ -34,12 +34,24 @@ pub(super) struct Inspector {
     /// The error of the last computation of keys.
     fill_error: Option<String>,
     log_watch: LogWatch,
+    /// The error of the last watch of the log.
+    log_error: Option<String>,
 }
 
 impl Inspector {
     pub(super) fn new(keeper: Arc<Keeper>, pool: Pool, auto_migrate: bool, on_hang: OnHang) -> Self {
         let log_watch = LogWatch::default();
-        Self { keeper, pool, auto_migrate, on_hang, schema: None, unfit: None, fill_error: None, log_watch }
+        Self {
+            keeper,
+            pool,
+            auto_migrate,
+            on_hang,
+            schema: None,
+            unfit: None,
+            fill_error: None,
+            log_watch,
+            log_error: None,
+        }
     }
 
     /// Checks the database once, and replaces the pool's connections if it became fit or unfit.
@@ -129,14 +141,15 @@ impl Inspector {
         Ok(())
     }
 
-    /// Lets the user cache start, or drop gaps of the log. An error only delays that.
+    /// Lets the user cache start, or drop gaps of the log. An error only delays that, and is logged once.
     fn watch_log(&mut self, pooled: &mut Pooled) {
         pooled.set_call_limit(FILL_LIMIT);
-        if let Connection::Postgres(postgres, Some(cache)) = &mut pooled.connection
-            && let Err(error) = self.log_watch.check(postgres, cache)
-        {
-            log::debug!("the user cache waits: {error}");
+        let Connection::Postgres(postgres, Some(cache)) = &mut pooled.connection else { return };
+        let message = self.log_watch.check(postgres, cache).err().map(|error| error.to_string());
+        if let Some(news) = message.as_ref().filter(|message| self.log_error.as_ref() != Some(message)) {
+            log::warn!("the user cache cannot follow the log of events: {news}");
         }
+        self.log_error = message;
     }
 
     /// Computes missing keys for a while. An error does not make the database unready.

@@ -61,6 +61,7 @@ impl LogWatch {
 impl Waiting {
     /// The writers last: one that has drawn a place below the highest one, and has ended by then, is visible to all
     /// later statements.
+    ///
     /// `None` if the place is one that the sequence has yet to draw, because somebody has inserted an event by its id, or
     /// has reset the sequence: then places below it are still to come.
     fn begin(postgres: &mut PgConnection) -> QueryResult<Option<Self>> {

@@ -1,7 +1,7 @@
 //! When users and addresses were last evicted, so that a late row does not hide a newer change.
 //!
 //! Not a list of the last changes, which would have to reach back to the oldest statement that is under way. Users and
-//! addresses share slots by their hashes. Whoever shares one with what has just changed is not kept this time.
+//! addresses share slots by their hashes. A row that shares its slot with what has just changed is not kept this time.
 
 use std::hash::{BuildHasher as _, Hash, RandomState};
 

@@ -1,8 +1,8 @@
 //! The user cache on PostgreSQL, where the log of events says what has changed.
 //!
 //! A batch of look-ups sends one statement. It reads the events that the cache has not read yet, and the users that are
-//! not in memory. Most of the time there are neither, and the answer is one row. Then all look-ups of the batch are
-//! answered as of the moment at which the statement read.
+//! not in memory. Most of the time there are neither, and the answer is two short rows. Then all look-ups of the batch
+//! are answered as of the moment at which the statement read.
 //!
 //! The cache has read all places of the log up to `highest`, except its **gaps**: places that were empty when they were
 //! read, and that a transaction may still fill. The statement reads both, what is beyond `highest` and what fills a gap.
@@ -14,7 +14,7 @@
 //! entry that is found after that is right as of these events, or of later ones that were committed before the statement
 //! was sent. The statement's snapshot shows all events that are committed and were not read by then. If none is about
 //! the entry, the entry is what the database would say at that snapshot, which lies between the request and its answer.
-//! Otherwise the look-up is made again.
+//! Otherwise the event says what the entry is now, or the look-up is made again.
 //!
 //! **Why it holds.**
 //!

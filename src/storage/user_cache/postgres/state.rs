@@ -7,7 +7,6 @@ use super::lookup_key::{Fill, LookupKey};
 use super::places::{Places, TooManyGaps};
 use super::tail::{Tail, TailChange, TailEvent};
 use super::ticket::Ticket;
-
 use crate::metrics::{Flush, UserCacheMetrics};
 use crate::storage::user_cache::entries::Entries;
 
