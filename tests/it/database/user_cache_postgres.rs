@@ -160,6 +160,13 @@ async fn a_gap_that_nobody_can_fill_is_dropped() {
     }
 }
 
+/// The user with another name.
+fn renamed(user: &Value, name: &str) -> Value {
+    let mut renamed = user.clone();
+    renamed["name"] = json!(name);
+    renamed
+}
+
 /// Waits until the cache has started anew, with what the database has by now.
 async fn is_flushed(app: &App, reason: &str, user: &Value) {
     assert_eq!(get(app, &user["id"]).await.as_ref(), Some(user));
@@ -176,10 +183,7 @@ async fn pruned_events_that_were_not_read_start_over() {
     app.database
         .connect()
         .run("BEGIN; UPDATE users SET name = 'Jack'; DELETE FROM events; UPDATE event_log SET pruned_to = 2; COMMIT");
-    let jack = Value::Object(
-        john.as_object().expect("a user").clone().into_iter().chain([("name".into(), json!("Jack"))]).collect(),
-    );
-    is_flushed(&app, "retention", &jack).await;
+    is_flushed(&app, "retention", &renamed(&john, "Jack")).await;
 }
 
 /// As after a restored backup, whose log has other events at the same places.
@@ -191,10 +195,7 @@ async fn another_log_starts_over() {
     app.database.connect().run(
         "BEGIN; ALTER TABLE users DISABLE TRIGGER ALL; UPDATE users SET name = 'Jack'; UPDATE events SET salt = 7; COMMIT",
     );
-    let jack = Value::Object(
-        john.as_object().expect("a user").clone().into_iter().chain([("name".into(), json!("Jack"))]).collect(),
-    );
-    is_flushed(&app, "log", &jack).await;
+    is_flushed(&app, "log", &renamed(&john, "Jack")).await;
 }
 
 /// More than one look-up reads.
