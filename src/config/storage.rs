@@ -1,12 +1,18 @@
 //! The variables of the storage.
 
-use super::reader::Reader;
+use std::time::Duration;
+
+use super::reader::{Reader, delay};
 use crate::storage::{self, DatabaseUrl, EventLog};
 
 pub(super) const DATABASE_URL: &str = "DATABASE_URL";
 
 const MAX_USER_CACHE: u64 = 1 << 40;
 const USER_CACHE_RANGE: &str = "a whole number of bytes from 0 to 1099511627776";
+
+/// As far as a caller may go with `max-stale`.
+const MAX_STALENESS: Duration = Duration::from_secs(60);
+const STALENESS_RANGE: &str = "a duration from 0s to 60s, such as 100ms";
 
 impl Reader<'_> {
     pub(super) fn storage(&mut self, on_lambda: bool) -> Option<storage::Settings> {
@@ -30,6 +36,8 @@ impl Reader<'_> {
         let user_cache_bytes = self.value("USER_CACHE_BYTES", "16777216", USER_CACHE_RANGE, |text| {
             text.parse().ok().filter(|bytes| *bytes <= MAX_USER_CACHE)
         });
+        let max_staleness = self
+            .value("MAX_STALENESS", "0s", STALENESS_RANGE, |text| delay(text).filter(|bound| *bound <= MAX_STALENESS));
         Some(storage::Settings {
             url: url?,
             pool_size: u32::try_from(pool_size?).ok()?,
@@ -42,6 +50,7 @@ impl Reader<'_> {
             connect_timeout: connect_timeout?,
             auto_migrate: auto_migrate?,
             user_cache_bytes: user_cache_bytes?,
+            max_staleness: max_staleness?,
         })
     }
 

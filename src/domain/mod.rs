@@ -4,12 +4,14 @@
 //! again. Nothing here names actix, Diesel or HTTP. Case is folded here and never by a database, because databases
 //! disagree.
 
+mod as_of;
 mod characters;
 mod email;
 mod email_key;
 mod error;
 mod event;
 mod fold;
+mod freshness;
 mod id;
 mod name;
 mod page;
@@ -17,11 +19,13 @@ mod page_token;
 mod timestamp;
 mod user;
 
+pub use as_of::AsOf;
 pub use email::Email;
 pub use email_key::EmailKey;
 pub use error::{Error, FieldError};
 pub use event::{Change, Event, Position};
 pub use fold::Folded;
+pub use freshness::{Freshness, InvalidPosition};
 pub use id::{InvalidUserId, UserId};
 pub use name::UserName;
 pub use page::{Filter, NamePrefix, Page, PageQuery, PageSize, Start};

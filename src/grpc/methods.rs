@@ -7,6 +7,7 @@ use super::caller::Admitted;
 use super::convert::{filter, page_size, user_id};
 use super::etag;
 use super::failure::Failure;
+use super::freshness::{freshness, response};
 use super::generated::users::user_service_server::UserService;
 use super::generated::users::{
     BatchGetUsersRequest, BatchGetUsersResponse, CreateUserRequest, CreateUserResponse, DeleteUserRequest,
@@ -35,41 +36,44 @@ pub struct Users {
 #[tonic::async_trait]
 impl UserService for Users {
     async fn get_user(&self, request: Request<GetUserRequest>) -> Result<Response<GetUserResponse>, Status> {
+        let freshness = freshness(request.metadata())?;
         let GetUserRequest { id } = request.into_inner();
-        let user = service::get_user(&self.storage, user_id("id", id)?).await?;
-        Ok(Response::new(GetUserResponse { user: Some(user.into()) }))
+        let user = service::get_user(&self.storage, user_id("id", id)?, &freshness).await?;
+        Ok(response(user.map(|user| GetUserResponse { user: Some(user.into()) })))
     }
 
     async fn batch_get_users(
         &self,
         request: Request<BatchGetUsersRequest>,
     ) -> Result<Response<BatchGetUsersResponse>, Status> {
+        let freshness = freshness(request.metadata())?;
         let BatchGetUsersRequest { ids } = request.into_inner();
         if ids.len() > MAX_IDS {
             return Err(Failure::InvalidField { field: "ids", detail: "must be at most 100" }.into());
         }
         let ids = ids.into_iter().map(|id| user_id("ids", id)).collect::<Result<Vec<_>, _>>()?;
-        let users = service::get_users(&self.storage, ids).await?;
-        Ok(Response::new(BatchGetUsersResponse { users: users.into_iter().map(User::from).collect() }))
+        let users = service::get_users(&self.storage, ids, &freshness).await?;
+        Ok(response(users.map(|users| BatchGetUsersResponse { users: users.into_iter().map(User::from).collect() })))
     }
 
     async fn list_users(&self, request: Request<ListUsersRequest>) -> Result<Response<ListUsersResponse>, Status> {
+        let freshness = freshness(request.metadata())?;
         let ListUsersRequest { page_size: size, page_token, email, name_prefix, include_total } = request.into_inner();
         let size = page_size(size)?;
         let filter = filter(email.as_deref(), name_prefix.as_deref())?;
         let page_token = Some(page_token.as_str()).filter(|token| !token.is_empty());
-        let list = service::list_users(&self.storage, &filter, size, page_token, include_total).await?;
-        Ok(Response::new(ListUsersResponse {
+        let list = service::list_users(&self.storage, &filter, size, page_token, include_total, &freshness).await?;
+        Ok(response(list.map(|list| ListUsersResponse {
             users: list.users.into_iter().map(User::from).collect(),
             next_page_token: list.next_page_token.unwrap_or_default(),
             total: list.total,
-        }))
+        })))
     }
 
     async fn create_user(&self, request: Request<CreateUserRequest>) -> Result<Response<CreateUserResponse>, Status> {
         let CreateUserRequest { name, email } = request.into_inner();
         let user = service::create_user(&self.storage, name, email).await?;
-        Ok(Response::new(CreateUserResponse { user: Some(user.into()) }))
+        Ok(response(user.map(|user| CreateUserResponse { user: Some(user.into()) })))
     }
 
     async fn update_user(&self, request: Request<UpdateUserRequest>) -> Result<Response<UpdateUserResponse>, Status> {
@@ -83,14 +87,14 @@ impl UserService for Users {
         };
         let (name, email) = (mask.name.then_some(name), mask.email.then_some(email));
         let user = service::update_user(&self.storage, id, expected, name, email).await?;
-        Ok(Response::new(UpdateUserResponse { user: Some(user.into()) }))
+        Ok(response(user.map(|user| UpdateUserResponse { user: Some(user.into()) })))
     }
 
     async fn delete_user(&self, request: Request<DeleteUserRequest>) -> Result<Response<DeleteUserResponse>, Status> {
         let DeleteUserRequest { id, etag } = request.into_inner();
         let id = user_id("id", id)?;
-        service::delete_user(&self.storage, id, etag::expected(&etag)?).await?;
-        Ok(Response::new(DeleteUserResponse {}))
+        let deleted = service::delete_user(&self.storage, id, etag::expected(&etag)?).await?;
+        Ok(response(deleted.map(|_| DeleteUserResponse {})))
     }
 
     type WatchUsersStream = Messages;

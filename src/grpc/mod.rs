@@ -22,6 +22,7 @@ mod deadline;
 mod endpoint;
 mod etag;
 mod failure;
+mod freshness;
 mod generated;
 mod handler;
 mod health;

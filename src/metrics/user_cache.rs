@@ -1,4 +1,6 @@
-use prometheus::{IntCounter, Registry};
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, Registry};
 
 use super::register::{counters, register};
 use super::sampled::Sampled;
@@ -8,8 +10,13 @@ const MISSES: &str = "Look-ups of users that asked the database, although there 
 const FLUSHES: &str = "Times that the cache has dropped all entries, by reason.";
 const CHECKS: &str = "Statements that have asked the log of events what has changed, on PostgreSQL.";
 const GAPS: &str = "Gaps in the log of events that a transaction may still fill, on PostgreSQL.";
+const STALENESS: &str =
+    "How old answers were that were given without asking the database, on PostgreSQL with MAX_STALENESS.";
 const ENTRIES: &str = "Entries in the cache: users, addresses, and what is known to be missing.";
 const BYTES: &str = "About how much memory the entries take.";
+
+/// `MAX_STALENESS` is mostly below a second; a caller may allow a minute.
+const STALENESS_BUCKETS: [f64; 9] = [0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
 
 /// Why the cache has dropped all entries.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +42,7 @@ pub struct UserCacheMetrics {
     misses: IntCounter,
     checks: IntCounter,
     flushes: [IntCounter; 6],
+    staleness: Histogram,
     gaps: Sampled,
     entries: Sampled,
     bytes: Sampled,
@@ -46,11 +54,14 @@ impl UserCacheMetrics {
         let flushes = counters(registry, "user_cache_flushes_total", FLUSHES, &["reason"])?;
         let flushes = ["commit", "files", "mark", "log", "retention", "behind"]
             .map(|reason| flushes.with_label_values(&[reason]));
+        let staleness =
+            HistogramOpts::new("user_cache_staleness_seconds", STALENESS).buckets(STALENESS_BUCKETS.to_vec());
         Ok(Self {
             hits: counter("user_cache_hits_total", HITS)?,
             misses: counter("user_cache_misses_total", MISSES)?,
             checks: counter("user_cache_checks_total", CHECKS)?,
             flushes,
+            staleness: register(registry, Histogram::with_opts(staleness)?)?,
             gaps: register(registry, Sampled::new("user_cache_gaps", GAPS, &[])?)?,
             entries: register(registry, Sampled::new("user_cache_entries", ENTRIES, &[])?)?,
             bytes: register(registry, Sampled::new("user_cache_bytes", BYTES, &[])?)?,
@@ -81,6 +92,12 @@ impl UserCacheMetrics {
     pub fn looked_up_together(&self, hits: usize, misses: usize) {
         self.hits.inc_by(hits as u64);
         self.misses.inc_by(misses as u64);
+    }
+
+    /// Counts a look-up that was answered without asking whether something has changed, and how old its answer was.
+    pub fn looked_up_stale(&self, age: Duration) {
+        self.hits.inc();
+        self.staleness.observe(age.as_secs_f64());
     }
 
     /// Counts a statement that has asked what has changed.

@@ -1,7 +1,7 @@
 //! The use case of deleting a user.
 
 use super::expected::first_that_matches;
-use crate::domain::{Error, Expected, User, UserId};
+use crate::domain::{AsOf, Error, Expected, User, UserId};
 use crate::storage::Storage;
 use crate::telemetry::use_case;
 
@@ -9,7 +9,7 @@ use crate::telemetry::use_case;
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::VersionMismatch`], or the storage's errors.
-pub async fn delete_user(storage: &Storage, id: UserId, expected: Expected) -> Result<User, Error> {
+pub async fn delete_user(storage: &Storage, id: UserId, expected: Expected) -> Result<AsOf<User>, Error> {
     let delete = async {
         match expected {
             Expected::AnyVersion => storage.delete_user(id, None).await,

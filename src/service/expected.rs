@@ -1,6 +1,6 @@
 //! Changes that are conditional on one of several versions.
 
-use crate::domain::{Error, User, UserId, Version};
+use crate::domain::{AsOf, Error, Freshness, User, UserId, Version};
 use crate::storage::Storage;
 
 /// Tries a change with one version after the other, until one matches.
@@ -15,13 +15,13 @@ pub(super) async fn first_that_matches<F>(
     id: UserId,
     mut versions: Vec<Version>,
     change: impl Fn(Version) -> F,
-) -> Result<User, Error>
+) -> Result<AsOf<User>, Error>
 where
-    F: Future<Output = Result<User, Error>>,
+    F: Future<Output = Result<AsOf<User>, Error>>,
 {
     if versions.is_empty() {
         // Without a try, no statement checks whether the user exists.
-        super::get_user(storage, id).await?;
+        super::get_user(storage, id, &Freshness::LATEST).await?;
     }
     versions.sort_unstable();
     for version in versions {

@@ -1,13 +1,20 @@
 //! The use case of getting a user.
 
-use crate::domain::{Error, User, UserId};
+use super::freshness::check;
+use crate::domain::{AsOf, Error, Freshness, User, UserId};
 use crate::storage::Storage;
 use crate::telemetry::use_case;
 
 /// Gets one user.
 ///
 /// # Errors
-/// [`Error::NotFound`], or the storage's errors.
-pub async fn get_user(storage: &Storage, id: UserId) -> Result<User, Error> {
-    use_case("get_user", async { storage.get_user(id).await?.ok_or(Error::NotFound) }).await
+/// [`Error::NotFound`], [`Error::EventsGone`] if the log does not reach as far as the answer is to, or the storage's
+/// errors.
+pub async fn get_user(storage: &Storage, id: UserId, freshness: &Freshness) -> Result<AsOf<User>, Error> {
+    let get = async {
+        let found = storage.get_user(id, freshness).await?;
+        check(storage, &found, freshness).await?;
+        found.transpose().ok_or(Error::NotFound)
+    };
+    use_case("get_user", get).await
 }

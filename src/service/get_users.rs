@@ -2,7 +2,8 @@
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use crate::domain::{Error, User, UserId};
+use super::freshness::check;
+use crate::domain::{AsOf, Error, Freshness, Position, User, UserId};
 use crate::storage::Storage;
 use crate::telemetry::use_case;
 
@@ -14,8 +15,19 @@ const AT_ONCE: usize = 10;
 /// Each look-up is a separate message, which shares batches with those of other callers.
 ///
 /// # Errors
-/// The storage's errors.
-pub async fn get_users(storage: &Storage, ids: Vec<UserId>) -> Result<Vec<User>, Error> {
-    let lookups = stream::iter(ids.into_iter().map(|id| storage.get_user(id))).buffered(AT_ONCE);
-    use_case("get_users", lookups.try_filter_map(async |user| Ok(user)).try_collect()).await
+/// [`Error::EventsGone`] if the log does not reach as far as the answer is to, or the storage's errors.
+pub async fn get_users(storage: &Storage, ids: Vec<UserId>, freshness: &Freshness) -> Result<AsOf<Vec<User>>, Error> {
+    let get = async {
+        let lookups = stream::iter(ids.into_iter().map(|id| storage.get_user(id, freshness))).buffered(AT_ONCE);
+        let users = lookups.try_fold(AsOf::latest(Vec::new(), Position::default()), async |users, user| {
+            Ok(users.and(user, |mut users, user| {
+                users.extend(user);
+                users
+            }))
+        });
+        let users = users.await?;
+        check(storage, &users, freshness).await?;
+        Ok(users)
+    };
+    use_case("get_users", get).await
 }

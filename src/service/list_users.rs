@@ -1,6 +1,9 @@
 //! The use cases of listing users.
 
-use crate::domain::{EmailKey, Error, Filter, Page, PageQuery, PageSize, PageToken, Start, User, UserId};
+use super::freshness::check;
+use crate::domain::{
+    AsOf, EmailKey, Error, Filter, Freshness, Page, PageQuery, PageSize, PageToken, Start, User, UserId,
+};
 use crate::storage::Storage;
 use crate::telemetry::use_case;
 
@@ -17,21 +20,31 @@ pub struct UserList {
 /// Lists the users that match a filter, page by page. All pages cost the same.
 ///
 /// # Errors
-/// [`Error::InvalidPageToken`], or the storage's errors.
+/// [`Error::InvalidPageToken`], [`Error::EventsGone`] if the log does not reach as far as the answer is to, or the
+/// storage's errors.
 pub async fn list_users(
     storage: &Storage,
     filter: &Filter,
     size: PageSize,
     page_token: Option<&str>,
     count: bool,
-) -> Result<UserList, Error> {
+    freshness: &Freshness,
+) -> Result<AsOf<UserList>, Error> {
     let list = async {
         let after = page_token.map(|text| PageToken::decode(text, filter)).transpose()?;
-        if let Some(email) = &filter.email {
-            return list_the_one_with(storage, email, filter, count).await;
-        }
-        let page = storage.list_users(PageQuery { start: start(filter, after), size, count }).await?;
-        Ok(UserList { next_page_token: next_page_token(&page, filter), users: page.users, total: page.total })
+        let list = match &filter.email {
+            Some(email) => list_the_one_with(storage, email, filter, count, freshness).await?,
+            None => {
+                let page = storage.list_users(PageQuery { start: start(filter, after), size, count }).await?;
+                page.map(|page| UserList {
+                    next_page_token: next_page_token(&page, filter),
+                    users: page.users,
+                    total: page.total,
+                })
+            }
+        };
+        check(storage, &list, freshness).await?;
+        Ok(list)
     };
     use_case("list_users", list).await
 }
@@ -42,7 +55,7 @@ pub async fn list_users(
 /// The storage's errors.
 pub async fn list_users_by_offset(storage: &Storage, offset: i64, size: PageSize) -> Result<Vec<User>, Error> {
     let query = PageQuery { start: Start::Offset(offset), size, count: false };
-    let list = async { storage.list_users(query).await.map(|page| page.users) };
+    let list = async { storage.list_users(query).await.map(|page| page.value.users) };
     use_case("list_users_by_offset", list).await
 }
 
@@ -52,12 +65,15 @@ async fn list_the_one_with(
     email: &EmailKey,
     filter: &Filter,
     count: bool,
-) -> Result<UserList, Error> {
-    let found = storage.get_user_by_email(email.clone()).await?;
+    freshness: &Freshness,
+) -> Result<AsOf<UserList>, Error> {
+    let found = storage.get_user_by_email(email.clone(), freshness).await?;
     let matches = |user: &User| filter.name_prefix.as_ref().is_none_or(|prefix| prefix.matches(user));
-    let users = Vec::from_iter(found.filter(matches));
-    let total = count.then(|| i64::from(!users.is_empty()));
-    Ok(UserList { users, next_page_token: None, total })
+    Ok(found.map(|found| {
+        let users = Vec::from_iter(found.filter(matches));
+        let total = count.then(|| i64::from(!users.is_empty()));
+        UserList { users, next_page_token: None, total }
+    }))
 }
 
 fn start(filter: &Filter, after: Option<PageToken>) -> Start {

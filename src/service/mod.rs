@@ -5,6 +5,7 @@
 mod create_user;
 mod delete_user;
 mod expected;
+mod freshness;
 mod get_user;
 mod get_users;
 mod list_users;

@@ -1,7 +1,7 @@
 //! The use case of updating a user.
 
 use super::expected::first_that_matches;
-use crate::domain::{Changes, Error, Expected, User, UserId};
+use crate::domain::{AsOf, Changes, Error, Expected, User, UserId};
 use crate::storage::Storage;
 use crate::telemetry::use_case;
 
@@ -16,7 +16,7 @@ pub async fn update_user(
     expected: Expected,
     name: Option<String>,
     email: Option<String>,
-) -> Result<User, Error> {
+) -> Result<AsOf<User>, Error> {
     let update = async {
         let changes = Changes::parse(name, email)?;
         match expected {

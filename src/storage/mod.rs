@@ -33,7 +33,7 @@ pub use event_log::{
 };
 pub use seed::{SeedError, seed};
 
-use crate::domain::{Changes, EmailKey, Error, NewUser, Page, PageQuery, User, UserId, Version};
+use crate::domain::{AsOf, Changes, EmailKey, Error, Freshness, NewUser, Page, PageQuery, User, UserId, Version};
 use crate::metrics::Metrics;
 use crate::telemetry::{Context, TracedSpan};
 use database::keeper;
@@ -60,8 +60,8 @@ pub struct Storage {
     events: EventLog,
     keeper: Arc<Keeper>,
     pool: Pool,
-    /// On SQLite. On PostgreSQL the actors have it: they ask what has changed.
-    cache: Option<SqliteCache>,
+    /// On PostgreSQL the actors have it, too: they ask what has changed.
+    cache: Option<UserCache>,
 }
 
 #[expect(clippy::missing_errors_doc, reason = "the type documents the errors that all methods share")]
@@ -86,7 +86,7 @@ impl Storage {
             events: EventLog::new(pool.clone(), Arc::clone(&keeper), settings.deadline, metrics.hung_calls("events")),
             keeper: Arc::clone(&keeper),
             pool: pool.clone(),
-            cache: cache.and_then(UserCache::sqlite),
+            cache,
         };
         let watched = storage.clone();
         metrics.watch_database(move || watched.readiness() == Readiness::Ready);
@@ -99,57 +99,61 @@ impl Storage {
     }
 
     /// Creates a user. [`Error::EmailTaken`] if another user has the address.
-    pub async fn create_user(&self, new: NewUser) -> Result<User, Error> {
+    pub async fn create_user(&self, new: NewUser) -> Result<AsOf<User>, Error> {
         self.writes.ask(Write::Create(Create::new(new, trace()))).await
     }
 
     /// Gets the user with this id.
-    pub async fn get_user(&self, id: UserId) -> Result<Option<User>, Error> {
-        let Some(cache) = &self.cache else { return self.lookups.ask(Lookup::Id(id)).await };
-        self.lookups.admit()?;
-        match cache.get(id) {
-            Cached::Known(user) => Ok(user),
-            Cached::Unknown(ticket) => {
-                let user = self.lookups.ask(Lookup::Id(id)).await?;
-                if let Some(ticket) = ticket {
-                    cache.fill(ticket, id, user.as_ref());
-                }
-                Ok(user)
-            }
-        }
+    pub async fn get_user(&self, id: UserId, freshness: &Freshness) -> Result<AsOf<Option<User>>, Error> {
+        self.look_up(Lookup::Id(id), freshness).await
     }
 
     /// Gets the user with this address.
-    pub async fn get_user_by_email(&self, email: EmailKey) -> Result<Option<User>, Error> {
-        let Some(cache) = &self.cache else { return self.lookups.ask(Lookup::Email(email)).await };
+    pub async fn get_user_by_email(&self, email: EmailKey, freshness: &Freshness) -> Result<AsOf<Option<User>>, Error> {
+        self.look_up(Lookup::Email(email), freshness).await
+    }
+
+    async fn look_up(&self, lookup: Lookup, freshness: &Freshness) -> Result<AsOf<Option<User>>, Error> {
+        let cache = match &self.cache {
+            Some(UserCache::Sqlite(cache)) => cache,
+            Some(UserCache::Postgres(cache)) => match cache.recent(lookup.key(), freshness) {
+                Some(found) => return Ok(found),
+                None => return self.lookups.ask(lookup).await,
+            },
+            None => return self.lookups.ask(lookup).await,
+        };
         self.lookups.admit()?;
-        match cache.find(&email) {
-            Cached::Known(user) => Ok(user),
-            Cached::Unknown(ticket) => {
-                let user = self.lookups.ask(Lookup::Email(email.clone())).await?;
-                if let Some(ticket) = ticket {
-                    cache.fill_found(ticket, &email, user.as_ref());
-                }
-                Ok(user)
-            }
+        let ticket = match cache.get(lookup.key()) {
+            Cached::Known(found) => return Ok(found),
+            Cached::Unknown(ticket) => ticket,
+        };
+        let found = self.lookups.ask(lookup.clone()).await?;
+        if let Some(ticket) = ticket {
+            cache.fill(ticket, lookup.key(), &found);
         }
+        Ok(found)
     }
 
     /// Reads one page of users.
-    pub async fn list_users(&self, query: PageQuery) -> Result<Page, Error> {
+    pub async fn list_users(&self, query: PageQuery) -> Result<AsOf<Page>, Error> {
         let query = if self.keeper.all_have_keys() { query.without_legacy_prefixes() } else { query };
         self.pages.ask(query).await
     }
 
     /// Updates a user, if its version is the expected one. Otherwise [`Error::NotFound`], [`Error::VersionMismatch`] or
     /// [`Error::EmailTaken`].
-    pub async fn update_user(&self, id: UserId, expected: Option<Version>, changes: Changes) -> Result<User, Error> {
+    pub async fn update_user(
+        &self,
+        id: UserId,
+        expected: Option<Version>,
+        changes: Changes,
+    ) -> Result<AsOf<User>, Error> {
         self.writes.ask(Write::Update(Update::new(id, expected, changes, trace()))).await
     }
 
     /// Deletes a user, if its version is the expected one, and returns its last state. Otherwise [`Error::NotFound`] or
     /// [`Error::VersionMismatch`].
-    pub async fn delete_user(&self, id: UserId, expected: Option<Version>) -> Result<User, Error> {
+    pub async fn delete_user(&self, id: UserId, expected: Option<Version>) -> Result<AsOf<User>, Error> {
         self.writes.ask(Write::Delete(Delete { id, expected, trace: trace() })).await
     }
 
@@ -189,7 +193,9 @@ fn user_cache(settings: &Settings, metrics: &Metrics) -> Option<UserCache> {
     let (bytes, metrics) = (settings.user_cache_bytes, metrics.user_cache());
     let cache = match settings.url {
         DatabaseUrl::Sqlite(_) => SqliteCache::new(bytes, metrics.clone()).map(UserCache::Sqlite),
-        DatabaseUrl::Postgres(_) => PostgresCache::new(bytes, metrics.clone()).map(UserCache::Postgres),
+        DatabaseUrl::Postgres(_) => {
+            PostgresCache::new(bytes, settings.max_staleness, metrics.clone()).map(UserCache::Postgres)
+        }
     };
     let [entries, bytes, gaps] = [(); 3].map(|()| cache.clone());
     metrics.watch(

@@ -2,14 +2,16 @@
 //! wire are enough to cause that.
 
 use hyper::body::Incoming;
-use tonic::codegen::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use tonic::codegen::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use tonic::codegen::http::{HeaderMap, HeaderName, Request, Uri};
 
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-/// The headers that authorization and tonic read.
-const READ: [HeaderName; 7] = [
+/// The headers that are read, by authorization, by tonic and by the methods.
+const READ: [HeaderName; 9] = [
     AUTHORIZATION,
+    CACHE_CONTROL,
     CONTENT_TYPE,
+    HeaderName::from_static("at-least-position"),
     GRPC_ENCODING,
     HeaderName::from_static("grpc-timeout"),
     HeaderName::from_static("traceparent"),

@@ -1,6 +1,7 @@
 //! Extractors: what handlers read of a request, parsed and checked.
 
 mod body;
+mod freshness;
 mod last_event_id;
 mod query;
 mod user_id;
@@ -8,6 +9,7 @@ mod user_json;
 
 pub(crate) use body::Body;
 pub use body::BodyLimits;
+pub(crate) use freshness::{AT_LEAST_POSITION, EVENTS_POSITION, by_cache_control, freshness};
 pub(crate) use last_event_id::{LAST_EVENT_ID, LastEventId};
 pub(crate) use query::{Query, parse_text};
 pub(crate) use user_id::PathUserId;

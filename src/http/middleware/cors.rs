@@ -7,7 +7,7 @@ use actix_web::middleware::{Compat, Condition};
 use url::Url;
 
 use super::request_id::X_REQUEST_ID;
-use crate::http::extract::LAST_EVENT_ID;
+use crate::http::extract::{AT_LEAST_POSITION, EVENTS_POSITION, LAST_EVENT_ID};
 
 /// The origins whose scripts may call the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub fn cors(origins: &Origins) -> Compat<Condition<Cors>> {
             header::CONTENT_TYPE,
             header::IF_MATCH,
             header::IF_NONE_MATCH,
+            header::CACHE_CONTROL,
+            AT_LEAST_POSITION,
             LAST_EVENT_ID,
             // Traces that start in the browser (W3C Trace Context and Baggage).
             HeaderName::from_static("traceparent"),
@@ -61,7 +63,9 @@ pub fn cors(origins: &Origins) -> Compat<Condition<Cors>> {
             X_REQUEST_ID,
         ])
         .expose_headers([
+            header::AGE,
             header::ETAG,
+            EVENTS_POSITION,
             header::LOCATION,
             header::LINK,
             header::RETRY_AFTER,

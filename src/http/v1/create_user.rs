@@ -18,6 +18,6 @@ use crate::storage::Storage;
 pub(crate) async fn create_user(storage: web::Data<Storage>, body: Body<UserBody>) -> Result<HttpResponse, Failure> {
     let UserBody { name, email } = body.0;
     let user = service::create_user(&storage, name, email).await?;
-    let location = format!("/api/v1/users/{}", user.id);
-    Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(User::from(user)))
+    let location = format!("/api/v1/users/{}", user.value.id);
+    Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(User::from(user.value)))
 }

@@ -1,8 +1,8 @@
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::error_responses::{CommonErrors, UserErrors};
 use super::user::User;
-use crate::http::extract::PathUserId;
+use crate::http::extract::{PathUserId, by_cache_control};
 use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
@@ -11,7 +11,11 @@ use crate::storage::Storage;
 #[utoipa::path(get, path = "/api/v1/users/{id}", tag = "version 1", operation_id = "v1_get_user",
     params(("id" = i64, Path, minimum = 1, description = "The user's id.")),
     responses((status = OK, description = "The user.", body = User), UserErrors, CommonErrors))]
-pub(crate) async fn get_user(storage: web::Data<Storage>, id: PathUserId) -> Result<HttpResponse, Failure> {
-    let user = service::get_user(&storage, id.0).await?;
-    Ok(HttpResponse::Ok().json(User::from(user)))
+pub(crate) async fn get_user(
+    storage: web::Data<Storage>,
+    id: PathUserId,
+    request: HttpRequest,
+) -> Result<HttpResponse, Failure> {
+    let user = service::get_user(&storage, id.0, &by_cache_control(request.headers())).await?;
+    Ok(HttpResponse::Ok().json(User::from(user.value)))
 }

@@ -22,5 +22,5 @@ pub(crate) async fn update_user(
 ) -> Result<HttpResponse, Failure> {
     let UserBody { name, email } = body.0;
     let user = service::update_user(&storage, id.0, Expected::AnyVersion, Some(name), Some(email)).await?;
-    Ok(HttpResponse::Ok().json(User::from(user)))
+    Ok(HttpResponse::Ok().json(User::from(user.value)))
 }

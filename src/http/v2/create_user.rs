@@ -1,6 +1,7 @@
 use actix_web::http::header::{ETAG, LOCATION};
 use actix_web::{HttpResponse, web};
 
+use super::as_of::with_freshness;
 use super::error_responses::{BodyErrors, CommonErrors, JsonErrors, WriteErrors};
 use super::user::User;
 use crate::http::extract::{Body, UserBody};
@@ -14,12 +15,15 @@ use crate::storage::Storage;
     responses(
         (status = CREATED, description = "The new user.", body = User, headers(
             ("Location" = String, description = "The user's path."),
-            ("ETag" = String, description = "The user's version."))),
+            ("ETag" = String, description = "The user's version."),
+            ("Events-Position" = i64, description = "A position of the log of events that shows the change."))),
         BodyErrors, JsonErrors, WriteErrors, CommonErrors))]
 pub(crate) async fn create_user(storage: web::Data<Storage>, body: Body<UserBody>) -> Result<HttpResponse, Failure> {
     let UserBody { name, email } = body.0;
     let user = service::create_user(&storage, name, email).await?;
-    let location = (LOCATION, format!("/api/v2/users/{}", user.id));
-    let etag = (ETAG, user.version.etag());
-    Ok(HttpResponse::Created().insert_header(location).insert_header(etag).json(User::from(user)))
+    let freshness = user.freshness();
+    let location = (LOCATION, format!("/api/v2/users/{}", user.value.id));
+    let etag = (ETAG, user.value.version.etag());
+    let response = HttpResponse::Created().insert_header(location).insert_header(etag).json(User::from(user.value));
+    Ok(with_freshness(response, &freshness))
 }

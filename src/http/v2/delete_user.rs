@@ -1,5 +1,6 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use super::as_of::with_freshness;
 use super::error_responses::{CommonErrors, ConditionErrors, UserErrors, WriteErrors};
 use super::etag;
 use crate::http::extract::PathUserId;
@@ -16,7 +17,8 @@ use crate::storage::Storage;
         ("If-None-Match" = Option<String>, Header, nullable = false,
             description = "Only `*`: do nothing if the user exists.")),
     responses(
-        (status = NO_CONTENT, description = "The user is deleted."),
+        (status = NO_CONTENT, description = "The user is deleted.",
+            headers(("Events-Position" = i64, description = "A position of the log of events that shows the change."))),
         UserErrors, ConditionErrors, WriteErrors, CommonErrors))]
 pub(crate) async fn delete_user(
     storage: web::Data<Storage>,
@@ -24,6 +26,6 @@ pub(crate) async fn delete_user(
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
     let expected = etag::preconditions(request.headers())?;
-    service::delete_user(&storage, id.0, expected).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let deleted = service::delete_user(&storage, id.0, expected).await?;
+    Ok(with_freshness(HttpResponse::NoContent().finish(), &deleted))
 }

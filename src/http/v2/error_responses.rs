@@ -59,6 +59,14 @@ pub(super) enum ResumeErrors {
     EventsGone(Problem),
 }
 
+/// The error responses of routes that take a position.
+#[derive(IntoResponses)]
+pub(super) enum PositionErrors {
+    /// The log of events has never reached `At-Least-Position`, which then is from another database.
+    #[response(status = GONE, content_type = "application/problem+json")]
+    EventsGone(Problem),
+}
+
 /// The error responses of routes that write.
 #[derive(IntoResponses)]
 pub(super) enum WriteErrors {

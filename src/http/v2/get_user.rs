@@ -1,11 +1,12 @@
 use actix_web::http::header::ETAG;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::error_responses::{CommonErrors, ConditionErrors, UserErrors};
+use super::as_of::with_freshness;
+use super::error_responses::{CommonErrors, ConditionErrors, PositionErrors, UserErrors};
 use super::etag;
 use super::user::{User, user_response};
 use crate::domain;
-use crate::http::extract::PathUserId;
+use crate::http::extract::{PathUserId, freshness};
 use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
@@ -17,13 +18,21 @@ use crate::storage::Storage;
         ("If-Match" = Option<String>, Header, nullable = false,
             description = "Answer only with one of these versions, named by entity tag; `*` is any version."),
         ("If-None-Match" = Option<String>, Header, nullable = false,
-            description = "Answer only with another version than these, named by entity tag; `*` is any version.")),
+            description = "Answer only with another version than these, named by entity tag; `*` is any version."),
+        ("At-Least-Position" = Option<i64>, Header, minimum = 0, nullable = false,
+            description = "Show at least all changes up to this `Events-Position`."),
+        ("Cache-Control" = Option<String>, Header, nullable = false,
+            description = "Where `MAX_STALENESS` is set: `no-cache` refuses a stale answer, `max-stale` allows up to a minute.")),
     responses(
         (status = OK, description = "The user.", body = User,
-            headers(("ETag" = String, description = "The user's version."))),
+            headers(("ETag" = String, description = "The user's version."),
+                ("Events-Position" = i64, description = "Up to where the log of events was read, or further."),
+                ("Age" = u64, description = "How many seconds old the answer may be, if it may be stale."))),
         (status = NOT_MODIFIED, description = "The user still has a version that `If-None-Match` names.",
-            headers(("ETag" = String, description = "The user's version."))),
-        UserErrors, ConditionErrors, CommonErrors))]
+            headers(("ETag" = String, description = "The user's version."),
+                ("Events-Position" = i64, description = "Up to where the log of events was read, or further."),
+                ("Age" = u64, description = "How many seconds old the answer may be, if it may be stale."))),
+        UserErrors, ConditionErrors, PositionErrors, CommonErrors))]
 pub(crate) async fn get_user(
     storage: web::Data<Storage>,
     id: PathUserId,
@@ -31,12 +40,14 @@ pub(crate) async fn get_user(
 ) -> Result<HttpResponse, Failure> {
     let expected = etag::if_match(request.headers())?;
     let is_known = etag::if_none_match(request.headers())?;
-    let user = service::get_user(&storage, id.0).await?;
-    if !expected.includes(user.version) {
+    let user = service::get_user(&storage, id.0, &freshness(request.headers())?).await?;
+    let version = user.value.version;
+    if !expected.includes(version) {
         return Err(domain::Error::VersionMismatch.into());
     }
-    if is_known(user.version) {
-        return Ok(HttpResponse::NotModified().insert_header((ETAG, user.version.etag())).finish());
+    if is_known(version) {
+        let response = HttpResponse::NotModified().insert_header((ETAG, version.etag())).finish();
+        return Ok(with_freshness(response, &user));
     }
     Ok(user_response(user))
 }

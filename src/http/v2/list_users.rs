@@ -4,10 +4,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use url::form_urlencoded::{self, Serializer};
 use utoipa::{IntoParams, ToSchema};
 
-use super::error_responses::CommonErrors;
+use super::as_of::with_freshness;
+use super::error_responses::{CommonErrors, PositionErrors};
 use super::user::User;
 use crate::domain::{Email, EmailKey, Filter, NamePrefix, PageSize};
-use crate::http::extract::{Query, parse_text};
+use crate::http::extract::{Query, freshness, parse_text};
 use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
@@ -62,11 +63,17 @@ pub(crate) struct UserPage {
 ///
 /// The order is by id, or with `name_prefix` by name and id. Every page costs the same, the last one too.
 #[utoipa::path(get, path = "/api/v2/users", tag = "version 2", operation_id = "v2_list_users",
-    params(ListUsers),
+    params(ListUsers,
+        ("At-Least-Position" = Option<i64>, Header, minimum = 0, nullable = false,
+            description = "Show at least all changes up to this `Events-Position`."),
+        ("Cache-Control" = Option<String>, Header, nullable = false,
+            description = "Where `MAX_STALENESS` is set: `no-cache` refuses a stale answer, `max-stale` allows up to a minute.")),
     responses(
         (status = OK, description = "The page.", body = UserPage,
-            headers(("Link" = String, description = "The next page, as `<...>; rel=\"next\"` (RFC 8288)."))),
-        CommonErrors))]
+            headers(("Link" = String, description = "The next page, as `<...>; rel=\"next\"` (RFC 8288)."),
+                ("Events-Position" = i64, description = "Up to where the log of events was read, or further."),
+                ("Age" = u64, description = "How many seconds old the answer may be, if it may be stale."))),
+        PositionErrors, CommonErrors))]
 pub(crate) async fn list_users(
     storage: web::Data<Storage>,
     query: Query<ListUsers>,
@@ -75,13 +82,17 @@ pub(crate) async fn list_users(
     let ListUsers { page_size, page_token, include_total, email, name_prefix } = query.0;
     let size = page_size.and_then(PageSize::at_most_max).unwrap_or(PageSize::DEFAULT);
     let filter = Filter { email, name_prefix };
-    let list = service::list_users(&storage, &filter, size, page_token.as_deref(), include_total).await?;
+    let fresh = freshness(request.headers())?;
+    let list = service::list_users(&storage, &filter, size, page_token.as_deref(), include_total, &fresh).await?;
+    let freshness = list.freshness();
+    let list = list.value;
     let mut response = HttpResponse::Ok();
     if let Some(token) = &list.next_page_token {
         response.insert_header((LINK, next_link(request.query_string(), token)));
     }
     let users = list.users.into_iter().map(User::from).collect();
-    Ok(response.json(UserPage { users, next_page_token: list.next_page_token, total: list.total }))
+    let page = UserPage { users, next_page_token: list.next_page_token, total: list.total };
+    Ok(with_freshness(response.json(page), &freshness))
 }
 
 /// A link that repeats the parameters of this query, but for the token. It has no host, because only the client knows

@@ -1,5 +1,6 @@
 //! Version 2 of the API: entity tags, keyset pages, filters, merge patches, problem details, and the live stream.
 
+mod as_of;
 mod create_user;
 mod delete_user;
 mod error_responses;

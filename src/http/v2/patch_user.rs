@@ -21,7 +21,8 @@ use crate::storage::Storage;
     request_body(content = UserPatch, content_type = "application/merge-patch+json"),
     responses(
         (status = OK, description = "The updated user.", body = User,
-            headers(("ETag" = String, description = "The user's new version."))),
+            headers(("ETag" = String, description = "The user's new version."),
+                ("Events-Position" = i64, description = "A position of the log of events that shows the change."))),
         UserErrors, ConditionErrors, BodyErrors, PatchErrors, WriteErrors, CommonErrors))]
 pub(crate) async fn patch_user(
     storage: web::Data<Storage>,

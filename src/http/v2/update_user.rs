@@ -19,7 +19,8 @@ use crate::storage::Storage;
     request_body = UserBody,
     responses(
         (status = OK, description = "The updated user.", body = User,
-            headers(("ETag" = String, description = "The user's new version."))),
+            headers(("ETag" = String, description = "The user's new version."),
+                ("Events-Position" = i64, description = "A position of the log of events that shows the change."))),
         UserErrors, ConditionErrors, BodyErrors, JsonErrors, WriteErrors, CommonErrors))]
 pub(crate) async fn update_user(
     storage: web::Data<Storage>,

@@ -3,7 +3,8 @@ use actix_web::http::header::ETAG;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain;
+use super::as_of::with_freshness;
+use crate::domain::{self, AsOf};
 
 /// A user.
 #[derive(Serialize, ToSchema)]
@@ -42,6 +43,8 @@ impl From<domain::User> for User {
 }
 
 /// The response that holds one user, with its entity tag.
-pub(super) fn user_response(user: domain::User) -> HttpResponse {
-    HttpResponse::Ok().insert_header((ETAG, user.version.etag())).json(User::from(user))
+pub(super) fn user_response(user: AsOf<domain::User>) -> HttpResponse {
+    let etag = (ETAG, user.value.version.etag());
+    let freshness = user.freshness();
+    with_freshness(HttpResponse::Ok().insert_header(etag).json(User::from(user.value)), &freshness)
 }

@@ -74,6 +74,7 @@ fn actor(folder: &tempfile::TempDir) -> Actor {
         connect_timeout: timeout,
         auto_migrate: false,
         user_cache_bytes: 0,
+        max_staleness: Duration::ZERO,
     };
     let metrics = Metrics::new("sqlite").unwrap();
     let lane = metrics.lane("probes", 1, settings.mailbox);

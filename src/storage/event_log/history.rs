@@ -10,6 +10,7 @@ use super::state::State;
 use crate::domain::{Error, Event, Position};
 use crate::storage::database::connection::event_writers::event_writers;
 use crate::storage::database::connection::{Connection, on_backend};
+use crate::storage::database::schema::log_end::log_end;
 use crate::storage::database::schema::tables::events;
 
 #[expect(clippy::missing_errors_doc, reason = "the type documents the errors that all methods share")]
@@ -48,14 +49,16 @@ impl EventLog {
     pub async fn ensure_reachable(&self, after: Position) -> Result<(), Error> {
         let is_reachable = self
             .run(move |connection| {
-                let last: Option<i64> = on_backend!(connection, |connection| {
-                    events::table.order(events::id.desc()).select(events::id).first(connection).optional()
-                })?;
-                let pruned_to = State::read(connection)?.pruned_to;
-                Ok((pruned_to..=pruned_to.max(last.unwrap_or_default())).contains(&after.0))
+                let pruned_to = Position(State::read(connection)?.pruned_to);
+                Ok((pruned_to..=end(connection)?).contains(&after))
             })
             .await?;
         if is_reachable { Ok(()) } else { Err(Error::EventsGone) }
+    }
+
+    /// Fails with [`Error::EventsGone`] if the log has never reached this offset, which then belongs to another log.
+    pub async fn ensure_reaches(&self, offset: Position) -> Result<(), Error> {
+        if self.run(end).await? < offset { Err(Error::EventsGone) } else { Ok(()) }
     }
 
     /// The events after an offset up to `last`, at most `limit`. [`Error::EventsGone`] if some are pruned, or `last`
@@ -73,6 +76,10 @@ impl EventLog {
             .await?;
         Ok(found.ok_or(Error::EventsGone)?.into_iter().filter_map(EventRow::into_event).collect())
     }
+}
+
+fn end(connection: &mut Connection) -> QueryResult<Position> {
+    on_backend!(connection, |connection| diesel::select(log_end()).get_result(connection)).map(Position)
 }
 
 /// The checkpoint before the last `count` events, if there are more.

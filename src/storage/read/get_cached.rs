@@ -12,21 +12,21 @@ use diesel::pg::PgConnection;
 use super::get_on_postgres::get_together;
 use super::lookup::{Lookup, users_by_key};
 use super::tail_statement::{Found, read};
-use crate::domain::User;
+use crate::domain::{AsOf, User};
 use crate::storage::user_cache::{Changed, Fill, Known, PostgresCache, Ticket};
 
 /// How many statements a batch sends until all that has happened since the last one is read. Each reads 128 events.
 const MAX_STATEMENTS: usize = 8;
 
 /// A look-up that is still to be answered.
-type Open<'a, 'b> = (&'a Lookup, &'b mut Option<Known>);
+type Open<'a, 'b> = (&'a Lookup, &'b mut Option<AsOf<Known>>);
 
 /// Looks up users, in memory where they are known.
 pub(super) fn get_cached(
     postgres: &mut PgConnection,
     cache: &PostgresCache,
     batch: &[&Lookup],
-) -> QueryResult<Vec<Known>> {
+) -> QueryResult<Vec<AsOf<Known>>> {
     let mut answers = Vec::from_iter(batch.iter().map(|_| None));
     for statement in 1..=MAX_STATEMENTS {
         let open =
@@ -44,7 +44,7 @@ pub(super) fn get_cached(
     for ((_, answer), user) in rest.into_iter().zip(get_together(postgres, &lookups)?) {
         *answer = Some(user);
     }
-    Ok(answers.into_iter().map(Option::flatten).collect())
+    Ok(answers.into_iter().flatten().collect())
 }
 
 /// Sends one statement, and answers the look-ups that it settles. Returns whether there are more events to read first.
@@ -73,8 +73,9 @@ fn answer_together(
         return Ok(tail.is_cut);
     }
     let mut hits = 0;
+    let end = tail.highest(ticket);
     for ((lookup, answer), held) in open.into_iter().zip(held) {
-        *answer = match held {
+        let now = match held {
             Some(known) => match changes.of(lookup.key(), &known) {
                 Changed::No => Some(known),
                 Changed::To(known) => Some(known),
@@ -82,6 +83,7 @@ fn answer_together(
             },
             None => Some(users.get(lookup).cloned()),
         };
+        *answer = now.map(|known| AsOf::latest(known, end));
         hits += usize::from(answer.is_some());
     }
     let hits = hits - missed.len();

@@ -8,13 +8,14 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 
 use super::lookup::{Lookup, users_by_key};
-use crate::domain::User;
+use crate::domain::{AsOf, Position, User};
+use crate::storage::database::schema::log_end::log_end;
 use crate::storage::database::schema::tables::users;
 use crate::storage::database::schema::user_row::UserRow;
 
 /// On PostgreSQL one statement gets all users by id, and one or two statements get all users by address. Each is a
 /// separate transaction.
-pub(super) fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> QueryResult<Vec<Option<User>>> {
+pub(super) fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> QueryResult<Vec<AsOf<Option<User>>>> {
     let mut ids = Vec::with_capacity(batch.len());
     let (mut plain, mut others, mut older) = (Vec::new(), Vec::new(), Vec::new());
     for lookup in batch {
@@ -28,34 +29,41 @@ pub(super) fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Qu
         }
     }
     let by_id = get_by_ids(postgres, ids)?;
-    let mut rows = get_by_plain_keys(postgres, plain)?;
-    rows.extend(get_by_other_keys(postgres, others, older)?);
-    let by_email = users_by_key(rows.into_iter().map(User::from).collect());
-    let answer = |lookup: &&Lookup| match lookup {
-        Lookup::Id(id) => by_id.get(&id.get()).cloned(),
-        Lookup::Email(key) => by_email.get(key.as_str()).cloned(),
+    let mut by_key = get_by_plain_keys(postgres, plain)?;
+    by_key.extend(get_by_other_keys(postgres, others, older)?);
+    let end = match by_id.iter().chain(&by_key).map(|(_, end)| *end).max() {
+        Some(end) => end,
+        None => diesel::select(log_end()).get_result(postgres)?,
     };
-    Ok(batch.iter().map(answer).collect())
+    let by_id = HashMap::<i64, User>::from_iter(by_id.into_iter().map(|(row, _)| (row.id, row.into())));
+    let by_key = users_by_key(by_key.into_iter().map(|(row, _)| row.into()).collect());
+    let user = |lookup: &&Lookup| match lookup {
+        Lookup::Id(id) => by_id.get(&id.get()).cloned(),
+        Lookup::Email(key) => by_key.get(key.as_str()).cloned(),
+    };
+    Ok(batch.iter().map(|lookup| AsOf::latest(user(lookup), Position(end))).collect())
 }
 
-fn get_by_ids(postgres: &mut PgConnection, ids: Vec<i64>) -> QueryResult<HashMap<i64, User>> {
-    let Some(ids) = fill_up(ids) else { return Ok(HashMap::new()) };
-    let query = users::table.filter(users::id.eq_any(ids)).select(UserRow::as_select());
-    let rows = query.load::<UserRow>(postgres)?;
-    Ok(rows.into_iter().map(|row| (row.id, row.into())).collect())
+/// A user, and the end of the log.
+type Row = (UserRow, i64);
+
+fn get_by_ids(postgres: &mut PgConnection, ids: Vec<i64>) -> QueryResult<Vec<Row>> {
+    let Some(ids) = fill_up(ids) else { return Ok(Vec::new()) };
+    users::table.filter(users::id.eq_any(ids)).select((UserRow::as_select(), log_end())).load(postgres)
 }
 
-fn get_by_plain_keys(postgres: &mut PgConnection, keys: Vec<&str>) -> QueryResult<Vec<UserRow>> {
+fn get_by_plain_keys(postgres: &mut PgConnection, keys: Vec<&str>) -> QueryResult<Vec<Row>> {
     let Some(keys) = fill_up(keys) else { return Ok(Vec::new()) };
-    users::table.filter(users::email_key.eq_any(keys)).select(UserRow::as_select()).load(postgres)
+    users::table.filter(users::email_key.eq_any(keys)).select((UserRow::as_select(), log_end())).load(postgres)
 }
 
 /// Looks up address keys, and in rows without keys the legacy keys.
-fn get_by_other_keys(postgres: &mut PgConnection, keys: Vec<&str>, older: Vec<&str>) -> QueryResult<Vec<UserRow>> {
+fn get_by_other_keys(postgres: &mut PgConnection, keys: Vec<&str>, older: Vec<&str>) -> QueryResult<Vec<Row>> {
     let (Some(keys), Some(older)) = (fill_up(keys), fill_up(older)) else { return Ok(Vec::new()) };
     let has_legacy_key = users::email_key.eq_any(older).and(not(users::has_keys));
     let matches = users::address_key.eq_any(keys).or(has_legacy_key);
-    users::table.filter(matches).order((users::has_keys.desc(), users::id)).select(UserRow::as_select()).load(postgres)
+    let columns = (UserRow::as_select(), log_end());
+    users::table.filter(matches).order((users::has_keys.desc(), users::id)).select(columns).load(postgres)
 }
 
 /// Fills up few keys by repeating the last one. `None` if there are none.

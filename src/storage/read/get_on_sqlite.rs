@@ -6,13 +6,17 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
 use super::lookup::{Lookup, users_by_key};
-use crate::domain::User;
+use crate::domain::{AsOf, Position, User};
+use crate::storage::database::schema::log_end::log_end;
 use crate::storage::database::schema::tables::users;
 use crate::storage::database::schema::user_row::UserRow;
 
 /// On SQLite a statement costs no round trip. Cached single look-ups in one read transaction are fastest.
-pub(super) fn get_one_by_one(sqlite: &mut SqliteConnection, batch: &[&Lookup]) -> QueryResult<Vec<Option<User>>> {
-    sqlite.transaction(|sqlite| batch.iter().map(|lookup| get_one(sqlite, lookup)).collect())
+pub(super) fn get_one_by_one(sqlite: &mut SqliteConnection, batch: &[&Lookup]) -> QueryResult<Vec<AsOf<Option<User>>>> {
+    sqlite.transaction(|sqlite| {
+        let end = Position(diesel::select(log_end()).get_result(sqlite)?);
+        batch.iter().map(|lookup| Ok(AsOf::latest(get_one(sqlite, lookup)?, end))).collect()
+    })
 }
 
 fn get_one(sqlite: &mut SqliteConnection, lookup: &Lookup) -> QueryResult<Option<User>> {

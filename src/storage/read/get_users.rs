@@ -1,22 +1,23 @@
 //! Look-ups: one user by id or by address.
 
-use diesel::QueryResult;
 use diesel::pg::PgConnection;
+use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 
 use super::get_cached::get_cached;
 use super::get_on_postgres::get_together;
 use super::get_on_sqlite::get_one_by_one;
 use super::lookup::Lookup;
-use crate::domain::{Error, User};
+use crate::domain::{AsOf, Error, Position, User};
 use crate::storage::database::connection::Connection;
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::locks::LockPolicy;
+use crate::storage::database::schema::log_end::log_end;
 use crate::storage::database::unstorable_text::is_unstorable;
 use crate::storage::engine::request::{Execution, Request};
 
 impl Request for Lookup {
-    type Answer = Option<User>;
+    type Answer = AsOf<Option<User>>;
 
     // A read changes nothing, so a lost response has no unknown outcome.
     const UNANSWERED: Error = Error::Unavailable;
@@ -41,8 +42,12 @@ fn none_if_unstorable(
     postgres: &mut PgConnection,
     batch: &[&Lookup],
     error: DieselError,
-) -> QueryResult<Vec<Option<User>>> {
+) -> QueryResult<Vec<AsOf<Option<User>>>> {
     let [Lookup::Email(key)] = batch else { return Err(error) };
     let is_unstorable = [key.as_str(), key.legacy()].into_iter().any(|text| is_unstorable(postgres, text, &error));
-    if is_unstorable { Ok(vec![None]) } else { Err(error) }
+    if !is_unstorable {
+        return Err(error);
+    }
+    let end = diesel::select(log_end()).get_result(postgres)?;
+    Ok(vec![AsOf::latest(None, Position(end))])
 }

@@ -5,17 +5,18 @@ use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use diesel::sql_types::{BigInt, SqlOrd, SqlType, Text};
 
-use crate::domain::{Error, Folded, NamePrefix, Page, PageQuery, Start, User, UserId};
+use crate::domain::{AsOf, Error, Folded, NamePrefix, Page, PageQuery, Position, Start, User, UserId};
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::locks::LockPolicy;
 use crate::storage::database::connection::{Connection, on_backend};
+use crate::storage::database::schema::log_end::log_end;
 use crate::storage::database::schema::tables::users;
 use crate::storage::database::schema::user_row::UserRow;
 use crate::storage::database::unstorable_text::is_unstorable;
 use crate::storage::engine::request::{Execution, Request};
 
 impl Request for PageQuery {
-    type Answer = Page;
+    type Answer = AsOf<Page>;
 
     const UNANSWERED: Error = Error::Unavailable;
 
@@ -32,7 +33,7 @@ impl Request for PageQuery {
 }
 
 /// An empty page if the database cannot store the prefix; otherwise the failure itself.
-fn empty_if_unstorable(connection: &mut Connection, query: &PageQuery, error: DieselError) -> QueryResult<Page> {
+fn empty_if_unstorable(connection: &mut Connection, query: &PageQuery, error: DieselError) -> QueryResult<AsOf<Page>> {
     let Start::ByName { prefix, .. } = &query.start else { return Err(error) };
     // A failed transaction must end before the next statement.
     let is_sound = connection.recover();
@@ -43,23 +44,26 @@ fn empty_if_unstorable(connection: &mut Connection, query: &PageQuery, error: Di
     }
     let Connection::Postgres(postgres, _) = connection else { return Err(error) };
     if is_sound && is_unstorable(postgres, prefix.key().as_str(), &error) {
-        Ok(Page { users: Vec::new(), more: false, last_name: None, total: query.count.then_some(0) })
+        let end = diesel::select(log_end()).get_result(postgres)?;
+        let page = Page { users: Vec::new(), more: false, last_name: None, total: query.count.then_some(0) };
+        Ok(AsOf::latest(page, Position(end)))
     } else {
         Err(error)
     }
 }
 
 /// Without a count the page is one statement, and so one transaction.
-fn read_page(connection: &mut Connection, query: &PageQuery) -> QueryResult<Page> {
+fn read_page(connection: &mut Connection, query: &PageQuery) -> QueryResult<AsOf<Page>> {
     if !query.count {
         return read_users(connection, query);
     }
     connection.read_transaction(|connection| {
-        Ok(Page { total: Some(count(connection, &query.start)?), ..read_users(connection, query)? })
+        let total = Some(count(connection, &query.start)?);
+        Ok(read_users(connection, query)?.map(|page| Page { total, ..page }))
     })
 }
 
-fn read_users(connection: &mut Connection, query: &PageQuery) -> QueryResult<Page> {
+fn read_users(connection: &mut Connection, query: &PageQuery) -> QueryResult<AsOf<Page>> {
     let size = usize::from(query.size.get());
     // One more row than asked for shows whether there is a next page.
     let limit = i64::from(query.size.get()) + 1;
@@ -68,23 +72,32 @@ fn read_users(connection: &mut Connection, query: &PageQuery) -> QueryResult<Pag
         Start::AfterId(id) => (after_id(connection, *id, limit)?, Vec::new()),
         Start::ByName { prefix, after } => by_name(connection, prefix, after.as_ref(), limit)?.into_iter().unzip(),
     };
+    let end = match rows.iter().map(|(_, end)| *end).max() {
+        Some(end) => end,
+        None => on_backend!(connection, |connection| diesel::select(log_end()).get_result(connection))?,
+    };
     let more = rows.len() > size;
     rows.truncate(size);
     names.truncate(size);
     let last_name = names.pop().map(Folded::stored);
-    Ok(Page { users: rows.into_iter().map(User::from).collect(), more, last_name, total: None })
+    let users = rows.into_iter().map(|(row, _)| User::from(row)).collect();
+    Ok(AsOf::latest(Page { users, more, last_name, total: None }, Position(end)))
 }
 
-fn by_offset(connection: &mut Connection, offset: i64, limit: i64) -> QueryResult<Vec<UserRow>> {
+/// A user, and the end of the log.
+type Row = (UserRow, i64);
+
+fn by_offset(connection: &mut Connection, offset: i64, limit: i64) -> QueryResult<Vec<Row>> {
     on_backend!(connection, |connection| {
-        users::table.order(users::id).offset(offset).limit(limit).select(UserRow::as_select()).load(connection)
+        let these = users::table.order(users::id).offset(offset).limit(limit);
+        these.select((UserRow::as_select(), log_end())).load(connection)
     })
 }
 
-fn after_id(connection: &mut Connection, id: UserId, limit: i64) -> QueryResult<Vec<UserRow>> {
+fn after_id(connection: &mut Connection, id: UserId, limit: i64) -> QueryResult<Vec<Row>> {
     on_backend!(connection, |connection| {
         let after = users::table.filter(users::id.gt(id.get()));
-        after.order(users::id).limit(limit).select(UserRow::as_select()).load(connection)
+        after.order(users::id).limit(limit).select((UserRow::as_select(), log_end())).load(connection)
     })
 }
 
@@ -94,7 +107,7 @@ fn by_name(
     prefix: &NamePrefix,
     after: Option<&(Folded, UserId)>,
     limit: i64,
-) -> QueryResult<Vec<(UserRow, String)>> {
+) -> QueryResult<Vec<(Row, String)>> {
     let mut rows = Vec::new();
     for range in ranges(prefix) {
         let missing = limit - i64::try_from(rows.len()).unwrap_or(limit);
@@ -112,22 +125,23 @@ fn read_range(
     prefix: &Folded,
     after: Option<&(Folded, UserId)>,
     limit: i64,
-) -> QueryResult<Vec<(UserRow, String)>> {
+) -> QueryResult<Vec<(Row, String)>> {
     // Ids start at 1, so (prefix, 0) sorts before every name with the prefix.
     let (name, id) = after.map_or((prefix, 0), |(name, id)| (name, id.get()));
-    let row_position = position(users::name_key, users::id);
-    on_backend!(connection, |connection| {
+    let row = row_value(users::name_key, users::id);
+    let rows = on_backend!(connection, |connection| {
         let mut query = users::table
-            .filter(row_position.gt(position(name.as_str(), id)))
+            .filter(row.gt(row_value(name.as_str(), id)))
             .order((users::name_key, users::id))
             .limit(limit)
-            .select((UserRow::as_select(), users::name_key))
+            .select((UserRow::as_select(), log_end(), users::name_key))
             .into_boxed();
         if let Some(end) = prefix.end_of_prefix() {
             query = query.filter(users::name_key.lt(end));
         }
-        query.load(connection)
-    })
+        query.load::<(UserRow, i64, String)>(connection)
+    })?;
+    Ok(rows.into_iter().map(|(row, end, name)| ((row, end), name)).collect())
 }
 
 /// The prefixes of the keys of all matching names, in key order. There are several if an earlier release has made some
@@ -161,13 +175,13 @@ fn count_range(connection: &mut Connection, prefix: &Folded) -> QueryResult<i64>
 /// `pub` only because the function below becomes so; this module is private.
 #[derive(SqlType)]
 #[diesel(postgres_type(name = "record"), sqlite_type(name = "Binary"))]
-pub struct Position;
+pub struct RowValue;
 
-impl SqlOrd for Position {}
+impl SqlOrd for RowValue {}
 
 #[diesel::declare_sql_function]
 extern "SQL" {
     /// A row value is a call of a function without a name: Diesel has no other way to write it for both databases.
     #[sql_name = ""]
-    fn position(name_key: Text, id: BigInt) -> Position;
+    fn row_value(name_key: Text, id: BigInt) -> RowValue;
 }

@@ -6,6 +6,7 @@ use crate::domain::{EmailKey, User, UserId};
 use crate::storage::user_cache::LookupKey;
 
 /// Which user to get.
+#[derive(Clone)]
 pub(crate) enum Lookup {
     Id(UserId),
     Email(EmailKey),
@@ -13,7 +14,7 @@ pub(crate) enum Lookup {
 
 impl Lookup {
     /// By what the user cache knows it.
-    pub(super) const fn key(&self) -> LookupKey<'_> {
+    pub(crate) const fn key(&self) -> LookupKey<'_> {
         match self {
             Self::Id(id) => LookupKey::Id(*id),
             Self::Email(key) => LookupKey::Address(key),

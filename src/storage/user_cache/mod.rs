@@ -8,8 +8,8 @@ mod entries;
 mod postgres;
 mod sqlite;
 
-pub(crate) use entries::Known;
-pub(crate) use postgres::{Changed, Fill, LookupKey, PostgresCache, Settled, Tail, TailChange, TailEvent, Ticket};
+pub(crate) use entries::{Fill, Known, LookupKey};
+pub(crate) use postgres::{Changed, PostgresCache, Settled, Tail, TailChange, TailEvent, Ticket};
 pub(crate) use sqlite::{Cached, OwnCommit, SqliteCache, Unreadable, UserChange};
 
 /// The users in memory. Clones share them.
@@ -35,14 +35,6 @@ impl UserCache {
         match self {
             Self::Sqlite(_) => 0,
             Self::Postgres(cache) => cache.gaps(),
-        }
-    }
-
-    /// The cache on SQLite, if it is that.
-    pub(crate) fn sqlite(self) -> Option<SqliteCache> {
-        match self {
-            Self::Sqlite(cache) => Some(cache),
-            Self::Postgres(_) => None,
         }
     }
 

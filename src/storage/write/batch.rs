@@ -2,7 +2,7 @@
 
 use super::request::Write;
 use super::{postgres, sqlite, unstorable};
-use crate::domain::{Error, User};
+use crate::domain::{AsOf, Error, User};
 use crate::metrics::Change;
 use crate::storage::database::connection::Connection;
 use crate::storage::database::connection::batch_error::BatchError;
@@ -12,7 +12,7 @@ use crate::storage::engine::request::{Execution, Request};
 
 impl Request for Write {
     /// The user after the write; for a delete, the user before it.
-    type Answer = User;
+    type Answer = AsOf<User>;
 
     const UNANSWERED: Error = Error::OutcomeUnknown;
 
@@ -25,7 +25,7 @@ impl Request for Write {
     ) -> Result<Vec<Execution<Self>>, BatchError> {
         match connection {
             Connection::Sqlite(sqlite, cache) => sqlite::write_batch(sqlite, cache.as_ref(), batch),
-            Connection::Postgres(postgres, _) => postgres::write_batch(postgres, batch, locks)
+            Connection::Postgres(postgres, cache) => postgres::write_batch(postgres, cache.as_ref(), batch, locks)
                 .or_else(|failure| unstorable::outcome_of_write(postgres, batch, failure)),
         }
     }

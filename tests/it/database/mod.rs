@@ -19,6 +19,7 @@ mod replicas;
 mod schema;
 mod schema_ahead;
 mod sqlite_files;
+mod staleness;
 mod unfit;
 mod user_cache;
 mod user_cache_postgres;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use user_service::domain::{Email, UserId};
+use user_service::domain::{Email, Freshness, UserId};
 
 use crate::support::{Answered, App, CLIENTS, Connection, Database, Db, Server, at_once, library, until};
 
@@ -277,8 +277,9 @@ async fn reading_the_index_drops_no_lock() {
     let id = UserId::parse("1").expect("an id");
     let address = Email::parse_to_find("john@example.com").expect("an address");
     let read = async || {
-        assert!(storage.get_user(id).await.expect("an answer").is_none());
-        assert!(storage.get_user_by_email(address.clone()).await.expect("an answer").is_none());
+        let latest = Freshness::LATEST;
+        assert_eq!(storage.get_user(id, &latest).await.expect("an answer").value, None);
+        assert_eq!(storage.get_user_by_email(address.clone(), &latest).await.expect("an answer").value, None);
     };
     until("the storage is ready", Duration::from_secs(20), async || {
         storage.readiness() == user_service::storage::Readiness::Ready

@@ -1,14 +1,16 @@
 //! gRPC: every method, on the same users as REST.
 
+use std::time::Duration;
+
 use rstest::rstest;
 use serde_json::{Value, json};
-use tonic::Code;
+use tonic::{Code, Request};
 
 use crate::support::proto::{
     BatchGetUsersRequest, CreateUserRequest, DeleteUserRequest, GetUserRequest, ListUsersRequest, UpdateUserRequest,
     User,
 };
-use crate::support::{Answered, App, Db, Grpc, details, user};
+use crate::support::{Answered, App, Db, Grpc, details, until, user};
 
 async fn create(grpc: &mut Grpc, name: &str, email: &str) -> User {
     let request = CreateUserRequest { name: name.to_owned(), email: email.to_owned() };
@@ -192,4 +194,40 @@ async fn an_email_is_taken_whichever_protocol_took_it(#[values(Db::Sqlite, Db::P
     assert_eq!((status.code(), status.message()), (Code::AlreadyExists, "another user has this email"));
     details(&status, "EMAIL_TAKEN");
     assert_eq!(app.everyone().await.len(), 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn metadata_says_how_fresh_an_answer_is(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start_with(db, &[("MAX_STALENESS", "60s")]).await;
+    let mut grpc = app.grpc();
+    let create = CreateUserRequest { name: "John".to_owned(), email: "john@example.com".to_owned() };
+    let created = grpc.create_user(create).await.unwrap();
+    let position = created.metadata().get("events-position").expect("a position").clone();
+    let get = |at_least: &str, cache_control: &'static str| {
+        let mut request = Request::new(GetUserRequest { id: 1 });
+        request.metadata_mut().insert("at-least-position", at_least.parse().unwrap());
+        request.metadata_mut().insert("cache-control", cache_control.parse().unwrap());
+        request
+    };
+    let known = position.to_str().unwrap();
+    let read = grpc.get_user(get(known, "no-cache")).await.unwrap();
+    assert_eq!((read.metadata().get("events-position"), read.metadata().get("age")), (Some(&position), None));
+    if matches!(db, Db::Postgres) {
+        until("the answer may be stale", Duration::from_secs(20), async || {
+            let answer = grpc.get_user(get(known, "max-stale")).await.unwrap();
+            answer.metadata().get("age").is_some_and(|age| age.to_str().unwrap().parse::<u64>().unwrap() >= 1)
+        })
+        .await;
+    }
+    let failure = grpc.get_user(get("1000", "")).await.unwrap_err();
+    assert_eq!(failure.code(), Code::OutOfRange);
+    details(&failure, "EVENTS_GONE");
+    assert_eq!(grpc.get_user(get("x", "")).await.unwrap_err().code(), Code::InvalidArgument);
+    let listed = grpc.list_users(ListUsersRequest::default()).await.unwrap();
+    assert_eq!(listed.metadata().get("events-position"), Some(&position));
+    let several = grpc.batch_get_users(BatchGetUsersRequest { ids: vec![2, 1] }).await.unwrap();
+    assert_eq!(several.metadata().get("events-position"), Some(&position));
+    let deleted = grpc.delete_user(DeleteUserRequest { id: 1, etag: String::new() }).await.unwrap();
+    assert_ne!(deleted.metadata().get("events-position").expect("a position"), position);
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::support::{Answered, Program, Server, until};
 
 /// Every variable with an invalid value.
-const MISTAKES: [(&str, &str); 36] = [
+const MISTAKES: [(&str, &str); 37] = [
     ("DATABASE_URL", "mysql://root@db/users"),
     ("SERVER_HOST", "no host"),
     ("SERVER_PORT", "70000"),
@@ -33,6 +33,7 @@ const MISTAKES: [(&str, &str); 36] = [
     ("DB_CONNECT_TIMEOUT", "-1s"),
     ("DB_AUTO_MIGRATE", "perhaps"),
     ("USER_CACHE_BYTES", "plenty"),
+    ("MAX_STALENESS", "61s"),
     ("MAX_HEAD_BYTES", "a few"),
     ("MAX_BODY_BYTES", "64 apples"),
     ("MAX_CONNECTIONS", "0"),

@@ -72,6 +72,7 @@ const VARIABLES: &[Row] = &[
     ("DB_CONNECT_TIMEOUT", "10s", "", TIMES),
     ("DB_AUTO_MIGRATE", "false", "False", &["fasle", "no", "0"]),
     ("USER_CACHE_BYTES", "0", "", &["16MiB", "-1", "1e6"]),
+    ("MAX_STALENESS", "60s", "", TIMES),
     (
         "AMQP_URL",
         "amqp://a:hunter2@b/c",

@@ -18,6 +18,7 @@ mod paging;
 mod paging_filters;
 mod paging_token;
 mod pipelining;
+mod positions;
 mod problem;
 mod request_id;
 mod reserve;

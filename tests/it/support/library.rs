@@ -22,6 +22,7 @@ pub fn library(database: &Database) -> (Storage, Running) {
         connect_timeout: Duration::from_secs(5),
         auto_migrate: true,
         user_cache_bytes: 1 << 20,
+        max_staleness: Duration::ZERO,
     };
     Storage::start(&settings, &metrics).expect("threads")
 }

@@ -103,7 +103,7 @@ impl Connection {
             Ok(result)
         })?;
         if let Some(commit) = commit {
-            commit.take_in([]);
+            commit.take_in([], None);
         }
         Ok(result)
     }

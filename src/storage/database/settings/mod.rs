@@ -26,4 +26,6 @@ pub struct Settings {
     pub auto_migrate: bool,
     /// How much memory users may take that are kept for look-ups. 0 keeps none.
     pub user_cache_bytes: u64,
+    /// How old an answer from memory may be. 0 asks the database each time what has changed.
+    pub max_staleness: Duration,
 }

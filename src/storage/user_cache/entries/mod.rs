@@ -7,10 +7,14 @@
 //! be the one that is asked for. Only plain keys are looked up here: such a key is the address in small letters, and
 //! the column `email_key`. The other addresses, a few, are looked up in the database each time.
 
+mod lookup_key;
+
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
 use crate::domain::{Email, EmailKey, Timestamp, User, UserId, UserName, Version};
+
+pub(crate) use lookup_key::{Fill, LookupKey};
 
 /// A user, or that the database has none.
 pub(crate) type Known = Option<User>;
@@ -111,8 +115,24 @@ impl Entries {
         Self(Cache::with_weighter(usize::try_from(bytes / TYPICAL).unwrap_or(usize::MAX), bytes, Bytes))
     }
 
+    /// The user, if it is known whether there is one.
+    pub(super) fn look_up(&self, key: LookupKey<'_>) -> Option<Known> {
+        match key {
+            LookupKey::Id(id) => self.get(id),
+            LookupKey::Address(key) => self.find(key),
+        }
+    }
+
+    /// Takes in what the database has answered.
+    pub(super) fn fill(&self, fill: &Fill<'_>) {
+        match fill.key {
+            LookupKey::Id(id) => self.insert(id, fill.user),
+            LookupKey::Address(key) => self.insert_found(key, fill.user),
+        }
+    }
+
     /// The user with this id, if it is known whether there is one.
-    pub(super) fn get(&self, id: UserId) -> Option<Known> {
+    fn get(&self, id: UserId) -> Option<Known> {
         let id = id.get();
         Some(match self.0.get(&KeyRef::User(id))? {
             Entry::User(cached) => Some(cached.into_user(id)),
@@ -121,7 +141,7 @@ impl Entries {
     }
 
     /// The user with this address, if it is known whether there is one.
-    pub(super) fn find(&self, key: &EmailKey) -> Option<Known> {
+    fn find(&self, key: &EmailKey) -> Option<Known> {
         let key = plain(key)?;
         let Entry::Owner(id) = self.0.get(&KeyRef::Address(key))? else { return Some(None) };
         let Entry::User(cached) = self.0.get(&KeyRef::User(id))? else { return None };
@@ -129,7 +149,7 @@ impl Entries {
     }
 
     /// Takes in what the database has answered for an id.
-    pub(super) fn insert(&self, id: UserId, user: Option<&User>) {
+    fn insert(&self, id: UserId, user: Option<&User>) {
         match user {
             Some(user) => self.put(user, false),
             None => self.0.insert(Key::User(id.get()), Entry::Nobody),
@@ -137,7 +157,7 @@ impl Entries {
     }
 
     /// Takes in what the database has answered for an address. It has found a plain key in the column `email_key`.
-    pub(super) fn insert_found(&self, key: &EmailKey, user: Option<&User>) {
+    fn insert_found(&self, key: &EmailKey, user: Option<&User>) {
         let Some(key) = plain(key) else { return };
         if let Some(user) = user {
             self.put(user, key.eq_ignore_ascii_case(user.email.as_str()));

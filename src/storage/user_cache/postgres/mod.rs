@@ -31,7 +31,12 @@
 //! 4. *Starting over*: all entries go. Without entries the invariant is true of any log. The keeper finds a place to
 //!    start at, in the same way as it settles a gap.
 //!
-//! A write of this process is no exception: its event is read like any other.
+//! A write of this process is no exception: its event is read like any other. The write itself evicts what it is about,
+//! before its caller is answered: for the caller's next read, which may be one of those below.
+//!
+//! **Reads that may be stale** (`MAX_STALENESS`) ask nothing. Every entry is right as of all events that were read. The
+//! last statement that has read all there were began at a known moment (`checked`). It has seen whatever was committed
+//! before that, so an entry is no older.
 //!
 //! **Changes without events**: a trigger leaves a mark in the log for each statement that changes users and records no
 //! events, such as an operator's. It is an event without a user's data, and drops all entries.
@@ -41,85 +46,109 @@
 //! was restored has another salt.
 
 mod changed;
-mod lookup_key;
 mod places;
 mod state;
 mod tail;
 mod ticket;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::entries::{Entries, Known};
+use super::entries::{Entries, Fill, Known, LookupKey};
+use crate::domain::{AsOf, EmailKey, Freshness, UserId};
 use crate::metrics::{Flush, UserCacheMetrics};
 use state::State;
 
-pub(crate) use lookup_key::{Fill, LookupKey};
 pub(crate) use state::Settled;
 pub(crate) use tail::{Changed, Tail, TailChange, TailEvent};
 pub(crate) use ticket::Ticket;
 
 /// The users in memory. Clones share them.
 #[derive(Clone)]
-pub(crate) struct PostgresCache(Arc<State>);
+pub(crate) struct PostgresCache {
+    state: Arc<State>,
+    max_staleness: Duration,
+}
 
 impl PostgresCache {
-    /// A cache of at most so many bytes, which has read nothing yet and so knows nothing. `None` if the bound is 0.
-    pub(crate) fn new(bytes: u64, metrics: UserCacheMetrics) -> Option<Self> {
-        (bytes > 0).then(|| Self(Arc::new(State::new(bytes, metrics))))
+    /// A cache of at most so many bytes, which has read nothing yet and so knows nothing. Reads that ask nothing may be as
+    /// old as `max_staleness`. `None` if the bound in bytes is 0.
+    pub(crate) fn new(bytes: u64, max_staleness: Duration, metrics: UserCacheMetrics) -> Option<Self> {
+        let state = (bytes > 0).then(|| Arc::new(State::new(bytes, metrics)))?;
+        Some(Self { state, max_staleness })
+    }
+
+    /// The user, if what is in memory is fresh enough. Asks nothing.
+    pub(crate) fn recent(&self, key: LookupKey<'_>, freshness: &Freshness) -> Option<AsOf<Known>> {
+        let max_staleness = freshness.max_staleness(self.max_staleness);
+        if max_staleness.is_zero() {
+            return None;
+        }
+        let age = self.state.age(freshness.at_least).filter(|age| *age <= max_staleness)?;
+        let value = self.get(key)?;
+        // Last: an entry may be newer than the last check.
+        let position = self.state.highest();
+        self.state.metrics.looked_up_stale(age);
+        Some(AsOf { value, position, age: Some(age) })
     }
 
     /// What the cache has read by now. To be called before entries are read, and before the statement is sent. `None`
     /// if the cache is about to start.
     pub(crate) fn ticket(&self) -> Option<Ticket> {
-        self.0.ticket()
+        self.state.ticket()
     }
 
     /// The user, if it is known whether there is one.
     pub(crate) fn get(&self, key: LookupKey<'_>) -> Option<Known> {
-        match key {
-            LookupKey::Id(id) => self.0.entries.get(id),
-            LookupKey::Address(key) => self.0.entries.find(key),
-        }
+        self.state.entries.look_up(key)
     }
 
     /// Takes in what a statement has read. Returns false if the cache has started over since the ticket was made. Then
     /// nothing was taken in, and entries that were found may be those of another log.
     pub(crate) fn take_in<'a>(&self, ticket: &Ticket, tail: &Tail, fills: impl IntoIterator<Item = Fill<'a>>) -> bool {
-        self.0.take_in(ticket, tail, fills)
+        self.state.take_in(ticket, tail, fills)
+    }
+
+    /// A commit of this process has changed these users, some of which have new addresses. Where reads ask nothing, their
+    /// entries go, so that callers see their own writes.
+    pub(crate) fn written<'a>(&self, changes: impl IntoIterator<Item = (UserId, Option<&'a EmailKey>)>) {
+        if !self.max_staleness.is_zero() {
+            self.state.written(changes);
+        }
     }
 
     /// Drops all entries, unless that has happened since the ticket was made.
     pub(crate) fn start_over(&self, ticket: &Ticket, reason: Flush) {
-        self.0.start_over(ticket, reason);
+        self.state.start_over(ticket, reason);
     }
 
     /// Drops all entries, because more has changed than the cache can follow.
     pub(crate) fn fall_behind(&self, ticket: &Ticket) {
-        self.0.start_over(ticket, Flush::Behind);
+        self.state.start_over(ticket, Flush::Behind);
     }
 
     /// Counts look-ups, by whether they were answered from memory.
     pub(crate) fn looked_up(&self, hits: usize, misses: usize) {
-        self.0.metrics.looked_up_together(hits, misses);
+        self.state.metrics.looked_up_together(hits, misses);
     }
 
     /// How many gaps of the log may still be filled.
     pub(super) fn gaps(&self) -> usize {
-        self.0.gaps()
+        self.state.gaps()
     }
 
     /// Whether there is anything to settle: a gap, or the start.
     pub(crate) fn needs_settling(&self) -> bool {
-        self.0.needs_settling()
+        self.state.needs_settling()
     }
 
     /// No place below this one can be filled any more. Starts the cache there, or lets the next statement drop gaps.
     pub(crate) fn settle(&self, settled: &Settled) {
-        self.0.settle(settled);
+        self.state.settle(settled);
     }
 
     pub(super) fn entries(&self) -> &Entries {
-        &self.0.entries
+        &self.state.entries
     }
 }
 

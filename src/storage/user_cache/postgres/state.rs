@@ -1,20 +1,36 @@
 //! The entries, and how much of the log they are right as of.
 
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
 use parking_lot::Mutex;
 
 use super::changed::{Changed, Moment};
-use super::lookup_key::{Fill, LookupKey};
 use super::places::{Places, TooManyGaps};
 use super::tail::{Tail, TailChange, TailEvent};
 use super::ticket::Ticket;
+use crate::domain::{EmailKey, Position, UserId};
 use crate::metrics::{Flush, UserCacheMetrics};
 use crate::storage::user_cache::entries::Entries;
+use crate::storage::user_cache::entries::{Fill, LookupKey};
 
 /// What all clones of a cache share.
 pub(super) struct State {
     pub(super) entries: Entries,
     log: Mutex<Log>,
+    /// For readers that take no lock.
+    checked: Checked,
     pub(super) metrics: UserCacheMetrics,
+}
+
+/// What readers need to know that ask nothing. It is written while the log is locked.
+struct Checked {
+    /// What `began` counts from.
+    start: Instant,
+    /// When the last statement began that has read all events that there were, in microseconds. 0 if there is none.
+    began: AtomicU64,
+    watermark: AtomicI64,
+    highest: AtomicI64,
 }
 
 /// Held to change the entries, and to read or change what was read of the log.
@@ -49,13 +65,20 @@ pub(crate) struct Settled {
 impl State {
     pub(super) fn new(bytes: u64, metrics: UserCacheMetrics) -> Self {
         let log = Log { epoch: 0, read: None, changed: Changed::new() };
-        Self { entries: Entries::new(bytes), log: Mutex::new(log), metrics }
+        let checked = Checked {
+            start: Instant::now(),
+            began: AtomicU64::new(0),
+            watermark: AtomicI64::new(0),
+            highest: AtomicI64::new(0),
+        };
+        Self { entries: Entries::new(bytes), log: Mutex::new(log), checked, metrics }
     }
 
     pub(super) fn ticket(&self) -> Option<Ticket> {
         let log = self.log.lock();
         let Read { server, places, salt, settled } = log.read.as_ref()?;
         Some(Ticket {
+            began: Instant::now(),
             epoch: log.epoch,
             at: log.changed.now(),
             server: *server,
@@ -78,7 +101,7 @@ impl State {
             return false;
         }
         for fill in &kept {
-            self.fill(fill);
+            self.entries.fill(fill);
         }
         true
     }
@@ -97,8 +120,36 @@ impl State {
         }
         if !tail.is_cut {
             read.places.settle(ticket.settled);
+            self.checked.began(ticket.began);
         }
+        self.checked.read(&read.places);
         Ok(())
+    }
+
+    /// How long ago all entries were right, if they show all events up to `at_least`. To be called before an entry is
+    /// read.
+    pub(super) fn age(&self, at_least: Option<Position>) -> Option<Duration> {
+        let Checked { start, began, watermark, .. } = &self.checked;
+        let began = Some(began.load(Ordering::Acquire)).filter(|began| *began > 0)?;
+        let shows = at_least.is_none_or(|Position(at_least)| at_least <= watermark.load(Ordering::Acquire));
+        shows.then(|| start.elapsed().saturating_sub(Duration::from_micros(began)))
+    }
+
+    /// The highest place that was read.
+    pub(super) fn highest(&self) -> Position {
+        Position(self.checked.highest.load(Ordering::Acquire))
+    }
+
+    pub(super) fn written<'a>(&self, changes: impl IntoIterator<Item = (UserId, Option<&'a EmailKey>)>) {
+        let mut log = self.log.lock();
+        for (user, address) in changes {
+            log.changed.user(user.get());
+            self.entries.evict(user.get());
+            if let Some(address) = address {
+                log.changed.address(address);
+                self.entries.evict_address(address);
+            }
+        }
     }
 
     /// Takes in what an event says. An event that fills a gap may be older than the entry, which goes.
@@ -126,13 +177,6 @@ impl State {
         self.entries.evict(event.user);
     }
 
-    fn fill(&self, fill: &Fill<'_>) {
-        match fill.key {
-            LookupKey::Id(id) => self.entries.insert(id, fill.user),
-            LookupKey::Address(key) => self.entries.insert_found(key, fill.user),
-        }
-    }
-
     pub(super) fn start_over(&self, ticket: &Ticket, reason: Flush) {
         let mut log = self.log.lock();
         if log.epoch == ticket.epoch {
@@ -144,6 +188,7 @@ impl State {
         log.epoch += 1;
         log.read = None;
         log.changed.all();
+        self.checked.forget();
         self.drop_entries(reason);
     }
 
@@ -171,6 +216,23 @@ impl State {
         } else if salt.is_some() || pruned_to == place {
             log.read = Some(Read { server, places: Places::up_to(place), salt, settled: place });
         }
+    }
+}
+
+impl Checked {
+    fn began(&self, at: Instant) {
+        let micros = at.saturating_duration_since(self.start).as_micros();
+        self.began.fetch_max(u64::try_from(micros).unwrap_or(u64::MAX).max(1), Ordering::Release);
+    }
+
+    fn read(&self, places: &Places) {
+        self.watermark.store(places.watermark(), Ordering::Release);
+        self.highest.store(places.highest(), Ordering::Release);
+    }
+
+    fn forget(&self) {
+        self.began.store(0, Ordering::Release);
+        self.watermark.store(0, Ordering::Release);
     }
 }
 

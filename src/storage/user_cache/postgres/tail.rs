@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::lookup_key::LookupKey;
 use super::ticket::Ticket;
-use crate::domain::{Email, EmailKey, User};
+use crate::domain::{Email, EmailKey, Position, User};
 use crate::metrics::Flush;
 use crate::storage::user_cache::entries::Known;
+use crate::storage::user_cache::entries::LookupKey;
 
 /// What a statement has read of the log, as of its snapshot.
 #[derive(Default)]
@@ -73,6 +73,11 @@ pub(crate) struct TailChanges {
 }
 
 impl Tail {
+    /// The highest place at which the log has an event.
+    pub(crate) fn highest(&self, ticket: &Ticket) -> Position {
+        Position(self.events.last().map_or(ticket.highest(), |last| last.place.max(ticket.highest())))
+    }
+
     /// What has changed since the ticket was made.
     ///
     /// # Errors

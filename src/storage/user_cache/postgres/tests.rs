@@ -1,9 +1,12 @@
+use std::time::Instant;
+
 use super::places::MAX_GAPS;
 use super::*;
-use crate::domain::{Email, Timestamp, User, UserId, UserName, Version};
+use crate::domain::{Email, Position, Timestamp, User, UserId, UserName, Version};
 use crate::metrics::Metrics;
 
 const SERVER: i64 = 5;
+const LONG: Duration = Duration::from_secs(60);
 
 /// A cache, and what the log has at its highest place.
 struct Bench {
@@ -14,8 +17,12 @@ struct Bench {
 impl Bench {
     /// A cache that has started at place 10.
     fn new() -> Self {
+        Self::with_staleness(Duration::ZERO)
+    }
+
+    fn with_staleness(max: Duration) -> Self {
         let metrics = Metrics::new("postgres").unwrap();
-        let cache = PostgresCache::new(1 << 20, metrics.user_cache().clone()).unwrap();
+        let cache = PostgresCache::new(1 << 20, max, metrics.user_cache().clone()).unwrap();
         let bench = Self { cache, metrics };
         bench.start(10);
         bench
@@ -38,6 +45,14 @@ impl Bench {
 
     fn version(&self, id: i64) -> Option<i64> {
         self.cache.get(LookupKey::Id(UserId::stored(id)))?.map(|user| user.version.0)
+    }
+
+    /// The version that a reader gets who asks nothing, and up to where it has read the log.
+    fn recent(&self, id: i64, at_least: Option<i64>) -> Option<(Option<i64>, i64)> {
+        let freshness = Freshness { at_least: at_least.map(Position), ..Freshness::default() };
+        let found = self.cache.recent(LookupKey::Id(UserId::stored(id)), &freshness)?;
+        assert!(found.age.is_some_and(|age| age <= LONG));
+        Some((found.value.map(|user| user.version.0), found.position.0))
     }
 
     fn flushes(&self, reason: &str) -> bool {
@@ -84,14 +99,14 @@ fn id(user: &User) -> LookupKey<'_> {
 #[test]
 fn before_it_has_started_it_knows_nothing() {
     let metrics = Metrics::new("postgres").unwrap();
-    let cache = PostgresCache::new(1 << 20, metrics.user_cache().clone()).unwrap();
+    let cache = PostgresCache::new(1 << 20, Duration::ZERO, metrics.user_cache().clone()).unwrap();
     assert!(cache.ticket().is_none() && cache.needs_settling());
     // Nothing says which log this is.
     cache.settle(&Settled { server: SERVER, place: 10, salt: None, pruned_to: 9 });
     assert!(cache.ticket().is_none());
     cache.settle(&Settled { server: SERVER, place: 10, salt: None, pruned_to: 10 });
     assert!(cache.ticket().is_some() && !cache.needs_settling());
-    assert!(PostgresCache::new(0, metrics.user_cache().clone()).is_none());
+    assert!(PostgresCache::new(0, Duration::ZERO, metrics.user_cache().clone()).is_none());
 }
 
 #[test]
@@ -293,4 +308,79 @@ fn too_many_gaps_start_over() {
     let events = (12..).step_by(2).take(MAX_GAPS + 1).map(|place| event(place, 9)).collect();
     assert!(!bench.take_in(&bench.ticket(), events, &[]));
     assert!(bench.cache.ticket().is_none() && bench.flushes("behind"));
+}
+
+#[test]
+fn without_a_bound_nothing_is_answered_unasked() {
+    let bench = Bench::new();
+    bench.take_in(&bench.ticket(), vec![], &[user(1, 1)]);
+    let more = Freshness { max_stale: Some(LONG), ..Freshness::default() };
+    assert_eq!(bench.cache.recent(LookupKey::Id(UserId::stored(1)), &more), None);
+}
+
+#[test]
+fn an_answer_unasked_is_as_old_as_the_last_check_that_began() {
+    let bench = Bench::with_staleness(LONG);
+    assert_eq!(bench.recent(1, None), None, "there was no check");
+    let early = bench.ticket();
+    let before = Instant::now();
+    let ticket = bench.ticket();
+    bench.take_in(&ticket, vec![], &[user(1, 1)]);
+    let found = bench.cache.recent(LookupKey::Id(UserId::stored(1)), &Freshness::default()).unwrap();
+    assert!(found.age.unwrap() <= before.elapsed());
+    // One that has begun earlier and ends later changes nothing.
+    bench.take_in(&early, vec![], &[]);
+    let found = bench.cache.recent(LookupKey::Id(UserId::stored(1)), &Freshness::default()).unwrap();
+    assert!(found.age.unwrap() <= before.elapsed());
+    assert_eq!((bench.recent(1, None), bench.recent(2, None)), (Some((Some(1), 10)), None));
+    let now = Freshness { max_age: Some(Duration::from_nanos(1)), ..Freshness::default() };
+    assert_eq!(bench.cache.recent(LookupKey::Id(UserId::stored(1)), &now), None);
+}
+
+#[test]
+fn a_check_that_is_cut_is_none() {
+    let bench = Bench::with_staleness(LONG);
+    let ticket = bench.ticket();
+    let cut = Tail { is_cut: true, ..tail(&ticket, vec![event(11, 2)]) };
+    let john = user(1, 1);
+    assert!(bench.cache.take_in(&ticket, &cut, [Fill { key: id(&john), user: Some(&john) }]));
+    assert_eq!(bench.recent(1, None), None);
+}
+
+#[test]
+fn an_answer_unasked_shows_a_position_only_below_all_gaps() {
+    let bench = Bench::with_staleness(LONG);
+    bench.take_in(&bench.ticket(), vec![event(13, 2)], &[user(1, 1)]);
+    assert_eq!(bench.recent(1, Some(10)), Some((Some(1), 13)));
+    assert_eq!((bench.recent(1, Some(11)), bench.recent(1, Some(13))), (None, None));
+    bench.take_in(&bench.ticket(), vec![event(11, 2), event(12, 2)], &[]);
+    assert_eq!((bench.recent(1, Some(13)), bench.recent(1, Some(14))), (Some((Some(1), 13)), None));
+}
+
+#[test]
+fn an_own_write_is_seen_and_no_late_row_hides_it() {
+    let bench = Bench::with_staleness(LONG);
+    let key = Email::stored("2@x.co".into()).key();
+    bench.take_in(&bench.ticket(), vec![], &[user(1, 1)]);
+    let ticket = bench.ticket();
+    bench.cache.take_in(&ticket, &tail(&ticket, vec![]), [Fill { key: LookupKey::Address(&key), user: None }]);
+    let late = bench.ticket();
+    bench.cache.written([(UserId::stored(1), Some(&key))]);
+    assert_eq!((bench.recent(1, None), bench.cache.get(LookupKey::Address(&key))), (None, None));
+    bench.cache.take_in(&late, &tail(&late, vec![]), [Fill { key: LookupKey::Address(&key), user: None }]);
+    bench.take_in(&late, vec![], &[user(1, 1)]);
+    assert_eq!((bench.recent(1, None), bench.cache.get(LookupKey::Address(&key))), (None, None));
+    bench.take_in(&bench.ticket(), vec![stored(11, user(1, 2))], &[user(1, 2)]);
+    assert_eq!(bench.recent(1, None), Some((Some(2), 11)));
+}
+
+#[test]
+fn starting_over_ends_answers_unasked() {
+    let bench = Bench::with_staleness(LONG);
+    bench.take_in(&bench.ticket(), vec![], &[user(1, 1)]);
+    bench.cache.start_over(&bench.ticket(), Flush::Log);
+    bench.start(5);
+    assert_eq!(bench.recent(1, None), None);
+    bench.take_in(&bench.ticket(), vec![], &[user(1, 1)]);
+    assert_eq!((bench.recent(1, Some(5)), bench.recent(1, Some(10))), (Some((Some(1), 5)), None));
 }

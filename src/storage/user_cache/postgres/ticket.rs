@@ -1,10 +1,13 @@
 //! What the cache had read of the log when a batch began.
 
+use std::time::Instant;
+
 use super::changed::Moment;
 use super::places::Places;
 
 /// What the cache had read when a batch began.
 pub(crate) struct Ticket {
+    pub(super) began: Instant,
     pub(super) epoch: u64,
     pub(super) at: Moment,
     pub(super) server: i64,

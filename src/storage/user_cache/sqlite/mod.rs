@@ -50,8 +50,8 @@ mod wal_index;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::entries::{Entries, Known};
-use crate::domain::{EmailKey, User, UserId};
+use super::entries::{Entries, Fill, Known, LookupKey};
+use crate::domain::AsOf;
 use crate::metrics::UserCacheMetrics;
 use state::State;
 
@@ -67,7 +67,7 @@ pub(crate) struct SqliteCache(Arc<State>);
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Cached {
     /// This user, or that there is none.
-    Known(Known),
+    Known(AsOf<Known>),
     /// Nothing. With a ticket, the database's answer may be taken in.
     Unknown(Option<Ticket>),
 }
@@ -82,34 +82,21 @@ impl SqliteCache {
         (bytes > 0).then(|| Self(Arc::new(State::new(bytes, metrics))))
     }
 
-    /// Looks up the user with this id.
-    pub(crate) fn get(&self, id: UserId) -> Cached {
-        self.look_up(|state| state.entries.get(id))
-    }
-
-    /// Looks up the user with this address.
-    pub(crate) fn find(&self, key: &EmailKey) -> Cached {
-        self.look_up(|state| state.entries.find(key))
-    }
-
-    fn look_up(&self, read: impl FnOnce(&State) -> Option<Known>) -> Cached {
+    /// Looks up a user.
+    pub(crate) fn get(&self, key: LookupKey<'_>) -> Cached {
         let last = self.0.last_commit();
-        let found = last.and_then(|_| read(&self.0));
+        let found = last.and_then(|_| Some(AsOf::latest(self.0.entries.look_up(key)?, self.0.end()?)));
         self.0.metrics.looked_up(found.is_some());
         match found {
-            Some(user) => Cached::Known(user),
+            Some(found) => Cached::Known(found),
             None => Cached::Unknown(last.or_else(|| self.0.catch_up()).map(Ticket)),
         }
     }
 
-    /// Takes in the database's answer for an id, unless something was committed since the ticket was made.
-    pub(crate) fn fill(&self, Ticket(known): Ticket, id: UserId, user: Option<&User>) {
-        self.0.if_unchanged(known, |entries| entries.insert(id, user));
-    }
-
-    /// The same for an address.
-    pub(crate) fn fill_found(&self, Ticket(known): Ticket, key: &EmailKey, user: Option<&User>) {
-        self.0.if_unchanged(known, |entries| entries.insert_found(key, user));
+    /// Takes in the database's answer, unless something was committed since the ticket was made.
+    pub(crate) fn fill(&self, Ticket(known): Ticket, key: LookupKey<'_>, found: &AsOf<Known>) {
+        let fill = Fill { key, user: found.value.as_ref() };
+        self.0.if_unchanged(known, found.position, |entries| entries.fill(&fill));
     }
 
     /// Begins a commit of this process. To be called inside `BEGIN IMMEDIATE`. `None` if the cache sees no commits.

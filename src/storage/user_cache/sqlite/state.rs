@@ -1,22 +1,28 @@
 //! The entries, and the commit up to which they are right.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
 use super::wal_index::{Header, Unreadable, WalIndex};
+use crate::domain::Position;
 use crate::metrics::{Flush, UserCacheMetrics};
 use crate::storage::user_cache::entries::{Entries, UserChange};
 
 /// Stands for no commit in [`State::known`].
 const NOTHING: u64 = 0;
 
+/// Stands for no offset in [`State::end`].
+const UNKNOWN: i64 = -1;
+
 /// What all clones of a cache share.
 pub(super) struct State {
     pub(super) entries: Entries,
     /// The commit up to which all entries are right: the checksum of the header.
     known: AtomicU64,
+    /// The end of the log as of `known`. Every entry has come with it.
+    end: AtomicI64,
     index: WalIndex,
     /// Held to change the entries or `known`.
     changing: Mutex<()>,
@@ -32,6 +38,7 @@ impl State {
         Self {
             entries: Entries::new(bytes),
             known: AtomicU64::new(NOTHING),
+            end: AtomicI64::new(UNKNOWN),
             index: WalIndex::new(),
             changing: Mutex::new(()),
             writers: AtomicUsize::new(0),
@@ -60,10 +67,17 @@ impl State {
         self.last_commit()
     }
 
-    /// Changes the entries if this is still the last commit.
-    pub(super) fn if_unchanged(&self, known: u64, change: impl FnOnce(&Entries)) {
+    /// The end of the log, to be read after an entry: then the entry shows no event beyond it. `None` if all entries
+    /// have gone since.
+    pub(super) fn end(&self) -> Option<Position> {
+        Some(self.end.load(Ordering::Acquire)).filter(|end| *end != UNKNOWN).map(Position)
+    }
+
+    /// Changes the entries if this is still the last commit, as of which the log ends there.
+    pub(super) fn if_unchanged(&self, known: u64, end: Position, change: impl FnOnce(&Entries)) {
         let _changing = self.changing.lock();
         if self.last_commit() == Some(known) {
+            self.end.store(end.0, Ordering::Release);
             change(&self.entries);
         }
     }
@@ -76,7 +90,12 @@ impl State {
     }
 
     /// Takes in the changes of a commit of this process, which has written something.
-    pub(super) fn take_in<'a>(&self, before: Header, changes: impl IntoIterator<Item = UserChange<'a>>) {
+    pub(super) fn take_in<'a>(
+        &self,
+        before: Header,
+        changes: impl IntoIterator<Item = UserChange<'a>>,
+        end: Option<Position>,
+    ) {
         let _changing = self.changing.lock();
         let after = self.index.header();
         if after == Some(before) {
@@ -85,6 +104,9 @@ impl State {
         let is_next = |after: &Header| after.commits == before.commits.wrapping_add(1);
         match after.filter(is_next) {
             Some(after) if self.known.load(Ordering::Relaxed) == before.checksum => {
+                if let Some(end) = end {
+                    self.end.store(end.0, Ordering::Release);
+                }
                 changes.into_iter().for_each(|change| self.entries.apply(&change));
                 self.known.store(after.checksum, Ordering::Release);
             }
@@ -127,6 +149,7 @@ impl State {
         }
         // Last: an entry that is still there must not be taken for right.
         self.entries.clear();
+        self.end.store(UNKNOWN, Ordering::Release);
         self.known.store(self.index.checksum().unwrap_or(NOTHING), Ordering::Release);
     }
 

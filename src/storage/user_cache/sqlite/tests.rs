@@ -3,7 +3,7 @@ use diesel::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::domain::{Email, Timestamp, UserName, Version};
+use crate::domain::{Email, Position, Timestamp, User, UserId, UserName, Version};
 use crate::metrics::Metrics;
 
 /// A database with its cache, and two connections: this process's, and another's.
@@ -33,17 +33,25 @@ impl Bench {
 
     /// Looks up the user, and takes in this answer of the database if it is not known.
     fn read(&self, answer: Option<User>) -> Option<User> {
-        match self.cache.get(ID) {
-            Cached::Known(user) => user,
+        match self.get() {
+            Cached::Known(found) => found.value,
             Cached::Unknown(ticket) => {
-                self.cache.fill(ticket.unwrap(), ID, answer.as_ref());
+                self.fill(ticket.unwrap(), answer.clone());
                 answer
             }
         }
     }
 
+    fn get(&self) -> Cached {
+        self.cache.get(LookupKey::Id(ID))
+    }
+
+    fn fill(&self, ticket: Ticket, answer: Option<User>) {
+        self.cache.fill(ticket, LookupKey::Id(ID), &at_version(answer));
+    }
+
     fn ticket(&self) -> Ticket {
-        let Cached::Unknown(Some(ticket)) = self.cache.get(ID) else { panic!("no ticket") };
+        let Cached::Unknown(Some(ticket)) = self.get() else { panic!("no ticket") };
         ticket
     }
 
@@ -53,7 +61,7 @@ impl Bench {
         let commit = self.cache.begin_commit().unwrap();
         self.own.batch_execute(&format!("{WRITE}; COMMIT")).unwrap();
         between(self);
-        commit.take_in([UserChange::Stored { user: &user(version), email_key: None }]);
+        commit.take_in([UserChange::Stored { user: &user(version), email_key: None }], Some(Position(version)));
     }
 
     fn flushes(&self) -> usize {
@@ -69,17 +77,27 @@ fn user(version: i64) -> User {
     User { id: ID, name, email, version: Version(version), created_at: now, updated_at: now }
 }
 
+/// An answer as of a log that ends where the user has got this version.
+fn at_version(user: Option<User>) -> AsOf<Known> {
+    let end = user.as_ref().map_or(0, |user| user.version.0);
+    AsOf::latest(user, Position(end))
+}
+
+fn known(user: Option<User>) -> Cached {
+    Cached::Known(at_version(user))
+}
+
 #[test]
 fn what_was_read_is_known_until_somebody_commits() {
     let mut bench = Bench::new();
     assert_eq!(bench.read(Some(user(1))), Some(user(1)));
-    assert_eq!(bench.cache.get(ID), Cached::Known(Some(user(1))));
+    assert_eq!(bench.get(), known(Some(user(1))));
     bench.other.batch_execute("BEGIN IMMEDIATE; INSERT INTO t VALUES (1)").unwrap();
-    assert_eq!(bench.cache.get(ID), Cached::Known(Some(user(1))), "nothing is committed");
+    assert_eq!(bench.get(), known(Some(user(1))), "nothing is committed");
     bench.other.batch_execute("COMMIT").unwrap();
-    assert!(matches!(bench.cache.get(ID), Cached::Unknown(Some(_))));
+    assert!(matches!(bench.get(), Cached::Unknown(Some(_))));
     assert_eq!((bench.read(None), bench.flushes()), (None, 1));
-    assert_eq!(bench.cache.get(ID), Cached::Known(None));
+    assert_eq!(bench.get(), known(None));
 }
 
 #[test]
@@ -88,7 +106,7 @@ fn a_commit_of_this_process_is_taken_in() {
     bench.read(Some(user(1)));
     for version in 2..100 {
         bench.update(version, |_| {});
-        assert_eq!(bench.cache.get(ID), Cached::Known(Some(user(version))));
+        assert_eq!(bench.get(), known(Some(user(version))));
     }
     assert_eq!(bench.flushes(), 0);
 }
@@ -97,8 +115,8 @@ fn a_commit_of_this_process_is_taken_in() {
 fn until_a_commit_is_taken_in_readers_ask_the_database() {
     let mut bench = Bench::new();
     bench.read(Some(user(1)));
-    bench.update(2, |bench| assert_eq!(bench.cache.get(ID), Cached::Unknown(None)));
-    assert_eq!((bench.cache.get(ID), bench.flushes()), (Cached::Known(Some(user(2))), 0));
+    bench.update(2, |bench| assert_eq!(bench.get(), Cached::Unknown(None)));
+    assert_eq!((bench.get(), bench.flushes()), (known(Some(user(2))), 0));
 }
 
 #[test]
@@ -106,7 +124,7 @@ fn another_commit_right_after_is_not_taken_for_the_own() {
     let mut bench = Bench::new();
     bench.read(Some(user(1)));
     bench.update(2, |bench| bench.other.batch_execute(WRITE).unwrap());
-    assert!(matches!(bench.cache.get(ID), Cached::Unknown(Some(_))));
+    assert!(matches!(bench.get(), Cached::Unknown(Some(_))));
     assert_eq!(bench.flushes(), 1);
 }
 
@@ -116,7 +134,7 @@ fn another_commit_before_is_not_passed_over() {
     bench.read(Some(user(1)));
     bench.other.batch_execute(WRITE).unwrap();
     bench.update(2, |_| {});
-    assert!(matches!(bench.cache.get(ID), Cached::Unknown(Some(_))));
+    assert!(matches!(bench.get(), Cached::Unknown(Some(_))));
 }
 
 #[test]
@@ -124,35 +142,35 @@ fn a_commit_without_an_end_is_found_later() {
     let mut bench = Bench::new();
     bench.read(Some(user(1)));
     let commit = bench.cache.begin_commit().unwrap();
-    assert_eq!(bench.cache.get(ID), Cached::Known(Some(user(1))));
+    assert_eq!(bench.get(), known(Some(user(1))));
     bench.own.batch_execute(WRITE).unwrap();
     drop(commit);
-    assert!(matches!(bench.cache.get(ID), Cached::Unknown(Some(_))));
+    assert!(matches!(bench.get(), Cached::Unknown(Some(_))));
     // Rolled back.
     bench.read(Some(user(2)));
     bench.own.batch_execute("BEGIN IMMEDIATE; INSERT INTO t VALUES (1)").unwrap();
     drop(bench.cache.begin_commit().unwrap());
     bench.own.batch_execute("ROLLBACK").unwrap();
-    assert_eq!(bench.cache.get(ID), Cached::Known(Some(user(2))));
+    assert_eq!(bench.get(), known(Some(user(2))));
 }
 
 #[test]
 fn a_late_answer_is_not_taken_in() {
     let mut bench = Bench::new();
     let ticket = bench.ticket();
-    bench.update(2, |bench| bench.cache.fill(ticket, ID, Some(&user(1))));
-    assert!(matches!(bench.cache.get(ID), Cached::Unknown(Some(_))));
-    bench.cache.fill(ticket, ID, Some(&user(1)));
-    assert!(matches!(bench.cache.get(ID), Cached::Unknown(Some(_))));
+    bench.update(2, |bench| bench.fill(ticket, Some(user(1))));
+    assert!(matches!(bench.get(), Cached::Unknown(Some(_))));
+    bench.fill(ticket, Some(user(1)));
+    assert!(matches!(bench.get(), Cached::Unknown(Some(_))));
     let ticket = bench.ticket();
     bench.other.batch_execute(WRITE).unwrap();
-    bench.cache.fill(ticket, ID, Some(&user(2)));
-    bench.cache.fill_found(ticket, &user(2).email.key(), Some(&user(2)));
+    bench.fill(ticket, Some(user(2)));
+    bench.cache.fill(ticket, LookupKey::Address(&user(2).email.key()), &at_version(Some(user(2))));
     let late = bench.ticket();
-    bench.cache.fill(ticket, ID, Some(&user(2)));
-    assert!(matches!(bench.cache.get(ID), Cached::Unknown(Some(_))));
-    bench.cache.fill(late, ID, Some(&user(3)));
-    assert_eq!(bench.cache.get(ID), Cached::Known(Some(user(3))));
+    bench.fill(ticket, Some(user(2)));
+    assert!(matches!(bench.get(), Cached::Unknown(Some(_))));
+    bench.fill(late, Some(user(3)));
+    assert_eq!(bench.get(), known(Some(user(3))));
 }
 
 #[test]
@@ -161,14 +179,14 @@ fn a_detached_cache_knows_nothing() {
     bench.read(Some(user(1)));
     let ticket = bench.cache.0.last_commit().map(Ticket).unwrap();
     bench.cache.detach();
-    assert_eq!((bench.cache.get(ID), bench.cache.entries().count()), (Cached::Unknown(None), 0));
-    bench.cache.fill(ticket, ID, Some(&user(1)));
-    assert_eq!(bench.cache.get(ID), Cached::Unknown(None));
+    assert_eq!((bench.get(), bench.cache.entries().count()), (Cached::Unknown(None), 0));
+    bench.fill(ticket, Some(user(1)));
+    assert_eq!(bench.get(), Cached::Unknown(None));
     assert!(bench.cache.begin_commit().is_none());
     bench.cache.attach(&bench.folder.path().join("db-shm")).unwrap();
     bench.read(Some(user(1)));
     bench.update(2, |_| {});
-    assert_eq!(bench.cache.get(ID), Cached::Known(Some(user(2))));
+    assert_eq!(bench.get(), known(Some(user(2))));
 }
 
 /// As on a file system where what is mapped is not what is read.
@@ -176,8 +194,8 @@ fn a_detached_cache_knows_nothing() {
 fn a_commit_that_does_not_show_turns_the_cache_off() {
     let bench = Bench::new();
     bench.read(Some(user(1)));
-    bench.cache.begin_commit().unwrap().take_in([UserChange::Deleted(ID)]);
-    assert_eq!((bench.cache.get(ID), bench.cache.entries().count()), (Cached::Unknown(None), 0));
+    bench.cache.begin_commit().unwrap().take_in([UserChange::Deleted(ID)], None);
+    assert_eq!((bench.get(), bench.cache.entries().count()), (Cached::Unknown(None), 0));
     assert!(matches!(bench.cache.attach(&bench.folder.path().join("db-shm")), Err(Unreadable::Untrue)));
 }
 

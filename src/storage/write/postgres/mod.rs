@@ -29,12 +29,13 @@ use diesel::result::Error as DieselError;
 
 use super::request::plan::{Plan, plan};
 use super::request::{Update, Write};
-use crate::domain::{Error, User, UserId, Version};
+use crate::domain::{AsOf, EmailKey, Error, Position, User, UserId, Version};
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::locks::LockPolicy;
 use crate::storage::database::schema::user_row::UserRow;
 use crate::storage::engine::request::Execution;
 use crate::storage::event_log::record::Stamp;
+use crate::storage::user_cache::PostgresCache;
 use parameters::Parameters;
 use statement::{CreateStatement, WriteStatement};
 
@@ -44,13 +45,31 @@ use statement::{CreateStatement, WriteStatement};
 /// commits before it responds, so a panic may come after the commit.
 pub(super) fn write_batch(
     postgres: &mut PgConnection,
+    cache: Option<&PostgresCache>,
     batch: &[&Write],
     locks: LockPolicy,
 ) -> Result<Vec<Execution<Write>>, BatchError> {
     let (plan, begun) = (plan(batch), Instant::now());
     let panicked = |_| Err(DieselError::DeserializationError("panicked".into()));
-    let written = catch_unwind(AssertUnwindSafe(|| write_planned(postgres, &plan, batch.len(), locks)));
+    let written = catch_unwind(AssertUnwindSafe(|| {
+        let written = write_planned(postgres, &plan, batch.len(), locks)?;
+        if let Some(cache) = cache {
+            cache.written(batch.iter().zip(&written).filter_map(change));
+        }
+        Ok(written)
+    }));
     written.unwrap_or_else(panicked).map_err(|error| BatchError::from_write(error, locks, begun.elapsed()))
+}
+
+/// The user that a write has changed, and the key of the new address, if there is one.
+fn change<'a>((write, executed): (&&'a Write, &Execution<Write>)) -> Option<(UserId, Option<&'a EmailKey>)> {
+    let Execution::Executed(Ok(AsOf { value: user, .. })) = executed else { return None };
+    let key = match write {
+        Write::Create(create) => Some(create.email_key()),
+        Write::Update(update) => update.new_address(),
+        Write::Delete(_) => None,
+    };
+    Some((user.id, key))
 }
 
 fn write_planned(
@@ -61,6 +80,7 @@ fn write_planned(
 ) -> QueryResult<Vec<Execution<Write>>> {
     let stamp = Stamp::now();
     let mut written = execute(postgres, &Parameters::new(plan, stamp, locks), plan, locks)?;
+    let end = written.end;
     let mut all = Vec::from_iter(std::iter::repeat_with(|| Execution::Deferred).take(messages));
     let mut answer = |at: usize, ran| {
         if let Some(slot) = all.get_mut(at) {
@@ -69,6 +89,7 @@ fn write_planned(
     };
     for (at, create) in &plan.creates {
         let created = written.created.remove(create.email()).map(|id| create.stored_as(id, stamp.now));
+        let created = created.map(|user| AsOf::latest(user, end));
         answer(*at, Execution::Executed(created.ok_or(Error::EmailTaken)));
     }
     for (at, update) in &plan.updates {
@@ -87,8 +108,13 @@ fn execute(
     locks: LockPolicy,
 ) -> QueryResult<Written> {
     if plan.updates.is_empty() && plan.deletes.is_empty() {
-        let created: Vec<(String, i64)> = CreateStatement(parameters).load(postgres)?;
-        return Ok(Written { created: created.into_iter().collect(), ..Written::default() });
+        let created: Vec<(String, i64, Option<i64>)> = CreateStatement(parameters).load(postgres)?;
+        let mut written = Written::default();
+        for (email, id, end) in created {
+            written.reaches(end);
+            written.created.insert(email, id);
+        }
+        return Ok(written);
     }
     let rows: Vec<WrittenRow> = if locks.skips_users {
         WriteStatement::<true>(parameters).load(postgres)
@@ -96,7 +122,8 @@ fn execute(
         WriteStatement::<false>(parameters).load(postgres)
     }?;
     let mut written = Written::default();
-    for (id, created, version, changed) in rows {
+    for (id, created, end, version, changed) in rows {
+        written.reaches(end);
         if let Some(email) = created {
             written.created.insert(email, id);
         } else if let Some(version) = version {
@@ -108,9 +135,9 @@ fn execute(
     Ok(written)
 }
 
-/// An id, and for a created user its address; for a found user its version before the write, and the changed user; for
-/// a locked user nothing else.
-type WrittenRow = (i64, Option<String>, Option<i64>, Option<UserRow>);
+/// An id, and for a created user its address; for a found user its version before the write, and the changed user. Both
+/// have the offset of the last event. A locked user has nothing else.
+type WrittenRow = (i64, Option<String>, Option<i64>, Option<i64>, Option<UserRow>);
 
 /// What a statement has done.
 #[derive(Default)]
@@ -121,16 +148,25 @@ struct Written {
     found: HashMap<i64, FoundUser>,
     /// Users that exist in the statement's snapshot and that it could not lock.
     locked: HashSet<i64>,
+    /// The offset of the last event.
+    end: Position,
 }
 
 impl Written {
+    fn reaches(&mut self, end: Option<i64>) {
+        self.end = self.end.max(Position(end.unwrap_or_default()));
+    }
+
     fn change_of(
         &mut self,
         id: UserId,
         outcome: impl FnOnce(Option<FoundUser>) -> Result<User, Error>,
     ) -> Execution<Write> {
         let id = id.get();
-        if self.locked.contains(&id) { Execution::Locked } else { Execution::Executed(outcome(self.found.remove(&id))) }
+        if self.locked.contains(&id) {
+            return Execution::Locked;
+        }
+        Execution::Executed(outcome(self.found.remove(&id)).map(|user| AsOf::latest(user, self.end)))
     }
 }
 

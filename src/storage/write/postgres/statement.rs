@@ -17,6 +17,8 @@ use crate::storage::database::sql_text::push;
 ///
 /// An event's `known_columns` is [`EVENT_COLUMNS`](crate::storage::database::schema::EVENT_COLUMNS).
 ///
+/// Each row has the offset of the last event, too.
+///
 /// The last condition is always true. It sets how long the statement waits for each lock, and says that the statement
 /// records its events: see [`WRITE`].
 const CREATE: &str = "\
@@ -32,8 +34,9 @@ WITH created AS (
     FROM created
     LEFT JOIN unnest(:traced_email_keys, :traced_parents) AS traced (email_key, trace_parent)
         ON traced.email_key = created.email_key
+    RETURNING id
 )
-SELECT email, id FROM created
+SELECT email, id, (SELECT max(id) FROM recorded) FROM created
 WHERE (SELECT set_config('lock_timeout', :lock_timeout, true) || set_config('user_service.records', 'on', true)) IS NOT NULL";
 
 /// Creates, updates and deletes users, and records their events.
@@ -50,6 +53,7 @@ WHERE (SELECT set_config('lock_timeout', :lock_timeout, true) || set_config('use
 ///   them.
 /// - The same condition sets `user_service.records`. Without it the trigger `users_mark_change` would leave a mark in the
 ///   log of events, which tells the user caches of all replicas that there was a change without an event.
+/// - Rows of users that were created or found have the offset of the last event, if there is one.
 /// - The last SELECT finds users that exist and were not `found`: another transaction has locked them, or has deleted
 ///   them since the statement began. The next attempt shows which. If all users were found, it looks up nothing.
 const WRITE: &str = "\
@@ -105,14 +109,16 @@ WITH created AS (
         CASE WHEN NOT found.is_delete THEN changed.created_at END, found.now, :salt, found.trace_parent, 1
     FROM changed
     JOIN found ON found.id = changed.id
+    RETURNING id
 )
-SELECT id, email, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT id, email, (SELECT max(id) FROM recorded), NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM created
 WHERE (SELECT set_config('lock_timeout', :lock_timeout, true) || set_config('user_service.records', 'on', true)) IS NOT NULL
 UNION ALL
-SELECT found.id, NULL, found.version, changed.* FROM found LEFT JOIN changed ON changed.id = found.id
+SELECT found.id, NULL, (SELECT max(id) FROM recorded), found.version, changed.*
+FROM found LEFT JOIN changed ON changed.id = found.id
 UNION ALL
-SELECT locked.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT locked.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM unnest(:ids) AS locked (id)
 WHERE locked.id NOT IN (SELECT found.id FROM found) AND EXISTS (SELECT FROM users WHERE users.id = locked.id)";
 
@@ -132,7 +138,7 @@ impl QueryId for CreateStatement<'_> {
 }
 
 impl Query for CreateStatement<'_> {
-    type SqlType = (Text, BigInt);
+    type SqlType = (Text, BigInt, Nullable<BigInt>);
 }
 
 impl RunQueryDsl<PgConnection> for CreateStatement<'_> {}
@@ -159,7 +165,7 @@ impl<const SKIPS: bool> QueryId for WriteStatement<'_, SKIPS> {
 }
 
 impl<const SKIPS: bool> Query for WriteStatement<'_, SKIPS> {
-    type SqlType = (BigInt, Nullable<Text>, Nullable<BigInt>, MaybeUserColumns);
+    type SqlType = (BigInt, Nullable<Text>, Nullable<BigInt>, Nullable<BigInt>, MaybeUserColumns);
 }
 
 impl<const SKIPS: bool> RunQueryDsl<PgConnection> for WriteStatement<'_, SKIPS> {}

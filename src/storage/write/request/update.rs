@@ -36,6 +36,11 @@ impl Update {
         self.email_key.as_ref().map(EmailKey::legacy)
     }
 
+    /// The keys of the new address.
+    pub(crate) const fn new_address(&self) -> Option<&EmailKey> {
+        self.email_key.as_ref()
+    }
+
     pub(crate) fn address_key(&self) -> Option<&str> {
         self.email_key.as_ref().and_then(EmailKey::address_key)
     }

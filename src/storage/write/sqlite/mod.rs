@@ -20,9 +20,10 @@ mod insert_users;
 mod update_user;
 
 use super::request::{Create, Delete, Update, Write};
-use crate::domain::{Error, Timestamp, User, UserId, Version};
+use crate::domain::{AsOf, Error, Position, Timestamp, User, UserId, Version};
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::sqlite::{commit, roll_back};
+use crate::storage::database::schema::log_end::log_end;
 use crate::storage::database::schema::tables::users;
 use crate::storage::database::schema::user_row::UserRow;
 use crate::storage::engine::request::Execution;
@@ -41,6 +42,7 @@ pub(super) fn write_batch(
 ) -> Result<Vec<Execution<Write>>, BatchError> {
     let own_commit = cache.and_then(SqliteCache::begin_commit);
     let outcomes = write_in_order(sqlite, batch, Stamp::now())?;
+    let end = Position(diesel::select(log_end()).get_result(sqlite)?);
     if outcomes.iter().all(Result::is_err) {
         // Nothing to sync, and nothing that the cache would have to take in. A commit would store the ids that creates
         // have drawn in vain.
@@ -48,10 +50,11 @@ pub(super) fn write_batch(
     } else {
         commit(sqlite)?;
         if let Some(own_commit) = own_commit {
-            own_commit.take_in(batch.iter().zip(&outcomes).filter_map(change));
+            own_commit.take_in(batch.iter().zip(&outcomes).filter_map(change), Some(end));
         }
     }
-    Ok(outcomes.into_iter().map(Execution::Executed).collect())
+    let outcomes = outcomes.into_iter().map(|outcome| outcome.map(|user| AsOf::latest(user, end)));
+    Ok(outcomes.map(Execution::Executed).collect())
 }
 
 /// What a write has changed.
