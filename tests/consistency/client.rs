@@ -7,6 +7,7 @@ use tokio::time::{sleep, timeout};
 use user_service_checker::{Call, Operation, Outcome, Protocol};
 
 use crate::clock::now;
+use crate::freshness::{Asked, Seen};
 use crate::grpc::Grpc;
 use crate::outcome::Answer;
 use crate::plan;
@@ -20,6 +21,7 @@ pub struct Client {
     world: Arc<World>,
     rng: Rng,
     rest: Rest,
+    seen: Seen,
     /// A connection to each replica, with the address that it leads to.
     grpc: Vec<Option<(String, Grpc)>>,
 }
@@ -27,7 +29,7 @@ pub struct Client {
 impl Client {
     pub fn new(number: u32, world: &Arc<World>, rng: Rng) -> Self {
         let grpc = world.replicas.iter().map(|_| None).collect();
-        Self { number, world: Arc::clone(world), rng, rest: Rest::new(&world.token), grpc }
+        Self { number, world: Arc::clone(world), rng, rest: Rest::new(&world.token), seen: Seen::default(), grpc }
     }
 
     /// Calls until the round's clients are to stop.
@@ -57,8 +59,13 @@ impl Client {
         let protocol = if self.rng.bool() { Protocol::Rest } else { Protocol::Grpc };
         let hangs_up = self.world.hang_ups.load(Relaxed) && self.rng.u32(..6) == 0;
         let limit = if hangs_up { Duration::from_micros(self.rng.u64(..6_000)) } else { Duration::from_mins(1) };
+        let asked = self.seen.ask(&operation, self.world.kind.max_staleness(), &mut self.rng);
         let start = now();
-        let answer = timeout(limit, self.send(replica, protocol, &operation)).await.unwrap_or(Answer::Lost);
+        let answered = timeout(limit, self.send(replica, protocol, &operation, &asked)).await;
+        let (answer, position) = answered.unwrap_or((Answer::Lost, None));
+        // An answer may be as old as the client allows: as if it had asked so much earlier.
+        let staleness = u64::try_from(asked.staleness.as_nanos()).expect("seconds");
+        let start = start.saturating_sub(staleness);
         let (end, outcome) = match answer {
             Answer::Known(outcome) => (Some(now()), outcome),
             Answer::Unsent => (Some(now()), Outcome::Refused),
@@ -68,20 +75,29 @@ impl Client {
                 (None, Outcome::Unknown)
             }
         };
+        if let Some(flaw) = self.seen.learn(replica, &asked, &operation, &outcome, position) {
+            round.object(flaw);
+        }
         Call { client: self.number, protocol, operation, start, end, outcome }
     }
 
-    async fn send(&mut self, replica: usize, protocol: Protocol, operation: &Operation) -> Answer {
+    async fn send(
+        &mut self,
+        replica: usize,
+        protocol: Protocol,
+        operation: &Operation,
+        asked: &Asked,
+    ) -> (Answer, Option<i64>) {
         let addresses = self.world.replicas[replica].addresses();
         match protocol {
-            Protocol::Rest => self.rest.call(&addresses.rest, operation).await,
+            Protocol::Rest => self.rest.call(&addresses.rest, operation, asked).await,
             Protocol::Grpc => {
                 let kept = self.grpc[replica].take().filter(|(address, _)| *address == addresses.grpc);
                 let (_, grpc) = self.grpc[replica].insert(kept.unwrap_or_else(|| {
                     let grpc = Grpc::new(&addresses.grpc, &self.world.token);
                     (addresses.grpc, grpc)
                 }));
-                grpc.call(operation).await
+                grpc.call(operation, asked).await
             }
             Protocol::Sql => panic!("the service does not speak SQL"),
         }

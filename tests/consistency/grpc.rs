@@ -2,16 +2,19 @@ use std::error::Error;
 use std::io;
 
 use prost_types::FieldMask;
+use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Response, Status};
+use tonic::{Request, Response, Status};
 use tonic_types::StatusExt as _;
 use user_service_checker::{Operation, Outcome, User};
 
+use crate::freshness::Asked;
 use crate::outcome::{Answer, at_most_one, outcome_of};
 use crate::rest::TIMEOUT;
 use crate::support::proto::user_service_client::UserServiceClient;
 use crate::support::proto::{
-    CreateUserRequest, DeleteUserRequest, GetUserRequest, ListUsersRequest, UpdateUserRequest, User as Message,
+    CreateUserRequest, DeleteUserRequest, GetUserRequest, ListUsersRequest, ListUsersResponse, UpdateUserRequest,
+    User as Message,
 };
 use crate::support::{Authorized, Grpc as Client};
 
@@ -26,46 +29,67 @@ impl Grpc {
         Self { client: client(endpoint.connect_lazy(), token) }
     }
 
-    /// Sends an operation, and says what became of it.
-    pub async fn call(&mut self, operation: &Operation) -> Answer {
-        match self.send(operation).await {
-            Ok(answer) => answer,
-            Err(status) => read(operation, &status),
+    /// Sends an operation, and says what became of it, with the position of the answer.
+    pub async fn call(&mut self, operation: &Operation, asked: &Asked) -> (Answer, Option<i64>) {
+        match self.send(operation, asked).await {
+            Ok(answered) => answered,
+            Err(status) => (read(operation, &status), None),
         }
     }
 
-    async fn send(&mut self, operation: &Operation) -> Result<Answer, Status> {
+    async fn send(&mut self, operation: &Operation, asked: &Asked) -> Result<(Answer, Option<i64>), Status> {
         let client = &mut self.client;
         Ok(match operation {
             Operation::Create { name, email } => {
                 let request = CreateUserRequest { name: name.clone(), email: email.clone() };
-                one(client.create_user(request).await?.into_inner().user)
+                answered(client.create_user(request).await?, |created| one(created.user))
             }
-            Operation::Get { id } => one(client.get_user(GetUserRequest { id: number(*id) }).await?.into_inner().user),
+            Operation::Get { id } => {
+                let request = fresh(GetUserRequest { id: number(*id) }, asked);
+                answered(client.get_user(request).await?, |got| one(got.user))
+            }
             Operation::GetByEmail { email } => {
                 let request = ListUsersRequest { email: Some(email.clone()), ..ListUsersRequest::default() };
-                at_most_one(many(client.list_users(request).await?))
+                answered(client.list_users(fresh(request, asked)).await?, |list| at_most_one(many(list)))
             }
             Operation::List { name_prefix } => {
                 let name_prefix = Some(name_prefix.clone());
                 let request = ListUsersRequest { page_size: 100, name_prefix, ..ListUsersRequest::default() };
-                Answer::Known(Outcome::Users { users: many(client.list_users(request).await?) })
+                let all = |list| Answer::Known(Outcome::Users { users: many(list) });
+                answered(client.list_users(request).await?, all)
             }
             Operation::Put { id, name, email, if_match } => {
                 let request = update(*id, Some(name), Some(email), *if_match);
-                one(client.update_user(request).await?.into_inner().user)
+                answered(client.update_user(request).await?, |updated| one(updated.user))
             }
             Operation::Patch { id, name, email, if_match } => {
                 let request = update(*id, name.as_ref(), email.as_ref(), *if_match);
-                one(client.update_user(request).await?.into_inner().user)
+                answered(client.update_user(request).await?, |updated| one(updated.user))
             }
             Operation::Delete { id, if_match } => {
-                client.delete_user(DeleteUserRequest { id: number(*id), etag: etag(*if_match) }).await?;
-                Answer::Known(Outcome::Done)
+                let request = DeleteUserRequest { id: number(*id), etag: etag(*if_match) };
+                answered(client.delete_user(request).await?, |_| Answer::Known(Outcome::Done))
             }
             Operation::Rename { .. } => panic!("the API has no {operation}"),
         })
     }
+}
+
+/// The request, with what it says about how fresh its answer has to be.
+fn fresh<T>(message: T, asked: &Asked) -> Request<T> {
+    let mut request = Request::new(message);
+    if let Some(cache_control) = asked.cache_control {
+        request.metadata_mut().insert("cache-control", MetadataValue::from_static(cache_control));
+    }
+    if let Some(position) = asked.at_least {
+        request.metadata_mut().insert("at-least-position", position.into());
+    }
+    request
+}
+
+fn answered<T>(response: Response<T>, read: impl FnOnce(T) -> Answer) -> (Answer, Option<i64>) {
+    let position = response.metadata().get("events-position").and_then(|position| position.to_str().ok()?.parse().ok());
+    (read(response.into_inner()), position)
 }
 
 /// A client that sends a token.
@@ -97,8 +121,8 @@ fn one(message: Option<Message>) -> Answer {
     )
 }
 
-fn many(response: Response<crate::support::proto::ListUsersResponse>) -> Vec<User> {
-    response.into_inner().users.into_iter().map(user).collect()
+fn many(list: ListUsersResponse) -> Vec<User> {
+    list.users.into_iter().map(user).collect()
 }
 
 fn user(message: Message) -> User {

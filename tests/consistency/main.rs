@@ -21,6 +21,7 @@ mod control;
 mod events;
 mod faults;
 mod flaws;
+mod freshness;
 mod group;
 mod grpc;
 mod operator;

@@ -1,12 +1,15 @@
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, IF_MATCH};
+use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, IF_MATCH};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Map, Value};
 use user_service_checker::{Operation, Outcome, User};
 
+use crate::freshness::Asked;
 use crate::outcome::{Answer, at_most_one, outcome_of};
 use crate::support::http;
+
+const AT_LEAST_POSITION: HeaderName = HeaderName::from_static("at-least-position");
 
 /// Longer than the service may take to answer by itself, also when it is frozen for a moment.
 pub const TIMEOUT: Duration = Duration::from_secs(6);
@@ -23,18 +26,24 @@ impl Rest {
         Self { http, token: token.to_owned() }
     }
 
-    /// Sends an operation to a replica, and says what became of it.
-    pub async fn call(&self, address: &str, operation: &Operation) -> Answer {
-        let response = match self.request(address, operation).send().await {
+    /// Sends an operation to a replica, and says what became of it, with the position of the answer.
+    pub async fn call(&self, address: &str, operation: &Operation, asked: &Asked) -> (Answer, Option<i64>) {
+        let cache_control = asked.cache_control.map(|value| (CACHE_CONTROL, value.to_owned()));
+        let at_least = asked.at_least.map(|position| (AT_LEAST_POSITION, position.to_string()));
+        let request = self.request(address, operation);
+        let request =
+            cache_control.into_iter().chain(at_least).fold(request, |it, (name, value)| it.header(name, value));
+        let response = match request.send().await {
             Ok(response) => response,
             // It did not get as far as a connection.
-            Err(error) if error.is_connect() => return Answer::Unsent,
-            Err(_) => return Answer::Lost,
+            Err(error) if error.is_connect() => return (Answer::Unsent, None),
+            Err(_) => return (Answer::Lost, None),
         };
-        let status = response.status().as_u16();
+        let (status, position) = (response.status().as_u16(), response.headers().get("events-position").cloned());
+        let position = position.and_then(|position| position.to_str().ok()?.parse().ok());
         match response.text().await {
-            Ok(text) => read(operation, status, &text),
-            Err(_) => Answer::Lost,
+            Ok(text) => (read(operation, status, &text), position),
+            Err(_) => (Answer::Lost, None),
         }
     }
 

@@ -96,6 +96,11 @@ impl Kind {
         if self == Self::TwoReplicas { 4 } else { 1 }
     }
 
+    /// `MAX_STALENESS` of its replicas, in milliseconds.
+    pub fn max_staleness(self) -> u64 {
+        if self == Self::ThreeReplicas { 300 } else { 0 }
+    }
+
     /// Whether it needs no more than the other worlds: neither root nor other packages.
     pub fn is_usual(self) -> bool {
         self != Self::Patroni
@@ -135,6 +140,7 @@ impl World {
             let program = move || {
                 let program = Program::new(dir.path()).env("DATABASE_URL", &url).env("AMQP_URL", &amqp_url);
                 let program = program.env("DB_LOOKUP_ACTORS", kind.lookup_actors().to_string());
+                let program = program.env("MAX_STALENESS", format!("{}ms", kind.max_staleness()));
                 clock.iter().fold(program, |program, (name, value)| program.env(name, value))
             };
             replicas.push(Replica::start(program).await);
