@@ -34,6 +34,7 @@ impl Reader<'_> {
             ping_interval: ping_interval?,
             max_connection_age: max_connection_age?,
             access_log: http.access_log,
+            server_timing: http.server_timing,
             slow_request: http.slow_request,
             tls: http.tls.clone(),
         })

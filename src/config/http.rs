@@ -27,6 +27,11 @@ impl Reader<'_> {
         let origins = self.origins();
         let access_log = self.word("ACCESS_LOG", "problems", "all, problems or off", AccessLog::parse);
         let slow_request = self.duration("SLOW_REQUEST", "1s");
+        let server_timing = self.word("SERVER_TIMING", "off", "on or off", |text| match text {
+            "on" => Some(true),
+            "off" => Some(false),
+            _ => None,
+        });
         let files = self.tls_files();
         let over_tls = files.is_some();
         let tls = files.filter(|_| needs_keys).and_then(|files| self.tls(files));
@@ -44,6 +49,7 @@ impl Reader<'_> {
             origins: origins?,
             access_log: access_log?,
             slow_request: slow_request?,
+            server_timing: server_timing?,
             over_tls,
             tls,
         })

@@ -36,8 +36,11 @@ use super::settings::Settings;
 use crate::auth::{Bearer, Gate, Refused, Scope};
 use crate::domain;
 use crate::metrics::{MethodMetrics, Metrics};
-use crate::telemetry::{AccessLogger, Answered, Arrived, Context, RequestId, RequestTrace, Traces};
+use crate::telemetry::{
+    AccessLogger, Answered, Arrived, Context, RequestId, RequestTrace, Traces, collect_timings, server_timing,
+};
 
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The most calls that may wait for an issuer's keys. Any client can cause such a wait by inventing a key id. Meanwhile
 /// the call's headers stay in memory, but nothing more is read of it.
@@ -60,6 +63,7 @@ struct Shared {
     call_permits: Arc<Semaphore>,
     traces: Traces,
     access_log: AccessLogger,
+    server_timing: bool,
     /// Applies to calls with no deadline or a later one.
     timeout: Duration,
     max_message_bytes: usize,
@@ -96,6 +100,7 @@ impl Calls {
             call_permits: Arc::new(Semaphore::new(settings.max_calls)),
             traces,
             access_log: AccessLogger::new(settings.access_log, settings.slow_request),
+            server_timing: settings.server_timing,
             timeout: settings.call_timeout,
             max_message_bytes: settings.max_message_bytes,
         });
@@ -132,12 +137,20 @@ impl Calls {
         let (request_id, header) = request_id(request.headers());
         let trace = shared.trace(request.headers(), route);
         let streams = route.is_some_and(|route| route.endpoint.streams);
+        let is_timed = shared.server_timing || asks_for_timing(request.headers());
         let deadlines = Deadlines::of(request.headers(), streams, start, shared.timeout);
         let deadline = deadlines.as_ref().ok().and_then(|deadlines| deadlines.work);
         let context = Context { deadline, ..trace.context(request_id) };
         let serve = trace.follow(shared.serve(route, request, &mut caller, deadlines));
         let completion = self.completion(route, context, trace, start);
-        let mut response = context.scope(serve).await;
+        let serve = context.scope(async {
+            let mut response = serve.await;
+            if let Some(timing) = server_timing(start.elapsed()).and_then(|timing| timing.parse().ok()) {
+                response.headers_mut().insert(SERVER_TIMING, timing);
+            }
+            response
+        });
+        let mut response = if is_timed { collect_timings(serve).await } else { serve.await };
         response.headers_mut().insert(X_REQUEST_ID, header);
         match response.extensions().get::<Status>() {
             Some(status) => completion.complete(status),
@@ -249,6 +262,11 @@ impl Shared {
     fn authenticate(&self, headers: &HeaderMap) -> Result<Bearer, Refused> {
         self.gate.authenticate(headers.get_all(AUTHORIZATION).into_iter().map(HeaderValue::as_bytes))
     }
+}
+
+/// Whether the call has the metadata `server-timing: request`.
+fn asks_for_timing(headers: &HeaderMap) -> bool {
+    headers.get(SERVER_TIMING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"request"))
 }
 
 /// The caller's request id if it is valid, or else a new one.

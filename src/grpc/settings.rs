@@ -28,5 +28,7 @@ pub struct Settings {
     pub access_log: AccessLog,
     /// The duration from which the access log treats a call as slow.
     pub slow_request: Duration,
+    /// Whether the metadata of every answer says where the time went, and not only of those whose callers ask.
+    pub server_timing: bool,
     pub tls: Option<Tls>,
 }

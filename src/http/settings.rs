@@ -22,6 +22,7 @@ pub struct Settings {
     pub origins: Origins,
     pub access_log: AccessLog,
     pub slow_request: Duration,
+    pub server_timing: bool,
     /// Whether the service speaks TLS. Commands that do not serve know this without the certificate.
     pub over_tls: bool,
     pub tls: Option<Tls>,
@@ -48,6 +49,7 @@ impl Settings {
             over_tls: self.over_tls,
             access_log: self.access_log,
             slow_request: self.slow_request,
+            server_timing: self.server_timing,
         }
     }
 

@@ -35,7 +35,7 @@ pub use seed::{SeedError, seed};
 
 use crate::domain::{AsOf, Changes, EmailKey, Error, Freshness, NewUser, Page, PageQuery, User, UserId, Version};
 use crate::metrics::Metrics;
-use crate::telemetry::{Context, TracedSpan};
+use crate::telemetry::{Context, TracedSpan, note_look_up};
 use database::keeper;
 use database::keeper::state::Keeper;
 use database::pool::Pool;
@@ -114,6 +114,14 @@ impl Storage {
     }
 
     async fn look_up(&self, lookup: Lookup, freshness: &Freshness) -> Result<AsOf<Option<User>>, Error> {
+        let found = self.look_up_uncounted(lookup, freshness).await?;
+        if self.cache.is_some() {
+            note_look_up(found.is_hit);
+        }
+        Ok(found)
+    }
+
+    async fn look_up_uncounted(&self, lookup: Lookup, freshness: &Freshness) -> Result<AsOf<Option<User>>, Error> {
         let cache = match &self.cache {
             Some(UserCache::Sqlite(cache)) => cache,
             Some(UserCache::Postgres(cache)) => match cache.recent(lookup.key(), freshness) {

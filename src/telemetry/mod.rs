@@ -12,6 +12,7 @@ mod logs;
 mod stderr;
 mod third_party;
 mod throttle;
+mod timings;
 mod traces;
 
 use tracing_appender::non_blocking::WorkerGuard;
@@ -21,6 +22,7 @@ pub use context::{Context, RequestId, TracedSpan};
 pub use logs::{LogFormat, is_log_level};
 pub use stderr::capture_stderr;
 pub use throttle::Throttle;
+pub use timings::{Ran, collect_timings, note_look_up, note_ran, server_timing};
 pub use traces::{Arrived, BatchSpan, RequestTrace, Sampler, Settings as TraceSettings, Traces, TracesError, use_case};
 
 /// What is logged and traced, and how.

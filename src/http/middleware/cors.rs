@@ -6,6 +6,7 @@ use actix_web::http::header::{self, HeaderName};
 use actix_web::middleware::{Compat, Condition};
 use url::Url;
 
+use super::observe::SERVER_TIMING;
 use super::request_id::X_REQUEST_ID;
 use crate::http::extract::{AT_LEAST_POSITION, EVENTS_POSITION, LAST_EVENT_ID};
 
@@ -61,6 +62,7 @@ pub fn cors(origins: &Origins) -> Compat<Condition<Cors>> {
             HeaderName::from_static("tracestate"),
             HeaderName::from_static("baggage"),
             X_REQUEST_ID,
+            SERVER_TIMING,
         ])
         .expose_headers([
             header::AGE,
@@ -71,6 +73,7 @@ pub fn cors(origins: &Origins) -> Compat<Condition<Cors>> {
             header::RETRY_AFTER,
             header::WWW_AUTHENTICATE,
             X_REQUEST_ID,
+            SERVER_TIMING,
         ])
         .max_age(MAX_AGE);
     let cors = match origins {

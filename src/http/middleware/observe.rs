@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use actix_web::Error;
 use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::http::header::HeaderValue;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, StatusCode, Version};
 use futures_util::future::{Either, LocalBoxFuture};
 
@@ -15,7 +15,12 @@ use super::security_headers::protect;
 use crate::http::problem::{Failure, error_response};
 use crate::metrics::{Metrics, RouteMetrics, method_label};
 use crate::net::Draining;
-use crate::telemetry::{AccessLog, AccessLogger, Answered, Arrived, RequestTrace, Traces};
+use crate::telemetry::{
+    AccessLog, AccessLogger, Answered, Arrived, RequestTrace, Traces, collect_timings, server_timing,
+};
+
+/// In a request, `request` asks for it (W3C Server Timing has only the response).
+pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What [`Observe`] needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +32,8 @@ pub struct ObserveSettings {
     pub access_log: AccessLog,
     /// The duration from which on a request is slow, and so a problem to log.
     pub slow_request: Duration,
+    /// Whether every response says where the time went, and not only those whose requests ask.
+    pub server_timing: bool,
 }
 
 /// The outermost middleware. It gives each request its id, writes each failure's response, and records each response in
@@ -39,6 +46,7 @@ pub struct Observe {
     over_tls: bool,
     access_log: AccessLogger,
     traces: Traces,
+    server_timing: bool,
 }
 
 impl Observe {
@@ -46,9 +54,10 @@ impl Observe {
     /// connection.
     #[must_use]
     pub fn new(metrics: &Metrics, traces: Traces, draining: Draining, settings: ObserveSettings) -> Self {
-        let ObserveSettings { max_head_bytes, over_tls, access_log, slow_request } = settings;
+        let ObserveSettings { max_head_bytes, over_tls, access_log, slow_request, server_timing } = settings;
         let access_log = AccessLogger::new(access_log, slow_request);
-        Self { unmatched: metrics.of_unmatched(), draining, max_head_bytes, over_tls, access_log, traces }
+        let unmatched = metrics.of_unmatched();
+        Self { unmatched, draining, max_head_bytes, over_tls, access_log, traces, server_timing }
     }
 }
 
@@ -91,12 +100,13 @@ where
         let trace = observe.trace(&request, head_bytes);
         let context = trace.context(request_id);
         let in_flight = observe.unmatched.begin();
+        let is_timed = observe.server_timing || asks_for_timing(&request);
         let response = match observe.admit(&request, head_bytes) {
             Err(failure) => Either::Left(ready(Ok(request.error_response(failure)))),
             Ok(()) => Either::Right(context.run(|| self.service.call(request))),
         };
         let response = trace.follow(response);
-        Box::pin(context.scope(async move {
+        let response = context.scope(async move {
             let (mut response, code) = rendered(response.await?);
             response.headers_mut().insert(X_REQUEST_ID, header);
             protect(response.headers_mut(), observe.over_tls);
@@ -104,10 +114,15 @@ where
             if observe.draining.is_draining() || response.status() == StatusCode::REQUEST_TIMEOUT {
                 response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
-            observe.record(&response, code, start.elapsed(), trace);
+            let took = start.elapsed();
+            if let Some(timing) = server_timing(took).and_then(|timing| timing.parse().ok()) {
+                response.headers_mut().insert(SERVER_TIMING, timing);
+            }
+            observe.record(&response, code, took, trace);
             drop(in_flight);
             Ok(response)
-        }))
+        });
+        if is_timed { Box::pin(collect_timings(response)) } else { Box::pin(response) }
     }
 }
 
@@ -155,6 +170,11 @@ impl Observe {
             streams: false,
         });
     }
+}
+
+/// Whether the request has the header `Server-Timing: request`.
+fn asks_for_timing(request: &ServiceRequest) -> bool {
+    request.headers().get(SERVER_TIMING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"request"))
 }
 
 /// The size of a request's head in its usual notation.

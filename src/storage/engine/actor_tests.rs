@@ -8,7 +8,7 @@ use super::gather::gather;
 use super::message::{MailboxItem, Message};
 use super::pace::Pace;
 use super::reply::{Answer, GaveUp, pair};
-use super::request::{Execution, Outcome, Request};
+use super::request::{Execution, Outcome, Request, Sent};
 use crate::domain::Error;
 use crate::metrics::Metrics;
 use crate::storage::database::connection::Connection;
@@ -91,13 +91,13 @@ fn actor(folder: &tempfile::TempDir) -> Actor {
     Actor { executor, max_batch: 2, pace }
 }
 
-fn send(request: Probe, timeout: Duration) -> (Message<Probe>, Answer<Outcome<Probe>>) {
+fn send(request: Probe, timeout: Duration) -> (Message<Probe>, Answer<Sent<Probe>>) {
     let (reply, answer) = pair();
     let sent = Instant::now();
     (Message { request, context: None, sent, deadline: sent + timeout, reply, retry: None }, answer)
 }
 
-fn send_all(probes: &[Probe]) -> (Vec<Message<Probe>>, Vec<Answer<Outcome<Probe>>>) {
+fn send_all(probes: &[Probe]) -> (Vec<Message<Probe>>, Vec<Answer<Sent<Probe>>>) {
     probes.iter().map(|probe| send(*probe, Duration::from_mins(1))).unzip()
 }
 
@@ -107,7 +107,7 @@ async fn outcomes_of(probes: &[Probe]) -> Vec<Outcome<Probe>> {
     actor(&folder).serve(messages);
     let mut outcomes = Vec::new();
     for answer in answers {
-        outcomes.push(answer.await.unwrap());
+        outcomes.push(answer.await.unwrap().0);
     }
     outcomes
 }
@@ -143,8 +143,9 @@ async fn late_and_abandoned_messages_are_not_executed() {
     let (fine, fine_answer) = send(Probe::Fine, Duration::from_mins(1));
     drop(gone_answer);
     actor(&folder).serve(vec![late, gone, fine]);
-    assert_eq!(late_answer.await, Some(Err(Error::Overloaded)));
-    assert_eq!(fine_answer.await, Some(Ok(1)));
+    assert_eq!(late_answer.await, Some((Err(Error::Overloaded), None)));
+    let (outcome, ran) = fine_answer.await.unwrap();
+    assert_eq!((outcome, ran.map(|ran| ran.batch)), (Ok(1), Some(1)));
 }
 
 #[tokio::test]
@@ -159,7 +160,7 @@ async fn deferred_messages_wait_for_the_next_batch() {
     assert!(actor.serve(waiting).is_empty());
     let mut outcomes = Vec::new();
     for answer in answers {
-        outcomes.push(answer.await.unwrap());
+        outcomes.push(answer.await.unwrap().0);
     }
     assert_eq!(outcomes, [Ok(4), Ok(1), Ok(4)]);
 }
@@ -175,7 +176,7 @@ async fn a_message_for_a_locked_user_is_set_aside_alone() {
     let retry = waiting[0].retry.unwrap();
     assert!(!retry.queues() && !retry.alone && waiting.len() == 1);
     assert_eq!(answers.pop().unwrap().give_up(), GaveUp::SetAside);
-    assert_eq!(answers.pop().unwrap().await, Some(Ok(2)));
+    assert_eq!(answers.pop().unwrap().await.unwrap().0, Ok(2));
 }
 
 #[tokio::test]
@@ -189,7 +190,7 @@ async fn the_message_that_a_batch_waits_for_is_found() {
     let found = answers.remove(42);
     let mut batches = 0.0;
     for answer in answers {
-        let Some(Ok(size)) = answer.await else { panic!("the others are executed") };
+        let Some((Ok(size), _)) = answer.await else { panic!("the others are executed") };
         batches += 1.0 / f64::from(u32::try_from(size).unwrap());
     }
     assert!(batches < 20.0, "{batches} batches");
@@ -205,7 +206,7 @@ async fn a_message_that_is_retried_until_its_deadline_gets_unavailable() {
     let mut waiting = actor.serve(actor.serve(messages));
     waiting[0].deadline = Instant::now();
     assert!(actor.serve(waiting).is_empty());
-    assert_eq!(answers.pop().unwrap().await, Some(Err(Error::Unavailable)));
+    assert_eq!(answers.pop().unwrap().await, Some((Err(Error::Unavailable), None)));
 }
 
 #[test]
@@ -226,5 +227,5 @@ async fn at_most_one_batch_waits() {
     let folder = tempfile::tempdir().unwrap();
     let (messages, mut answers) = send_all(&[Probe::First; 3]);
     assert_eq!(actor(&folder).refuse_excess(messages).len(), 2);
-    assert_eq!(answers.pop().unwrap().await, Some(Err(Error::Overloaded)));
+    assert_eq!(answers.pop().unwrap().await, Some((Err(Error::Overloaded), None)));
 }

@@ -112,7 +112,7 @@ fn watch<R: Request>(metrics: &Metrics, lane: &str, mailbox: &Sender<MailboxItem
 fn refuse_all<R: Request>(mailbox: &Receiver<MailboxItem<R>>) {
     for item in mailbox.try_iter() {
         if let MailboxItem::Message(message) = item {
-            message.reply.send(Err(Error::Unavailable));
+            message.reply.send((Err(Error::Unavailable), None));
         }
     }
 }

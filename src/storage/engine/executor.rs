@@ -6,7 +6,7 @@
 //! - After a panic the connection is discarded; after another failure it returns to the pool only if it is sound.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::failure_log::FailureLog;
 use super::locked::set_aside_user;
@@ -19,7 +19,7 @@ use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::locks::{LockPolicy, LockTimeouts};
 use crate::storage::database::pool::{Pool, Pooled};
 use crate::storage::database::workers::abandoned_calls::OnHang;
-use crate::telemetry::BatchSpan;
+use crate::telemetry::{BatchSpan, Ran};
 
 /// Runs the batches of one actor.
 pub(super) struct Executor {
@@ -113,7 +113,7 @@ impl Executor {
                 let served =
                     contexts.zip(&executions).filter(|(_, execution)| matches!(execution, Execution::Executed(_)));
                 span.serves(served.map(|(context, _)| context));
-                Ok(self.answer_executed(claimed, executions, locks))
+                Ok(self.answer_executed(claimed, executions, locks, took))
             }
             Err(failure) => {
                 span.serves(contexts);
@@ -157,6 +157,7 @@ impl Executor {
         Claimed { messages, at }: Claimed<R>,
         executions: Vec<Execution<R>>,
         locks: LockPolicy,
+        took: Duration,
     ) -> Vec<Message<R>> {
         let executed = executions.iter().filter(|execution| matches!(execution, Execution::Executed(_))).count();
         if executed > 0 {
@@ -166,11 +167,12 @@ impl Executor {
         let answers = messages.into_iter().zip(executions).filter_map(|(mut message, execution)| {
             match execution {
                 Execution::Executed(outcome) => {
-                    self.metrics.waited(at.saturating_duration_since(message.sent));
+                    let queue = at.saturating_duration_since(message.sent);
+                    self.metrics.waited(queue);
                     if let (Ok(_), Some(change)) = (&outcome, message.request.change()) {
                         self.metrics.changed(change);
                     }
-                    return Some((message.reply, outcome));
+                    return Some((message.reply, (outcome, Some(Ran { queue, batch: executed, database: took }))));
                 }
                 Execution::Deferred => {
                     message.retry = None;

@@ -15,13 +15,13 @@ use crossbeam_channel::{Sender, TrySendError};
 use super::message::{MailboxItem, Message};
 use super::pace::Pace;
 use super::reply::{self, Answer, GaveUp};
-use super::request::{Outcome, Request};
+use super::request::{Outcome, Request, Sent};
 use crate::domain::Error;
 use crate::metrics::LaneMetrics;
 use crate::storage::database::keeper::readiness::Readiness;
 use crate::storage::database::keeper::state::Keeper;
 use crate::storage::database::workers::Workers;
-use crate::telemetry::Context;
+use crate::telemetry::{Context, note_ran};
 
 /// The callers' end of a lane.
 pub(crate) struct Lane<R: Request> {
@@ -52,8 +52,9 @@ impl<R: Request> Lane<R> {
         let deadline = context.and_then(|context| context.deadline).map_or(lanes, |callers| callers.min(lanes));
         let mut answer = self.send(request, context, sent, deadline).inspect_err(|_| self.metrics.refused())?;
         match tokio::time::timeout_at(deadline.into(), &mut answer).await {
+            Ok(Some(sent)) => outcome_of::<R>(sent),
             // An actor that drops a message without an answer has died while it executed the message.
-            Ok(outcome) => outcome.unwrap_or(Err(R::UNANSWERED)),
+            Ok(None) => Err(R::UNANSWERED),
             Err(_) => give_up::<R>(answer),
         }
     }
@@ -78,7 +79,7 @@ impl<R: Request> Lane<R> {
         context: Option<Context>,
         sent: Instant,
         deadline: Instant,
-    ) -> Result<Answer<Outcome<R>>, Error> {
+    ) -> Result<Answer<Sent<R>>, Error> {
         self.check_database()?;
         if self.pace.expected_wait(self.mailbox.len(), sent) > self.max_wait {
             return Err(self.overload_error());
@@ -101,11 +102,18 @@ impl<R: Request> Lane<R> {
     }
 }
 
-fn give_up<R: Request>(answer: Answer<Outcome<R>>) -> Outcome<R> {
+fn outcome_of<R: Request>((outcome, ran): Sent<R>) -> Outcome<R> {
+    if let Some(ran) = ran {
+        note_ran(ran);
+    }
+    outcome
+}
+
+fn give_up<R: Request>(answer: Answer<Sent<R>>) -> Outcome<R> {
     match answer.give_up() {
         GaveUp::NeverClaimed => Err(Error::Overloaded),
         GaveUp::SetAside => Err(Error::Unavailable),
         GaveUp::Claimed => Err(R::UNANSWERED),
-        GaveUp::Answered(outcome) => outcome,
+        GaveUp::Answered(sent) => outcome_of::<R>(sent),
     }
 }

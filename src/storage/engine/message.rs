@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::reply::Reply;
-use super::request::{Outcome, Request};
+use super::request::{Request, Sent};
 use super::retry::Retry;
 use crate::domain::Error;
 use crate::metrics::LaneMetrics;
@@ -24,7 +24,7 @@ pub(super) struct Message<R: Request> {
     pub(super) context: Option<Context>,
     pub(super) sent: Instant,
     pub(super) deadline: Instant,
-    pub(super) reply: Reply<Outcome<R>>,
+    pub(super) reply: Reply<Sent<R>>,
     /// Set while the message is set aside: another transaction holds a lock that it needs.
     pub(super) retry: Option<Retry>,
 }
@@ -66,7 +66,7 @@ impl<R: Request> Message<R> {
             metrics.expired();
         }
         let is_locked = is_table_locked || self.reply.is_set_aside();
-        self.reply.send(Err(if is_locked { Error::Unavailable } else { Error::Overloaded }));
+        self.reply.send((Err(if is_locked { Error::Unavailable } else { Error::Overloaded }), None));
         None
     }
 }
@@ -104,6 +104,6 @@ pub(super) fn drop_late<R: Request>(
 /// Answers messages with the same error.
 pub(super) fn answer_all<R: Request>(messages: impl IntoIterator<Item = Message<R>>, error: &Error) {
     for message in messages {
-        message.reply.send(Err(error.clone()));
+        message.reply.send((Err(error.clone()), None));
     }
 }

@@ -6,6 +6,7 @@ use crate::metrics::Change;
 use crate::storage::database::connection::Connection;
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::locks::LockPolicy;
+use crate::telemetry::Ran;
 
 /// What one lane carries: look-ups, page queries or writes.
 pub(crate) trait Request: Send + Sized + 'static {
@@ -42,6 +43,9 @@ pub(crate) trait Request: Send + Sized + 'static {
 
 /// The final result of a request.
 pub(crate) type Outcome<R> = Result<<R as Request>::Answer, Error>;
+
+/// What an actor sends to a caller: the outcome, and how the request was executed, if it was.
+pub(crate) type Sent<R> = (Outcome<R>, Option<Ran>);
 
 /// The result of a request in one batch.
 pub(crate) enum Execution<R: Request> {

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use super::conflict_key::ConflictKey;
 use super::message::Message;
 use super::reply::{Answer, pair};
-use super::request::{Execution, Outcome, Request};
+use super::request::{Execution, Request, Sent};
 use super::retry::Retry;
 use super::set_aside::{next_due, schedule, split_blocked};
 use crate::domain::Error;
@@ -33,7 +33,7 @@ impl Request for WithKeys {
 struct Scenario {
     now: Instant,
     messages: Vec<Message<WithKeys>>,
-    answers: Vec<Answer<Outcome<WithKeys>>>,
+    answers: Vec<Answer<Sent<WithKeys>>>,
 }
 
 const DEADLINE: Duration = Duration::from_secs(10);

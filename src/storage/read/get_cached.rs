@@ -75,6 +75,7 @@ fn answer_together(
     let mut hits = 0;
     let end = tail.highest(ticket);
     for ((lookup, answer), held) in open.into_iter().zip(held) {
+        let is_hit = held.is_some();
         let now = match held {
             Some(known) => match changes.of(lookup.key(), &known) {
                 Changed::No => Some(known),
@@ -83,7 +84,7 @@ fn answer_together(
             },
             None => Some(users.get(lookup).cloned()),
         };
-        *answer = now.map(|known| AsOf::latest(known, end));
+        *answer = now.map(|value| AsOf { value, position: end, age: None, is_hit });
         hits += usize::from(answer.is_some());
     }
     let hits = hits - missed.len();

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::support::{Answered, Program, Server, until};
 
 /// Every variable with an invalid value.
-const MISTAKES: [(&str, &str); 37] = [
+const MISTAKES: [(&str, &str); 38] = [
     ("DATABASE_URL", "mysql://root@db/users"),
     ("SERVER_HOST", "no host"),
     ("SERVER_PORT", "70000"),
@@ -23,6 +23,7 @@ const MISTAKES: [(&str, &str); 37] = [
     ("LOG_FORMAT", "xml"),
     ("ACCESS_LOG", "some"),
     ("SLOW_REQUEST", "5 heartbeats"),
+    ("SERVER_TIMING", "perhaps"),
     ("DB_POOL_SIZE", "0"),
     ("DB_LOOKUP_ACTORS", "0"),
     ("DB_PAGE_ACTORS", "-1"),

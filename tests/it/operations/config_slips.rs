@@ -120,6 +120,7 @@ const VARIABLES: &[Row] = &[
     ("LOG_FORMAT", "json", "JSON", &["jsno", "logfmt"]),
     ("ACCESS_LOG", "off", "Off", &["of", "none"]),
     ("SLOW_REQUEST", "10s", "", TIMES),
+    ("SERVER_TIMING", "on", "ON", &["yes", "true", "1"]),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a.example", "HTTP://A.example", ENDPOINTS),
     ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://a.example/x", "HTTP://A.example/x", &["http:/a.example/x"]),
     ("OTEL_SDK_DISABLED", "false", "FALSE", &["ture", "1", "yes"]),

@@ -22,6 +22,7 @@ mod positions;
 mod problem;
 mod request_id;
 mod reserve;
+mod server_timing;
 mod slow_clients;
 mod swagger_ui;
 mod upgrade;

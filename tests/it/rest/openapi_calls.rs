@@ -116,6 +116,7 @@ pub fn calls() -> Vec<Call> {
     calls.extend(item("GET", v1_item, ""));
     calls.extend(item("PUT", v1_item, JOHN));
     calls.extend(item("GET", v2_item, ""));
+    calls.extend([v2, v2_item].map(|route| call("GET", route).header("at-least-position", "1000000")));
     calls.extend(item("PUT", v2_item, JOHN));
     calls.extend(item("PATCH", v2_item, JOHN));
     calls.extend(item("DELETE", v2_item, ""));

@@ -89,7 +89,7 @@ impl PostgresCache {
         // Last: an entry may be newer than the last check.
         let position = self.state.highest();
         self.state.metrics.looked_up_stale(age);
-        Some(AsOf { value, position, age: Some(age) })
+        Some(AsOf { value, position, age: Some(age), is_hit: true })
     }
 
     /// What the cache has read by now. To be called before entries are read, and before the statement is sent. `None`

@@ -85,7 +85,10 @@ impl SqliteCache {
     /// Looks up a user.
     pub(crate) fn get(&self, key: LookupKey<'_>) -> Cached {
         let last = self.0.last_commit();
-        let found = last.and_then(|_| Some(AsOf::latest(self.0.entries.look_up(key)?, self.0.end()?)));
+        let found = last.and_then(|_| {
+            let (value, position) = (self.0.entries.look_up(key)?, self.0.end()?);
+            Some(AsOf { value, position, age: None, is_hit: true })
+        });
         self.0.metrics.looked_up(found.is_some());
         match found {
             Some(found) => Cached::Known(found),
