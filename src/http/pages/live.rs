@@ -28,13 +28,14 @@ const fn asset(name: &'static str, content_type: &'static str, text: &'static st
     Asset { name, content_type, text }
 }
 
-const ASSETS: [Asset; 8] = [
+const ASSETS: [Asset; 9] = [
     asset("live.css", CSS, include_str!("live/live.css")),
     asset("live.js", JAVASCRIPT, include_str!("live/live.js")),
     asset("charts.js", JAVASCRIPT, include_str!("live/charts.js")),
     asset("history.js", JAVASCRIPT, include_str!("live/history.js")),
     asset("metrics.js", JAVASCRIPT, include_str!("live/metrics.js")),
     asset("format.js", JAVASCRIPT, include_str!("live/format.js")),
+    asset("report.js", JAVASCRIPT, include_str!("live/report.js")),
     asset("uplot.css", CSS, include_str!("live/uplot/uPlot.min.css")),
     asset("uplot.js", JAVASCRIPT, include_str!("live/uplot/uPlot.iife.min.js")),
 ];

@@ -55,7 +55,7 @@ async fn the_page_and_its_assets_come_from_here() {
     let app = App::start(Db::Sqlite).await;
     assert_is_a_page_of_ours(&app.anonymous(Method::GET, "/").answer().await, "text/html; charset=utf-8");
     let assets = assets(&app).await;
-    assert_eq!(assets.len(), 8, "{assets:?}");
+    assert_eq!(assets.len(), 9, "{assets:?}");
     for path in assets {
         let content_type = if is_script(&path) { "text/javascript" } else { "text/css" };
         let answer = app.anonymous(Method::GET, &path).answer().await;

@@ -4,6 +4,7 @@ import { Chart } from "./charts.js";
 import * as format from "./format.js";
 import { History, stateOf } from "./history.js";
 import { read } from "./metrics.js";
+import { save } from "./report.js";
 
 const EVERY = 1000;
 const PATIENCE = 3000;
@@ -109,6 +110,12 @@ pause.addEventListener("click", () => {
 span.addEventListener("change", () => {
   lastDrawn = -Infinity;
   showCharts();
+});
+document.querySelector("#save").addEventListener("click", () => {
+  const value = (name) => document.querySelector(`[data-value=${name}]`).textContent;
+  const title = `user-service ${value("version")} on ${value("database")}, ${new Date().toLocaleString("en-GB")}`;
+  // The service may be gone; then the browser may still have the page's files.
+  save(history.points, lastLooked, title).catch(() => showState("bad", "Not saved", "the page's own files cannot be read"));
 });
 document.addEventListener("visibilitychange", run);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => charts.forEach((chart) => chart.recolor()));
