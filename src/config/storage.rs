@@ -1,8 +1,7 @@
 //! The variables of the storage.
 
-use std::time::Duration;
-
 use super::reader::{Reader, delay};
+use crate::domain::Freshness;
 use crate::storage::{self, DatabaseUrl, EventLog};
 
 pub(super) const DATABASE_URL: &str = "DATABASE_URL";
@@ -10,8 +9,6 @@ pub(super) const DATABASE_URL: &str = "DATABASE_URL";
 const MAX_USER_CACHE: u64 = 1 << 40;
 const USER_CACHE_RANGE: &str = "a whole number of bytes from 0 to 1099511627776";
 
-/// As far as a caller may go with `max-stale`.
-const MAX_STALENESS: Duration = Duration::from_secs(60);
 const STALENESS_RANGE: &str = "a duration from 0s to 60s, such as 100ms";
 
 impl Reader<'_> {
@@ -36,8 +33,15 @@ impl Reader<'_> {
         let user_cache_bytes = self.value("USER_CACHE_BYTES", "16777216", USER_CACHE_RANGE, |text| {
             text.parse().ok().filter(|bytes| *bytes <= MAX_USER_CACHE)
         });
-        let max_staleness = self
-            .value("MAX_STALENESS", "0s", STALENESS_RANGE, |text| delay(text).filter(|bound| *bound <= MAX_STALENESS));
+        let max_staleness = self.value("MAX_STALENESS", "0s", STALENESS_RANGE, |text| {
+            delay(text).filter(|bound| *bound <= Freshness::MOST_STALE)
+        });
+        let is_possible = max_staleness.is_none_or(|bound| bound.is_zero()) || user_cache_bytes != Some(0);
+        self.require(
+            is_possible,
+            "MAX_STALENESS",
+            "0s where USER_CACHE_BYTES is 0: only what is in memory may be stale",
+        )?;
         Some(storage::Settings {
             url: url?,
             pool_size: u32::try_from(pool_size?).ok()?,

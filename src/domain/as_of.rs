@@ -13,21 +13,19 @@ pub struct AsOf<T> {
     pub position: Position,
     /// How long ago the value is known to have been right. `None` if it was right after the request came.
     pub age: Option<Duration>,
-    /// Whether it was in memory.
-    pub is_hit: bool,
 }
 
 impl<T> AsOf<T> {
     /// A value that was right after the request came.
     #[must_use]
     pub const fn latest(value: T, position: Position) -> Self {
-        Self { value, position, age: None, is_hit: false }
+        Self { value, position, age: None }
     }
 
     /// How fresh the value is, without it.
     #[must_use]
     pub const fn freshness(&self) -> AsOf<()> {
-        AsOf { value: (), position: self.position, age: self.age, is_hit: self.is_hit }
+        AsOf { value: (), position: self.position, age: self.age }
     }
 
     /// The age in whole seconds, rounded up: at least 1.
@@ -39,14 +37,14 @@ impl<T> AsOf<T> {
     /// Another value, of the same moment.
     #[must_use]
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> AsOf<U> {
-        AsOf { value: change(self.value), position: self.position, age: self.age, is_hit: self.is_hit }
+        AsOf { value: change(self.value), position: self.position, age: self.age }
     }
 
     /// This value and another one in one answer: as old as the older one.
     #[must_use]
     pub fn and<U, V>(self, other: AsOf<U>, join: impl FnOnce(T, U) -> V) -> AsOf<V> {
         let (position, age) = (self.position.max(other.position), self.age.max(other.age));
-        AsOf { value: join(self.value, other.value), position, age, is_hit: self.is_hit && other.is_hit }
+        AsOf { value: join(self.value, other.value), position, age }
     }
 }
 
@@ -54,7 +52,7 @@ impl<T> AsOf<Option<T>> {
     /// `None` if there is no value.
     #[must_use]
     pub fn transpose(self) -> Option<AsOf<T>> {
-        let Self { value, position, age, is_hit } = self;
-        value.map(|value| AsOf { value, position, age, is_hit })
+        let Self { value, position, age } = self;
+        value.map(|value| AsOf { value, position, age })
     }
 }

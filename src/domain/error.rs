@@ -18,6 +18,8 @@ pub enum Error {
         "events after this one are gone; follow from now on, then list all users: keep what has the higher version, and drop who is not listed"
     )]
     EventsGone,
+    #[error("the log of events has never reached this position; read without it")]
+    PositionUnknown,
     /// Not executed: more requests wait than can be answered in time.
     #[error("the service is overloaded; nothing was changed")]
     Overloaded,
@@ -45,7 +47,7 @@ impl Error {
             Self::EmailTaken => "email_taken",
             Self::VersionMismatch => "version_mismatch",
             Self::InvalidPageToken => "invalid_page_token",
-            Self::EventsGone => "events_gone",
+            Self::EventsGone | Self::PositionUnknown => "events_gone",
             Self::Overloaded => "overloaded",
             Self::Unavailable | Self::Unusable => "unavailable",
             Self::OutcomeUnknown => "outcome_unknown",

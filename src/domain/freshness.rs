@@ -16,6 +16,8 @@ pub struct Freshness {
 }
 
 impl Freshness {
+    /// The most that `MAX_STALENESS`, or a caller, may allow.
+    pub const MOST_STALE: Duration = Duration::from_mins(1);
     /// The answer must have been right after the request came.
     pub const LATEST: Self = Self { max_age: Some(Duration::ZERO), max_stale: None, at_least: None };
 
@@ -24,8 +26,11 @@ impl Freshness {
     #[must_use]
     pub fn of_cache_control<'a>(values: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut freshness = Self::default();
-        for value in values.filter_map(|value| str::from_utf8(value).ok()) {
-            value.split(',').for_each(|directive| freshness.follow(directive.trim()));
+        for value in values {
+            // By bytes: what cannot be read must not hide a `no-cache` beside it.
+            for directive in value.split(|byte| *byte == b',').filter_map(|directive| str::from_utf8(directive).ok()) {
+                freshness.follow(directive.trim());
+            }
         }
         freshness
     }
@@ -52,8 +57,10 @@ impl Freshness {
         match (name.to_ascii_lowercase().as_str(), value, value.and_then(seconds)) {
             ("no-cache", ..) => self.max_age = Some(Duration::ZERO),
             ("max-age", _, Some(age)) => self.max_age = Some(stricter(self.max_age, age)),
-            ("max-stale", None, _) => self.max_stale = Some(stricter(self.max_stale, MOST_STALE)),
-            ("max-stale", _, Some(stale)) => self.max_stale = Some(stricter(self.max_stale, stale.min(MOST_STALE))),
+            ("max-stale", None, _) => self.max_stale = Some(stricter(self.max_stale, Self::MOST_STALE)),
+            ("max-stale", _, Some(stale)) => {
+                self.max_stale = Some(stricter(self.max_stale, stale.min(Self::MOST_STALE)))
+            }
             _ => {}
         }
     }
@@ -66,9 +73,6 @@ impl Freshness {
         if bound.is_zero() { bound } else { bound.max(self.max_stale.unwrap_or_default()) }
     }
 }
-
-/// The most that a caller may allow with `max-stale`.
-const MOST_STALE: Duration = Duration::from_mins(1);
 
 /// `At-Least-Position` is not one position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +113,7 @@ mod tests {
             assert_eq!(ages(&[ignored]), [None, None], "{ignored}");
         }
         assert_eq!(ages(&["No-Cache"]), [Some(0), None]);
+        assert_eq!(Freshness::of_cache_control([&b"x=\xff, no-cache"[..]].into_iter()).max_age, Some(Duration::ZERO));
         assert_eq!(ages(&["max-stale=5 , no-cache"]), [Some(0), Some(5)]);
         assert_eq!(ages(&["max-stale"]), [None, Some(60)]);
         assert_eq!(ages(&["max-stale=\"7\"", "max-age=3,max-age=4"]), [Some(3), Some(7)]);

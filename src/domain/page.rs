@@ -107,6 +107,14 @@ pub enum Start {
     ByName { prefix: NamePrefix, after: Option<(Folded, UserId)> },
 }
 
+impl Start {
+    /// Whether the users of a page follow each other in one range of an index.
+    #[must_use]
+    pub fn is_one_range(&self) -> bool {
+        !matches!(self, Self::ByName { prefix, .. } if !prefix.legacy().is_empty())
+    }
+}
+
 /// The users of one page, in order.
 #[derive(Clone, Debug)]
 pub struct Page {

@@ -138,7 +138,7 @@ const fn user_code(error: &domain::Error) -> Code {
         domain::Error::NotFound => Code::NotFound,
         domain::Error::EmailTaken => Code::AlreadyExists,
         domain::Error::VersionMismatch => Code::Aborted,
-        domain::Error::EventsGone => Code::OutOfRange,
+        domain::Error::EventsGone | domain::Error::PositionUnknown => Code::OutOfRange,
         domain::Error::Overloaded | domain::Error::Unavailable | domain::Error::Unusable => Code::Unavailable,
         domain::Error::OutcomeUnknown => Code::DeadlineExceeded,
         domain::Error::Internal => Code::Internal,

@@ -1,11 +1,11 @@
 //! How fresh an answer has to be and is, in the metadata of a call: `cache-control` and `at-least-position` of the request,
 //! `events-position` and `age` of the response. They mean what REST's headers of the same names mean.
 
-use tonic::Response;
 use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::{Response, Status};
 
 use super::failure::Failure;
-use crate::domain::{AsOf, Freshness};
+use crate::domain::{AsOf, Error, Freshness};
 
 const AT_LEAST_POSITION: &str = "at-least-position";
 
@@ -23,11 +23,25 @@ pub(super) fn freshness(metadata: &MetadataMap) -> Result<Freshness, Failure> {
 
 /// The response with this message.
 pub(super) fn response<T>(message: AsOf<T>) -> Response<T> {
-    let (position, age) = (message.position.0, message.age_in_seconds());
+    let freshness = message.freshness();
     let mut response = Response::new(message.value);
-    response.metadata_mut().insert("events-position", position.into());
-    if let Some(age) = age {
-        response.metadata_mut().insert("age", age.into());
-    }
+    add(response.metadata_mut(), &freshness);
     response
+}
+
+/// The response with what was found, or `NOT_FOUND`, which is as fresh.
+pub(super) fn found_or_not<T, M>(found: AsOf<Option<T>>, message: impl FnOnce(T) -> M) -> Result<Response<M>, Status> {
+    let freshness = found.freshness();
+    found.transpose().map(|found| response(found.map(message))).ok_or_else(|| {
+        let mut status = Status::from(Failure::from(Error::NotFound));
+        add(status.metadata_mut(), &freshness);
+        status
+    })
+}
+
+fn add(metadata: &mut MetadataMap, freshness: &AsOf<()>) {
+    metadata.insert("events-position", freshness.position.0.into());
+    if let Some(age) = freshness.age_in_seconds() {
+        metadata.insert("age", age.into());
+    }
 }

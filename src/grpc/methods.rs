@@ -7,7 +7,7 @@ use super::caller::Admitted;
 use super::convert::{filter, page_size, user_id};
 use super::etag;
 use super::failure::Failure;
-use super::freshness::{freshness, response};
+use super::freshness::{found_or_not, freshness, response};
 use super::generated::users::user_service_server::UserService;
 use super::generated::users::{
     BatchGetUsersRequest, BatchGetUsersResponse, CreateUserRequest, CreateUserResponse, DeleteUserRequest,
@@ -38,8 +38,8 @@ impl UserService for Users {
     async fn get_user(&self, request: Request<GetUserRequest>) -> Result<Response<GetUserResponse>, Status> {
         let freshness = freshness(request.metadata())?;
         let GetUserRequest { id } = request.into_inner();
-        let user = service::get_user(&self.storage, user_id("id", id)?, &freshness).await?;
-        Ok(response(user.map(|user| GetUserResponse { user: Some(user.into()) })))
+        let found = service::get_user(&self.storage, user_id("id", id)?, &freshness).await?;
+        found_or_not(found, |user| GetUserResponse { user: Some(user.into()) })
     }
 
     async fn batch_get_users(

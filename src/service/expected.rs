@@ -21,7 +21,7 @@ where
 {
     if versions.is_empty() {
         // Without a try, no statement checks whether the user exists.
-        super::get_user(storage, id, &Freshness::LATEST).await?;
+        storage.get_user(id, &Freshness::LATEST).await?.value.ok_or(Error::NotFound)?;
     }
     versions.sort_unstable();
     for version in versions {

@@ -3,7 +3,7 @@
 use crate::domain::{AsOf, Error, Freshness};
 use crate::storage::Storage;
 
-/// Fails with [`Error::EventsGone`] if the answer is to show an event that the log does not have: then the caller knows
+/// Fails with [`Error::PositionUnknown`] if the answer is to show an event that the log does not have: then the caller knows
 /// another log.
 ///
 /// A read that asks the database shows all events that were committed by then, and the caller cannot know of others.

@@ -5,16 +5,16 @@ use crate::domain::{AsOf, Error, Freshness, User, UserId};
 use crate::storage::Storage;
 use crate::telemetry::use_case;
 
-/// Gets one user.
+/// Gets one user, if there is one.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::EventsGone`] if the log does not reach as far as the answer is to, or the storage's
+/// [`Error::PositionUnknown`] if the log does not reach as far as the answer is to, or the storage's
 /// errors.
-pub async fn get_user(storage: &Storage, id: UserId, freshness: &Freshness) -> Result<AsOf<User>, Error> {
+pub async fn get_user(storage: &Storage, id: UserId, freshness: &Freshness) -> Result<AsOf<Option<User>>, Error> {
     let get = async {
         let found = storage.get_user(id, freshness).await?;
         check(storage, &found, freshness).await?;
-        found.transpose().ok_or(Error::NotFound)
+        Ok(found)
     };
     use_case("get_user", get).await
 }

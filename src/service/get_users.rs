@@ -15,7 +15,7 @@ const AT_ONCE: usize = 10;
 /// Each look-up is a separate message, which shares batches with those of other callers.
 ///
 /// # Errors
-/// [`Error::EventsGone`] if the log does not reach as far as the answer is to, or the storage's errors.
+/// [`Error::PositionUnknown`] if the log does not reach as far as the answer is to, or the storage's errors.
 pub async fn get_users(storage: &Storage, ids: Vec<UserId>, freshness: &Freshness) -> Result<AsOf<Vec<User>>, Error> {
     let get = async {
         let lookups = stream::iter(ids.into_iter().map(|id| storage.get_user(id, freshness))).buffered(AT_ONCE);

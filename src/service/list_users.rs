@@ -20,7 +20,7 @@ pub struct UserList {
 /// Lists the users that match a filter, page by page. All pages cost the same.
 ///
 /// # Errors
-/// [`Error::InvalidPageToken`], [`Error::EventsGone`] if the log does not reach as far as the answer is to, or the
+/// [`Error::InvalidPageToken`], [`Error::PositionUnknown`] if the log does not reach as far as the answer is to, or the
 /// storage's errors.
 pub async fn list_users(
     storage: &Storage,

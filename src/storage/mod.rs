@@ -42,8 +42,8 @@ use database::pool::Pool;
 use database::workers::Workers;
 use engine::actors::{Actors, Common};
 use engine::lane::Lane;
-use read::lookup::Lookup;
-use user_cache::{Cached, PostgresCache, SqliteCache, UserCache};
+use read::lookup::{LookedUp, Lookup};
+use user_cache::{Cached, PostgresCache, Recent, Refresh, SqliteCache, UserCache};
 use write::request::{Create, Delete, Update, Write};
 
 /// The users in the database. Cloning gives another handle to the same actors.
@@ -114,32 +114,52 @@ impl Storage {
     }
 
     async fn look_up(&self, lookup: Lookup, freshness: &Freshness) -> Result<AsOf<Option<User>>, Error> {
-        let found = self.look_up_uncounted(lookup, freshness).await?;
-        if self.cache.is_some() {
-            note_look_up(found.is_hit);
-        }
+        let (found, is_hit) = match &self.cache {
+            None => return Ok(self.lookups.ask(lookup).await?.found),
+            Some(UserCache::Sqlite(cache)) => self.look_up_on_sqlite(cache, lookup).await?,
+            Some(UserCache::Postgres(cache)) => match cache.recent(lookup.key(), freshness) {
+                Some(Recent { found, refresh }) => {
+                    if let Some(refresh) = refresh {
+                        self.refresh(lookup, refresh);
+                    }
+                    (found, true)
+                }
+                None => {
+                    let LookedUp { found, is_hit } = self.lookups.ask(lookup).await?;
+                    (found, is_hit)
+                }
+            },
+        };
+        note_look_up(is_hit);
         Ok(found)
     }
 
-    async fn look_up_uncounted(&self, lookup: Lookup, freshness: &Freshness) -> Result<AsOf<Option<User>>, Error> {
-        let cache = match &self.cache {
-            Some(UserCache::Sqlite(cache)) => cache,
-            Some(UserCache::Postgres(cache)) => match cache.recent(lookup.key(), freshness) {
-                Some(found) => return Ok(found),
-                None => return self.lookups.ask(lookup).await,
-            },
-            None => return self.lookups.ask(lookup).await,
-        };
+    /// Answers where the caller is, if nobody has committed since.
+    async fn look_up_on_sqlite(
+        &self,
+        cache: &SqliteCache,
+        lookup: Lookup,
+    ) -> Result<(AsOf<Option<User>>, bool), Error> {
         self.lookups.admit()?;
         let ticket = match cache.get(lookup.key()) {
-            Cached::Known(found) => return Ok(found),
+            Cached::Known(found) => return Ok((found, true)),
             Cached::Unknown(ticket) => ticket,
         };
-        let found = self.lookups.ask(lookup.clone()).await?;
+        let found = self.lookups.ask(lookup.clone()).await?.found;
         if let Some(ticket) = ticket {
             cache.fill(ticket, lookup.key(), &found);
         }
-        Ok(found)
+        Ok((found, false))
+    }
+
+    /// Asks what has changed, while the caller has its answer already. Any look-up does that.
+    fn refresh(&self, lookup: Lookup, refresh: Refresh) {
+        let lookups = self.lookups.clone();
+        tokio::spawn(async move {
+            // The next refresh tries again.
+            let _ = lookups.ask(lookup).await;
+            drop(refresh);
+        });
     }
 
     /// Reads one page of users.

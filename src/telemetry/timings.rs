@@ -32,14 +32,15 @@ pub fn collect_timings<F: Future>(future: F) -> impl Future<Output = F::Output> 
     CURRENT.scope(Cell::default(), future)
 }
 
-/// Takes note of a message that was executed. Does nothing if the current request does not ask.
+/// Takes note of a message that was executed. Of several, which may run side by side, the longest counts. Does nothing if
+/// the current request does not ask.
 pub fn note_ran(ran: Ran) {
     note(|timings| {
         let before = timings.ran.unwrap_or(Ran { queue: Duration::ZERO, batch: 0, database: Duration::ZERO });
         timings.ran = Some(Ran {
-            queue: before.queue + ran.queue,
+            queue: before.queue.max(ran.queue),
             batch: before.batch.max(ran.batch),
-            database: before.database + ran.database,
+            database: before.database.max(ran.database),
         });
     });
 }
@@ -101,7 +102,7 @@ mod tests {
             note_look_up(true);
             server_timing(total)
         });
-        let shown = "total;dur=1.234, queue;dur=0.200, batch;desc=\"28\", db;dur=0.800, cache;desc=miss";
+        let shown = "total;dur=1.234, queue;dur=0.100, batch;desc=\"28\", db;dur=0.400, cache;desc=miss";
         assert_eq!(several.await.as_deref(), Some(shown));
         assert_eq!(collect_timings(async { server_timing(total) }).await.as_deref(), Some("total;dur=1.234"));
     }

@@ -99,7 +99,7 @@ const fn user_status(error: &domain::Error) -> StatusCode {
         domain::Error::EmailTaken => StatusCode::CONFLICT,
         domain::Error::VersionMismatch => StatusCode::PRECONDITION_FAILED,
         domain::Error::InvalidPageToken => StatusCode::BAD_REQUEST,
-        domain::Error::EventsGone => StatusCode::GONE,
+        domain::Error::EventsGone | domain::Error::PositionUnknown => StatusCode::GONE,
         domain::Error::Overloaded | domain::Error::Unavailable | domain::Error::Unusable => {
             StatusCode::SERVICE_UNAVAILABLE
         }

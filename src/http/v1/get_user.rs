@@ -2,6 +2,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::error_responses::{CommonErrors, UserErrors};
 use super::user::User;
+use crate::domain::Error;
 use crate::http::extract::{PathUserId, by_cache_control};
 use crate::http::problem::Failure;
 use crate::service;
@@ -16,6 +17,6 @@ pub(crate) async fn get_user(
     id: PathUserId,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
-    let user = service::get_user(&storage, id.0, &by_cache_control(request.headers())).await?;
-    Ok(HttpResponse::Ok().json(User::from(user.value)))
+    let found = service::get_user(&storage, id.0, &by_cache_control(request.headers())).await?;
+    Ok(HttpResponse::Ok().json(User::from(found.value.ok_or(Error::NotFound)?)))
 }

@@ -62,7 +62,8 @@ pub(super) enum ResumeErrors {
 /// The error responses of routes that take a position.
 #[derive(IntoResponses)]
 pub(super) enum PositionErrors {
-    /// The log of events has never reached `At-Least-Position`, which then is from another database.
+    /// The log of events has never reached `At-Least-Position`: it is from before a restore or a failover, or from another
+    /// database.
     #[response(status = GONE, content_type = "application/problem+json")]
     EventsGone(Problem),
 }

@@ -40,7 +40,12 @@ pub(crate) async fn get_user(
 ) -> Result<HttpResponse, Failure> {
     let expected = etag::if_match(request.headers())?;
     let is_known = etag::if_none_match(request.headers())?;
-    let user = service::get_user(&storage, id.0, &freshness(request.headers())?).await?;
+    let found = service::get_user(&storage, id.0, &freshness(request.headers())?).await?;
+    let freshness = found.freshness();
+    let Some(user) = found.transpose() else {
+        let failure = Failure::from(domain::Error::NotFound);
+        return Ok(with_freshness(HttpResponse::from_error(failure), &freshness));
+    };
     let version = user.value.version;
     if !expected.includes(version) {
         return Err(domain::Error::VersionMismatch.into());

@@ -56,9 +56,9 @@ impl EventLog {
         if is_reachable { Ok(()) } else { Err(Error::EventsGone) }
     }
 
-    /// Fails with [`Error::EventsGone`] if the log has never reached this offset, which then belongs to another log.
+    /// Fails with [`Error::PositionUnknown`] if the log has never reached this offset, which then belongs to another log.
     pub async fn ensure_reaches(&self, offset: Position) -> Result<(), Error> {
-        if self.run(end).await? < offset { Err(Error::EventsGone) } else { Ok(()) }
+        if self.run(end).await? < offset { Err(Error::PositionUnknown) } else { Ok(()) }
     }
 
     /// The events after an offset up to `last`, at most `limit`. [`Error::EventsGone`] if some are pruned, or `last`

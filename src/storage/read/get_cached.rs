@@ -10,23 +10,23 @@ use diesel::QueryResult;
 use diesel::pg::PgConnection;
 
 use super::get_on_postgres::get_together;
-use super::lookup::{Lookup, users_by_key};
+use super::lookup::{LookedUp, Lookup, users_by_key};
 use super::tail_statement::{Found, read};
 use crate::domain::{AsOf, User};
-use crate::storage::user_cache::{Changed, Fill, Known, PostgresCache, Ticket};
+use crate::storage::user_cache::{Changed, Fill, PostgresCache, Ticket};
 
 /// How many statements a batch sends until all that has happened since the last one is read. Each reads 128 events.
 const MAX_STATEMENTS: usize = 8;
 
 /// A look-up that is still to be answered.
-type Open<'a, 'b> = (&'a Lookup, &'b mut Option<AsOf<Known>>);
+type Open<'a, 'b> = (&'a Lookup, &'b mut Option<LookedUp>);
 
 /// Looks up users, in memory where they are known.
 pub(super) fn get_cached(
     postgres: &mut PgConnection,
     cache: &PostgresCache,
     batch: &[&Lookup],
-) -> QueryResult<Vec<AsOf<Known>>> {
+) -> QueryResult<Vec<LookedUp>> {
     let mut answers = Vec::from_iter(batch.iter().map(|_| None));
     for statement in 1..=MAX_STATEMENTS {
         let open =
@@ -41,8 +41,8 @@ pub(super) fn get_cached(
     // The cache is about to start, knows no such keys, or cannot catch up.
     let rest = Vec::from_iter(batch.iter().copied().zip(&mut answers).filter(|(_, answer)| answer.is_none()));
     let lookups = Vec::from_iter(rest.iter().map(|(lookup, _)| *lookup));
-    for ((_, answer), user) in rest.into_iter().zip(get_together(postgres, &lookups)?) {
-        *answer = Some(user);
+    for ((_, answer), found) in rest.into_iter().zip(get_together(postgres, &lookups)?) {
+        *answer = Some(LookedUp { found, is_hit: false });
     }
     Ok(answers.into_iter().flatten().collect())
 }
@@ -84,7 +84,7 @@ fn answer_together(
             },
             None => Some(users.get(lookup).cloned()),
         };
-        *answer = now.map(|value| AsOf { value, position: end, age: None, is_hit });
+        *answer = now.map(|known| LookedUp { found: AsOf::latest(known, end), is_hit });
         hits += usize::from(answer.is_some());
     }
     let hits = hits - missed.len();

@@ -31,17 +31,20 @@ pub(super) fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Qu
     let by_id = get_by_ids(postgres, ids)?;
     let mut by_key = get_by_plain_keys(postgres, plain)?;
     by_key.extend(get_by_other_keys(postgres, others, older)?);
-    let end = match by_id.iter().chain(&by_key).map(|(_, end)| *end).max() {
-        Some(end) => end,
-        None => diesel::select(log_end()).get_result(postgres)?,
-    };
+    let end = by_id.iter().chain(&by_key).map(|(_, end)| *end).max();
     let by_id = HashMap::<i64, User>::from_iter(by_id.into_iter().map(|(row, _)| (row.id, row.into())));
     let by_key = users_by_key(by_key.into_iter().map(|(row, _)| row.into()).collect());
     let user = |lookup: &&Lookup| match lookup {
         Lookup::Id(id) => by_id.get(&id.get()).cloned(),
         Lookup::Email(key) => by_key.get(key.as_str()).cloned(),
     };
-    Ok(batch.iter().map(|lookup| AsOf::latest(user(lookup), Position(end))).collect())
+    let users = Vec::from_iter(batch.iter().map(user));
+    let end = match end {
+        Some(end) if users.iter().all(Option::is_some) => end,
+        // That somebody is not there has no row that says as of when.
+        _ => diesel::select(log_end()).get_result(postgres)?,
+    };
+    Ok(users.into_iter().map(|user| AsOf::latest(user, Position(end))).collect())
 }
 
 /// A user, and the end of the log.

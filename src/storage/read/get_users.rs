@@ -7,8 +7,8 @@ use diesel::result::Error as DieselError;
 use super::get_cached::get_cached;
 use super::get_on_postgres::get_together;
 use super::get_on_sqlite::get_one_by_one;
-use super::lookup::Lookup;
-use crate::domain::{AsOf, Error, Position, User};
+use super::lookup::{LookedUp, Lookup};
+use crate::domain::{AsOf, Error, Position};
 use crate::storage::database::connection::Connection;
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::locks::LockPolicy;
@@ -17,21 +17,23 @@ use crate::storage::database::unstorable_text::is_unstorable;
 use crate::storage::engine::request::{Execution, Request};
 
 impl Request for Lookup {
-    type Answer = AsOf<Option<User>>;
+    type Answer = LookedUp;
 
     // A read changes nothing, so a lost response has no unknown outcome.
     const UNANSWERED: Error = Error::Unavailable;
 
     fn run(connection: &mut Connection, batch: &[&Self], _: LockPolicy) -> Result<Vec<Execution<Self>>, BatchError> {
-        let users = match connection {
-            Connection::Sqlite(sqlite, _) => get_one_by_one(sqlite, batch),
+        let asked = |found| LookedUp { found, is_hit: false };
+        let users: Vec<LookedUp> = match connection {
+            Connection::Sqlite(sqlite, _) => get_one_by_one(sqlite, batch)?.into_iter().map(asked).collect(),
             Connection::Postgres(postgres, Some(cache)) => {
-                get_cached(postgres, cache, batch).or_else(|error| none_if_unstorable(postgres, batch, error))
+                get_cached(postgres, cache, batch).or_else(|error| none_if_unstorable(postgres, batch, error))?
             }
             Connection::Postgres(postgres, None) => {
-                get_together(postgres, batch).or_else(|error| none_if_unstorable(postgres, batch, error))
+                let found = get_together(postgres, batch).map(|found| found.into_iter().map(asked).collect());
+                found.or_else(|error| none_if_unstorable(postgres, batch, error))?
             }
-        }?;
+        };
         Ok(users.into_iter().map(Ok).map(Execution::Executed).collect())
     }
 }
@@ -42,12 +44,12 @@ fn none_if_unstorable(
     postgres: &mut PgConnection,
     batch: &[&Lookup],
     error: DieselError,
-) -> QueryResult<Vec<AsOf<Option<User>>>> {
+) -> QueryResult<Vec<LookedUp>> {
     let [Lookup::Email(key)] = batch else { return Err(error) };
     let is_unstorable = [key.as_str(), key.legacy()].into_iter().any(|text| is_unstorable(postgres, text, &error));
     if !is_unstorable {
         return Err(error);
     }
     let end = diesel::select(log_end()).get_result(postgres)?;
-    Ok(vec![AsOf::latest(None, Position(end))])
+    Ok(vec![LookedUp { found: AsOf::latest(None, Position(end)), is_hit: false }])
 }

@@ -72,9 +72,10 @@ fn read_users(connection: &mut Connection, query: &PageQuery) -> QueryResult<AsO
         Start::AfterId(id) => (after_id(connection, *id, limit)?, Vec::new()),
         Start::ByName { prefix, after } => by_name(connection, prefix, after.as_ref(), limit)?.into_iter().unzip(),
     };
-    let end = match rows.iter().map(|(_, end)| *end).max() {
-        Some(end) => end,
-        None => on_backend!(connection, |connection| diesel::select(log_end()).get_result(connection))?,
+    let end = match rows.first() {
+        // The last of several statements may have found nobody.
+        Some((_, end)) if query.start.is_one_range() => *end,
+        _ => on_backend!(connection, |connection| diesel::select(log_end()).get_result(connection))?,
     };
     let more = rows.len() > size;
     rows.truncate(size);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{EmailKey, User, UserId};
+use crate::domain::{AsOf, EmailKey, User, UserId};
 use crate::storage::user_cache::LookupKey;
 
 /// Which user to get.
@@ -10,6 +10,13 @@ use crate::storage::user_cache::LookupKey;
 pub(crate) enum Lookup {
     Id(UserId),
     Email(EmailKey),
+}
+
+/// What a look-up has found.
+pub(crate) struct LookedUp {
+    pub(crate) found: AsOf<Option<User>>,
+    /// Whether it was in memory.
+    pub(crate) is_hit: bool,
 }
 
 impl Lookup {

@@ -1,4 +1,4 @@
-//! The user cache: users that were read lately, in memory, never stale. See docs/decisions/0016-user-cache.md.
+//! The user cache: users that were read lately, in memory, never staler than `MAX_STALENESS` allows, by default not at all. See docs/decisions/0016-user-cache.md.
 //!
 //! What is kept is the same on both databases (`entries`): users by their ids, ids by addresses, and that there is no
 //! such user. How a change by another process is noticed is not: [`sqlite`] reads the header of the WAL index,
@@ -8,8 +8,8 @@ mod entries;
 mod postgres;
 mod sqlite;
 
-pub(crate) use entries::{Fill, Known, LookupKey};
-pub(crate) use postgres::{Changed, PostgresCache, Settled, Tail, TailChange, TailEvent, Ticket};
+pub(crate) use entries::{Fill, LookupKey};
+pub(crate) use postgres::{Changed, PostgresCache, Recent, Refresh, Settled, Tail, TailChange, TailEvent, Ticket};
 pub(crate) use sqlite::{Cached, OwnCommit, SqliteCache, Unreadable, UserChange};
 
 /// The users in memory. Clones share them.

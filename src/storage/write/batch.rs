@@ -2,7 +2,7 @@
 
 use super::request::Write;
 use super::{postgres, sqlite, unstorable};
-use crate::domain::{AsOf, Error, User};
+use crate::domain::{AsOf, EmailKey, Error, User, UserId};
 use crate::metrics::Change;
 use crate::storage::database::connection::Connection;
 use crate::storage::database::connection::batch_error::BatchError;
@@ -25,8 +25,14 @@ impl Request for Write {
     ) -> Result<Vec<Execution<Self>>, BatchError> {
         match connection {
             Connection::Sqlite(sqlite, cache) => sqlite::write_batch(sqlite, cache.as_ref(), batch),
-            Connection::Postgres(postgres, cache) => postgres::write_batch(postgres, cache.as_ref(), batch, locks)
-                .or_else(|failure| unstorable::outcome_of_write(postgres, batch, failure)),
+            Connection::Postgres(postgres, cache) => {
+                let executions = postgres::write_batch(postgres, batch, locks)
+                    .or_else(|failure| unstorable::outcome_of_write(postgres, batch, failure));
+                if let Some(cache) = cache {
+                    cache.written(touched(batch, executions.as_deref().unwrap_or_default()));
+                }
+                executions
+            }
         }
     }
 
@@ -41,4 +47,18 @@ impl Request for Write {
             Self::Delete(_) => Change::Deleted,
         })
     }
+}
+
+/// The users and the addresses about which callers are about to learn something: also by a refusal, and by a change of
+/// unknown outcome.
+fn touched<'a>(
+    batch: &[&'a Write],
+    executions: &[Execution<Write>],
+) -> impl Iterator<Item = (Option<UserId>, Option<&'a EmailKey>)> {
+    let created = executions.iter().map(|execution| match execution {
+        Execution::Executed(Ok(AsOf { value: user, .. })) => Some(user.id),
+        _ => None,
+    });
+    let created = created.chain(std::iter::repeat(None));
+    batch.iter().zip(created).map(|(write, created)| (write.user().or(created), write.new_address()))
 }

@@ -6,13 +6,17 @@ use diesel::sql_types::{BigInt, Nullable};
 
 use super::tables::{event_log, events};
 
-/// The end of the log as of a statement's snapshot, as a column beside any others. If all events are pruned, it is the
-/// offset up to which they are.
+/// The end of the log as of a statement's snapshot, as a column beside any others. It is the offset up to which events are
+/// pruned, if none is left beyond that: held events stay where they are.
 #[auto_type(no_type_alias)]
 pub(crate) fn log_end() -> _ {
-    let last = events::table.order(events::id.desc()).select(events::id).single_value();
-    let pruned_to = event_log::table.order(event_log::id).select(event_log::pruned_to).single_value();
-    coalesce(last, pruned_to)
+    let beyond = events::table.filter(events::id.nullable().gt(pruned_to()));
+    coalesce(beyond.order(events::id.desc()).select(events::id).single_value(), pruned_to())
+}
+
+#[auto_type]
+fn pruned_to() -> _ {
+    event_log::table.order(event_log::id).select(event_log::pruned_to).single_value()
 }
 
 #[diesel::declare_sql_function]

@@ -31,12 +31,13 @@
 //! 4. *Starting over*: all entries go. Without entries the invariant is true of any log. The keeper finds a place to
 //!    start at, in the same way as it settles a gap.
 //!
-//! A write of this process is no exception: its event is read like any other. The write itself evicts what it is about,
-//! before its caller is answered: for the caller's next read, which may be one of those below.
+//! A write of this process is no exception: its event is read like any other. The write itself, also one that was refused,
+//! evicts what it is about before its caller is answered: for the caller's next read, which may be one of those below.
 //!
 //! **Reads that may be stale** (`MAX_STALENESS`) ask nothing. Every entry is right as of all events that were read. The
 //! last statement that has read all there were began at a known moment (`checked`). It has seen whatever was committed
-//! before that, so an entry is no older.
+//! before that, so an entry is no older. No entry shows an event beyond `highest`: rows are kept only of a statement that
+//! has read all events.
 //!
 //! **Changes without events**: a trigger leaves a mark in the log for each statement that changes users and records no
 //! events, such as an operator's. It is an event without a user's data, and drops all entries.
@@ -63,6 +64,10 @@ pub(crate) use state::Settled;
 pub(crate) use tail::{Changed, Tail, TailChange, TailEvent};
 pub(crate) use ticket::Ticket;
 
+/// How old answers that ask nothing get, while somebody reads, before the log is read again. Otherwise reads at the end of
+/// the bound would wait for it, and would find more events than they can follow.
+const REFRESH: Duration = Duration::from_millis(100);
+
 /// The users in memory. Clones share them.
 #[derive(Clone)]
 pub(crate) struct PostgresCache {
@@ -79,7 +84,7 @@ impl PostgresCache {
     }
 
     /// The user, if what is in memory is fresh enough. Asks nothing.
-    pub(crate) fn recent(&self, key: LookupKey<'_>, freshness: &Freshness) -> Option<AsOf<Known>> {
+    pub(crate) fn recent(&self, key: LookupKey<'_>, freshness: &Freshness) -> Option<Recent> {
         let max_staleness = freshness.max_staleness(self.max_staleness);
         if max_staleness.is_zero() {
             return None;
@@ -87,9 +92,11 @@ impl PostgresCache {
         let age = self.state.age(freshness.at_least).filter(|age| *age <= max_staleness)?;
         let value = self.get(key)?;
         // Last: an entry may be newer than the last check.
-        let position = self.state.highest();
+        let position = self.state.highest()?;
         self.state.metrics.looked_up_stale(age);
-        Some(AsOf { value, position, age: Some(age), is_hit: true })
+        let is_due = age > REFRESH.min(self.max_staleness / 2);
+        let refresh = (is_due && self.state.claim_refresh()).then(|| Refresh(Arc::clone(&self.state)));
+        Some(Recent { found: AsOf { value, position, age: Some(age) }, refresh })
     }
 
     /// What the cache has read by now. To be called before entries are read, and before the statement is sent. `None`
@@ -109,11 +116,11 @@ impl PostgresCache {
         self.state.take_in(ticket, tail, fills)
     }
 
-    /// A commit of this process has changed these users, some of which have new addresses. Where reads ask nothing, their
-    /// entries go, so that callers see their own writes.
-    pub(crate) fn written<'a>(&self, changes: impl IntoIterator<Item = (UserId, Option<&'a EmailKey>)>) {
+    /// Writes of this process, made or refused, are about these users and addresses. Where reads ask nothing, their
+    /// entries go: what a caller has learned of them, its next read must show.
+    pub(crate) fn written<'a>(&self, touched: impl IntoIterator<Item = (Option<UserId>, Option<&'a EmailKey>)>) {
         if !self.max_staleness.is_zero() {
-            self.state.written(changes);
+            self.state.written(touched);
         }
     }
 
@@ -149,6 +156,22 @@ impl PostgresCache {
 
     pub(super) fn entries(&self) -> &Entries {
         &self.state.entries
+    }
+}
+
+/// A user that was in memory and fresh enough.
+pub(crate) struct Recent {
+    pub(crate) found: AsOf<Known>,
+    /// If it is time to read the log again: the one caller who has this does so, off the way of its answer.
+    pub(crate) refresh: Option<Refresh>,
+}
+
+/// The right to refresh, until it is dropped.
+pub(crate) struct Refresh(Arc<State>);
+
+impl Drop for Refresh {
+    fn drop(&mut self) {
+        self.0.end_refresh();
     }
 }
 

@@ -1,6 +1,6 @@
 //! The entries, and how much of the log they are right as of.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -13,6 +13,9 @@ use crate::domain::{EmailKey, Position, UserId};
 use crate::metrics::{Flush, UserCacheMetrics};
 use crate::storage::user_cache::entries::Entries;
 use crate::storage::user_cache::entries::{Fill, LookupKey};
+
+/// Stands for no place in [`Checked::highest`].
+const UNKNOWN: i64 = -1;
 
 /// What all clones of a cache share.
 pub(super) struct State {
@@ -30,7 +33,9 @@ struct Checked {
     /// When the last statement began that has read all events that there were, in microseconds. 0 if there is none.
     began: AtomicU64,
     watermark: AtomicI64,
+    /// No entry shows an event beyond it. [`UNKNOWN`] until the cache has read anything.
     highest: AtomicI64,
+    is_refreshing: AtomicBool,
 }
 
 /// Held to change the entries, and to read or change what was read of the log.
@@ -69,7 +74,8 @@ impl State {
             start: Instant::now(),
             began: AtomicU64::new(0),
             watermark: AtomicI64::new(0),
-            highest: AtomicI64::new(0),
+            highest: AtomicI64::new(UNKNOWN),
+            is_refreshing: AtomicBool::new(false),
         };
         Self { entries: Entries::new(bytes), log: Mutex::new(log), checked, metrics }
     }
@@ -94,8 +100,10 @@ impl State {
         if log.epoch != ticket.epoch {
             return false;
         }
-        // Before the tail is taken in: a row is as of the snapshot that has shown these events, too.
-        let kept = Vec::from_iter(fills.into_iter().filter(|fill| log.keeps(fill, ticket.at)));
+        // Before the tail is taken in: a row is as of the snapshot that has shown these events, too. Of a tail that is cut,
+        // it may show more events than those: then what comes next would put the entry back.
+        let kept = fills.into_iter().filter(|fill| !tail.is_cut && log.keeps(fill, ticket.at));
+        let kept = Vec::from_iter(kept);
         if self.read(&mut log, ticket, tail).is_err() {
             self.flush(&mut log, Flush::Behind);
             return false;
@@ -109,6 +117,8 @@ impl State {
     /// Takes in events, and then counts them as read.
     fn read(&self, log: &mut Log, ticket: &Ticket, tail: &Tail) -> Result<(), TooManyGaps> {
         let Log { read: Some(read), changed, .. } = log else { return Ok(()) };
+        // First: a reader that asks nothing reads it after an entry, which must show no event beyond it.
+        self.checked.reaches(tail.highest(ticket));
         for event in &tail.events {
             let is_next = event.place > read.places.highest();
             if read.places.add(event.place)? {
@@ -120,9 +130,9 @@ impl State {
         }
         if !tail.is_cut {
             read.places.settle(ticket.settled);
-            self.checked.began(ticket.began);
+            self.checked.is_complete(ticket.began);
         }
-        self.checked.read(&read.places);
+        self.checked.has_read(read.places.watermark());
         Ok(())
     }
 
@@ -135,16 +145,28 @@ impl State {
         shows.then(|| start.elapsed().saturating_sub(Duration::from_micros(began)))
     }
 
-    /// The highest place that was read.
-    pub(super) fn highest(&self) -> Position {
-        Position(self.checked.highest.load(Ordering::Acquire))
+    /// No entry shows an event beyond this place. To be called after an entry is read. `None` if the cache has started
+    /// over since.
+    pub(super) fn highest(&self) -> Option<Position> {
+        Some(self.checked.highest.load(Ordering::Acquire)).filter(|highest| *highest != UNKNOWN).map(Position)
     }
 
-    pub(super) fn written<'a>(&self, changes: impl IntoIterator<Item = (UserId, Option<&'a EmailKey>)>) {
+    /// Claims the refresh, if none is under way.
+    pub(super) fn claim_refresh(&self) -> bool {
+        self.checked.is_refreshing.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    pub(super) fn end_refresh(&self) {
+        self.checked.is_refreshing.store(false, Ordering::Release);
+    }
+
+    pub(super) fn written<'a>(&self, touched: impl IntoIterator<Item = (Option<UserId>, Option<&'a EmailKey>)>) {
         let mut log = self.log.lock();
-        for (user, address) in changes {
-            log.changed.user(user.get());
-            self.entries.evict(user.get());
+        for (user, address) in touched {
+            if let Some(user) = user {
+                log.changed.user(user.get());
+                self.entries.evict(user.get());
+            }
             if let Some(address) = address {
                 log.changed.address(address);
                 self.entries.evict_address(address);
@@ -220,19 +242,25 @@ impl State {
 }
 
 impl Checked {
-    fn began(&self, at: Instant) {
-        let micros = at.saturating_duration_since(self.start).as_micros();
+    /// A statement that began then has read all events that there were.
+    fn is_complete(&self, began: Instant) {
+        let micros = began.saturating_duration_since(self.start).as_micros();
         self.began.fetch_max(u64::try_from(micros).unwrap_or(u64::MAX).max(1), Ordering::Release);
     }
 
-    fn read(&self, places: &Places) {
-        self.watermark.store(places.watermark(), Ordering::Release);
-        self.highest.store(places.highest(), Ordering::Release);
+    fn reaches(&self, Position(highest): Position) {
+        self.highest.fetch_max(highest, Ordering::Release);
+    }
+
+    fn has_read(&self, watermark: i64) {
+        self.watermark.store(watermark, Ordering::Release);
     }
 
     fn forget(&self) {
         self.began.store(0, Ordering::Release);
         self.watermark.store(0, Ordering::Release);
+        // Another log may end earlier.
+        self.highest.store(UNKNOWN, Ordering::Release);
     }
 }
 

@@ -52,7 +52,7 @@ impl Bench {
     /// The version that a reader gets who asks nothing, and up to where it has read the log.
     fn recent(&self, id: i64, at_least: Option<i64>) -> Option<(Option<i64>, i64)> {
         let freshness = Freshness { at_least: at_least.map(Position), ..Freshness::default() };
-        let found = self.cache.recent(LookupKey::Id(UserId::stored(id)), &freshness)?;
+        let found = self.cache.recent(LookupKey::Id(UserId::stored(id)), &freshness)?.found;
         assert!(found.age.is_some_and(|age| age <= LONG));
         Some((found.value.map(|user| user.version.0), found.position.0))
     }
@@ -317,7 +317,7 @@ fn without_a_bound_nothing_is_answered_unasked() {
     let bench = Bench::new();
     bench.take_in(&bench.ticket(), vec![], &[user(1, 1)]);
     let more = Freshness { max_stale: Some(LONG), ..Freshness::default() };
-    assert_eq!(bench.cache.recent(LookupKey::Id(UserId::stored(1)), &more), None);
+    assert!(bench.cache.recent(LookupKey::Id(UserId::stored(1)), &more).is_none());
 }
 
 #[test]
@@ -328,15 +328,15 @@ fn an_answer_unasked_is_as_old_as_the_last_check_that_began() {
     let before = Instant::now();
     let ticket = bench.ticket();
     bench.take_in(&ticket, vec![], &[user(1, 1)]);
-    let found = bench.cache.recent(LookupKey::Id(UserId::stored(1)), &Freshness::default()).unwrap();
+    let found = bench.cache.recent(LookupKey::Id(UserId::stored(1)), &Freshness::default()).unwrap().found;
     assert!(found.age.unwrap() <= before.elapsed() + MICROSECOND);
     // One that has begun earlier and ends later changes nothing.
     bench.take_in(&early, vec![], &[]);
-    let found = bench.cache.recent(LookupKey::Id(UserId::stored(1)), &Freshness::default()).unwrap();
+    let found = bench.cache.recent(LookupKey::Id(UserId::stored(1)), &Freshness::default()).unwrap().found;
     assert!(found.age.unwrap() <= before.elapsed() + MICROSECOND);
     assert_eq!((bench.recent(1, None), bench.recent(2, None)), (Some((Some(1), 10)), None));
     let now = Freshness { max_age: Some(Duration::from_nanos(1)), ..Freshness::default() };
-    assert_eq!(bench.cache.recent(LookupKey::Id(UserId::stored(1)), &now), None);
+    assert!(bench.cache.recent(LookupKey::Id(UserId::stored(1)), &now).is_none());
 }
 
 #[test]
@@ -347,6 +347,31 @@ fn a_check_that_is_cut_is_none() {
     let john = user(1, 1);
     assert!(bench.cache.take_in(&ticket, &cut, [Fill { key: id(&john), user: Some(&john) }]));
     assert_eq!(bench.recent(1, None), None);
+}
+
+/// The row shows events that the tail does not have yet: the next ones would put it back.
+#[test]
+fn a_row_beside_a_tail_that_is_cut_is_not_kept() {
+    let bench = Bench::with_staleness(LONG);
+    bench.take_in(&bench.ticket(), vec![], &[user(2, 1)]);
+    let ticket = bench.ticket();
+    let cut = Tail { is_cut: true, ..tail(&ticket, vec![event(11, 2)]) };
+    let newest = user(1, 9);
+    assert!(bench.cache.take_in(&ticket, &cut, [Fill { key: id(&newest), user: Some(&newest) }]));
+    assert_eq!(bench.version(1), None);
+}
+
+#[test]
+fn one_reader_at_a_time_refreshes() {
+    let bench = Bench::with_staleness(Duration::from_nanos(2));
+    bench.take_in(&bench.ticket(), vec![], &[user(1, 1)]);
+    let more = Freshness { max_stale: Some(LONG), ..Freshness::default() };
+    let refresh = || bench.cache.recent(LookupKey::Id(UserId::stored(1)), &more).unwrap().refresh;
+    std::thread::sleep(MICROSECOND);
+    let first = refresh();
+    assert!(first.is_some() && refresh().is_none());
+    drop(first);
+    assert!(refresh().is_some());
 }
 
 #[test]
@@ -367,7 +392,7 @@ fn an_own_write_is_seen_and_no_late_row_hides_it() {
     let ticket = bench.ticket();
     bench.cache.take_in(&ticket, &tail(&ticket, vec![]), [Fill { key: LookupKey::Address(&key), user: None }]);
     let late = bench.ticket();
-    bench.cache.written([(UserId::stored(1), Some(&key))]);
+    bench.cache.written([(Some(UserId::stored(1)), Some(&key))]);
     assert_eq!((bench.recent(1, None), bench.cache.get(LookupKey::Address(&key))), (None, None));
     bench.cache.take_in(&late, &tail(&late, vec![]), [Fill { key: LookupKey::Address(&key), user: None }]);
     bench.take_in(&late, vec![], &[user(1, 1)]);

@@ -87,7 +87,7 @@ impl SqliteCache {
         let last = self.0.last_commit();
         let found = last.and_then(|_| {
             let (value, position) = (self.0.entries.look_up(key)?, self.0.end()?);
-            Some(AsOf { value, position, age: None, is_hit: true })
+            Some(AsOf::latest(value, position))
         });
         self.0.metrics.looked_up(found.is_some());
         match found {

@@ -84,7 +84,7 @@ fn at_version(user: Option<User>) -> AsOf<Known> {
 }
 
 fn known(user: Option<User>) -> Cached {
-    Cached::Known(AsOf { is_hit: true, ..at_version(user) })
+    Cached::Known(at_version(user))
 }
 
 #[test]

@@ -29,13 +29,12 @@ use diesel::result::Error as DieselError;
 
 use super::request::plan::{Plan, plan};
 use super::request::{Update, Write};
-use crate::domain::{AsOf, EmailKey, Error, Position, User, UserId, Version};
+use crate::domain::{AsOf, Error, Position, User, UserId, Version};
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::locks::LockPolicy;
 use crate::storage::database::schema::user_row::UserRow;
 use crate::storage::engine::request::Execution;
 use crate::storage::event_log::record::Stamp;
-use crate::storage::user_cache::PostgresCache;
 use parameters::Parameters;
 use statement::{CreateStatement, WriteStatement};
 
@@ -45,31 +44,13 @@ use statement::{CreateStatement, WriteStatement};
 /// commits before it responds, so a panic may come after the commit.
 pub(super) fn write_batch(
     postgres: &mut PgConnection,
-    cache: Option<&PostgresCache>,
     batch: &[&Write],
     locks: LockPolicy,
 ) -> Result<Vec<Execution<Write>>, BatchError> {
     let (plan, begun) = (plan(batch), Instant::now());
     let panicked = |_| Err(DieselError::DeserializationError("panicked".into()));
-    let written = catch_unwind(AssertUnwindSafe(|| {
-        let written = write_planned(postgres, &plan, batch.len(), locks)?;
-        if let Some(cache) = cache {
-            cache.written(batch.iter().zip(&written).filter_map(change));
-        }
-        Ok(written)
-    }));
+    let written = catch_unwind(AssertUnwindSafe(|| write_planned(postgres, &plan, batch.len(), locks)));
     written.unwrap_or_else(panicked).map_err(|error| BatchError::from_write(error, locks, begun.elapsed()))
-}
-
-/// The user that a write has changed, and the key of the new address, if there is one.
-fn change<'a>((write, executed): (&&'a Write, &Execution<Write>)) -> Option<(UserId, Option<&'a EmailKey>)> {
-    let Execution::Executed(Ok(AsOf { value: user, .. })) = executed else { return None };
-    let key = match write {
-        Write::Create(create) => Some(create.email_key()),
-        Write::Update(update) => update.new_address(),
-        Write::Delete(_) => None,
-    };
-    Some((user.id, key))
 }
 
 fn write_planned(

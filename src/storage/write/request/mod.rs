@@ -9,6 +9,7 @@ pub(crate) use create::Create;
 pub(crate) use delete::Delete;
 pub(crate) use update::Update;
 
+use crate::domain::{EmailKey, UserId};
 use crate::storage::engine::conflict_key::ConflictKey;
 
 /// A write.
@@ -24,13 +25,27 @@ impl Write {
         if let Self::Create(create) = self { Some(create) } else { None }
     }
 
+    /// The user that is to be changed, if this is no create.
+    pub(super) const fn user(&self) -> Option<UserId> {
+        match self {
+            Self::Create(_) => None,
+            Self::Update(update) => Some(update.id),
+            Self::Delete(delete) => Some(delete.id),
+        }
+    }
+
+    /// The keys of the address that the user is to have.
+    pub(super) const fn new_address(&self) -> Option<&EmailKey> {
+        match self {
+            Self::Create(create) => Some(create.email_key()),
+            Self::Update(update) => update.new_address(),
+            Self::Delete(_) => None,
+        }
+    }
+
     /// The user and the addresses that the write changes.
     pub(super) fn keys(&self) -> [Option<ConflictKey<'_>>; 3] {
-        let user = match self {
-            Self::Create(_) => None,
-            Self::Update(update) => Some(ConflictKey::User(update.id.get())),
-            Self::Delete(delete) => Some(ConflictKey::User(delete.id.get())),
-        };
+        let user = self.user().map(|id| ConflictKey::User(id.get()));
         let (legacy, address) = match self {
             Self::Create(create) => (Some(create.email_key().legacy()), create.email_key().address_key()),
             Self::Update(update) => (update.email_key(), update.address_key()),
