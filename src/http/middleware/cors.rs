@@ -6,6 +6,7 @@ use actix_web::http::header::{self, HeaderName};
 use actix_web::middleware::{Compat, Condition};
 use url::Url;
 
+use super::observe::{TRACEPARENT, TRACESTATE};
 use super::request_id::X_REQUEST_ID;
 use crate::http::extract::LAST_EVENT_ID;
 
@@ -55,8 +56,8 @@ pub fn cors(origins: &Origins) -> Compat<Condition<Cors>> {
             header::IF_NONE_MATCH,
             LAST_EVENT_ID,
             // Traces that start in the browser (W3C Trace Context and Baggage).
-            HeaderName::from_static("traceparent"),
-            HeaderName::from_static("tracestate"),
+            TRACEPARENT,
+            TRACESTATE,
             HeaderName::from_static("baggage"),
             X_REQUEST_ID,
         ])
