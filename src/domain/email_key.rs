@@ -81,6 +81,10 @@ impl EmailKey {
 /// Whether a text that is not ASCII stands for an ASCII address, such as `a@ｅxample.com`. No mail server knows such a
 /// domain.
 pub(super) fn is_disguised(address: &str) -> bool {
+    // Most addresses are ASCII, and to fold one takes longer than all else that is checked.
+    if address.is_ascii() {
+        return false;
+    }
     let key = new_key(address);
     is_ascii_only(&key) && Folded::legacy(address).as_str() != key
 }

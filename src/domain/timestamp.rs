@@ -1,6 +1,7 @@
 //! Timestamps.
 
 use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -32,9 +33,20 @@ impl Timestamp {
 /// RFC 3339 with microseconds, ending in `Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = DateTime::from_timestamp_micros(self.0).unwrap_or_default();
-        f.write_str(&moment.to_rfc3339_opts(SecondsFormat::Micros, true))
+        // chrono takes half as long again, but humantime knows only the years from 1970 to 9999.
+        match u64::try_from(self.0) {
+            Ok(micros) if self.0 < YEAR_10000 => {
+                humantime::format_rfc3339_micros(UNIX_EPOCH + Duration::from_micros(micros)).fmt(f)
+            }
+            _ => f.write_str(&by_chrono(*self)),
+        }
     }
+}
+
+const YEAR_10000: i64 = 253_402_300_800_000_000;
+
+fn by_chrono(Timestamp(micros): Timestamp) -> String {
+    DateTime::from_timestamp_micros(micros).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
 #[cfg(test)]
@@ -44,5 +56,17 @@ mod tests {
     #[test]
     fn is_written_as_rfc_3339_in_utc() {
         assert_eq!(Timestamp::from_unix_micros(1_700_000_000_000_001).to_string(), "2023-11-14T22:13:20.000001Z");
+    }
+
+    #[test]
+    fn is_written_as_chrono_does_in_any_year() {
+        let edges = [i64::MIN, 0, YEAR_10000, i64::MAX];
+        let edges = edges.into_iter().flat_map(|edge| [-1, 0, 1].map(|by| edge.saturating_add(by)));
+        // Each month of 400 years, at other times of the day.
+        let months = (0..4800).map(|month| 951_782_400_000_000 + month * 2_629_746_123_457);
+        for micros in edges.chain(months) {
+            let timestamp = Timestamp::from_unix_micros(micros);
+            assert_eq!(timestamp.to_string(), by_chrono(timestamp));
+        }
     }
 }

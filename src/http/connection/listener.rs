@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
-use actix_http::{HttpService, Request};
+use actix_http::{HttpService, KeepAlive, Request};
 use actix_server::{GracefulShutdownSignal, ServerBuilder};
 use actix_service::{
     IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, fn_service, map_config,
@@ -25,7 +25,7 @@ use crate::net::{ConnectionSlot, ConnectionSlots, ListenError, TlsError, prepare
 /// How long a client that is still sending may take to notice that the service has answered and disconnected.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// actix has timeouts for the first head and for keep-alive too. Those of the stream are longer by this much, because
-/// actix can answer 408 before it closes.
+/// actix can answer 408 before it closes, and over TLS say that nothing follows.
 const AFTER_ACTIX: Duration = Duration::from_secs(1);
 
 /// The protocol over TLS (ALPN, RFC 7301).
@@ -62,7 +62,7 @@ where
 /// What all connections of a listener share.
 #[derive(Clone)]
 struct Connections {
-    keep_alive: Duration,
+    keep_alive: KeepAlive,
     head_timeout: Duration,
     max_head_bytes: usize,
     timeouts: Timeouts,
@@ -73,13 +73,14 @@ struct Connections {
 impl Connections {
     fn new(settings: &ConnectionSettings, slots: &ConnectionSlots) -> Result<Self, TlsError> {
         let tls = settings.tls.as_ref().map(|tls| tls.server_config(HTTP_1)).transpose()?;
-        let timeouts = Timeouts {
-            head: settings.head_timeout + AFTER_ACTIX,
-            idle: settings.keep_alive + AFTER_ACTIX,
-            write: settings.response_timeout,
+        let (keep_alive, idle) = match tls {
+            // The stream's timeout is enough. actix makes a timer of its own for each request.
+            None => (KeepAlive::Os, settings.keep_alive),
+            Some(_) => (KeepAlive::from(settings.keep_alive), settings.keep_alive + AFTER_ACTIX),
         };
+        let timeouts = Timeouts { head: settings.head_timeout + AFTER_ACTIX, idle, write: settings.response_timeout };
         Ok(Self {
-            keep_alive: settings.keep_alive,
+            keep_alive,
             head_timeout: settings.head_timeout,
             max_head_bytes: settings.max_head_bytes,
             timeouts,

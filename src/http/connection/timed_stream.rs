@@ -87,13 +87,20 @@ impl TimedStream {
             let deadline = self.deadline().unwrap_or(now + self.timeouts.head);
             if deadline <= now {
                 self.has_timed_out = true;
-                // The kernel must not go on sending what the client has not read by now.
-                let _ = self.stream.set_zero_linger();
+                self.give_up_client();
             } else {
                 self.timer.as_mut().reset(deadline);
             }
         }
         self.has_timed_out
+    }
+
+    /// The kernel must not go on sending what a client has not read by now. One that only idles sees an orderly end.
+    fn give_up_client(&self) {
+        let only_idles = matches!(self.state.phase.get(), Phase::Idle(_)) && self.blocked_since.is_none();
+        if !only_idles {
+            let _ = self.stream.set_zero_linger();
+        }
     }
 
     fn reset_timer(&mut self) {

@@ -6,7 +6,7 @@ use actix_web::http::header::{self, HeaderName};
 use actix_web::middleware::{Compat, Condition};
 use url::Url;
 
-use super::observe::SERVER_TIMING;
+use super::observe::{SERVER_TIMING, TRACEPARENT, TRACESTATE};
 use super::request_id::X_REQUEST_ID;
 use crate::http::extract::{AT_LEAST_POSITION, EVENTS_POSITION, LAST_EVENT_ID};
 
@@ -58,8 +58,8 @@ pub fn cors(origins: &Origins) -> Compat<Condition<Cors>> {
             AT_LEAST_POSITION,
             LAST_EVENT_ID,
             // Traces that start in the browser (W3C Trace Context and Baggage).
-            HeaderName::from_static("traceparent"),
-            HeaderName::from_static("tracestate"),
+            TRACEPARENT,
+            TRACESTATE,
             HeaderName::from_static("baggage"),
             X_REQUEST_ID,
             SERVER_TIMING,

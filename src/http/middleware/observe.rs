@@ -22,6 +22,9 @@ use crate::telemetry::{
 /// In a request, `request` asks for it (W3C Server Timing has only the response).
 pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
 /// What [`Observe`] needs to know.
 #[derive(Clone, Copy, Debug)]
 pub struct ObserveSettings {
@@ -137,13 +140,13 @@ impl Observe {
     }
 
     fn trace(&self, request: &ServiceRequest, head_bytes: usize) -> RequestTrace {
-        let values = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
+        let values = |name: &HeaderName| request.headers().get_all(name).map(HeaderValue::as_bytes);
         let scheme = if self.over_tls { "https" } else { "http" };
         let version = if request.version() == Version::HTTP_10 { "1.0" } else { "1.1" };
         let arrived = Arrived::Http { method: method_label(request.method()), scheme, version };
         // A head that is too large may not fill other services' heads with its `tracestate`.
-        let states = (head_bytes <= self.max_head_bytes).then(|| values("tracestate"));
-        self.traces.begin(values("traceparent"), states.into_iter().flatten(), &arrived)
+        let states = (head_bytes <= self.max_head_bytes).then(|| values(&TRACESTATE));
+        self.traces.begin(values(&TRACEPARENT), states.into_iter().flatten(), &arrived)
     }
 
     /// Records a response in the metrics, in its trace, and if configured so in the access log.

@@ -40,9 +40,11 @@ pub(super) fn get_cached(
     }
     // The cache is about to start, knows no such keys, or cannot catch up.
     let rest = Vec::from_iter(batch.iter().copied().zip(&mut answers).filter(|(_, answer)| answer.is_none()));
-    let lookups = Vec::from_iter(rest.iter().map(|(lookup, _)| *lookup));
-    for ((_, answer), found) in rest.into_iter().zip(get_together(postgres, &lookups)?) {
-        *answer = Some(LookedUp { found, is_hit: false });
+    if !rest.is_empty() {
+        let lookups = Vec::from_iter(rest.iter().map(|(lookup, _)| *lookup));
+        for ((_, answer), found) in rest.into_iter().zip(get_together(postgres, &lookups)?) {
+            *answer = Some(LookedUp { found, is_hit: false });
+        }
     }
     Ok(answers.into_iter().flatten().collect())
 }

@@ -18,37 +18,47 @@ use super::get_on_postgres::{fill_up, fill_up_with};
 use crate::domain::{Email, User, UserId, UserName, Version};
 use crate::storage::database::schema::EVENT_COLUMNS;
 use crate::storage::database::schema::timestamp_column::TimestampColumn;
-use crate::storage::database::sql_text::push;
+use crate::storage::database::sql_text::SqlText;
 use crate::storage::user_cache::{Tail, TailChange, TailEvent, Ticket};
 
 /// The state of the log: up to where it is pruned, and when the server was started.
-const STATE: &str = "\
+static STATE: SqlText = SqlText::new(
+    "\
 SELECT 0, pruned_to, CAST(date_part('epoch', pg_postmaster_start_time()) * 1000000 AS bigint), CAST(NULL AS bigint),
     CAST(NULL AS text), CAST(NULL AS text), CAST(NULL AS bigint), CAST(NULL AS timestamp), CAST(NULL AS timestamp)
-FROM event_log WHERE id = 1";
+FROM event_log WHERE id = 1",
+);
 
 /// The event at the highest place that the cache has read, and those beyond.
-const EVENTS: &str = "
+static EVENTS: SqlText = SqlText::new(
+    "
 UNION ALL (
     SELECT CASE WHEN kind = 3 THEN 3 WHEN kind < 3 AND known_columns >= :columns AND name IS NOT NULL THEN 1 ELSE 2 END,
         id, salt, user_id, name, email, version, created_at, occurred_at
-    FROM events WHERE id >= :highest ORDER BY id LIMIT 128)";
+    FROM events WHERE id >= :highest ORDER BY id LIMIT 128)",
+);
 
 /// The events that have filled gaps.
-const GAPS: &str = "
+static GAPS: SqlText = SqlText::new(
+    "
 UNION ALL
 SELECT CASE WHEN late.kind = 3 THEN 3 ELSE 2 END,
     late.id, late.salt, late.user_id, late.name, late.email, late.version, late.created_at, late.occurred_at
 FROM unnest(:firsts, :lasts) AS gap (first, last)
-CROSS JOIN LATERAL (SELECT * FROM events WHERE id BETWEEN gap.first AND gap.last ORDER BY id LIMIT 128) AS late";
+CROSS JOIN LATERAL (SELECT * FROM events WHERE id BETWEEN gap.first AND gap.last ORDER BY id LIMIT 128) AS late",
+);
 
-const BY_ID: &str = "
+static BY_ID: SqlText = SqlText::new(
+    "
 UNION ALL
-SELECT 4, NULL, NULL, id, name, email, version, created_at, updated_at FROM users WHERE id = ANY(:ids)";
+SELECT 4, NULL, NULL, id, name, email, version, created_at, updated_at FROM users WHERE id = ANY(:ids)",
+);
 
-const BY_KEY: &str = "
+static BY_KEY: SqlText = SqlText::new(
+    "
 UNION ALL
-SELECT 5, NULL, NULL, id, name, email, version, created_at, updated_at FROM users WHERE email_key = ANY(:keys)";
+SELECT 5, NULL, NULL, id, name, email, version, created_at, updated_at FROM users WHERE email_key = ANY(:keys)",
+);
 
 /// The `LIMIT` of events.
 const MAX_EVENTS: usize = 128;
@@ -202,12 +212,12 @@ struct TailStatement<'a, const PARTS: u8>(&'a Parameters<'a>);
 
 impl<const PARTS: u8> QueryFragment<Pg> for TailStatement<'_, PARTS> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let optional = [(WITH_GAPS, GAPS), (WITH_IDS, BY_ID), (WITH_KEYS, BY_KEY)];
+        let optional = [(WITH_GAPS, &GAPS), (WITH_IDS, &BY_ID), (WITH_KEYS, &BY_KEY)];
         let optional = optional.into_iter().filter(|(part, _)| PARTS & part != 0).map(|(_, text)| text);
-        [STATE, EVENTS]
+        [&STATE, &EVENTS]
             .into_iter()
             .chain(optional)
-            .try_for_each(|text| push(text, &mut out, |name, out| self.0.bind(name, out)))
+            .try_for_each(|text| text.push(&mut out, |name, out| self.0.bind(name, out)))
     }
 }
 

@@ -9,13 +9,6 @@ pub struct RequestId {
     length: u8,
 }
 
-impl Default for RequestId {
-    /// An empty id.
-    fn default() -> Self {
-        Self { bytes: [0; Self::MAX_LENGTH], length: 0 }
-    }
-}
-
 impl RequestId {
     /// The longest id that is accepted from a caller, in bytes.
     pub const MAX_LENGTH: usize = 64;
@@ -34,10 +27,10 @@ impl RequestId {
     /// Generates a random UUID (RFC 9562).
     #[must_use]
     pub fn random() -> Self {
-        let mut buffer = Uuid::encode_buffer();
-        let text = Uuid::new_v4().simple().encode_lower(&mut buffer);
+        let mut bytes = [0; Self::MAX_LENGTH];
         // Hexadecimal digits are always a valid id.
-        Self::parse(text.as_bytes()).unwrap_or_default()
+        let digits = Uuid::new_v4().simple().encode_lower(&mut bytes).len();
+        Self { bytes, length: u8::try_from(digits).unwrap_or_default() }
     }
 
     /// The id's text.

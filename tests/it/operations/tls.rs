@@ -1,5 +1,6 @@
 //! TLS for clients.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::{fs, io};
 use rstest::rstest;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -134,8 +135,12 @@ async fn sighup_without_a_certificate_changes_nothing() {
     app.create("John", "john@example.com").await;
 }
 
-/// The protocol on which server and client agree in the handshake.
-fn agreed(address: &str, trusted: &Authority, offered: &[&str]) -> io::Result<Option<String>> {
+/// A connection after the handshake, in which the client offers these protocols.
+fn connect(
+    address: &str,
+    trusted: &Authority,
+    offered: &[&str],
+) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(trusted.pem().as_bytes()).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
@@ -148,7 +153,25 @@ fn agreed(address: &str, trusted: &Authority, offered: &[&str]) -> io::Result<Op
     while tls.is_handshaking() {
         tls.complete_io(&mut tcp)?;
     }
-    Ok(tls.alpn_protocol().map(|protocol| String::from_utf8(protocol.to_vec()).unwrap()))
+    Ok(StreamOwned::new(tls, tcp))
+}
+
+/// The protocol on which server and client agree in the handshake.
+fn agreed(address: &str, trusted: &Authority, offered: &[&str]) -> io::Result<Option<String>> {
+    let stream = connect(address, trusted, offered)?;
+    Ok(stream.conn.alpn_protocol().map(|protocol| String::from_utf8(protocol.to_vec()).unwrap()))
+}
+
+/// An end without a farewell (`close_notify`) is an error to the client: the answer may have been cut off.
+#[test]
+fn an_idle_connection_ends_with_a_farewell() {
+    let authority = Authority::new();
+    let Secure { server, dir: _dir } = Secure::with(&authority.sign(HOST), &[("KEEP_ALIVE", "500ms")]);
+    let mut stream = connect(server.address(), &authority, &["http/1.1"]).unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("a farewell");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
 /// A server without a common protocol sends an alert (RFC 7301, 3.2), instead of using one that the client does not

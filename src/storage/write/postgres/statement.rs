@@ -11,7 +11,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::parameters::Parameters;
 use crate::storage::database::schema::user_row::MaybeUserColumns;
-use crate::storage::database::sql_text::push;
+use crate::storage::database::sql_text::SqlText;
 
 /// Creates users and records their events. Each address must occur only once.
 ///
@@ -21,7 +21,8 @@ use crate::storage::database::sql_text::push;
 ///
 /// The last condition is always true. It sets how long the statement waits for each lock, and says that the statement
 /// records its events: see [`WRITE`].
-const CREATE: &str = "\
+static CREATE: SqlText = SqlText::new(
+    "\
 WITH created AS (
     INSERT INTO users (name, name_key, email, email_key, address_key, has_keys, version, created_at, updated_at)
     SELECT unnest(:new_names), unnest(:new_name_keys), unnest(:new_emails), unnest(:new_email_keys),
@@ -37,7 +38,8 @@ WITH created AS (
     RETURNING id
 )
 SELECT email, id, (SELECT max(id) FROM recorded) FROM created
-WHERE (SELECT set_config('lock_timeout', :lock_timeout, true) || set_config('user_service.records', 'on', true)) IS NOT NULL";
+WHERE (SELECT set_config('lock_timeout', :lock_timeout, true) || set_config('user_service.records', 'on', true)) IS NOT NULL",
+);
 
 /// Creates, updates and deletes users, and records their events.
 ///
@@ -56,7 +58,8 @@ WHERE (SELECT set_config('lock_timeout', :lock_timeout, true) || set_config('use
 /// - Rows of users that were created or found have the offset of the last event, if there is one.
 /// - The last SELECT finds users that exist and were not `found`: another transaction has locked them, or has deleted
 ///   them since the statement began. The next attempt shows which. If all users were found, it looks up nothing.
-const WRITE: &str = "\
+static WRITE: SqlText = SqlText::new(
+    "\
 WITH created AS (
     INSERT INTO users (name, name_key, email, email_key, address_key, has_keys, version, created_at, updated_at)
     SELECT unnest(:new_names), unnest(:new_name_keys), unnest(:new_emails), unnest(:new_email_keys),
@@ -120,14 +123,15 @@ FROM found LEFT JOIN changed ON changed.id = found.id
 UNION ALL
 SELECT locked.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM unnest(:ids) AS locked (id)
-WHERE locked.id NOT IN (SELECT found.id FROM found) AND EXISTS (SELECT FROM users WHERE users.id = locked.id)";
+WHERE locked.id NOT IN (SELECT found.id FROM found) AND EXISTS (SELECT FROM users WHERE users.id = locked.id)",
+);
 
 /// Creates users.
 pub(super) struct CreateStatement<'a>(pub(super) &'a Parameters<'a>);
 
 impl QueryFragment<Pg> for CreateStatement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        push(CREATE, &mut out, |name, out| self.0.bind(name, out))
+        CREATE.push(&mut out, |name, out| self.0.bind(name, out))
     }
 }
 
@@ -148,7 +152,7 @@ pub(super) struct WriteStatement<'a, const SKIPS: bool>(pub(super) &'a Parameter
 
 impl<const SKIPS: bool> QueryFragment<Pg> for WriteStatement<'_, SKIPS> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        push(WRITE, &mut out, |name, out| match name {
+        WRITE.push(&mut out, |name, out| match name {
             "skip_locked" => {
                 out.push_sql(if SKIPS { "SKIP LOCKED" } else { "" });
                 Ok(())
