@@ -63,7 +63,9 @@ async fn one_that_was_given_is_reached_and_one_beyond_the_log_is_gone(#[values(D
         at_least(&app, path, &beyond).await.problem(410, "events_gone");
         at_least(&app, path, "9223372036854775807").await.problem(410, "events_gone");
     }
-    at_least(&app, "/api/v2/users/2", &known).await.problem(404, "user_not_found");
+    let missing = at_least(&app, "/api/v2/users/2", &known).await;
+    missing.problem(404, "user_not_found");
+    assert_eq!(position(&missing).to_string(), known);
     at_least(&app, "/api/v2/users/2", &beyond).await.problem(410, "events_gone");
     // Version 1 has no positions.
     assert_eq!(at_least(&app, "/api/v1/users/1", &beyond).await.body(200)["name"], "John");
@@ -98,4 +100,30 @@ async fn an_empty_log_has_one_too(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
         answer.body(200);
         assert_eq!(position(&answer), known, "{path}");
     }
+}
+
+/// Held events are not pruned. They may be the only ones left, far below the end of the log.
+#[rstest]
+#[tokio::test]
+async fn a_held_event_is_not_the_end_of_the_log(
+    #[values(Db::Sqlite, Db::Postgres)] db: Db,
+    #[values("16777216", "0")] cache: &str,
+) {
+    let mut app = App::start(db).await;
+    let mut known = 0;
+    for name in ["a", "b", "c"] {
+        known = position(&app.post("/api/v2/users", &user(name, &format!("{name}@example.com"))).answer().await);
+    }
+    let mut operator = app.database.connect();
+    operator.run(&format!("UPDATE event_log SET pruned_to = {known}"));
+    operator.run("DELETE FROM events WHERE id > 1");
+    app.restart_with(&[("USER_CACHE_BYTES", cache)]).await;
+    for path in ["/api/v2/users/3", "/api/v2/users/3", "/api/v2/users", "/api/v2/users?email=c@example.com"] {
+        let answer = at_least(&app, path, &known.to_string()).await;
+        answer.body(200);
+        assert_eq!(position(&answer), known, "{path}");
+    }
+    at_least(&app, "/api/v2/users/9", &known.to_string()).await.problem(404, "user_not_found");
+    let resumed = app.head("/api/v2/events").header("last-event-id", known.to_string()).answer().await;
+    resumed.expect(200);
 }
