@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -50,20 +51,16 @@ impl Seen {
         outcome: &Outcome,
         position: Option<i64>,
     ) -> Option<String> {
-        let user = match (operation, outcome) {
-            (_, Outcome::User(user)) => Some((user.id, Some(user.version))),
-            (Operation::Get { id }, Outcome::NotFound) => Some((*id, None)),
-            (Operation::Delete { id, .. }, Outcome::Done) => Some((*id, None)),
-            _ => None,
-        };
-        let (id, version) = user?;
+        let (id, version) = shown(operation, outcome)?;
         let takes_back = |seen: Option<&Option<u64>>| match (seen, version) {
             (Some(None), version) => version.is_some(),
             (Some(Some(seen)), Some(version)) => version < *seen,
             // It may have been deleted since.
             (Some(Some(_)), None) | (None, _) => false,
         };
-        let flaw = if asked.at_least.is_some() && takes_back(self.users.get(&id)) {
+        let flaw = if !operation.is_read() {
+            None
+        } else if asked.at_least.is_some() && takes_back(self.users.get(&id)) {
             Some(format!(
                 "{operation} at least as of {:?}: {outcome:?}, after {:?}",
                 asked.at_least,
@@ -76,13 +73,40 @@ impl Seen {
         };
         if let Some(position) = position {
             self.position = self.position.max(position);
-            if self.users.get(&id).is_none_or(|seen| seen.is_some_and(|seen| version.is_none_or(|it| it > seen))) {
-                self.users.insert(id, version);
-            }
+            learn(&mut self.users, id, version);
         }
         if !operation.is_read() {
-            self.written.insert((replica, id), version);
+            learn(&mut self.written, (replica, id), version);
         }
         flaw
+    }
+}
+
+/// Keeps the later of two versions; a deletion is the last.
+fn learn<K: Eq + Hash>(seen: &mut HashMap<K, Option<u64>>, key: K, version: Option<u64>) {
+    let kept = seen.entry(key).or_insert(version);
+    *kept = kept.zip(version).map(|(kept, version)| kept.max(version));
+}
+
+/// The user that an answer is about, with its version, or that it is deleted. Clients know ids and versions from answers
+/// only, so a refusal says that it has changed since.
+fn shown(operation: &Operation, outcome: &Outcome) -> Option<(u64, Option<u64>)> {
+    match (operation, outcome) {
+        (_, Outcome::User(user)) => Some((user.id, Some(user.version))),
+        (
+            Operation::Get { id }
+            | Operation::Put { id, .. }
+            | Operation::Patch { id, .. }
+            | Operation::Delete { id, .. },
+            Outcome::NotFound,
+        )
+        | (Operation::Delete { id, .. }, Outcome::Done) => Some((*id, None)),
+        (
+            Operation::Put { id, if_match: Some(version), .. }
+            | Operation::Patch { id, if_match: Some(version), .. }
+            | Operation::Delete { id, if_match: Some(version) },
+            Outcome::VersionMismatch,
+        ) => Some((*id, Some(version + 1))),
+        _ => None,
     }
 }
