@@ -1,7 +1,6 @@
 //! The variables of the storage.
 
 use super::reader::{Reader, delay};
-use crate::domain::Freshness;
 use crate::storage::{self, DatabaseUrl, EventLog};
 
 pub(super) const DATABASE_URL: &str = "DATABASE_URL";
@@ -34,7 +33,7 @@ impl Reader<'_> {
             text.parse().ok().filter(|bytes| *bytes <= MAX_USER_CACHE)
         });
         let max_staleness = self.value("MAX_STALENESS", "0s", STALENESS_RANGE, |text| {
-            delay(text).filter(|bound| *bound <= Freshness::MOST_STALE)
+            delay(text).filter(|bound| *bound <= storage::Settings::LONGEST_STALENESS)
         });
         let is_possible = max_staleness.is_none_or(|bound| bound.is_zero()) || user_cache_bytes != Some(0);
         self.require(

@@ -7,6 +7,7 @@ mod sqlite_path;
 
 use std::time::Duration;
 
+use crate::domain::Freshness;
 use database_url::DatabaseUrl;
 
 /// How the storage works. Each value is documented where it is configured.
@@ -28,4 +29,9 @@ pub struct Settings {
     pub user_cache_bytes: u64,
     /// How old an answer from memory may be. 0 asks the database each time what has changed.
     pub max_staleness: Duration,
+}
+
+impl Settings {
+    /// The largest `max_staleness`.
+    pub const LONGEST_STALENESS: Duration = Freshness::MOST_STALE;
 }
