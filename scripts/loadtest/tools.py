@@ -11,13 +11,17 @@ from pathlib import Path
 from statistics import median
 
 from bearer import CREDENTIALS
+from bench import Bench
 from children import Children, run
 from report import Report, milliseconds
 from service import Service
-from workbench import Workbench
 
 USERS = 50_000
-CONNECTIONS = 64
+CONNECTIONS = 128
+# Between the service and its database, in seconds.
+DELAY = 0.02
+# Seconds.
+WARM_UP = 1
 # How far two tools may be apart.
 APART = 0.05
 
@@ -31,21 +35,24 @@ class Figures:
     p99: float
 
 
-class Tools(Workbench):
+class Tools(Bench):
     def __init__(self, arguments: argparse.Namespace, folder: Path, children: Children, report: Report) -> None:
-        super().__init__(arguments.program, folder, children, report)
+        super().__init__(arguments.program, arguments.oha, folder, children, report)
         self.oha, self.locust = arguments.oha, arguments.locust
         self.rounds, self.seconds = arguments.rounds, arguments.seconds
         self._loadtest = arguments.loadtest
 
     @functools.cached_property
     def service(self) -> Service:
-        """On SQLite with users of the ids 1 to USERS, warmed up by a run."""
-        folder = self.folder("service")
-        url = f"sqlite://{folder}/users.db"
-        self.seed(url, USERS)
-        service = Service(self.children, self.program, folder, url, {})
-        self._measure(service, [])
+        """With users of the ids 1 to USERS. Small batches and the way to the database limit what it can carry: without
+        them it answers faster than a tool on the same machine can ask, and each tool would measure what it takes from the
+        service itself."""
+        database = "users"
+        self.seed(self.postgres.create_database(database), USERS)
+        port = self.slow_path(self.postgres.port, DELAY)
+        service = self.serve(self.postgres.url(database, port), DB_MAX_BATCH="32", DB_LOOKUP_ACTORS="1")
+        # Warms it up.
+        self._load(service, None)
         return service
 
     @property
@@ -54,19 +61,22 @@ class Tools(Workbench):
 
     def load(self, rate: float | None = None) -> Figures:
         """A run of the load tester that reads these users: an open loop if it has a rate."""
-        return self._measure(self.service, [] if rate is None else ["--rate", f"{rate:.2f}"])
+        return self._load(self.service, rate)
 
-    def _measure(self, service: Service, options: list[str]) -> Figures:
-        folder = self.folder("load")
+    def _load(self, service: Service, rate: float | None) -> Figures:
         command = [self._loadtest, "--url", service.url, "--scenario", "read", "--ids", f"1-{USERS}", "--server-timing", "0"]
-        command += ["--connections", str(CONNECTIONS), "--duration", f"{self.seconds}s", "--warm-up", "1s"]
+        command += ["--connections", str(CONNECTIONS), "--duration", f"{self.seconds}s", "--warm-up", f"{WARM_UP}s"]
+        command += [] if rate is None else ["--rate", f"{rate:.2f}"]
+        folder = self.folder("load")
         command += ["--token", self.token, "--report", str(folder / "report.html")]
-        run([*command, *options], cwd=str(folder), timeout=self.seconds + 120, env={"PATH": os.environ["PATH"]})
+        run(command, cwd=str(folder), timeout=self.seconds + 120, env={"PATH": os.environ["PATH"]})
         return figures(json.loads((folder / "report.json").read_text()))
 
-    def compare(self, what: str, ours: list[Figures], theirs: list[Figures], other: str) -> None:
+    def compare(
+        self, what: str, ours: list[Figures], theirs: list[Figures], other: str, names: tuple[str, ...] = ("rate", "p50", "p99")
+    ) -> None:
         """The medians of both, and whether they are close enough."""
-        for name in ("rate", "p50", "p99"):
+        for name in names:
             one, two = (median(getattr(figure, name) for figure in figures) for figures in (ours, theirs))
             show = (lambda value: f"{value:.0f}/s") if name == "rate" else milliseconds_of
             # The spread of each tool alone says how much of a difference is the machine's.

@@ -27,9 +27,9 @@ pub(crate) struct Start {
 
 pub(crate) struct ThreadReport {
     pub recording: Recording,
-    /// How late requests became due, by the generator's own delay.
+    /// How late free connections took what was due, by the generator's own delay.
     pub late: Latencies,
-    /// How long they then waited for a free connection.
+    /// How long what was due waited for a free connection.
     pub waited: Latencies,
     /// The share of a core that the thread used.
     pub busy: f64,
@@ -77,58 +77,58 @@ async fn drive(
         plan,
         script: RefCell::new(script(number, plan, start)),
         recorder: RefCell::new(Recorder::new(clock, plan.scenario.measures(), live)),
+        late: RefCell::new(Latencies::precise()),
         waited: RefCell::new(Latencies::precise()),
         zero: start.zero,
     };
     sleep_until(start.first.into()).await;
     let (begun, cpu) = (Instant::now(), cpu_time());
-    let late = if let Some(releases) = Releases::new(&plan.load, start.first, number as u64, plan.threads as u64) {
-        run_open(number, workers, &shared, &releases).await
+    let ended = if let Some(releases) = Releases::new(plan, start.first, number) {
+        run_open(workers, &shared, &releases).await
     } else {
         join_all(workers.into_iter().map(|worker| worker.run_closed(&shared))).await;
-        Ok(Latencies::precise())
+        Ok(())
     };
     let busy = cpu_time().saturating_sub(cpu).as_secs_f64() / begun.elapsed().as_secs_f64().max(1e-9);
-    let (late, fault) = match late {
-        Ok(late) => (late, None),
-        Err(fault) => (Latencies::precise(), Some(fault)),
-    };
-    let Shared { recorder, waited, .. } = shared;
-    ThreadReport { recording: recorder.into_inner().finish(), late, waited: waited.into_inner(), busy, fault }
+    let Shared { recorder, late, waited, .. } = shared;
+    ThreadReport {
+        recording: recorder.into_inner().finish(),
+        late: late.into_inner(),
+        waited: waited.into_inner(),
+        busy,
+        fault: ended.err(),
+    }
 }
 
 /// Sends what is due. What no connection was free to send by the end has failed, and its latency counts too: to leave
 /// it out would hide just the requests that a stalled service keeps waiting.
-async fn run_open(
-    number: usize,
-    workers: Vec<Worker>,
-    shared: &Shared<'_>,
-    releases: &Releases,
-) -> Result<Latencies, String> {
+async fn run_open(workers: Vec<Worker>, shared: &Shared<'_>, releases: &Releases) -> Result<(), String> {
     let plan = shared.plan;
     let sending = join_all(workers.into_iter().map(|worker| worker.run_open(shared, releases)));
     let pacing = async {
-        let late = pacer::pace(releases, plan, plan.requests_of(number), shared.zero).await;
-        // Also if it failed, or the connections would wait for ever.
-        releases.end();
-        late
+        let ended = pacer::pace(releases).await;
+        if ended.is_err() {
+            // Or the connections would wait for ever.
+            releases.close();
+        }
+        ended
     };
     let closing = async {
         sleep_until((shared.zero + plan.duration + plan.timeout).into()).await;
         releases.close();
         pending::<()>().await;
     };
-    let (late, _) = tokio::select! {
-        result = join(pacing, sending) => result,
+    let ended = tokio::select! {
+        (ended, _) = join(pacing, sending) => ended,
         // It never ends.
-        () = closing => (Ok(Latencies::precise()), Vec::new()),
+        () = closing => Ok(()),
     };
     let mut recorder = shared.recorder.borrow_mut();
-    while let Some(due) = releases.take_now() {
+    for due in releases.left() {
         let example = "no connection was free until the end".to_owned();
         recorder.record(observe::failed(plan.scenario.usual_kind(), due, "not sent", example));
     }
-    late
+    ended
 }
 
 fn script(number: usize, plan: &Plan, start: Start) -> Script {

@@ -1,11 +1,11 @@
 //! One connection, which sends one request after the other.
 
 use std::cell::RefCell;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::releases::Releases;
+use super::releases::{Releases, Taken};
 use super::{Plan, observe};
 use crate::record::{Latencies, Observed, Recorder};
 use crate::scenario::{Call, Kind, Scenario, Script};
@@ -16,6 +16,8 @@ pub(super) struct Shared<'a> {
     pub plan: &'a Plan,
     pub script: RefCell<Script>,
     pub recorder: RefCell<Recorder>,
+    /// How late requests were taken by connections that were free: the generator's own delay, which no service causes.
+    pub late: RefCell<Latencies>,
     /// How long requests that were due waited for a free connection.
     pub waited: RefCell<Latencies>,
     pub zero: Instant,
@@ -42,14 +44,18 @@ impl Worker {
 
     /// Sends each request when it is due, or as soon after that as this connection is free.
     pub(super) async fn run_open(mut self, shared: &Shared<'_>, releases: &Releases) {
-        while let Some(due) = releases.take().await {
+        while let Some(Taken { due, was_free }) = releases.take().await {
             if due >= shared.zero {
-                shared.waited.borrow_mut().record(due.elapsed());
+                // A connection that was free took it late because the thread was late.
+                let (late, waited) =
+                    if was_free { (due.elapsed(), Duration::ZERO) } else { (Duration::ZERO, due.elapsed()) };
+                shared.late.borrow_mut().record(late);
+                shared.waited.borrow_mut().record(waited);
             }
             let observed = self.send(shared, due).await;
             shared.recorder.borrow_mut().record(observed);
             if shared.plan.is_stopped() {
-                break;
+                releases.close();
             }
         }
     }
@@ -68,7 +74,7 @@ impl Worker {
             shared.recorder.borrow_mut().record(observed);
             if is_failed {
                 // A service that is away answers at once, and many times more often than one that works.
-                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
         }
     }

@@ -60,9 +60,9 @@ pub(crate) struct Generator {
     pub is_local: bool,
     /// How much of a core its busiest thread used.
     pub busiest_thread: f64,
-    /// How late requests became due, by the generator's own delay.
+    /// How late free connections took what was due, by the generator's own delay.
     pub late: Latencies,
-    /// How long they then waited for a free connection.
+    /// How long what was due waited for a free connection.
     pub waited: Latencies,
 }
 
