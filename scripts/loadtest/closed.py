@@ -5,7 +5,7 @@ from __future__ import annotations
 from tools import CONNECTIONS, USERS, Figures, Tools
 from wrk import Wrk
 
-STORY = f"reads of one of {USERS:,} users on {CONNECTIONS} connections, in turns"
+STORY = f"reads of one of {USERS:,} users on {CONNECTIONS} connections, alternately"
 PATHS = [f"/api/v2/users/{number}" for number in range(1, USERS + 1)]
 
 

@@ -8,7 +8,7 @@ from oha import Request, Run
 from report import quantile
 from tools import CONNECTIONS, USERS, WARM_UP, Figures, Tools
 
-STORY = f"reads of one of {USERS:,} users at fixed rates, in turns"
+STORY = f"reads of one of {USERS:,} users at fixed rates, alternately"
 SHARES = (0.1, 0.5, 0.9)
 # Four digits, and each id as likely as any other.
 IDS = Request("/api/v2/users/[1-9][0-9]{3}")

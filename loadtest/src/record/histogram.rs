@@ -5,7 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Below it, latencies are not told apart.
+/// Latencies below it count as one.
 const LOWEST: u64 = 100;
 /// Above it, they count as this long.
 const HIGHEST: u64 = 3_600_000_000_000;
@@ -135,7 +135,7 @@ mod tests {
                 latencies.clear();
                 latencies.record(Duration::from_micros(micros));
                 let wanted = Duration::from_micros(micros).as_secs_f64();
-                // Nothing is told apart below 100 ns.
+                // Latencies below 100 ns count as one.
                 assert!((latencies.quantile(0.5) - wanted).abs() <= wanted * precision + 1e-7, "{micros}");
             }
         }

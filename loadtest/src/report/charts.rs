@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::html::escape;
 use crate::record::Latencies;
 use crate::results::Run;
 use crate::results::numbers::whole;
@@ -45,16 +44,6 @@ pub(super) enum Unit {
 }
 
 impl Chart {
-    /// Where the script draws it. Without lines that have values, a chart says so.
-    pub(super) fn section(&self, number: usize) -> String {
-        let class = if self.is_distribution { "chart distribution" } else { "chart" };
-        let (title, note) = (escape(self.title), escape(self.note));
-        format!(
-            "<section class=\"{class}\" data-chart=\"{number}\"><h2>{title}</h2><p>{note}</p><ul></ul><div class=\"plot\" \
-             role=\"img\" aria-label=\"Chart: {title}\"></div></section>"
-        )
-    }
-
     /// A chart over time.
     pub(super) fn over_time(run: &Run, title: &'static str, note: &'static str, unit: Unit, lines: Vec<Line>) -> Self {
         Self { title, note, unit, is_log: false, is_distribution: false, at: series::times(run), lines }

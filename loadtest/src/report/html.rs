@@ -30,7 +30,7 @@ struct Data<'a> {
 impl Page {
     pub(super) fn html(&self) -> String {
         let data = serde_json::to_string(&Data { charts: &self.charts }).unwrap_or_default();
-        let sections = Vec::from_iter(self.charts.iter().enumerate().map(|(number, chart)| chart.section(number)));
+        let sections = Vec::from_iter(self.charts.iter().enumerate().map(|(number, chart)| section(chart, number)));
         let parts: [(&str, &str); 10] = [
             ("title", &escape(&self.title)),
             ("style", STYLE),
@@ -46,6 +46,16 @@ impl Page {
         ];
         fill(TEMPLATE, &parts)
     }
+}
+
+/// Where the script draws a chart.
+fn section(chart: &Chart, number: usize) -> String {
+    let class = if chart.is_distribution { "chart distribution" } else { "chart" };
+    let (title, note) = (escape(chart.title), escape(chart.note));
+    format!(
+        "<section class=\"{class}\" data-chart=\"{number}\"><h2>{title}</h2><p>{note}</p><ul></ul><div class=\"plot\" \
+         role=\"img\" aria-label=\"Chart: {title}\"></div></section>"
+    )
 }
 
 pub(super) fn escape(text: &str) -> String {

@@ -9,7 +9,7 @@ use crate::results::comparison::{self, Line as Compared};
 use crate::results::{Run, series, verdicts};
 
 const NOTE: &str = "The interval is of the ratio of means over windows, at 95%. It holds the noise within these two runs; \
-runs of the same program on another day may differ by more. Repeat both, in turns, before you believe a small difference.";
+runs of the same program on another day may differ by more. Repeat both, alternately, before you believe a small difference.";
 
 /// The first run is A, the second is B.
 pub(crate) fn of_comparison(one: &Run, other: &Run) -> String {

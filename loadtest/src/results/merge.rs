@@ -51,7 +51,7 @@ fn check(sum: &Run, run: &Run) -> Result<(), String> {
     if apart > APART { Err(format!("{names} began {apart:.0} s apart: they were not one load")) } else { Ok(()) }
 }
 
-/// The generators' CPU adds up. What the service said is the same, whoever asked: the first that has it, counts.
+/// The generators' CPU adds up. The service said the same to all of them: what the first run has, counts.
 fn add_ticks(sum: &mut Run, run: &Run) {
     if sum.service.is_none() {
         sum.service.clone_from(&run.service);

@@ -88,16 +88,15 @@ fn a_service_that_stays_frozen_fails_all_that_was_due() {
 #[test]
 fn steps_and_ramps_are_sent_as_they_are_due() {
     let (load, service) = (Load::new(), Service::start());
-    for (shape, wanted) in [("50,150", [50.0, 150.0]), ("50..150", [75.0, 125.0])] {
+    // At an even 100/s, 100 were due in the first second.
+    for (shape, due_first) in [("50,150", 50.0), ("50..150", 75.0)] {
         let arguments = format!("--scenario create --rate {shape} --warm-up 0s --duration 2s --timeout 5s");
         load.against(&service, &arguments).exited(0);
         let run = load.json("report.json");
         assert_eq!(number(&run, "/operations/create/requests"), 200.0, "{shape}");
-        // Those in a window may have been due at the end of the one before.
-        for (window, wanted) in wanted.into_iter().enumerate() {
-            let requests = number(&run, &format!("/windows/{window}/requests"));
-            assert!((requests - wanted).abs() < 20.0, "{shape}: {requests} in window {window}");
-        }
+        // A busy machine may end some later, but none is sent before it is due.
+        let first = number(&run, "/windows/0/requests");
+        assert!(first <= due_first, "{shape}: {first} in the first second");
     }
 }
 
