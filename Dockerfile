@@ -48,6 +48,19 @@ RUN install -D --target-directory=usr/local/bin /build/target/dist/user-service 
     && echo 'hosts: files dns' >etc/nsswitch.conf \
     && mkdir -p /image-volume && install --directory --mode=0750 /image-volume/data
 
+# The load tester, for `--target loadtest`; the last stage does not need it.
+FROM build AS build-loadtest
+WORKDIR /build
+ARG USER_SERVICE_COMMIT=unknown
+RUN cargo build --release --locked --package user-service-loadtest
+
+FROM scratch AS loadtest
+COPY --from=build /image /
+COPY --from=build-loadtest /build/target/release/user-service-loadtest /usr/local/bin/
+USER 10001:10001
+ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+ENTRYPOINT ["/usr/local/bin/user-service-loadtest"]
+
 # Nothing underneath: distroless/cc-debian12 has the same libraries, and a shell as little, but a TLS library, C++ and time
 # zones besides, which are more bytes than there is room for in 30 MB.
 FROM scratch

@@ -20,6 +20,7 @@ const DOCUMENTS: &[&str] = &[
     "deploy",
     "docs",
     "fuzz",
+    "loadtest",
     "migrations",
     "models",
     "src",
@@ -28,7 +29,7 @@ const DOCUMENTS: &[&str] = &[
 ];
 
 /// Code that names documents by their paths from the root, as in `docs/runbook.md#userservicedown`.
-const CODE: &[&str] = &["benches", "client/src", "deploy", "scripts", "src", "tests"];
+const CODE: &[&str] = &["benches", "client/src", "deploy", "loadtest", "scripts", "src", "tests"];
 
 /// The beginnings of such paths.
 const NAMED: &[&str] =
