@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::sql_types::Bool;
+use diesel::sql_types::{BigInt, Bool};
 use diesel::sqlite::SqliteConnection;
 
 mod insert_users;
@@ -23,7 +23,6 @@ use super::request::{Create, Delete, Update, Write};
 use crate::domain::{AsOf, Error, Position, Timestamp, User, UserId, Version};
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::sqlite::{commit, roll_back};
-use crate::storage::database::schema::log_end::log_end;
 use crate::storage::database::schema::tables::users;
 use crate::storage::database::schema::user_row::UserRow;
 use crate::storage::engine::request::Execution;
@@ -42,7 +41,8 @@ pub(super) fn write_batch(
 ) -> Result<Vec<Execution<Write>>, BatchError> {
     let own_commit = cache.and_then(SqliteCache::begin_commit);
     let outcomes = write_in_order(sqlite, batch, Stamp::now())?;
-    let end = Position(diesel::select(log_end()).get_result(sqlite)?);
+    // What was inserted last is an event, if there was a change at all.
+    let end = Position(diesel::select(last_insert_rowid()).get_result(sqlite)?);
     if outcomes.iter().all(Result::is_err) {
         // Nothing to sync, and nothing that the cache would have to take in. A commit would store the ids that creates
         // have drawn in vain.
@@ -55,6 +55,13 @@ pub(super) fn write_batch(
     }
     let outcomes = outcomes.into_iter().map(|outcome| outcome.map(|user| AsOf::latest(user, end)));
     Ok(outcomes.map(Execution::Executed).collect())
+}
+
+#[diesel::declare_sql_function]
+#[backends(diesel::sqlite::Sqlite)]
+extern "SQL" {
+    /// The id of the row that this connection has inserted last: cheaper than to look into the log.
+    fn last_insert_rowid() -> BigInt;
 }
 
 /// What a write has changed.
