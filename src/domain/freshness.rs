@@ -59,7 +59,7 @@ impl Freshness {
             ("max-age", _, Some(age)) => self.max_age = Some(stricter(self.max_age, age)),
             ("max-stale", None, _) => self.max_stale = Some(stricter(self.max_stale, Self::MOST_STALE)),
             ("max-stale", _, Some(stale)) => {
-                self.max_stale = Some(stricter(self.max_stale, stale.min(Self::MOST_STALE)))
+                self.max_stale = Some(stricter(self.max_stale, stale.min(Self::MOST_STALE)));
             }
             _ => {}
         }

@@ -32,16 +32,15 @@ pub async fn list_users(
 ) -> Result<AsOf<UserList>, Error> {
     let list = async {
         let after = page_token.map(|text| PageToken::decode(text, filter)).transpose()?;
-        let list = match &filter.email {
-            Some(email) => list_the_one_with(storage, email, filter, count, freshness).await?,
-            None => {
-                let page = storage.list_users(PageQuery { start: start(filter, after), size, count }).await?;
-                page.map(|page| UserList {
-                    next_page_token: next_page_token(&page, filter),
-                    users: page.users,
-                    total: page.total,
-                })
-            }
+        let list = if let Some(email) = &filter.email {
+            list_the_one_with(storage, email, filter, count, freshness).await?
+        } else {
+            let page = storage.list_users(PageQuery { start: start(filter, after), size, count }).await?;
+            page.map(|page| UserList {
+                next_page_token: next_page_token(&page, filter),
+                users: page.users,
+                total: page.total,
+            })
         };
         check(storage, &list, freshness).await?;
         Ok(list)

@@ -117,18 +117,17 @@ impl Storage {
         let (found, is_hit) = match &self.cache {
             None => return Ok(self.lookups.ask(lookup).await?.found),
             Some(UserCache::Sqlite(cache)) => self.look_up_on_sqlite(cache, lookup).await?,
-            Some(UserCache::Postgres(cache)) => match cache.recent(lookup.key(), freshness) {
-                Some(Recent { found, refresh }) => {
+            Some(UserCache::Postgres(cache)) => {
+                if let Some(Recent { found, refresh }) = cache.recent(lookup.key(), freshness) {
                     if let Some(refresh) = refresh {
                         self.refresh(lookup, refresh);
                     }
                     (found, true)
-                }
-                None => {
+                } else {
                     let LookedUp { found, is_hit } = self.lookups.ask(lookup).await?;
                     (found, is_hit)
                 }
-            },
+            }
         };
         note_look_up(is_hit);
         Ok(found)

@@ -60,6 +60,7 @@ fn note(change: impl FnOnce(&mut Timings)) {
 }
 
 /// The value of `Server-Timing` for a request that has taken `total` so far. `None` if it does not ask.
+#[must_use]
 pub fn server_timing(total: Duration) -> Option<String> {
     CURRENT.try_with(|current| current.get().header(total)).ok()
 }

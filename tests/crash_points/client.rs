@@ -5,6 +5,7 @@ use tokio::time::sleep;
 use user_service_checker::{Call, Operation, Outcome, Protocol};
 
 use crate::clock::now;
+use crate::freshness::Asked;
 use crate::outcome::Answer;
 use crate::rest::Rest;
 use crate::support::TOKEN;
@@ -42,7 +43,7 @@ impl<'record> Clients<'record> {
     /// Makes a client's call, and records it. `None` when nobody listens any more.
     pub async fn call(&self, client: u32, operation: Operation) -> Option<Call> {
         let start = now();
-        let answer = self.rest.call(&self.address, &operation).await;
+        let (answer, _) = self.rest.call(&self.address, &operation, &Asked::default()).await;
         let mut is_gone = false;
         let (end, outcome) = match answer {
             Answer::Known(outcome) => (Some(now()), outcome),

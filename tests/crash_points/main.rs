@@ -25,6 +25,9 @@ mod events;
 mod evidence;
 #[path = "../consistency/flaws.rs"]
 mod flaws;
+#[path = "../consistency/freshness.rs"]
+#[allow(dead_code, reason = "here no answer may be stale: nobody asks for that")]
+mod freshness;
 mod group;
 mod origin;
 #[path = "../consistency/outcome.rs"]

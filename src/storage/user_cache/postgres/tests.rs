@@ -6,7 +6,7 @@ use crate::domain::{Email, Position, Timestamp, User, UserId, UserName, Version}
 use crate::metrics::Metrics;
 
 const SERVER: i64 = 5;
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 /// The moment of a check is kept in whole microseconds.
 const MICROSECOND: Duration = Duration::from_micros(1);
 
