@@ -37,7 +37,8 @@ use crate::auth::{Bearer, Gate, Refused, Scope};
 use crate::domain;
 use crate::metrics::{MethodMetrics, Metrics};
 use crate::telemetry::{
-    AccessLogger, Answered, Arrived, Context, RequestId, RequestTrace, Traces, collect_timings, server_timing,
+    AccessLogger, Answered, Arrived, Context, RequestId, RequestTrace, Traces, asks_for_timing, collect_timings,
+    server_timing,
 };
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -137,7 +138,8 @@ impl Calls {
         let (request_id, header) = request_id(request.headers());
         let trace = shared.trace(request.headers(), route);
         let streams = route.is_some_and(|route| route.endpoint.streams);
-        let is_timed = shared.server_timing || asks_for_timing(request.headers());
+        let is_timed =
+            shared.server_timing || asks_for_timing(request.headers().get(SERVER_TIMING).map(HeaderValue::as_bytes));
         let deadlines = Deadlines::of(request.headers(), streams, start, shared.timeout);
         let deadline = deadlines.as_ref().ok().and_then(|deadlines| deadlines.work);
         let context = Context { deadline, ..trace.context(request_id) };
@@ -262,11 +264,6 @@ impl Shared {
     fn authenticate(&self, headers: &HeaderMap) -> Result<Bearer, Refused> {
         self.gate.authenticate(headers.get_all(AUTHORIZATION).into_iter().map(HeaderValue::as_bytes))
     }
-}
-
-/// Whether the call has the metadata `server-timing: request`.
-fn asks_for_timing(headers: &HeaderMap) -> bool {
-    headers.get(SERVER_TIMING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"request"))
 }
 
 /// The caller's request id if it is valid, or else a new one.

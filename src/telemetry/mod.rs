@@ -22,7 +22,7 @@ pub use context::{Context, RequestId, TracedSpan};
 pub use logs::{LogFormat, is_log_level};
 pub use stderr::capture_stderr;
 pub use throttle::Throttle;
-pub use timings::{Ran, collect_timings, note_look_up, note_ran, server_timing};
+pub use timings::{Ran, asks_for_timing, collect_timings, note_look_up, note_ran, server_timing};
 pub use traces::{Arrived, BatchSpan, RequestTrace, Sampler, Settings as TraceSettings, Traces, TracesError, use_case};
 
 /// What is logged and traced, and how.

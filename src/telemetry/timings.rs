@@ -27,6 +27,12 @@ pub struct Ran {
     pub database: Duration,
 }
 
+/// Whether a request asks, by its header `Server-Timing`. W3C has that header for responses only.
+#[must_use]
+pub fn asks_for_timing(header: Option<&[u8]>) -> bool {
+    header.is_some_and(|value| value.eq_ignore_ascii_case(b"request"))
+}
+
 /// Collects the timings of a future, which asks for them.
 pub fn collect_timings<F: Future>(future: F) -> impl Future<Output = F::Output> {
     CURRENT.scope(Cell::default(), future)

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::{BigInt, Text};
-use diesel::{Connection as _, OptionalExtension as _, PgConnection, QueryResult, QueryableByName, RunQueryDsl as _};
+use diesel::{Connection as _, OptionalExtension as _, PgConnection, QueryResult, RunQueryDsl as _};
 use diesel::{ConnectionResult, sql_query};
 use fastrand::Rng;
 use tokio::task::{JoinSet, spawn_blocking};
 use user_service_checker::{Call, History, Operation, Outcome, Protocol, User};
 
 use crate::clock::now;
+use crate::row::Row;
 use crate::world::{Store, World};
 
 const CLIENTS: u32 = 6;
@@ -45,18 +46,6 @@ struct Client {
     prefix: String,
     names: usize,
     calls: Vec<Call>,
-}
-
-#[derive(QueryableByName)]
-struct Row {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
-    #[diesel(sql_type = Text)]
-    name: String,
-    #[diesel(sql_type = Text)]
-    email: String,
-    #[diesel(sql_type = BigInt)]
-    version: i64,
 }
 
 impl Control {
@@ -201,10 +190,7 @@ fn execute(connection: &mut PgConnection, operation: &Operation) -> QueryResult<
         }
         other => panic!("the control does not {other}"),
     };
-    Ok(row.map_or(Outcome::NotFound, |row| {
-        let (id, version) = (row.id.unsigned_abs(), row.version.unsigned_abs());
-        Outcome::User(User { id, name: row.name, email: row.email, version })
-    }))
+    Ok(row.map_or(Outcome::NotFound, |row| Outcome::User(row.user())))
 }
 
 fn signed(id: u64) -> i64 {

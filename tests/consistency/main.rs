@@ -34,6 +34,7 @@ mod readers;
 mod replica;
 mod rest;
 mod round;
+mod row;
 mod sse;
 #[path = "../it/support/mod.rs"]
 #[allow(

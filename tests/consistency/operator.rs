@@ -6,16 +6,16 @@ use std::thread;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
-use diesel::sql_types::{BigInt, Text};
-use diesel::{OptionalExtension as _, QueryResult, QueryableByName, RunQueryDsl as _, sql_query};
+use diesel::{OptionalExtension as _, QueryResult, RunQueryDsl as _, sql_query};
 use fastrand::Rng;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
-use user_service_checker::{Call, Operation, Outcome, Protocol, User};
+use user_service_checker::{Call, Operation, Outcome, Protocol};
 
 use crate::client::Client;
 use crate::clock::now;
 use crate::round::{LANES, Round};
+use crate::row::Row;
 use crate::support::Connection;
 use crate::world::World;
 
@@ -27,18 +27,6 @@ pub struct Operator {
     connection: Option<Connection>,
     /// Its calls of the service.
     client: Client,
-}
-
-#[derive(QueryableByName)]
-struct Row {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
-    #[diesel(sql_type = Text)]
-    name: String,
-    #[diesel(sql_type = Text)]
-    email: String,
-    #[diesel(sql_type = BigInt)]
-    version: i64,
 }
 
 impl Operator {
@@ -100,13 +88,6 @@ impl Operator {
             Err(_) => (None, Outcome::Unknown),
         };
         Some(Call { client, protocol, operation, start, end, outcome })
-    }
-}
-
-impl Row {
-    fn user(self) -> User {
-        let (id, version) = (self.id.unsigned_abs(), self.version.unsigned_abs());
-        User { id, name: self.name, email: self.email, version }
     }
 }
 

@@ -16,10 +16,9 @@ use crate::http::problem::{Failure, error_response};
 use crate::metrics::{Metrics, RouteMetrics, method_label};
 use crate::net::Draining;
 use crate::telemetry::{
-    AccessLog, AccessLogger, Answered, Arrived, RequestTrace, Traces, collect_timings, server_timing,
+    AccessLog, AccessLogger, Answered, Arrived, RequestTrace, Traces, asks_for_timing, collect_timings, server_timing,
 };
 
-/// In a request, `request` asks for it (W3C Server Timing has only the response).
 pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -103,7 +102,8 @@ where
         let trace = observe.trace(&request, head_bytes);
         let context = trace.context(request_id);
         let in_flight = observe.unmatched.begin();
-        let is_timed = observe.server_timing || asks_for_timing(&request);
+        let is_timed =
+            observe.server_timing || asks_for_timing(request.headers().get(SERVER_TIMING).map(HeaderValue::as_bytes));
         let response = match observe.admit(&request, head_bytes) {
             Err(failure) => Either::Left(ready(Ok(request.error_response(failure)))),
             Ok(()) => Either::Right(context.run(|| self.service.call(request))),
@@ -173,11 +173,6 @@ impl Observe {
             streams: false,
         });
     }
-}
-
-/// Whether the request has the header `Server-Timing: request`.
-fn asks_for_timing(request: &ServiceRequest) -> bool {
-    request.headers().get(SERVER_TIMING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"request"))
 }
 
 /// The size of a request's head in its usual notation.
