@@ -47,7 +47,7 @@ async fn a_deleted_database_acknowledges_nothing() {
     assert_eq!(app.metrics().await.sum("db_failing", &[("check", "file")]), 1);
     app.get("/api/v2/users/1").answer().await.unusable();
     app.post("/api/v2/users", &user("Jane", "jane@example.com")).answer().await.unusable();
-    assert!(app.log().contains("users.db"), "the log names the file");
+    app.logs("users.db").await;
     assert!(!file(&app, "").exists(), "an empty database has taken its place");
     app.restart().await;
     assert_eq!(app.everyone().await, Vec::<Value>::new());

@@ -47,7 +47,7 @@ async fn an_encoding_without_some_names_refuses_those_alone() {
     let database = Db::latin1();
     let server = Server::listening(database.program());
     server.fails_for("encoding").await;
-    assert!(server.log().contains("LATIN1"), "the log names the encoding");
+    server.logs("LATIN1").await;
     assert_eq!(server.metrics().await.sum("db_failing", &[("check", "encoding")]), 1);
     let jose = server.create("Jos\u{e9}", "jose@example.com").await;
     for (name, email, pointers) in [

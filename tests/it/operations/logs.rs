@@ -138,6 +138,7 @@ async fn failing_statements_are_told_as_far_as_that_helps() {
         assert!(at_once(200, create).await.iter().all(|status| *status >= 500));
     }
     let most = 100 * (usize::try_from(begun.elapsed().as_secs()).unwrap() + 2);
+    app.logs("storage::engine").await;
     let lines = app.log().matches("storage::engine").count();
     assert!((1..=most).contains(&lines), "{lines} of at most {most}");
 }
@@ -206,6 +207,7 @@ async fn a_stranger_does_not_fill_it() {
         until("the connection is closed", SOON, async || stranger.is_over()).await;
     }
     let lines = |what: &str| app.log().lines().filter(|line| line.contains(what)).count();
+    app.logs("PING ack").await;
     let about_it = lines("PING ack");
     assert!((1..100).contains(&about_it), "{about_it} lines");
     until("the omitted lines are counted", SOON, async || {

@@ -85,8 +85,14 @@ impl Server {
         self.address.rsplit(':').next().expect("a port")
     }
 
+    /// The log as far as it has been read.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")
+    }
+
+    /// Waits until the log contains this: the service logs on a thread of its own, and may answer first.
+    pub async fn logs(&self, text: &str) {
+        until(&format!("the log has {text}"), START, async || self.log().contains(text)).await;
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
