@@ -33,6 +33,7 @@ use crate::http::{self, BodyLimits, Observe, Origins};
 use crate::lambda::{self, RuntimeApi};
 use crate::metrics::Metrics;
 use crate::net::{self, ConnectionSlots, Draining, ListenError, Tls};
+use crate::service;
 use crate::signals;
 use crate::storage::{self, Readiness, Storage};
 use crate::telemetry::{Traces, TracesError};
@@ -87,6 +88,7 @@ async fn serve_connections(config: &Config) -> Result<(), ServeError> {
     let relay = config.events.relay.clone();
     let relay = relay.map(|relay| Relay::start(relay, storage.events(), metrics.events().clone())).transpose()?;
     events::start(storage.events(), metrics.events(), &config.events);
+    actix_rt::spawn(service::prune_keys(storage.clone(), config.keys));
     let server = listen(config, &components)?;
     let handle = server.handle();
     let mut serving = actix_rt::spawn(server);
@@ -100,7 +102,7 @@ async fn serve_connections(config: &Config) -> Result<(), ServeError> {
 }
 
 /// Serves until Lambda ends the process, which is frozen between requests. So background work, the relay and the
-/// pruning of events, is left to replicas that keep running.
+/// pruning of events and keys, is left to replicas that keep running.
 async fn serve_lambda(runtime_api: RuntimeApi, config: &Config) -> Result<(), ServeError> {
     let (components, _running) = Components::start(config)?;
     let checked = tokio::time::timeout(COLD_START_TIMEOUT, wait_until_ready(&components.storage)).await;

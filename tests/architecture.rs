@@ -108,7 +108,7 @@ const ROOMS: &[Room] = &[
     ),
     room("http/problem", &["auth", "domain", "telemetry"], &["actix", "utoipa"]),
     room("http/connection", &["net"], &["actix", "tokio_rustls"]),
-    room("http/extract", &["domain", "http/problem"], &["actix", "utoipa"]),
+    room("http/extract", &["auth", "domain", "http/problem"], &["actix", "utoipa"]),
     room("http/v1", &["domain", "http/extract", "http/problem", "service", "storage"], &["actix", "utoipa"]),
     room(
         "http/v2",
@@ -150,7 +150,20 @@ const ROOMS: &[Room] = &[
     // Wires the other rooms together.
     room(
         "server",
-        &["auth", "config", "events", "grpc", "http", "lambda", "metrics", "net", "signals", "storage", "telemetry"],
+        &[
+            "auth",
+            "config",
+            "events",
+            "grpc",
+            "http",
+            "lambda",
+            "metrics",
+            "net",
+            "signals",
+            "service",
+            "storage",
+            "telemetry",
+        ],
         &["actix", "prometheus"],
     ),
     room(

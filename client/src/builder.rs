@@ -67,8 +67,7 @@ impl Builder {
         self
     }
 
-    /// Sets the timeout of one attempt of a read: 3 s by default. The client then retries the read if the call's
-    /// timeout allows. A change has no such timeout: its only attempt gets all of the call's time.
+    /// Sets the timeout of one attempt: 3 s by default. The client then retries if the call's timeout allows.
     pub const fn attempt_timeout(mut self, attempt_timeout: Duration) -> Self {
         self.attempt_timeout = attempt_timeout;
         self
@@ -91,7 +90,7 @@ impl Builder {
         };
         let transport = transport.map_err(Error::Configuration)?;
         let caller = Caller { token: self.token, attempt_timeout: self.attempt_timeout, budget: Budget::new() };
-        let options = Options { timeout: self.timeout, request_id: None, traceparent: None };
+        let options = Options { timeout: self.timeout, request_id: None, traceparent: None, idempotency_key: None };
         Ok(Client::new(transport, caller, options))
     }
 }

@@ -14,6 +14,14 @@ pub(crate) struct Options {
     pub(crate) timeout: Duration,
     pub(crate) request_id: Option<RequestId>,
     pub(crate) traceparent: Option<TraceParent>,
+    pub(crate) idempotency_key: Option<IdempotencyKey>,
+}
+
+/// Whether a call changes anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Read,
+    Write,
 }
 
 /// One call, across all of its attempts.
@@ -21,10 +29,12 @@ pub(crate) struct Call {
     pub(crate) deadline: Instant,
     pub(crate) request_id: RequestId,
     traceparent: Option<TraceParent>,
+    /// For a change: every attempt has the same one, so the change is made once.
+    idempotency_key: Option<IdempotencyKey>,
 }
 
 impl Call {
-    pub(crate) fn begin(options: &Options) -> Self {
+    pub(crate) fn begin(options: &Options, kind: Kind) -> Self {
         /// Replaces timeouts that would overflow the clock.
         const LONG: Duration = Duration::from_hours(24 * 365);
         let now = Instant::now();
@@ -32,6 +42,10 @@ impl Call {
             deadline: now + options.timeout.min(LONG),
             request_id: options.request_id.clone().unwrap_or_else(RequestId::random),
             traceparent: options.traceparent.clone(),
+            idempotency_key: match kind {
+                Kind::Read => None,
+                Kind::Write => Some(options.idempotency_key.clone().unwrap_or_else(IdempotencyKey::random)),
+            },
         }
     }
 
@@ -40,8 +54,9 @@ impl Call {
         let mut headers = HeaderMap::new();
         let request_id = Some((X_REQUEST_ID, self.request_id.0.as_str()));
         let traceparent = self.traceparent.as_ref().map(|it| (TRACEPARENT, it.0.as_str()));
-        for (name, value) in [request_id, traceparent].into_iter().flatten() {
-            // Both values were validated when parsed and contain only legal header characters.
+        let key = self.idempotency_key.as_ref().map(|it| (IDEMPOTENCY_KEY, it.0.as_str()));
+        for (name, value) in [request_id, traceparent, key].into_iter().flatten() {
+            // All values were validated when parsed and contain only legal header characters.
             headers.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)));
         }
         headers
@@ -57,6 +72,7 @@ pub(crate) struct Attempt {
 }
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Identifies this client in logs.
 pub(crate) const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
@@ -97,6 +113,35 @@ impl FromStr for RequestId {
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// What a change is called, so that it is made once however often it is sent: 1 to 255 visible ASCII characters, of which
+/// the first is no quote.
+///
+/// ```
+/// use user_service_client::IdempotencyKey;
+///
+/// assert!("order-17/user".parse::<IdempotencyKey>().is_ok());
+/// assert!("order 17".parse::<IdempotencyKey>().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    fn random() -> Self {
+        // In ascending order, which the service's database likes best.
+        Self(uuid::Uuid::now_v7().to_string())
+    }
+}
+
+impl FromStr for IdempotencyKey {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let valid = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let valid = valid && !text.starts_with('"');
+        valid.then(|| Self(text.to_owned())).ok_or(Malformed("1 to 255 visible ASCII characters, the first no quote"))
     }
 }
 
@@ -152,6 +197,16 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_visible_ascii() {
+        for text in ["1", "a/b;c=\"d\"", &"a".repeat(255), &IdempotencyKey::random().0] {
+            assert!(text.parse::<IdempotencyKey>().is_ok(), "{text}");
+        }
+        for text in ["", "a b", "\"a\"", "é", "a\n", &"a".repeat(256)] {
+            assert!(text.parse::<IdempotencyKey>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn a_traceparent_has_ids_and_flags() {
         for text in [
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
@@ -175,9 +230,11 @@ mod tests {
 
     #[test]
     fn every_attempt_sends_the_same_headers() {
-        let options = Options { timeout: Duration::MAX, request_id: None, traceparent: None };
-        let call = Call::begin(&options);
+        let options = Options { timeout: Duration::MAX, request_id: None, traceparent: None, idempotency_key: None };
+        let call = Call::begin(&options, Kind::Write);
         assert_eq!(call.headers(), call.headers());
         assert_eq!(call.headers()[X_REQUEST_ID], call.request_id.as_str());
+        assert_ne!(call.headers()[IDEMPOTENCY_KEY], Call::begin(&options, Kind::Write).headers()[IDEMPOTENCY_KEY]);
+        assert!(!Call::begin(&options, Kind::Read).headers().contains_key(IDEMPOTENCY_KEY));
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 
-use crate::call::{Attempt, Call, Options, RequestId, TraceParent};
-use crate::error::{Error, Failed, Kind};
+use crate::call::{Attempt, Call, IdempotencyKey, Kind, Options, RequestId, TraceParent};
+use crate::error::{Error, Failed};
 use crate::event::{Notices, WatchUsers};
 use crate::list::{ListUsers, Page};
 use crate::problem::Code;
@@ -56,6 +56,13 @@ impl Client {
         self.with(Options { traceparent: Some(traceparent), ..self.options.clone() })
     }
 
+    /// Returns a client whose changes carry this idempotency key, for one change that may have to be repeated by another
+    /// process. Otherwise each change gets a random key, which all its attempts share.
+    #[must_use]
+    pub fn with_idempotency_key(&self, key: IdempotencyKey) -> Self {
+        self.with(Options { idempotency_key: Some(key), ..self.options.clone() })
+    }
+
     fn with(&self, options: Options) -> Self {
         Self { shared: Arc::clone(&self.shared), options }
     }
@@ -63,8 +70,8 @@ impl Client {
     /// Creates a user.
     ///
     /// # Errors
-    /// [`Code::InvalidUser`], [`Code::EmailTaken`]; [`Error::OutcomeUnknown`] when the response was lost. The client
-    /// does not retry in that case.
+    /// [`Code::InvalidUser`], [`Code::EmailTaken`]; [`Error::OutcomeUnknown`] when no attempt had a response in
+    /// time.
     pub async fn create_user(&self, fields: &UserFields) -> Result<User, Error> {
         self.call(Kind::Write, |attempt| async move {
             match self.transport() {
@@ -80,7 +87,7 @@ impl Client {
     /// # Errors
     /// [`Code::UserNotFound`], [`Code::InvalidId`].
     pub async fn get_user(&self, id: i64) -> Result<User, Error> {
-        self.get_user_by(&self.begin(), id).await
+        self.get_user_by(&self.begin(Kind::Read), id).await
     }
 
     async fn get_user_by(&self, call: &Call, id: i64) -> Result<User, Error> {
@@ -100,7 +107,7 @@ impl Client {
     /// # Errors
     /// [`Code::InvalidId`]. The call returns either all users or an error.
     pub async fn get_users(&self, ids: &[i64]) -> Result<Vec<User>, Error> {
-        let call = &self.begin();
+        let call = &self.begin(Kind::Read);
         match self.transport() {
             Transport::Rest(_) => {
                 let each = stream::iter(ids).map(|id| async move { unless_missing(self.get_user_by(call, *id).await) });
@@ -161,8 +168,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Code::UserNotFound`], [`Code::VersionMismatch`], [`Code::InvalidUser`], [`Code::EmailTaken`];
-    /// [`Error::OutcomeUnknown`] when the response was lost. The client does not retry in that case, not even with an
-    /// etag.
+    /// [`Error::OutcomeUnknown`] when no attempt had a response in time.
     pub async fn update_user(&self, id: i64, fields: &UserFields, etag: Option<&Etag>) -> Result<User, Error> {
         self.call(Kind::Write, |attempt| async move {
             match self.transport() {
@@ -191,8 +197,8 @@ impl Client {
     /// Deletes a user. With an etag, does so only if the user is still in that state.
     ///
     /// # Errors
-    /// [`Code::UserNotFound`], [`Code::VersionMismatch`]; [`Error::OutcomeUnknown`] when the response was lost. The
-    /// client does not retry in that case, not even with an etag.
+    /// [`Code::UserNotFound`], [`Code::VersionMismatch`]; [`Error::OutcomeUnknown`] when no attempt had a response
+    /// in time.
     pub async fn delete_user(&self, id: i64, etag: Option<&Etag>) -> Result<(), Error> {
         self.call(Kind::Write, |attempt| async move {
             match self.transport() {
@@ -216,18 +222,18 @@ impl Client {
 
     /// The error of a stream that failed for good.
     pub(crate) fn stream_error(&self, failed: Failed) -> Error {
-        failed.into_error(Kind::Read, self.begin().request_id)
+        failed.into_error(Kind::Read, self.begin(Kind::Read).request_id)
     }
 
     async fn call<T, F>(&self, kind: Kind, send: impl Fn(Attempt) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Failed>>,
     {
-        self.shared.caller.call(&self.begin(), kind, send).await
+        self.shared.caller.call(&self.begin(kind), kind, send).await
     }
 
-    fn begin(&self) -> Call {
-        Call::begin(&self.options)
+    fn begin(&self, kind: Kind) -> Call {
+        Call::begin(&self.options, kind)
     }
 
     fn transport(&self) -> &Transport {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::call::RequestId;
+use crate::call::{Kind, RequestId};
 use crate::problem::{Code, Problem};
 use crate::token::BoxError;
 
@@ -16,7 +16,8 @@ pub enum Error {
     #[error(transparent)]
     Problem(Box<Problem>),
     /// A change was sent, but its outcome is unknown: the response did not arrive in time, was incomplete, or says that
-    /// the service itself does not know. The client did not retry. Check the user before you do.
+    /// the service itself does not know, and the client had no time left to repeat it, or has repeated too much of late.
+    /// Check the user, or repeat the change with the same [`IdempotencyKey`](crate::IdempotencyKey).
     #[error("whether the change was made is not known (request {request_id}): {source}")]
     OutcomeUnknown {
         /// The id of the request in the service's log.
@@ -80,13 +81,6 @@ impl Error {
 #[error("this is not an answer of the service: {0}")]
 pub(crate) struct Foreign(pub(crate) String);
 
-/// Whether a call changes anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Read,
-    Write,
-}
-
 /// Why an attempt failed. The variants differ in whether the client may retry.
 #[derive(Debug)]
 pub(crate) enum Failed {
@@ -111,16 +105,34 @@ impl Failed {
         Self::Refused(Foreign(what.into()))
     }
 
-    /// Whether a retry is safe and may help. A change is retried only if it certainly was not made. That applies even
-    /// to a change with an etag: if the response to a successful attempt was lost, the second attempt would find the
-    /// user changed by the first, and would report a conflict with another client.
-    pub(crate) fn may_retry(&self, kind: Kind) -> bool {
-        match (self, kind) {
-            (Self::Problem(problem), Kind::Read) => problem.code.is_transient(),
-            (Self::Problem(problem), Kind::Write) => problem.code.invites_retry(),
-            (Self::NotSent(_), _) | (Self::NoAnswer(_) | Self::HeldUp(_), Kind::Read) => true,
-            (Self::NoAnswer(_) | Self::HeldUp(_), Kind::Write)
-            | (Self::Refused(_) | Self::TooLate { .. } | Self::Token(_), _) => false,
+    /// Whether a retry may help. It is always safe: by its idempotency key the service recognizes a change that it has
+    /// made already.
+    pub(crate) fn may_retry(&self) -> bool {
+        match self {
+            Self::Problem(problem) => problem.code.is_transient(),
+            Self::NotSent(_) | Self::NoAnswer(_) | Self::HeldUp(_) => true,
+            Self::Refused(_) | Self::TooLate { .. } | Self::Token(_) => false,
+        }
+    }
+
+    /// Whether this attempt may have made the change.
+    pub(crate) fn may_have_happened(&self) -> bool {
+        match self {
+            Self::Problem(problem) => problem.code == Code::OutcomeUnknown,
+            // An intermediary may also refuse to forward a response.
+            Self::NoAnswer(_) | Self::HeldUp(_) | Self::Refused(_) | Self::TooLate { sent: true } => true,
+            Self::NotSent(_) | Self::TooLate { sent: false } | Self::Token(_) => false,
+        }
+    }
+
+    /// The error of a call of which an earlier attempt may have made the change.
+    pub(crate) fn into_error_after_unknown(self, kind: Kind, request_id: RequestId) -> Error {
+        match self {
+            Self::Problem(problem) if problem.code.is_decision() => of_problem(problem, request_id),
+            Self::Problem(problem) => Error::OutcomeUnknown { request_id, source: problem },
+            Self::NotSent(source) | Self::Token(source) => Error::OutcomeUnknown { request_id, source },
+            Self::TooLate { .. } => Self::TooLate { sent: true }.into_error(kind, request_id),
+            failed => failed.into_error(kind, request_id),
         }
     }
 
@@ -134,7 +146,6 @@ impl Failed {
     pub(crate) fn into_error(self, kind: Kind, request_id: RequestId) -> Error {
         match (self, kind) {
             (Self::Problem(problem), _) => of_problem(problem, request_id),
-            // An intermediary may also refuse to forward a response.
             (Self::NoAnswer(source) | Self::HeldUp(source), Kind::Write) => {
                 Error::OutcomeUnknown { request_id, source }
             }
@@ -168,44 +179,55 @@ mod tests {
         Failed::Problem(Box::new(Problem { code: Code::parse(code), ..Problem::default() }))
     }
 
-    /// Every failure of an attempt; whether a read and a change are retried after it; whether a change may have been
-    /// made.
-    fn all() -> Vec<(Failed, bool, bool, bool)> {
+    /// Every failure of an attempt; whether the call is retried after it; whether a change may have been made.
+    fn all() -> Vec<(Failed, bool, bool)> {
         vec![
-            (problem("overloaded"), true, true, false),
-            (problem("unavailable"), true, true, false),
-            (problem("too_many_requests"), true, true, false),
-            (problem("request_timeout"), true, false, false),
-            (problem("stream_over"), true, false, false),
-            (problem("outcome_unknown"), true, false, true),
-            (problem("deadline_exceeded"), true, false, false),
-            (problem("internal"), false, false, false),
-            (problem("email_taken"), false, false, false),
-            (problem("one of tomorrow"), false, false, false),
-            (Failed::NotSent("refused".into()), true, true, false),
-            (Failed::NoAnswer("cut".into()), true, false, true),
-            (Failed::HeldUp("429".into()), true, false, true),
-            (Failed::Refused(Foreign("404".into())), false, false, true),
-            (Failed::TooLate { sent: false }, false, false, false),
-            (Failed::TooLate { sent: true }, false, false, true),
-            (Failed::Token("none".into()), false, false, false),
+            (problem("overloaded"), true, false),
+            (problem("unavailable"), true, false),
+            (problem("too_many_requests"), true, false),
+            (problem("request_timeout"), true, false),
+            (problem("stream_over"), true, false),
+            (problem("outcome_unknown"), true, true),
+            (problem("deadline_exceeded"), true, false),
+            (problem("internal"), false, false),
+            (problem("email_taken"), false, false),
+            (problem("version_mismatch"), false, false),
+            (problem("one of tomorrow"), false, false),
+            (Failed::NotSent("refused".into()), true, false),
+            (Failed::NoAnswer("cut".into()), true, true),
+            (Failed::HeldUp("429".into()), true, true),
+            (Failed::Refused(Foreign("404".into())), false, true),
+            (Failed::TooLate { sent: false }, false, false),
+            (Failed::TooLate { sent: true }, false, true),
+            (Failed::Token("none".into()), false, false),
         ]
     }
 
     #[test]
-    fn only_safe_calls_are_retried() {
-        for (failed, read, write, _) in all() {
-            assert_eq!(failed.may_retry(Kind::Read), read, "{failed:?}");
-            assert_eq!(failed.may_retry(Kind::Write), write, "{failed:?}");
+    fn what_may_help_is_retried() {
+        for (failed, is_retried, _) in all() {
+            assert_eq!(failed.may_retry(), is_retried, "{failed:?}");
         }
     }
 
     #[test]
     fn a_change_that_may_have_been_made_has_an_unknown_outcome() {
-        for (failed, _, _, may_have_happened) in all() {
+        for (failed, _, may_have_happened) in all() {
             let text = format!("{failed:?}");
+            assert_eq!(failed.may_have_happened(), may_have_happened, "{text}");
             let error = failed.into_error(Kind::Write, "1".parse().unwrap());
             assert_eq!(matches!(error, Error::OutcomeUnknown { .. }), may_have_happened, "{text}");
+        }
+    }
+
+    /// Only some decisions of the service say that no earlier attempt has made the change either.
+    #[test]
+    fn after_an_unknown_outcome_only_a_decision_makes_it_known() {
+        for (failed, ..) in all() {
+            let text = format!("{failed:?}");
+            let is_known = matches!(&failed, Failed::Problem(problem) if problem.code == Code::VersionMismatch);
+            let error = failed.into_error_after_unknown(Kind::Write, "1".parse().unwrap());
+            assert_eq!(!matches!(error, Error::OutcomeUnknown { .. }), is_known, "{text}");
         }
     }
 

@@ -27,7 +27,7 @@
 //! let client = Client::rest(url).token(Token::fixed("...")).build()?;
 //! let outcome = match client.create_user(&UserFields::new("John", "john@example.com")).await {
 //!     Ok(user) => format!("created {}", user.id),
-//!     Err(Error::OutcomeUnknown { .. }) => "search for the email before you try again".to_owned(),
+//!     Err(Error::OutcomeUnknown { .. }) => "search for the email".to_owned(),
 //!     Err(error) if error.code() == Some(&Code::EmailTaken) => "the email is taken".to_owned(),
 //!     Err(error) => return Err(error.into()),
 //! };
@@ -55,7 +55,7 @@ mod user;
 mod watch;
 
 pub use builder::Builder;
-pub use call::{Malformed, RequestId, TraceParent};
+pub use call::{IdempotencyKey, Malformed, RequestId, TraceParent};
 pub use client::Client;
 pub use error::Error;
 pub use event::{Event, EventType, Notice, WatchUsers};

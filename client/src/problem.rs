@@ -50,6 +50,8 @@ pub enum Code {
     UserNotFound,
     /// Another user has this email.
     EmailTaken,
+    /// The idempotency key belongs to another request.
+    IdempotencyKeyReused,
     /// The user is no longer in the state that the etag names.
     VersionMismatch,
     /// The user is invalid. [`Problem::fields`] says which fields are.
@@ -90,9 +92,10 @@ pub enum Code {
     Other(String),
 }
 
-const KNOWN: [(Code, &str); 19] = [
+const KNOWN: [(Code, &str); 20] = [
     (Code::UserNotFound, "user_not_found"),
     (Code::EmailTaken, "email_taken"),
+    (Code::IdempotencyKeyReused, "idempotency_key_reused"),
     (Code::VersionMismatch, "version_mismatch"),
     (Code::InvalidUser, "invalid_user"),
     (Code::InvalidId, "invalid_id"),
@@ -125,6 +128,12 @@ impl Code {
             return KNOWN.iter().find(|(known, _)| known == self).map_or("", |(_, name)| name);
         };
         name
+    }
+
+    /// Whether this refusal says that no earlier attempt of the same change was executed, nor will be: versions only
+    /// grow, and ids are not given again. An address may become free while an earlier attempt still waits.
+    pub(crate) const fn is_decision(&self) -> bool {
+        matches!(self, Self::UserNotFound | Self::VersionMismatch)
     }
 
     /// Whether the service guarantees that nothing was executed and invites a retry.

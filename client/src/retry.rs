@@ -1,4 +1,4 @@
-//! Retries: only when they are safe, after a pause, within the call's timeout, and within the retry budget.
+//! Retries: only when they may help, after a pause, within the call's timeout, and within the retry budget.
 
 use std::iter::Map;
 use std::time::Duration;
@@ -7,12 +7,13 @@ use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder, Retrya
 use tokio::time::{Instant, timeout_at};
 
 use crate::budget::Budget;
-use crate::call::{Attempt, Call};
-use crate::error::{Error, Failed, Kind};
+use crate::call::{Attempt, Call, Kind};
+use crate::error::{Error, Failed};
 use crate::problem::Code;
 use crate::token::{Ask, Token};
 
-/// If a tenth of all attempts fail, one call in 100,000 still fails after this many retries.
+/// If a tenth of all attempts fail, one call in 100,000 still fails after this many retries. A change that may have been
+/// made is retried until its outcome is known, or its deadline has passed.
 const MAX_RETRIES: usize = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -20,7 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Makes calls, with their tokens, timeouts and retries.
 pub(crate) struct Caller {
     pub(crate) token: Option<Token>,
-    /// The timeout of one attempt of a read.
+    /// The timeout of one attempt.
     pub(crate) attempt_timeout: Duration,
     pub(crate) budget: Budget,
 }
@@ -32,12 +33,25 @@ impl Caller {
         F: Future<Output = Result<T, Failed>>,
     {
         self.budget.earn();
-        let result = (|| self.attempt(call, kind, &send))
-            .retry(pauses(FIRST_PAUSE, LONGEST_PAUSE).take(MAX_RETRIES))
-            .when(|failed| failed.may_retry(kind))
-            .adjust(|failed, pause| self.pause(failed, pause?, call.deadline))
+        let (mut retries, mut may_have_happened) = (0, false);
+        let result = (|| self.attempt(call, &send))
+            .retry(pauses(FIRST_PAUSE, LONGEST_PAUSE))
+            .when(Failed::may_retry)
+            .adjust(|failed, pause| {
+                retries += 1;
+                may_have_happened |= kind == Kind::Write && failed.may_have_happened();
+                let goes_on = retries <= MAX_RETRIES || may_have_happened;
+                self.pause(failed, pause.filter(|_| goes_on)?, call.deadline)
+            })
             .await;
-        result.map_err(|failed| failed.into_error(kind, call.request_id.clone()))
+        result.map_err(|failed| {
+            let request_id = call.request_id.clone();
+            if may_have_happened {
+                failed.into_error_after_unknown(kind, request_id)
+            } else {
+                failed.into_error(kind, request_id)
+            }
+        })
     }
 
     /// The pause before the next attempt. `None` to stop retrying.
@@ -50,19 +64,19 @@ impl Caller {
 
     /// Makes one attempt. If the service rejects its token, makes another with a new token: a request with an invalid
     /// token was not executed, so even a change may be repeated.
-    async fn attempt<T, F>(&self, call: &Call, kind: Kind, send: &impl Fn(Attempt) -> F) -> Result<T, Failed>
+    async fn attempt<T, F>(&self, call: &Call, send: &impl Fn(Attempt) -> F) -> Result<T, Failed>
     where
         F: Future<Output = Result<T, Failed>>,
     {
-        let result = self.send(call, kind, Ask::Usual, send).await;
+        let result = self.send(call, Ask::Usual, send).await;
         let Err(Failed::Problem(problem)) = &result else { return result };
         if problem.code == Code::InvalidToken && self.token.as_ref().is_some_and(Token::can_change) {
-            return self.send(call, kind, Ask::Refused, send).await;
+            return self.send(call, Ask::Refused, send).await;
         }
         result
     }
 
-    async fn send<T, F>(&self, call: &Call, kind: Kind, ask: Ask, send: &impl Fn(Attempt) -> F) -> Result<T, Failed>
+    async fn send<T, F>(&self, call: &Call, ask: Ask, send: &impl Fn(Attempt) -> F) -> Result<T, Failed>
     where
         F: Future<Output = Result<T, Failed>>,
     {
@@ -75,7 +89,7 @@ impl Caller {
         if Instant::now() >= call.deadline {
             return Err(Failed::TooLate { sent: false });
         }
-        let deadline = self.attempt_deadline(call, kind);
+        let deadline = self.attempt_deadline(call);
         match timeout_at(deadline, send(Attempt { headers, deadline })).await {
             // The transport has a timeout too, which may fire first.
             Ok(Err(Failed::NoAnswer(_))) if Instant::now() >= call.deadline => Err(Failed::TooLate { sent: true }),
@@ -85,14 +99,8 @@ impl Caller {
         }
     }
 
-    /// The deadline of an attempt. The attempt of a change cannot be retried after a timeout, so it gets all of the
-    /// call's time.
-    fn attempt_deadline(&self, call: &Call, kind: Kind) -> Instant {
-        let of_attempt = Instant::now().checked_add(self.attempt_timeout);
-        match (kind, of_attempt) {
-            (Kind::Read, Some(of_attempt)) => of_attempt.min(call.deadline),
-            _ => call.deadline,
-        }
+    fn attempt_deadline(&self, call: &Call) -> Instant {
+        Instant::now().checked_add(self.attempt_timeout).map_or(call.deadline, |it| it.min(call.deadline))
     }
 }
 
@@ -119,7 +127,8 @@ mod tests {
     }
 
     fn within(timeout: Duration) -> Call {
-        Call::begin(&Options { timeout, request_id: None, traceparent: None })
+        let options = Options { timeout, request_id: None, traceparent: None, idempotency_key: None };
+        Call::begin(&options, Kind::Write)
     }
 
     fn overloaded(retry_after: Option<Duration>) -> Failed {
@@ -146,9 +155,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_change_without_a_response_has_one_attempt() {
-        let tried = attempts(&caller(), &within(Duration::MAX), Kind::Write, || Failed::NoAnswer("cut".into())).await;
-        assert_eq!(tried, 1);
+    async fn a_change_without_a_response_is_repeated_until_its_deadline() {
+        let (begin, timeout) = (Instant::now(), Duration::from_secs(10));
+        let tried = attempts(&caller(), &within(timeout), Kind::Write, || Failed::NoAnswer("cut".into())).await;
+        assert!(tried > 5, "{tried}");
+        assert!(begin.elapsed() > timeout / 2, "{:?}", begin.elapsed());
+    }
+
+    /// The first attempt may have made the change, although all others were refused.
+    #[tokio::test(start_paused = true)]
+    async fn what_an_earlier_attempt_may_have_done_stays_unknown() {
+        let attempts = AtomicU32::new(0);
+        let cut_and_then_overloaded = async |_| {
+            let is_first = attempts.fetch_add(1, Relaxed) == 0;
+            Err::<(), _>(if is_first { Failed::NoAnswer("cut".into()) } else { overloaded(None) })
+        };
+        let call = within(Duration::from_secs(10));
+        let error = caller().call(&call, Kind::Write, cut_and_then_overloaded).await.unwrap_err();
+        assert!(matches!(error, Error::OutcomeUnknown { .. }), "{error:?}");
+        assert_eq!(error.code(), Some(&Code::Overloaded));
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::time::{sleep, timeout};
 
 use crate::client::Client;
-use crate::error::{Error, Failed, Kind};
+use crate::error::{Error, Failed};
 use crate::event::{Notice, Notices, WatchUsers};
 use crate::retry::{Pauses, pauses};
 
@@ -73,7 +73,7 @@ impl Watching {
     /// Whether reconnecting would not help.
     fn is_permanent(&self, failed: &Failed) -> bool {
         let may_recover = matches!(failed, Failed::Problem(_)) && self.received > 0;
-        !self.has_begun || !(may_recover || failed.may_retry(Kind::Read))
+        !self.has_begun || !(may_recover || failed.may_retry())
     }
 
     fn advance(&mut self, notice: Notice) -> Notice {

@@ -71,6 +71,8 @@ BOUNDS = {
         *_on_both(Bound("postgres", "cold", ANY, "rate", least=0.95)),
         *_on_both(Bound("postgres", "cold", ANY, "cpu_us", most=1.05)),
     ],
+    # Writes that may be repeated.
+    "idempotency": [*_on_both(Bound("postgres", "create-keyed/create", ANY, "rate", least=0.8))],
 }
 
 

@@ -59,6 +59,10 @@ def _create(_folder: Path, server: Server, _users: int) -> Load:
     return Load(work.creates(server.users))
 
 
+def _create_keyed(_folder: Path, server: Server, _users: int) -> Load:
+    return Load({**work.creates(server.users), "KEYED": "1"})
+
+
 def _update(_folder: Path, _server: Server, users: int) -> Load:
     return Load(work.updates(lists.USERS, users), work.reads(lists.USERS, users), users)
 
@@ -80,6 +84,7 @@ KINDS = {
     "read/health": Kind(_read, _health, asks_database=False),
     "by-email": Kind(_by_email),
     "create": Kind(_create),
+    "create-keyed/create": Kind(_create_keyed, _create),
     "update": Kind(_update),
     "crud": Kind(_crud),
     "cold": Kind(_cold),

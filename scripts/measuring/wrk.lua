@@ -4,11 +4,13 @@
 --   READ    GET of a user below this path, with any id from 1 to USERS
 --   UPDATE  PATCH of such a user's name, below this path
 --   CREATE  POST of a new user to this path, with as many spaces around it as PADDING says
+--   KEYED   an Idempotency-Key with each POST
 --   MIX     of several, how many of a hundred requests are which, such as "READ 75 UPDATE 25"
 --   WALK    PATHS or READ in order, the first one being this number (from 0), and round again after the last
 
 local read, update, create = os.getenv("READ"), os.getenv("UPDATE"), os.getenv("CREATE")
 local paths, users, walked = {}, tonumber(os.getenv("USERS")), tonumber(os.getenv("WALK"))
+local keyed = os.getenv("KEYED")
 local seed, made, padding = os.getenv("SEED"), 0, string.rep(" ", tonumber(os.getenv("PADDING") or 0))
 -- Headers of a POST and of a PATCH; and what the next request is drawn from.
 local post, patch, hundred
@@ -40,6 +42,9 @@ end
 function send.CREATE()
     made = made + 1
     local user = '{"name":"Grace Hopper","email":"' .. seed .. "-" .. made .. '@example.com"}' .. padding
+    if keyed then
+        post["Idempotency-Key"] = seed .. "-" .. made
+    end
     return wrk.format("POST", create, post, user)
 end
 

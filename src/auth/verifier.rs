@@ -10,6 +10,8 @@ use quick_cache::sync::Cache;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::denied::Denied;
 use super::jwks::Jwks;
@@ -59,6 +61,8 @@ pub struct Caller(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bearer {
     pub caller: Caller,
+    /// The issuer and the subject, the same at every replica.
+    pub id: [u8; 32],
     scopes: Scopes,
     /// When the token expires, leeway included. Seconds since 1970.
     valid_until: u64,
@@ -97,9 +101,20 @@ struct Verified {
 struct Claims {
     /// RFC 7519 allows fractions of a second.
     exp: f64,
+    /// Mostly a text, but some issuers write an array.
+    iss: Value,
     sub: String,
     scope: String,
     aud: Option<IgnoredAny>,
+}
+
+impl Claims {
+    fn caller_id(&self) -> [u8; 32] {
+        let issuer = self.iss.to_string();
+        // The length keeps both texts apart.
+        let length = u64::try_from(issuer.len()).unwrap_or(u64::MAX);
+        Sha256::new().chain_update(length.to_be_bytes()).chain_update(issuer).chain_update(&self.sub).finalize().into()
+    }
 }
 
 impl Verifier {
@@ -164,7 +179,7 @@ impl Verifier {
         if now() >= valid_until {
             return Err(Denied::Expired);
         }
-        let bearer = Bearer { caller, scopes: Scopes::parse(&claims.scope), valid_until };
+        let bearer = Bearer { caller, id: claims.caller_id(), scopes: Scopes::parse(&claims.scope), valid_until };
         let verified = Verified { bearer, generation, expires };
         self.0.verified.insert(token.into(), verified);
         Ok(verified)
@@ -247,7 +262,7 @@ const fn whole(seconds: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use jsonwebtoken::{EncodingKey, Header};
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::auth::issue;
@@ -299,9 +314,24 @@ mod tests {
     }
 
     #[test]
+    fn an_issuer_may_be_written_in_any_form_and_tells_callers_apart() {
+        let verifier = verifier();
+        let key = EncodingKey::from_secret(SECRET.as_bytes());
+        let id = |issuer: Value, subject: &str| {
+            let claims = json!({"exp": now() + 60, "iss": issuer, "sub": subject, "scope": "users:read"});
+            let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
+            verifier.authenticate(&token).unwrap().id
+        };
+        let all = [json!("a"), json!("b"), json!(["a"]), json!(null)].map(|issuer| id(issuer, "ann"));
+        assert_eq!(std::collections::HashSet::from(all).len(), all.len());
+        assert_ne!(id(json!("a"), "bc"), id(json!("ab"), "c"));
+        assert_eq!(id(json!("a"), "ann"), id(json!("a"), "ann"));
+    }
+
+    #[test]
     fn cached_tokens_are_accepted_until_they_expire() {
         let verifier = verifier();
-        let bearer = Bearer { caller: Caller(0), scopes: Scopes::parse("users:read"), valid_until: 0 };
+        let bearer = Bearer { caller: Caller(0), id: [0; 32], scopes: Scopes::parse("users:read"), valid_until: 0 };
         verifier.0.verified.insert("good".into(), Verified { bearer, generation: FIXED, expires: now() + 60 });
         verifier.0.verified.insert("late".into(), Verified { bearer, generation: FIXED, expires: now() });
         assert_eq!(verifier.authenticate("good"), Ok(bearer));
@@ -326,7 +356,7 @@ mod tests {
         let verifier = Verifier::new(&settings, Metrics::new("sqlite").unwrap().jwks_refreshes()).unwrap();
         let left = verifier.authenticate(token("ann").expose_secret()).unwrap().time_left();
         assert!(left > Duration::from_secs(85) && left <= Duration::from_secs(91), "{left:?}");
-        let spent = Bearer { caller: Caller(0), scopes: Scopes::parse(""), valid_until: now() };
+        let spent = Bearer { caller: Caller(0), id: [0; 32], scopes: Scopes::parse(""), valid_until: now() };
         assert_eq!(spent.time_left(), Duration::ZERO);
         assert_eq!(Bearer { valid_until: u64::MAX, ..spent }.time_left(), Duration::MAX);
     }

@@ -9,13 +9,14 @@ use crate::storage::Retention;
 
 pub(super) const AMQP_URL: &str = "AMQP_URL";
 
+pub(super) const RETENTION: &str = "a duration from 1m to 10y, such as 12h or 7d";
+
 impl Reader<'_> {
     pub(super) fn events(&mut self, max_connections: usize) -> Option<events::Settings> {
         let expected = "a URI reference, such as /users or https://users.example.com";
         let source = self.value("EVENTS_SOURCE", "/user-service", expected, uri_reference);
-        let expected = "a duration from 1m to 10y, such as 12h or 7d";
-        let events = self.value("EVENTS_RETENTION", "7d", expected, retention);
-        let parked = self.value("EVENTS_PARKED_RETENTION", "30d", expected, retention);
+        let events = self.value("EVENTS_RETENTION", "7d", RETENTION, retention);
+        let parked = self.value("EVENTS_PARKED_RETENTION", "30d", RETENTION, retention);
         let max_parked = self.count("EVENTS_MAX_PARKED", "10000", 1 << 20);
         // Most connections remain for other requests.
         let readers = (max_connections / 5).clamp(1, 2000);
@@ -49,7 +50,7 @@ impl Reader<'_> {
     }
 }
 
-fn retention(text: &str) -> Option<Duration> {
+pub(super) fn retention(text: &str) -> Option<Duration> {
     let bounds = Duration::from_mins(1)..=Duration::from_hours(24 * 3653);
     duration(text).filter(|it| bounds.contains(it))
 }

@@ -1,12 +1,15 @@
 //! The variables of the storage.
 
+use super::events::{RETENTION, retention};
 use super::reader::{Reader, delay};
-use crate::storage::{self, DatabaseUrl, EventLog};
+use crate::storage::{self, DatabaseUrl, EventLog, KeyRetention};
 
 pub(super) const DATABASE_URL: &str = "DATABASE_URL";
 
 const MAX_USER_CACHE: u64 = 1 << 40;
 const USER_CACHE_RANGE: &str = "a whole number of bytes from 0 to 1099511627776";
+
+const MAX_KEYS: usize = 1_000_000_000;
 
 const STALENESS_RANGE: &str = "a duration from 0s to 60s, such as 100ms";
 
@@ -55,6 +58,12 @@ impl Reader<'_> {
             user_cache_bytes: user_cache_bytes?,
             max_staleness: max_staleness?,
         })
+    }
+
+    pub(super) fn key_retention(&mut self) -> Option<KeyRetention> {
+        let age = self.value("IDEMPOTENCY_RETENTION", "24h", RETENTION, retention);
+        let max_keys = self.count("IDEMPOTENCY_MAX_KEYS", "10000000", MAX_KEYS);
+        Some(KeyRetention { age: age?, max_keys: i64::try_from(max_keys?).ok()? })
     }
 
     /// Reads the database URL. It may contain a password, valid or not, so it is never shown as it is.

@@ -12,6 +12,8 @@ pub enum Error {
     EmailTaken,
     #[error("the user has changed since the version you know")]
     VersionMismatch,
+    #[error("this idempotency key belongs to another request; nothing was changed")]
+    KeyReused,
     #[error("the page token is damaged or belongs to other filters")]
     InvalidPageToken,
     #[error(
@@ -46,6 +48,7 @@ impl Error {
             Self::NotFound => "user_not_found",
             Self::EmailTaken => "email_taken",
             Self::VersionMismatch => "version_mismatch",
+            Self::KeyReused => "idempotency_key_reused",
             Self::InvalidPageToken => "invalid_page_token",
             Self::EventsGone | Self::PositionUnknown => "events_gone",
             Self::Overloaded => "overloaded",

@@ -23,6 +23,12 @@ impl Timestamp {
         Self(micros)
     }
 
+    /// So long before this moment, or the beginning of time.
+    #[must_use]
+    pub fn before(self, age: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX)))
+    }
+
     /// Microseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn unix_micros(self) -> i64 {
@@ -52,6 +58,13 @@ fn by_chrono(Timestamp(micros): Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_age_longer_than_time_itself_saturates() {
+        let now = Timestamp::from_unix_micros(1_700_000_000_000_000);
+        assert_eq!(now.before(Duration::from_secs(1)), Timestamp::from_unix_micros(1_699_999_999_000_000));
+        assert!(now.before(Duration::MAX) < Timestamp::from_unix_micros(0));
+    }
 
     #[test]
     fn is_written_as_rfc_3339_in_utc() {

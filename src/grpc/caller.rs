@@ -14,7 +14,8 @@ pub(super) struct Caller {
     pub(super) call: InFlightCall,
 }
 
-/// A caller that was authorized. A stream must end when its token or its connection does.
+/// A caller that was authorized, for what needs to know: a stream must end when its token or its connection does, and
+/// idempotency keys are each caller's own.
 #[derive(Clone, Copy)]
 pub(super) struct Admitted {
     pub(super) bearer: Bearer,

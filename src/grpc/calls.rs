@@ -228,7 +228,7 @@ impl Shared {
             // Has a timeout of its own. An invalid token is reported even if the deadline has passed.
             let bearer = self.admit(request.headers(), scope, caller.peer).await?;
             caller.call.authenticated();
-            if route.endpoint.streams {
+            if route.endpoint.streams || request.headers().contains_key("idempotency-key") {
                 request.extensions_mut().insert(Admitted { bearer, connection_ends: caller.connection_ends });
             }
         } else {

@@ -134,7 +134,7 @@ impl From<domain::Error> for Status {
 
 const fn user_code(error: &domain::Error) -> Code {
     match error {
-        domain::Error::Invalid(_) | domain::Error::InvalidPageToken => Code::InvalidArgument,
+        domain::Error::Invalid(_) | domain::Error::InvalidPageToken | domain::Error::KeyReused => Code::InvalidArgument,
         domain::Error::NotFound => Code::NotFound,
         domain::Error::EmailTaken => Code::AlreadyExists,
         domain::Error::VersionMismatch => Code::Aborted,

@@ -14,6 +14,7 @@ use super::generated::users::{
     DeleteUserResponse, GetUserRequest, GetUserResponse, ListUsersRequest, ListUsersResponse, UpdateUserRequest,
     UpdateUserResponse, User, WatchUsersRequest,
 };
+use super::idempotency::{idempotency_key, written};
 use super::update_mask::UpdateMask;
 use super::watch_users::{Messages, watch_users};
 use crate::auth::Refused;
@@ -71,12 +72,14 @@ impl UserService for Users {
     }
 
     async fn create_user(&self, request: Request<CreateUserRequest>) -> Result<Response<CreateUserResponse>, Status> {
+        let key = idempotency_key(&request, "CreateUser")?;
         let CreateUserRequest { name, email } = request.into_inner();
-        let user = service::create_user(&self.storage, name, email).await?;
-        Ok(response(user.map(|user| CreateUserResponse { user: Some(user.into()) })))
+        let user = service::create_user(&self.storage, name, email, key).await?;
+        Ok(written(user.map(|user| CreateUserResponse { user: Some(user.into()) })))
     }
 
     async fn update_user(&self, request: Request<UpdateUserRequest>) -> Result<Response<UpdateUserResponse>, Status> {
+        let key = idempotency_key(&request, "UpdateUser")?;
         let UpdateUserRequest { id, name, email, update_mask, etag } = request.into_inner();
         let id = user_id("id", id)?;
         let expected = etag::expected(&etag)?;
@@ -86,15 +89,16 @@ impl UserService for Users {
             _ => UpdateMask { name: !name.is_empty(), email: !email.is_empty() },
         };
         let (name, email) = (mask.name.then_some(name), mask.email.then_some(email));
-        let user = service::update_user(&self.storage, id, expected, name, email).await?;
-        Ok(response(user.map(|user| UpdateUserResponse { user: Some(user.into()) })))
+        let user = service::update_user(&self.storage, id, expected, name, email, key).await?;
+        Ok(written(user.map(|user| UpdateUserResponse { user: Some(user.into()) })))
     }
 
     async fn delete_user(&self, request: Request<DeleteUserRequest>) -> Result<Response<DeleteUserResponse>, Status> {
+        let key = idempotency_key(&request, "DeleteUser")?;
         let DeleteUserRequest { id, etag } = request.into_inner();
         let id = user_id("id", id)?;
-        let deleted = service::delete_user(&self.storage, id, etag::expected(&etag)?).await?;
-        Ok(response(deleted.map(|_| DeleteUserResponse {})))
+        let deleted = service::delete_user(&self.storage, id, etag::expected(&etag)?, key).await?;
+        Ok(written(deleted.map(|()| DeleteUserResponse {})))
     }
 
     type WatchUsersStream = Messages;

@@ -26,6 +26,7 @@ mod freshness;
 mod generated;
 mod handler;
 mod health;
+mod idempotency;
 mod limits;
 mod listener;
 mod methods;

@@ -8,6 +8,7 @@ mod auth;
 mod calls;
 mod events;
 mod hung_calls;
+mod idempotency;
 mod in_flight;
 mod lanes;
 mod pool;
@@ -27,6 +28,7 @@ pub use auth::{AuthFailures, JwksRefreshes};
 pub use calls::MethodMetrics;
 pub use events::EventMetrics;
 pub use hung_calls::HungCalls;
+pub use idempotency::IdempotencyMetrics;
 pub use in_flight::InFlight;
 pub use lanes::{BatchFailure, LaneMetrics};
 pub use pool::PoolMetrics;
@@ -54,6 +56,7 @@ pub struct Metrics {
     lanes: Lanes,
     pool: PoolMetrics,
     user_cache: UserCacheMetrics,
+    idempotency: IdempotencyMetrics,
     hung_calls: AllHungCalls,
     database_up: Sampled,
     database_failing: Sampled,
@@ -75,6 +78,7 @@ impl Metrics {
         let lanes = Lanes::new(&registry)?;
         let pool = PoolMetrics::new(&registry)?;
         let user_cache = UserCacheMetrics::new(&registry)?;
+        let idempotency = IdempotencyMetrics::new(&registry)?;
         let hung_calls = AllHungCalls::new(&registry)?;
         let database_up = register(&registry, Sampled::new("db_up", DATABASE_UP, &[])?)?;
         let database_failing = sampled(&registry, "db_failing", DATABASE_FAILING, &["check"])?;
@@ -92,6 +96,7 @@ impl Metrics {
             lanes,
             pool,
             user_cache,
+            idempotency,
             hung_calls,
             database_up,
             database_failing,
@@ -186,6 +191,12 @@ impl Metrics {
     #[must_use]
     pub fn user_cache(&self) -> &UserCacheMetrics {
         &self.user_cache
+    }
+
+    /// The metrics of idempotency keys.
+    #[must_use]
+    pub fn idempotency(&self) -> &IdempotencyMetrics {
+        &self.idempotency
     }
 
     /// The metrics of requests with an invalid or missing token.

@@ -1,13 +1,23 @@
 //! The use case of creating a user.
 
-use crate::domain::{AsOf, Error, NewUser, User};
+use crate::domain::{Error, IdempotencyKey, NewUser, User, Written};
 use crate::storage::Storage;
 use crate::telemetry::use_case;
 
-/// Creates a user.
+/// Creates a user: once, if there is a key.
 ///
 /// # Errors
-/// [`Error::Invalid`] with every invalid field, [`Error::EmailTaken`], or the storage's errors.
-pub async fn create_user(storage: &Storage, name: String, email: String) -> Result<AsOf<User>, Error> {
-    use_case("create_user", async { storage.create_user(NewUser::parse(name, email)?).await }).await
+/// [`Error::Invalid`] with every invalid field, [`Error::EmailTaken`], [`Error::KeyReused`], or the storage's errors.
+pub async fn create_user(
+    storage: &Storage,
+    name: String,
+    email: String,
+    key: Option<IdempotencyKey>,
+) -> Result<Written<User>, Error> {
+    let create = async {
+        let new = NewUser::parse(name, email)?;
+        let once = key.map(|key| key.once(|asked| asked.text(Some(new.name.as_str())).text(Some(new.email.as_str()))));
+        storage.create_user(new, once).await
+    };
+    use_case("create_user", create).await
 }

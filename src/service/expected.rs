@@ -1,6 +1,6 @@
 //! Changes that are conditional on one of several versions.
 
-use crate::domain::{AsOf, Error, Freshness, User, UserId, Version};
+use crate::domain::{Error, Expected, Fingerprint, Freshness, UserId, Version};
 use crate::storage::Storage;
 
 /// Tries a change with one version after the other, until one matches.
@@ -10,14 +10,14 @@ use crate::storage::Storage;
 ///
 /// # Errors
 /// [`Error::VersionMismatch`] if none matches, otherwise the error of the change.
-pub(super) async fn first_that_matches<F>(
+pub(super) async fn first_that_matches<T, F>(
     storage: &Storage,
     id: UserId,
     mut versions: Vec<Version>,
     change: impl Fn(Version) -> F,
-) -> Result<AsOf<User>, Error>
+) -> Result<T, Error>
 where
-    F: Future<Output = Result<AsOf<User>, Error>>,
+    F: Future<Output = Result<T, Error>>,
 {
     if versions.is_empty() {
         // Without a try, no statement checks whether the user exists.
@@ -31,4 +31,15 @@ where
         }
     }
     Err(Error::VersionMismatch)
+}
+
+/// Adds the condition of a change to its fingerprint.
+pub(super) fn add_expected(asked: Fingerprint, expected: &Expected) -> Fingerprint {
+    match expected {
+        Expected::AnyVersion => asked.number(-1),
+        Expected::OneOf(versions) => {
+            let count = asked.number(i64::try_from(versions.len()).unwrap_or(i64::MAX));
+            versions.iter().fold(count, |asked, version| asked.number(version.0))
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod freshness;
 mod get_user;
 mod get_users;
 mod list_users;
+mod prune_keys;
 mod update_user;
 
 pub use create_user::create_user;
@@ -16,4 +17,5 @@ pub use delete_user::delete_user;
 pub use get_user::get_user;
 pub use get_users::get_users;
 pub use list_users::{UserList, list_users, list_users_by_offset};
+pub use prune_keys::prune_keys;
 pub use update_user::update_user;

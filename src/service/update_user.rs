@@ -1,28 +1,35 @@
 //! The use case of updating a user.
 
-use super::expected::first_that_matches;
-use crate::domain::{AsOf, Changes, Error, Expected, User, UserId};
+use super::expected::{add_expected, first_that_matches};
+use crate::domain::{Changes, Email, Error, Expected, IdempotencyKey, User, UserId, UserName, Written};
 use crate::storage::Storage;
 use crate::telemetry::use_case;
 
-/// Updates the given fields of a user, and increments its version even if they have not changed.
+/// Updates the given fields of a user, and increments its version even if they have not changed: once, if there is a key.
 ///
 /// # Errors
 /// [`Error::Invalid`] with every invalid field, [`Error::NotFound`], [`Error::VersionMismatch`], [`Error::EmailTaken`],
-/// or the storage's errors.
+/// [`Error::KeyReused`], or the storage's errors.
 pub async fn update_user(
     storage: &Storage,
     id: UserId,
     expected: Expected,
     name: Option<String>,
     email: Option<String>,
-) -> Result<AsOf<User>, Error> {
+    key: Option<IdempotencyKey>,
+) -> Result<Written<User>, Error> {
     let update = async {
         let changes = Changes::parse(name, email)?;
+        let once = key.map(|key| {
+            key.once(|asked| {
+                let asked = asked.number(id.get()).text(changes.name.as_ref().map(UserName::as_str));
+                add_expected(asked.text(changes.email.as_ref().map(Email::as_str)), &expected)
+            })
+        });
         match expected {
-            Expected::AnyVersion => storage.update_user(id, None, changes).await,
+            Expected::AnyVersion => storage.update_user(id, None, changes, once).await,
             Expected::OneOf(versions) => {
-                let update = |version| storage.update_user(id, Some(version), changes.clone());
+                let update = |version| storage.update_user(id, Some(version), changes.clone(), once.clone());
                 first_that_matches(storage, id, versions, update).await
             }
         }

@@ -13,6 +13,7 @@
 mod database;
 mod engine;
 mod event_log;
+mod key_retention;
 mod read;
 mod seed;
 mod user_cache;
@@ -31,10 +32,13 @@ pub use event_log::follow::Follower;
 pub use event_log::{
     Backlog, DeliveryOutcome, EventLog, HeldEvent, Leadership, Pruned, Retention, RetryError, retry_parked,
 };
+pub use key_retention::{KeyRetention, PrunedKeys};
 pub use seed::{SeedError, seed};
 
-use crate::domain::{AsOf, Changes, EmailKey, Error, Freshness, NewUser, Page, PageQuery, User, UserId, Version};
-use crate::metrics::Metrics;
+use crate::domain::{
+    AsOf, Changes, EmailKey, Error, Freshness, NewUser, Once, Page, PageQuery, User, UserId, Version, Written,
+};
+use crate::metrics::{IdempotencyMetrics, Metrics};
 use crate::telemetry::{Context, TracedSpan, note_look_up};
 use database::keeper;
 use database::keeper::state::Keeper;
@@ -60,6 +64,7 @@ pub struct Storage {
     events: EventLog,
     keeper: Arc<Keeper>,
     pool: Pool,
+    idempotency: IdempotencyMetrics,
     /// On PostgreSQL the actors have it, too: they ask what has changed.
     cache: Option<UserCache>,
 }
@@ -86,6 +91,7 @@ impl Storage {
             events: EventLog::new(pool.clone(), Arc::clone(&keeper), settings.deadline, metrics.hung_calls("events")),
             keeper: Arc::clone(&keeper),
             pool: pool.clone(),
+            idempotency: metrics.idempotency().clone(),
             cache,
         };
         let watched = storage.clone();
@@ -99,8 +105,11 @@ impl Storage {
     }
 
     /// Creates a user. [`Error::EmailTaken`] if another user has the address.
-    pub async fn create_user(&self, new: NewUser) -> Result<AsOf<User>, Error> {
-        self.writes.ask(Write::Create(Create::new(new, trace()))).await
+    ///
+    /// Like all writes it takes what `once` names once: if it was executed before, the answer is the first one, and
+    /// [`Error::KeyReused`] if the key belongs to another request.
+    pub async fn create_user(&self, new: NewUser, once: Option<Once>) -> Result<Written<User>, Error> {
+        with_user(self.write(Write::Create(Create::new(new, trace(), once))).await?)
     }
 
     /// Gets the user with this id.
@@ -174,14 +183,27 @@ impl Storage {
         id: UserId,
         expected: Option<Version>,
         changes: Changes,
-    ) -> Result<AsOf<User>, Error> {
-        self.writes.ask(Write::Update(Update::new(id, expected, changes, trace()))).await
+        once: Option<Once>,
+    ) -> Result<Written<User>, Error> {
+        with_user(self.write(Write::Update(Update::new(id, expected, changes, trace(), once))).await?)
     }
 
-    /// Deletes a user, if its version is the expected one, and returns its last state. Otherwise [`Error::NotFound`] or
-    /// [`Error::VersionMismatch`].
-    pub async fn delete_user(&self, id: UserId, expected: Option<Version>) -> Result<AsOf<User>, Error> {
-        self.writes.ask(Write::Delete(Delete { id, expected, trace: trace() })).await
+    /// Deletes a user, if its version is the expected one. Otherwise [`Error::NotFound`] or [`Error::VersionMismatch`].
+    pub async fn delete_user(
+        &self,
+        id: UserId,
+        expected: Option<Version>,
+        once: Option<Once>,
+    ) -> Result<Written<()>, Error> {
+        Ok(self.write(Write::Delete(Delete { id, expected, trace: trace(), once })).await?.map(drop))
+    }
+
+    async fn write(&self, write: Write) -> Result<Written<Option<User>>, Error> {
+        let written = self.writes.ask(write).await?;
+        if written.is_replay {
+            self.idempotency.replayed();
+        }
+        Ok(written)
     }
 
     /// Replaces all connections that are open now before they are used again.
@@ -231,6 +253,12 @@ fn user_cache(settings: &Settings, metrics: &Metrics) -> Option<UserCache> {
         move || gaps.as_ref().map_or(0, UserCache::gaps),
     );
     cache
+}
+
+/// The user that a write has left. If an operator has erased what was stored of it, nobody is there any more.
+fn with_user(Written { answer, is_replay }: Written<Option<User>>) -> Result<Written<User>, Error> {
+    let answer = answer.transpose().ok_or(Error::NotFound)?;
+    Ok(Written { answer, is_replay })
 }
 
 /// The span of the current request, if it is traced.

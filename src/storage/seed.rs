@@ -61,7 +61,7 @@ pub fn seed(
     let (mut done, mut created) = (0, 0);
     while done < count.get() {
         let until = count.get().min(done + BATCH);
-        let rows = Vec::from_iter((done + 1..=until).map(|number| Create::new(user(number), None)));
+        let rows = Vec::from_iter((done + 1..=until).map(|number| Create::new(user(number), None, None)));
         created += create_missing(&mut connection, &rows)?;
         done = until;
         progress(done);

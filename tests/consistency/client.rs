@@ -9,6 +9,7 @@ use user_service_checker::{Call, Operation, Outcome, Protocol};
 use crate::clock::now;
 use crate::freshness::{Asked, Seen};
 use crate::grpc::Grpc;
+use crate::keyed;
 use crate::outcome::Answer;
 use crate::plan;
 use crate::rest::Rest;
@@ -24,6 +25,12 @@ pub struct Client {
     seen: Seen,
     /// A connection to each replica, with the address that it leads to.
     grpc: Vec<Option<(String, Grpc)>>,
+}
+
+/// Where a call was sent last, and the answer with its position.
+struct Sent {
+    replica: usize,
+    answered: (Answer, Option<i64>),
 }
 
 impl Client {
@@ -59,10 +66,15 @@ impl Client {
         let protocol = if self.rng.bool() { Protocol::Rest } else { Protocol::Grpc };
         let hangs_up = self.world.hang_ups.load(Relaxed) && self.rng.u32(..6) == 0;
         let limit = if hangs_up { Duration::from_micros(self.rng.u64(..6_000)) } else { Duration::from_mins(1) };
-        let asked = self.seen.ask(&operation, self.world.kind.max_staleness(), &mut self.rng);
+        let mut asked = self.seen.ask(&operation, self.world.kind.max_staleness(), &mut self.rng);
+        asked.idempotency_key = keyed::key(&operation, &mut self.rng);
         let start = now();
         let answered = timeout(limit, self.send(replica, protocol, &operation, &asked)).await;
-        let (answer, position) = answered.unwrap_or((Answer::Lost, None));
+        let mut sent = Sent { replica, answered: answered.unwrap_or((Answer::Lost, None)) };
+        if asked.idempotency_key.is_some() {
+            sent = self.repeat(sent, protocol, &operation, &asked, round).await;
+        }
+        let Sent { replica, answered: (answer, position) } = sent;
         // An answer may be as old as the client allows: as if it had asked so much earlier.
         let staleness = u64::try_from(asked.staleness.as_nanos()).expect("seconds");
         let start = start.saturating_sub(staleness);
@@ -79,6 +91,35 @@ impl Client {
             round.object(flaw);
         }
         Call { client: self.number, protocol, operation, start, end, outcome }
+    }
+
+    /// Sends a write again, with the same idempotency key and to any replica, until its outcome is known. Some are sent once
+    /// more, and must get the same answer.
+    async fn repeat(
+        &mut self,
+        mut sent: Sent,
+        protocol: Protocol,
+        operation: &Operation,
+        asked: &Asked,
+        round: &Round,
+    ) -> Sent {
+        for _ in 0..keyed::ATTEMPTS {
+            if !keyed::is_open(&sent.answered.0) {
+                break;
+            }
+            sleep(keyed::pause(&mut self.rng)).await;
+            let replica = self.rng.usize(..self.world.replicas.len());
+            let (answer, position) = self.send(replica, protocol, operation, asked).await;
+            sent = Sent { replica, answered: (keyed::after_open(answer), position) };
+        }
+        if keyed::is_done(&sent.answered.0) && self.rng.u32(..4) == 0 {
+            let replica = self.rng.usize(..self.world.replicas.len());
+            let (again, _) = self.send(replica, protocol, operation, asked).await;
+            if let Some(flaw) = keyed::contradiction(&sent.answered.0, &again) {
+                round.object(flaw);
+            }
+        }
+        sent
     }
 
     async fn send(

@@ -5,9 +5,10 @@ use std::time::Duration;
 use fastrand::Rng;
 use user_service_checker::{Operation, Outcome};
 
-/// What a request says about how fresh its answer has to be.
+/// What a request says about how fresh its answer has to be, and what it is called.
 #[derive(Default)]
 pub struct Asked {
+    pub idempotency_key: Option<String>,
     pub cache_control: Option<&'static str>,
     pub at_least: Option<i64>,
     /// How old the answer may be.
@@ -36,7 +37,7 @@ impl Seen {
             _ => (None, staleness),
         };
         let at_least = rng.bool().then_some(self.position).filter(|position| *position > 0);
-        Asked { cache_control, at_least, staleness: Duration::from_millis(staleness) }
+        Asked { idempotency_key: None, cache_control, at_least, staleness: Duration::from_millis(staleness) }
     }
 
     /// Takes note of an answer. Returns what is wrong with it: it takes back what the client has seen up to the position that

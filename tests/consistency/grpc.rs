@@ -42,7 +42,7 @@ impl Grpc {
         Ok(match operation {
             Operation::Create { name, email } => {
                 let request = CreateUserRequest { name: name.clone(), email: email.clone() };
-                answered(client.create_user(request).await?, |created| one(created.user))
+                answered(client.create_user(fresh(request, asked)).await?, |created| one(created.user))
             }
             Operation::Get { id } => {
                 let request = fresh(GetUserRequest { id: number(*id) }, asked);
@@ -60,15 +60,15 @@ impl Grpc {
             }
             Operation::Put { id, name, email, if_match } => {
                 let request = update(*id, Some(name), Some(email), *if_match);
-                answered(client.update_user(request).await?, |updated| one(updated.user))
+                answered(client.update_user(fresh(request, asked)).await?, |updated| one(updated.user))
             }
             Operation::Patch { id, name, email, if_match } => {
                 let request = update(*id, name.as_ref(), email.as_ref(), *if_match);
-                answered(client.update_user(request).await?, |updated| one(updated.user))
+                answered(client.update_user(fresh(request, asked)).await?, |updated| one(updated.user))
             }
             Operation::Delete { id, if_match } => {
                 let request = DeleteUserRequest { id: number(*id), etag: etag(*if_match) };
-                answered(client.delete_user(request).await?, |_| Answer::Known(Outcome::Done))
+                answered(client.delete_user(fresh(request, asked)).await?, |_| Answer::Known(Outcome::Done))
             }
             Operation::Rename { .. } => panic!("the API has no {operation}"),
         })
@@ -83,6 +83,9 @@ fn fresh<T>(message: T, asked: &Asked) -> Request<T> {
     }
     if let Some(position) = asked.at_least {
         request.metadata_mut().insert("at-least-position", position.into());
+    }
+    if let Some(key) = &asked.idempotency_key {
+        request.metadata_mut().insert("idempotency-key", key.parse().expect("a header"));
     }
     request
 }

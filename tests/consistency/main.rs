@@ -24,6 +24,7 @@ mod flaws;
 mod freshness;
 mod group;
 mod grpc;
+mod keyed;
 mod operator;
 mod outcome;
 mod patroni;

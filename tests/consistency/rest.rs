@@ -10,6 +10,7 @@ use crate::outcome::{Answer, at_most_one, outcome_of};
 use crate::support::http;
 
 const AT_LEAST_POSITION: HeaderName = HeaderName::from_static("at-least-position");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Longer than the service may take to answer by itself, also when it is frozen for a moment.
 pub const TIMEOUT: Duration = Duration::from_secs(6);
@@ -30,9 +31,13 @@ impl Rest {
     pub async fn call(&self, address: &str, operation: &Operation, asked: &Asked) -> (Answer, Option<i64>) {
         let cache_control = asked.cache_control.map(|value| (CACHE_CONTROL, value.to_owned()));
         let at_least = asked.at_least.map(|position| (AT_LEAST_POSITION, position.to_string()));
+        let key = asked.idempotency_key.as_ref().map(|key| (IDEMPOTENCY_KEY, key.clone()));
         let request = self.request(address, operation);
-        let request =
-            cache_control.into_iter().chain(at_least).fold(request, |it, (name, value)| it.header(name, value));
+        let request = cache_control
+            .into_iter()
+            .chain(at_least)
+            .chain(key)
+            .fold(request, |it, (name, value)| it.header(name, value));
         let response = match request.send().await {
             Ok(response) => response,
             // It did not get as far as a connection.

@@ -80,7 +80,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::error::Kind;
 
     fn made_by(domain: &str) -> Status {
         let mut details = ErrorDetails::new();
@@ -119,9 +118,9 @@ mod tests {
         let of_proxy = || failed(Status::unavailable("no healthy upstream"));
         for failed in [failed(made_by("gateway")), of_proxy()] {
             assert!(matches!(failed, Failed::NoAnswer(_)), "{failed:?}");
-            assert!(failed.may_retry(Kind::Read) && !failed.may_retry(Kind::Write));
+            assert!(failed.may_retry() && failed.may_have_happened());
         }
-        assert!(!failed(Status::unimplemented("")).may_retry(Kind::Read));
-        assert!(failed(made_by(DOMAIN)).may_retry(Kind::Write));
+        assert!(!failed(Status::unimplemented("")).may_retry());
+        assert!(failed(made_by(DOMAIN)).may_retry() && !failed(made_by(DOMAIN)).may_have_happened());
     }
 }

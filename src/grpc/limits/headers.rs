@@ -7,13 +7,14 @@ use tonic::codegen::http::{HeaderMap, HeaderName, Request, Uri};
 
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 /// The headers that are read, by authorization, by tonic and by the methods.
-const READ: [HeaderName; 10] = [
+const READ: [HeaderName; 11] = [
     AUTHORIZATION,
     CACHE_CONTROL,
     CONTENT_TYPE,
     HeaderName::from_static("at-least-position"),
     GRPC_ENCODING,
     HeaderName::from_static("grpc-timeout"),
+    HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("server-timing"),
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),

@@ -2,6 +2,7 @@
 
 mod body;
 mod freshness;
+mod idempotency;
 mod last_event_id;
 mod query;
 mod user_id;
@@ -10,6 +11,7 @@ mod user_json;
 pub(crate) use body::Body;
 pub use body::BodyLimits;
 pub(crate) use freshness::{AT_LEAST_POSITION, EVENTS_POSITION, by_cache_control, freshness};
+pub(crate) use idempotency::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, Idempotency, with_replay};
 pub(crate) use last_event_id::{LAST_EVENT_ID, LastEventId};
 pub(crate) use query::{Query, parse_text};
 pub(crate) use user_id::PathUserId;

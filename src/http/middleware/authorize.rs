@@ -12,6 +12,7 @@ use futures_util::future::{Either, LocalBoxFuture};
 use crate::auth::{Bearer, Gate, Refused, Scope};
 use crate::domain;
 use crate::http::connection::is_in_reserve;
+use crate::http::extract::IDEMPOTENCY_KEY;
 use crate::http::problem::Failure;
 
 /// What a client needs to use a resource.
@@ -35,9 +36,10 @@ impl Access {
         }
     }
 
-    /// Leaves the bearer to a handler that needs it.
+    /// Leaves the bearer to a handler that needs it: idempotency keys are each caller's own.
     fn keep(self, bearer: Bearer, request: &HttpRequest) {
-        if matches!(self, Self::UsersWhileAuthorized) {
+        let has_key = || !request.method().is_safe() && request.headers().contains_key(IDEMPOTENCY_KEY);
+        if matches!(self, Self::UsersWhileAuthorized) || has_key() {
             request.extensions_mut().insert(bearer);
         }
     }

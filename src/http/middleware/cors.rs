@@ -8,7 +8,7 @@ use url::Url;
 
 use super::observe::{SERVER_TIMING, TRACEPARENT, TRACESTATE};
 use super::request_id::X_REQUEST_ID;
-use crate::http::extract::{AT_LEAST_POSITION, EVENTS_POSITION, LAST_EVENT_ID};
+use crate::http::extract::{AT_LEAST_POSITION, EVENTS_POSITION, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, LAST_EVENT_ID};
 
 /// The origins whose scripts may call the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,7 @@ pub fn cors(origins: &Origins) -> Compat<Condition<Cors>> {
             header::IF_NONE_MATCH,
             header::CACHE_CONTROL,
             AT_LEAST_POSITION,
+            IDEMPOTENCY_KEY,
             LAST_EVENT_ID,
             // Traces that start in the browser (W3C Trace Context and Baggage).
             TRACEPARENT,
@@ -68,6 +69,7 @@ pub fn cors(origins: &Origins) -> Compat<Condition<Cors>> {
             header::AGE,
             header::ETAG,
             EVENTS_POSITION,
+            IDEMPOTENCY_REPLAYED,
             header::LOCATION,
             header::LINK,
             header::RETRY_AFTER,

@@ -5,7 +5,7 @@ use actix_web::http::header::ContentType;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 
-use super::modifiers::{Aliases, RequestIds, Tokens};
+use super::modifiers::{Aliases, IdempotencyKeys, RequestIds, Tokens};
 use super::text_patterns::TextPatterns;
 use crate::http::problem::V1Error;
 use crate::http::{pages, v1, v2};
@@ -33,7 +33,7 @@ use crate::http::{pages, v1, v2};
     ),
     // utoipa finds schemas in `#[utoipa::path]`, but not in `IntoResponses`.
     components(schemas(V1Error)),
-    modifiers(&Aliases, &RequestIds, &Tokens, &TextPatterns),
+    modifiers(&Aliases, &RequestIds, &IdempotencyKeys, &Tokens, &TextPatterns),
 )]
 struct Api;
 

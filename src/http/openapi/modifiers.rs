@@ -2,8 +2,10 @@
 
 use utoipa::Modify;
 use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{OpenApi as Document, RefOr};
+use utoipa::openapi::{OpenApi as Document, RefOr, Required};
 
 use super::operations::operations;
 
@@ -38,6 +40,44 @@ impl Modify for RequestIds {
                     response.headers.insert("X-Request-Id".to_owned(), id.build().into());
                 }
             }
+        }
+    }
+}
+
+/// The header `Idempotency-Key`, which every write takes, and `Idempotency-Replayed` of its answers.
+pub(super) struct IdempotencyKeys;
+
+impl Modify for IdempotencyKeys {
+    fn modify(&self, openapi: &mut Document) {
+        let users = openapi.paths.paths.iter_mut().filter(|(path, _)| path.contains("/users"));
+        for item in users.map(|(_, item)| item) {
+            let writes = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+            writes.into_iter().flatten().for_each(describe_keys);
+        }
+    }
+}
+
+fn describe_keys(operation: &mut Operation) {
+    let text = "Executes the request once, however often it is sent with this key: 1 to 255 visible ASCII characters, \
+                quoted or bare.";
+    // A quoted key is one that begins with a quote: few clients write it so.
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[!#-~][!-~]{0,254}$"))
+        .examples(["8e03978e-40d5-43dd-bc93-6894a57f9324"]);
+    let key = ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(text))
+        .schema(Some(schema.build()));
+    operation.parameters.get_or_insert_default().push(key.build().into());
+    let successes = operation.responses.responses.iter_mut().filter(|(status, _)| status.starts_with('2'));
+    for response in successes.map(|(_, response)| response) {
+        if let RefOr::T(response) = response {
+            let description = "`true` if the request was executed earlier, with the same key.";
+            let replayed = HeaderBuilder::new().description(Some(description));
+            response.headers.insert("Idempotency-Replayed".to_owned(), replayed.build().into());
         }
     }
 }

@@ -94,7 +94,7 @@ const fn refusal(refused: Refused) -> StatusCode {
 
 const fn user_status(error: &domain::Error) -> StatusCode {
     match error {
-        domain::Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        domain::Error::Invalid(_) | domain::Error::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         domain::Error::NotFound => StatusCode::NOT_FOUND,
         domain::Error::EmailTaken => StatusCode::CONFLICT,
         domain::Error::VersionMismatch => StatusCode::PRECONDITION_FAILED,

@@ -3,6 +3,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::failure::Failure;
+use crate::domain::Error;
 
 /// Why a request failed.
 #[derive(Serialize, ToSchema)]
@@ -21,9 +22,9 @@ impl V1Error {
 
     /// Version 1 has one status for everything that is wrong with a body.
     pub(super) const fn status(failure: &Failure) -> StatusCode {
-        match failure.status_and_code().0 {
-            StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
-            status => status,
+        match failure {
+            Failure::User(Error::Invalid(_)) => StatusCode::BAD_REQUEST,
+            failure => failure.status_and_code().0,
         }
     }
 }

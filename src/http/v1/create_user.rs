@@ -1,9 +1,10 @@
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
 
-use super::error_responses::{BodyErrors, CommonErrors, WriteErrors};
+use super::error_responses::{BodyErrors, CommonErrors, KeyErrors, WriteErrors};
 use super::user::User;
-use crate::http::extract::{Body, UserBody};
+use crate::domain::Written;
+use crate::http::extract::{Body, Idempotency, UserBody, with_replay};
 use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
@@ -14,10 +15,15 @@ use crate::storage::Storage;
     responses(
         (status = CREATED, description = "The new user.", body = User,
             headers(("Location" = String, description = "The user's path."))),
-        BodyErrors, WriteErrors, CommonErrors))]
-pub(crate) async fn create_user(storage: web::Data<Storage>, body: Body<UserBody>) -> Result<HttpResponse, Failure> {
+        BodyErrors, KeyErrors, WriteErrors, CommonErrors))]
+pub(crate) async fn create_user(
+    storage: web::Data<Storage>,
+    key: Idempotency,
+    body: Body<UserBody>,
+) -> Result<HttpResponse, Failure> {
     let UserBody { name, email } = body.0;
-    let user = service::create_user(&storage, name, email).await?;
-    let location = format!("/api/v1/users/{}", user.value.id);
-    Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(User::from(user.value)))
+    let Written { answer, is_replay } = service::create_user(&storage, name, email, key.0).await?;
+    let location = format!("/api/v1/users/{}", answer.value.id);
+    let response = HttpResponse::Created().insert_header((LOCATION, location)).json(User::from(answer.value));
+    Ok(with_replay(response, is_replay))
 }

@@ -63,3 +63,11 @@ pub(super) enum BodyErrors {
     #[response(status = UNSUPPORTED_MEDIA_TYPE, headers(("Accept" = String, description = "The media type that it must have.")))]
     MediaType(V1Error),
 }
+
+/// The error responses of routes that take an idempotency key.
+#[derive(IntoResponses)]
+pub(super) enum KeyErrors {
+    /// The idempotency key belongs to another request. Nothing was changed.
+    #[response(status = UNPROCESSABLE_ENTITY)]
+    KeyReused(V1Error),
+}

@@ -1,9 +1,9 @@
 use actix_web::{HttpResponse, web};
 
-use super::error_responses::{BodyErrors, CommonErrors, UserErrors, WriteErrors};
+use super::error_responses::{BodyErrors, CommonErrors, KeyErrors, UserErrors, WriteErrors};
 use super::user::User;
-use crate::domain::Expected;
-use crate::http::extract::{Body, PathUserId, UserBody};
+use crate::domain::{Expected, Written};
+use crate::http::extract::{Body, Idempotency, PathUserId, UserBody, with_replay};
 use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
@@ -14,13 +14,15 @@ use crate::storage::Storage;
     request_body = UserBody,
     responses(
         (status = OK, description = "The updated user.", body = User),
-        UserErrors, BodyErrors, WriteErrors, CommonErrors))]
+        UserErrors, BodyErrors, KeyErrors, WriteErrors, CommonErrors))]
 pub(crate) async fn update_user(
     storage: web::Data<Storage>,
     id: PathUserId,
+    key: Idempotency,
     body: Body<UserBody>,
 ) -> Result<HttpResponse, Failure> {
     let UserBody { name, email } = body.0;
-    let user = service::update_user(&storage, id.0, Expected::AnyVersion, Some(name), Some(email)).await?;
-    Ok(HttpResponse::Ok().json(User::from(user.value)))
+    let Written { answer, is_replay } =
+        service::update_user(&storage, id.0, Expected::AnyVersion, Some(name), Some(email), key.0).await?;
+    Ok(with_replay(HttpResponse::Ok().json(User::from(answer.value)), is_replay))
 }

@@ -4,7 +4,8 @@ use actix_web::{HttpResponse, web};
 use super::as_of::with_freshness;
 use super::error_responses::{BodyErrors, CommonErrors, JsonErrors, WriteErrors};
 use super::user::User;
-use crate::http::extract::{Body, UserBody};
+use crate::domain::Written;
+use crate::http::extract::{Body, Idempotency, UserBody, with_replay};
 use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
@@ -18,12 +19,16 @@ use crate::storage::Storage;
             ("ETag" = String, description = "The user's version."),
             ("Events-Position" = i64, description = "A position of the log of events that shows the change."))),
         BodyErrors, JsonErrors, WriteErrors, CommonErrors))]
-pub(crate) async fn create_user(storage: web::Data<Storage>, body: Body<UserBody>) -> Result<HttpResponse, Failure> {
+pub(crate) async fn create_user(
+    storage: web::Data<Storage>,
+    key: Idempotency,
+    body: Body<UserBody>,
+) -> Result<HttpResponse, Failure> {
     let UserBody { name, email } = body.0;
-    let user = service::create_user(&storage, name, email).await?;
+    let Written { answer: user, is_replay } = service::create_user(&storage, name, email, key.0).await?;
     let freshness = user.freshness();
     let location = (LOCATION, format!("/api/v2/users/{}", user.value.id));
     let etag = (ETAG, user.value.version.etag());
     let response = HttpResponse::Created().insert_header(location).insert_header(etag).json(User::from(user.value));
-    Ok(with_freshness(response, &freshness))
+    Ok(with_replay(with_freshness(response, &freshness), is_replay))
 }

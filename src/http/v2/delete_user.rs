@@ -1,9 +1,10 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::as_of::with_freshness;
-use super::error_responses::{CommonErrors, ConditionErrors, UserErrors, WriteErrors};
+use super::error_responses::{CommonErrors, ConditionErrors, KeyErrors, UserErrors, WriteErrors};
 use super::etag;
-use crate::http::extract::PathUserId;
+use crate::domain::Written;
+use crate::http::extract::{Idempotency, PathUserId, with_replay};
 use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
@@ -19,13 +20,14 @@ use crate::storage::Storage;
     responses(
         (status = NO_CONTENT, description = "The user is deleted.",
             headers(("Events-Position" = i64, description = "A position of the log of events that shows the change."))),
-        UserErrors, ConditionErrors, WriteErrors, CommonErrors))]
+        UserErrors, ConditionErrors, KeyErrors, WriteErrors, CommonErrors))]
 pub(crate) async fn delete_user(
     storage: web::Data<Storage>,
     id: PathUserId,
     request: HttpRequest,
+    key: Idempotency,
 ) -> Result<HttpResponse, Failure> {
     let expected = etag::preconditions(request.headers())?;
-    let deleted = service::delete_user(&storage, id.0, expected).await?;
-    Ok(with_freshness(HttpResponse::NoContent().finish(), &deleted))
+    let Written { answer, is_replay } = service::delete_user(&storage, id.0, expected, key.0).await?;
+    Ok(with_replay(with_freshness(HttpResponse::NoContent().finish(), &answer), is_replay))
 }

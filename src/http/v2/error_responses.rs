@@ -88,7 +88,7 @@ pub(super) enum BodyErrors {
     /// The body is too large.
     #[response(status = PAYLOAD_TOO_LARGE, content_type = "application/problem+json")]
     TooLarge(Problem),
-    /// The body is JSON, but not a valid user.
+    /// The body is JSON, but not a valid user; or the idempotency key belongs to another request.
     #[response(status = UNPROCESSABLE_ENTITY, content_type = "application/problem+json")]
     Invalid(Problem),
 }
@@ -109,4 +109,12 @@ pub(super) enum PatchErrors {
     #[response(status = UNSUPPORTED_MEDIA_TYPE, content_type = "application/problem+json",
         headers(("Accept-Patch" = String, description = "The media type that it must have (RFC 5789).")))]
     MediaType(Problem),
+}
+
+/// The error responses of routes that take an idempotency key.
+#[derive(IntoResponses)]
+pub(super) enum KeyErrors {
+    /// The idempotency key belongs to another request. Nothing was changed.
+    #[response(status = UNPROCESSABLE_ENTITY, content_type = "application/problem+json")]
+    KeyReused(Problem),
 }

@@ -3,7 +3,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::error_responses::{BodyErrors, CommonErrors, ConditionErrors, JsonErrors, UserErrors, WriteErrors};
 use super::etag;
 use super::user::{User, user_response};
-use crate::http::extract::{Body, PathUserId, UserBody};
+use crate::domain::Written;
+use crate::http::extract::{Body, Idempotency, PathUserId, UserBody, with_replay};
 use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
@@ -26,10 +27,12 @@ pub(crate) async fn update_user(
     storage: web::Data<Storage>,
     id: PathUserId,
     request: HttpRequest,
+    key: Idempotency,
     body: Body<UserBody>,
 ) -> Result<HttpResponse, Failure> {
     let expected = etag::preconditions(request.headers())?;
     let UserBody { name, email } = body.0;
-    let user = service::update_user(&storage, id.0, expected, Some(name), Some(email)).await?;
-    Ok(user_response(user))
+    let Written { answer, is_replay } =
+        service::update_user(&storage, id.0, expected, Some(name), Some(email), key.0).await?;
+    Ok(with_replay(user_response(answer), is_replay))
 }

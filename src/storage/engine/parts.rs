@@ -11,6 +11,7 @@ use super::request::Request;
 use super::set_aside::split_blocked;
 use crate::domain::Error;
 use crate::storage::database::connection::batch_error::BatchError;
+use crate::storage::database::schema::KEY_INDEX;
 
 impl Executor {
     /// Tries the messages of a failed batch in parts, the first of this size. Answers them, and returns those that
@@ -77,7 +78,11 @@ impl Executor {
 fn error_of_unexecuted(cause: &diesel::result::Error) -> Error {
     use diesel::result::{DatabaseErrorKind as Kind, Error as Cause};
     match cause {
-        // Another replica took the address at the same moment. Users have no other unique key that could conflict.
+        // Another replica has stored this key at the same moment. The next attempt finds it.
+        Cause::DatabaseError(Kind::UniqueViolation, about) if about.constraint_name() == Some(KEY_INDEX) => {
+            Error::Unavailable
+        }
+        // Another replica took the address at the same moment. There is no other unique key that could conflict.
         Cause::DatabaseError(Kind::UniqueViolation, _) => Error::EmailTaken,
         Cause::BrokenTransactionManager
         | Cause::DatabaseError(

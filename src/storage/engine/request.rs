@@ -22,7 +22,7 @@ pub(crate) trait Request: Send + Sized + 'static {
     const MAX_BATCH: usize = usize::MAX;
 
     /// Runs a batch in one transaction. The results are in the order of the requests. A request may be deferred only if
-    /// it shares a conflict key with an earlier one. So the first request of a batch is either executed or locked.
+    /// an earlier one has to be executed first: one with the same conflict key or the same idempotency key. So the first request of a batch is either executed or locked.
     ///
     /// # Errors
     /// When the batch failed as a whole. An error of one request is that request's own result.
@@ -35,8 +35,8 @@ pub(crate) trait Request: Send + Sized + 'static {
         [None, None, None]
     }
 
-    /// The kind of change that a successful request has made.
-    fn change(&self) -> Option<Change> {
+    /// The kind of change that a request has made, which was answered so.
+    fn change(&self, _: &Self::Answer) -> Option<Change> {
         None
     }
 }
@@ -50,7 +50,7 @@ pub(crate) type Sent<R> = (Outcome<R>, Option<Ran>);
 /// The result of a request in one batch.
 pub(crate) enum Execution<R: Request> {
     Executed(Outcome<R>),
-    /// Not executed, because an earlier request of the batch shares a conflict key. It belongs in the next batch.
+    /// Not executed, because an earlier request of the batch comes first. It belongs in the next batch.
     Deferred,
     /// Not executed, because another transaction holds a lock that it needs.
     Locked,

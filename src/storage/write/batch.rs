@@ -1,8 +1,9 @@
 //! Runs a batch of writes on either database.
 
+use super::execute::execute;
+use super::once::execute_once;
 use super::request::Write;
-use super::{postgres, sqlite, unstorable};
-use crate::domain::{AsOf, EmailKey, Error, User, UserId};
+use crate::domain::{EmailKey, Error, User, UserId, Written};
 use crate::metrics::Change;
 use crate::storage::database::connection::Connection;
 use crate::storage::database::connection::batch_error::BatchError;
@@ -11,8 +12,8 @@ use crate::storage::engine::conflict_key::ConflictKey;
 use crate::storage::engine::request::{Execution, Request};
 
 impl Request for Write {
-    /// The user after the write; for a delete, the user before it.
-    type Answer = AsOf<User>;
+    /// The user after the write; for a delete the user before it, or `None` if that was executed earlier.
+    type Answer = Written<Option<User>>;
 
     const UNANSWERED: Error = Error::OutcomeUnknown;
 
@@ -23,29 +24,28 @@ impl Request for Write {
         batch: &[&Self],
         locks: LockPolicy,
     ) -> Result<Vec<Execution<Self>>, BatchError> {
-        match connection {
-            Connection::Sqlite(sqlite, cache) => sqlite::write_batch(sqlite, cache.as_ref(), batch),
-            Connection::Postgres(postgres, cache) => {
-                let executions = postgres::write_batch(postgres, batch, locks)
-                    .or_else(|failure| unstorable::outcome_of_write(postgres, batch, failure));
-                if let Some(cache) = cache {
-                    cache.written(touched(batch, executions.as_deref().unwrap_or_default()));
-                }
-                executions
-            }
+        let executions = if batch.iter().any(|write| write.once().is_some()) {
+            execute_once(connection, batch, locks)
+        } else {
+            execute(connection, batch, locks)
+        };
+        if let Connection::Postgres(_, Some(cache)) = connection {
+            cache.written(touched(batch, executions.as_deref().unwrap_or_default()));
         }
+        executions
     }
 
     fn conflict_keys(&self) -> [Option<ConflictKey<'_>>; 3] {
         self.keys()
     }
 
-    fn change(&self) -> Option<Change> {
-        Some(match self {
+    fn change(&self, answer: &Self::Answer) -> Option<Change> {
+        let change = match self {
             Self::Create(_) => Change::Created,
             Self::Update(_) => Change::Updated,
             Self::Delete(_) => Change::Deleted,
-        })
+        };
+        (!answer.is_replay).then_some(change)
     }
 }
 
@@ -56,7 +56,7 @@ fn touched<'a>(
     executions: &[Execution<Write>],
 ) -> impl Iterator<Item = (Option<UserId>, Option<&'a EmailKey>)> {
     let created = executions.iter().map(|execution| match execution {
-        Execution::Executed(Ok(AsOf { value: user, .. })) => Some(user.id),
+        Execution::Executed(Ok(written)) => written.answer.value.as_ref().map(|user| user.id),
         _ => None,
     });
     let created = created.chain(std::iter::repeat(None));

@@ -10,7 +10,10 @@
 //! - Each kind of write has its own result per row, and no row fails another.
 
 mod batch;
+mod execute;
+mod once;
 mod postgres;
+mod replays;
 pub(super) mod request;
 pub(super) mod sqlite;
 mod unstorable;

@@ -6,6 +6,7 @@ mod failed_calls;
 mod failover;
 mod held_locks;
 mod hung;
+mod idempotency;
 mod identity;
 mod legacy_keys;
 mod locks;

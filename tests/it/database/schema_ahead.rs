@@ -174,8 +174,7 @@ fn both_databases_rename_it_to_the_same_schema() {
     });
     assert_eq!(sqlite, postgres);
     let names = |facts: &SchemaFacts| {
-        facts.0.iter().filter(|fact| fact.contains(".name TEXT") || fact.contains(".full_name TEXT")).count()
+        facts.0.iter().filter(|fact| fact.starts_with("users.name ") || fact.starts_with("users.full_name ")).count()
     };
-    // The columns of `events` count too.
-    assert_eq!(sqlite.each_ref().map(names), [3, 2], "{sqlite:?}");
+    assert_eq!(sqlite.each_ref().map(names), [2, 1], "{sqlite:?}");
 }

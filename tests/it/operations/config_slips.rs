@@ -73,6 +73,8 @@ const VARIABLES: &[Row] = &[
     ("DB_AUTO_MIGRATE", "false", "False", &["fasle", "no", "0"]),
     ("USER_CACHE_BYTES", "0", "", &["16MiB", "-1", "1e6"]),
     ("MAX_STALENESS", "60s", "", TIMES),
+    ("IDEMPOTENCY_RETENTION", "2d", "", &["2", "2D", "2x", "2M"]),
+    ("IDEMPOTENCY_MAX_KEYS", "10", "", &["1k"]),
     (
         "AMQP_URL",
         "amqp://a:hunter2@b/c",

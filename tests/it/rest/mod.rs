@@ -8,6 +8,7 @@ mod browsers;
 mod conditional;
 mod foreign;
 mod host;
+mod idempotency;
 mod limits;
 mod live_page;
 mod openapi;

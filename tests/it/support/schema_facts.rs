@@ -17,7 +17,7 @@ const SQLITE_INDEXES: &str = r#"
 
 const POSTGRES_COLUMNS: &str = "
     SELECT t.relname || '.' || a.attname
-        || ' ' || CASE a.atttypid WHEN 'timestamp'::regtype THEN 'TIMESTAMP'
+        || ' ' || CASE a.atttypid WHEN 'timestamp'::regtype THEN 'TIMESTAMP' WHEN 'bytea'::regtype THEN 'BLOB'
                                   ELSE upper(format_type(a.atttypid, a.atttypmod)) END
         || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
         || CASE WHEN p.indrelid IS NOT NULL THEN ' PRIMARY KEY'

@@ -8,7 +8,7 @@ use diesel::sql_types::{Bool, Integer, Text};
 use diesel::sqlite::SqliteConnection;
 
 use crate::storage::database::connection::{Connection, on_backend};
-use crate::storage::database::schema::tables::{event_log, events, held_events, users};
+use crate::storage::database::schema::tables::{event_log, events, held_events, idempotency_keys, users};
 
 /// The state of a database.
 #[derive(QueryableByName)]
@@ -44,6 +44,7 @@ pub(super) fn require_tables(connection: &mut Connection) -> QueryResult<()> {
         events::table.select(events::all_columns).limit(0).execute(connection)?;
         event_log::table.select(event_log::all_columns).limit(0).execute(connection)?;
         held_events::table.select(held_events::all_columns).limit(0).execute(connection)?;
+        idempotency_keys::table.select(idempotency_keys::all_columns).limit(0).execute(connection)?;
         Ok(())
     })
 }

@@ -37,6 +37,22 @@ diesel::table! {
 }
 
 diesel::table! {
+    idempotency_keys (id) {
+        id -> BigInt,
+        key -> Binary,
+        request -> Binary,
+        stored_at -> Timestamp,
+        position -> BigInt,
+        user_id -> BigInt,
+        version -> BigInt,
+        name -> Nullable<Text>,
+        email -> Nullable<Text>,
+        created_at -> Nullable<Timestamp>,
+        updated_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
     users (id) {
         id -> BigInt,
         name -> Text,
@@ -53,4 +69,4 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(event_log, events, held_events, users,);
+diesel::allow_tables_to_appear_in_same_query!(event_log, events, held_events, idempotency_keys, users,);

@@ -29,7 +29,7 @@ use diesel::result::Error as DieselError;
 
 use super::request::plan::{Plan, plan};
 use super::request::{Update, Write};
-use crate::domain::{AsOf, Error, Position, User, UserId, Version};
+use crate::domain::{AsOf, Error, Position, User, UserId, Version, Written};
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::locks::LockPolicy;
 use crate::storage::database::schema::user_row::UserRow;
@@ -70,8 +70,7 @@ fn write_planned(
     };
     for (at, create) in &plan.creates {
         let created = written.created.remove(create.email()).map(|id| create.stored_as(id, stamp.now));
-        let created = created.map(|user| AsOf::latest(user, end));
-        answer(*at, Execution::Executed(created.ok_or(Error::EmailTaken)));
+        answer(*at, executed(created.ok_or(Error::EmailTaken), end));
     }
     for (at, update) in &plan.updates {
         answer(*at, written.change_of(update.id, |found| outcome_of_update(update, found)));
@@ -82,27 +81,37 @@ fn write_planned(
     Ok(all)
 }
 
+fn executed(outcome: Result<User, Error>, end: Position) -> Execution<Write> {
+    let written = |user| Written { answer: AsOf::latest(Some(user), end), is_replay: false };
+    Execution::Executed(outcome.map(written))
+}
+
 fn execute(
     postgres: &mut PgConnection,
     parameters: &Parameters<'_>,
     plan: &Plan<'_>,
     locks: LockPolicy,
-) -> QueryResult<Written> {
+) -> QueryResult<StatementOutcome> {
     if plan.updates.is_empty() && plan.deletes.is_empty() {
-        let created: Vec<(String, i64, Option<i64>)> = CreateStatement(parameters).load(postgres)?;
-        let mut written = Written::default();
+        let created: Vec<(String, i64, Option<i64>)> = if plan.has_keys() {
+            CreateStatement::<true>(parameters).load(postgres)
+        } else {
+            CreateStatement::<false>(parameters).load(postgres)
+        }?;
+        let mut written = StatementOutcome::default();
         for (email, id, end) in created {
             written.reaches(end);
             written.created.insert(email, id);
         }
         return Ok(written);
     }
-    let rows: Vec<WrittenRow> = if locks.skips_users {
-        WriteStatement::<true>(parameters).load(postgres)
-    } else {
-        WriteStatement::<false>(parameters).load(postgres)
+    let rows: Vec<WrittenRow> = match (locks.skips_users, plan.has_keys()) {
+        (true, true) => WriteStatement::<true, true>(parameters).load(postgres),
+        (true, false) => WriteStatement::<true, false>(parameters).load(postgres),
+        (false, true) => WriteStatement::<false, true>(parameters).load(postgres),
+        (false, false) => WriteStatement::<false, false>(parameters).load(postgres),
     }?;
-    let mut written = Written::default();
+    let mut written = StatementOutcome::default();
     for (id, created, end, version, changed) in rows {
         written.reaches(end);
         if let Some(email) = created {
@@ -122,7 +131,7 @@ type WrittenRow = (i64, Option<String>, Option<i64>, Option<i64>, Option<UserRow
 
 /// What a statement has done.
 #[derive(Default)]
-struct Written {
+struct StatementOutcome {
     /// The ids of created users, by their addresses as given. Not by a key: two addresses may share one key while the
     /// other key of one is taken.
     created: HashMap<String, i64>,
@@ -133,7 +142,7 @@ struct Written {
     end: Position,
 }
 
-impl Written {
+impl StatementOutcome {
     fn reaches(&mut self, end: Option<i64>) {
         self.end = self.end.max(Position(end.unwrap_or_default()));
     }
@@ -147,7 +156,7 @@ impl Written {
         if self.locked.contains(&id) {
             return Execution::Locked;
         }
-        Execution::Executed(outcome(self.found.remove(&id)).map(|user| AsOf::latest(user, self.end)))
+        executed(outcome(self.found.remove(&id)), self.end)
     }
 }
 

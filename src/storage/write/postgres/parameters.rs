@@ -4,9 +4,9 @@ use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::AstPass;
 use diesel::result::Error as DieselError;
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamp as SqlTimestamp};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamp as SqlTimestamp};
 
-use crate::domain::{UserId, Version};
+use crate::domain::{Once, UserId, Version};
 use crate::storage::database::connection::locks::LockPolicy;
 use crate::storage::database::schema::timestamp_column::TimestampColumn;
 use crate::storage::event_log::record::Stamp;
@@ -18,6 +18,7 @@ use crate::telemetry::TracedSpan;
 pub(super) struct Parameters<'a> {
     new: NewUsers<'a>,
     changes: Changes<'a>,
+    keyed: Keyed<'a>,
     stamp: Stamp,
     now: TimestampColumn,
     lock_timeout: String,
@@ -53,6 +54,7 @@ impl<'a> Parameters<'a> {
         Self {
             new: NewUsers::new(&plan.creates),
             changes: Changes::new(&plan.updates, &plan.deletes),
+            keyed: Keyed::new(plan),
             stamp,
             now: TimestampColumn(stamp.now),
             lock_timeout: format!("{}ms", locks.timeout.as_millis()),
@@ -61,7 +63,7 @@ impl<'a> Parameters<'a> {
 
     /// Pushes the parameter of this name.
     pub(super) fn bind<'b>(&'b self, name: &str, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let Self { new, changes, stamp, now, lock_timeout } = self;
+        let Self { new, changes, keyed, stamp, now, lock_timeout } = self;
         match name {
             "new_names" => out.push_bind_param::<Array<Text>, _>(&new.names),
             "new_name_keys" => out.push_bind_param::<Array<Text>, _>(&new.name_keys),
@@ -79,6 +81,12 @@ impl<'a> Parameters<'a> {
             "email_keys" => out.push_bind_param::<Array<Nullable<Text>>, _>(&changes.email_keys),
             "address_keys" => out.push_bind_param::<Array<Nullable<Text>>, _>(&changes.address_keys),
             "trace_parents" => out.push_bind_param::<Array<Nullable<Text>>, _>(&changes.trace_parents),
+            "keyed_email_keys" => out.push_bind_param::<Array<Text>, _>(&keyed.email_keys),
+            "new_keys" => out.push_bind_param::<Array<Binary>, _>(&keyed.creates.ids),
+            "new_requests" => out.push_bind_param::<Array<Binary>, _>(&keyed.creates.requests),
+            "keyed_ids" => out.push_bind_param::<Array<BigInt>, _>(&keyed.user_ids),
+            "keys" => out.push_bind_param::<Array<Binary>, _>(&keyed.changes.ids),
+            "requests" => out.push_bind_param::<Array<Binary>, _>(&keyed.changes.requests),
             "now" => out.push_bind_param::<SqlTimestamp, _>(now),
             "salt" => out.push_bind_param::<BigInt, _>(&stamp.salt),
             "lock_timeout" => out.push_bind_param::<Text, _>(lock_timeout),
@@ -132,5 +140,44 @@ impl<'a> Changes<'a> {
             address_keys: texts(Update::address_key),
             trace_parents: rows.iter().map(|(_, _, trace, _)| trace.map(|trace| trace.to_string())).collect(),
         }
+    }
+}
+
+/// The columns of the writes that carry idempotency keys. Empty, and so without cost, if none does.
+#[derive(Default)]
+struct Keyed<'a> {
+    email_keys: Vec<&'a str>,
+    creates: KeyColumns<'a>,
+    user_ids: Vec<i64>,
+    changes: KeyColumns<'a>,
+}
+
+#[derive(Default)]
+struct KeyColumns<'a> {
+    ids: Vec<&'a [u8]>,
+    requests: Vec<&'a [u8]>,
+}
+
+impl<'a> Keyed<'a> {
+    fn new(plan: &Plan<'a>) -> Self {
+        let mut keyed = Self::default();
+        for (create, once) in plan.creates.iter().filter_map(|(_, create)| Some((create, create.once()?))) {
+            keyed.email_keys.push(create.email_key().legacy());
+            keyed.creates.push(once);
+        }
+        let updates = plan.updates.iter().map(|(_, update)| (update.id, update.once.as_ref()));
+        let deletes = plan.deletes.iter().map(|(_, delete)| (delete.id, delete.once.as_ref()));
+        for (id, once) in updates.chain(deletes).filter_map(|(id, once)| Some((id, once?))) {
+            keyed.user_ids.push(id.get());
+            keyed.changes.push(once);
+        }
+        keyed
+    }
+}
+
+impl<'a> KeyColumns<'a> {
+    fn push(&mut self, once: &'a Once) {
+        self.ids.push(once.id());
+        self.requests.push(once.fingerprint());
     }
 }

@@ -36,7 +36,7 @@ WITH created AS (
     LEFT JOIN unnest(:traced_email_keys, :traced_parents) AS traced (email_key, trace_parent)
         ON traced.email_key = created.email_key
     RETURNING id
-)
+:stored)
 SELECT email, id, (SELECT max(id) FROM recorded) FROM created
 WHERE (SELECT set_config('lock_timeout', :lock_timeout, true) || set_config('user_service.records', 'on', true)) IS NOT NULL",
 );
@@ -113,7 +113,7 @@ WITH created AS (
     FROM changed
     JOIN found ON found.id = changed.id
     RETURNING id
-)
+:stored)
 SELECT id, email, (SELECT max(id) FROM recorded), NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM created
 WHERE (SELECT set_config('lock_timeout', :lock_timeout, true) || set_config('user_service.records', 'on', true)) IS NOT NULL
@@ -126,50 +126,91 @@ FROM unnest(:ids) AS locked (id)
 WHERE locked.id NOT IN (SELECT found.id FROM found) AND EXISTS (SELECT FROM users WHERE users.id = locked.id)",
 );
 
-/// Creates users.
-pub(super) struct CreateStatement<'a>(pub(super) &'a Parameters<'a>);
+/// What [`CREATE`] also does if some of the users have an idempotency key: it stores the answers. If one of these
+/// keys is stored already, the unique index fails the batch.
+static STORE_CREATED: SqlText = SqlText::new(
+    "\
+), stored AS (
+    INSERT INTO idempotency_keys (key, request, stored_at, position, user_id, version, name, email, created_at, updated_at)
+    SELECT keyed.key, keyed.request, :now, (SELECT max(id) FROM recorded), created.id, 1, created.name, created.email,
+        :now, :now
+    FROM created
+    JOIN unnest(:keyed_email_keys, :new_keys, :new_requests) AS keyed (email_key, key, request)
+        ON keyed.email_key = created.email_key
+",
+);
 
-impl QueryFragment<Pg> for CreateStatement<'_> {
+/// The same for [`WRITE`].
+static STORE_WRITTEN: SqlText = SqlText::new(
+    "\
+), stored AS (
+    INSERT INTO idempotency_keys (key, request, stored_at, position, user_id, version, name, email, created_at, updated_at)
+    SELECT keyed.key, keyed.request, :now, (SELECT max(id) FROM recorded), created.id, 1, created.name, created.email,
+        :now, :now
+    FROM created
+    JOIN unnest(:keyed_email_keys, :new_keys, :new_requests) AS keyed (email_key, key, request)
+        ON keyed.email_key = created.email_key
+    UNION ALL
+    SELECT keyed.key, keyed.request, found.now, (SELECT max(id) FROM recorded), changed.id, changed.version,
+        CASE WHEN NOT found.is_delete THEN changed.name END, CASE WHEN NOT found.is_delete THEN changed.email END,
+        CASE WHEN NOT found.is_delete THEN changed.created_at END,
+        CASE WHEN NOT found.is_delete THEN changed.updated_at END
+    FROM changed
+    JOIN found ON found.id = changed.id
+    JOIN unnest(:keyed_ids, :keys, :requests) AS keyed (id, key, request) ON keyed.id = changed.id
+",
+);
+
+/// Creates users. `KEYED`: some have an idempotency key. It is part of the type so that Diesel keeps both texts prepared.
+pub(super) struct CreateStatement<'a, const KEYED: bool>(pub(super) &'a Parameters<'a>);
+
+impl<const KEYED: bool> QueryFragment<Pg> for CreateStatement<'_, KEYED> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        CREATE.push(&mut out, |name, out| self.0.bind(name, out))
+        CREATE.push(&mut out, |name, out| match name {
+            "stored" if KEYED => STORE_CREATED.push(out, |name, out| self.0.bind(name, out)),
+            "stored" => Ok(()),
+            name => self.0.bind(name, out),
+        })
     }
 }
 
-impl QueryId for CreateStatement<'_> {
-    type QueryId = CreateStatement<'static>;
+impl<const KEYED: bool> QueryId for CreateStatement<'_, KEYED> {
+    type QueryId = CreateStatement<'static, KEYED>;
 
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl Query for CreateStatement<'_> {
+impl<const KEYED: bool> Query for CreateStatement<'_, KEYED> {
     type SqlType = (Text, BigInt, Nullable<BigInt>);
 }
 
-impl RunQueryDsl<PgConnection> for CreateStatement<'_> {}
+impl<const KEYED: bool> RunQueryDsl<PgConnection> for CreateStatement<'_, KEYED> {}
 
-/// Creates, updates and deletes users. `SKIPS` is part of the type so that Diesel keeps both texts prepared.
-pub(super) struct WriteStatement<'a, const SKIPS: bool>(pub(super) &'a Parameters<'a>);
+/// Creates, updates and deletes users. `SKIPS`: locked users are skipped. `KEYED`: some writes have an idempotency key.
+pub(super) struct WriteStatement<'a, const SKIPS: bool, const KEYED: bool>(pub(super) &'a Parameters<'a>);
 
-impl<const SKIPS: bool> QueryFragment<Pg> for WriteStatement<'_, SKIPS> {
+impl<const SKIPS: bool, const KEYED: bool> QueryFragment<Pg> for WriteStatement<'_, SKIPS, KEYED> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         WRITE.push(&mut out, |name, out| match name {
             "skip_locked" => {
                 out.push_sql(if SKIPS { "SKIP LOCKED" } else { "" });
                 Ok(())
             }
+            "stored" if KEYED => STORE_WRITTEN.push(out, |name, out| self.0.bind(name, out)),
+            "stored" => Ok(()),
             name => self.0.bind(name, out),
         })
     }
 }
 
-impl<const SKIPS: bool> QueryId for WriteStatement<'_, SKIPS> {
-    type QueryId = WriteStatement<'static, SKIPS>;
+impl<const SKIPS: bool, const KEYED: bool> QueryId for WriteStatement<'_, SKIPS, KEYED> {
+    type QueryId = WriteStatement<'static, SKIPS, KEYED>;
 
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl<const SKIPS: bool> Query for WriteStatement<'_, SKIPS> {
+impl<const SKIPS: bool, const KEYED: bool> Query for WriteStatement<'_, SKIPS, KEYED> {
     type SqlType = (BigInt, Nullable<Text>, Nullable<BigInt>, Nullable<BigInt>, MaybeUserColumns);
 }
 
-impl<const SKIPS: bool> RunQueryDsl<PgConnection> for WriteStatement<'_, SKIPS> {}
+impl<const SKIPS: bool, const KEYED: bool> RunQueryDsl<PgConnection> for WriteStatement<'_, SKIPS, KEYED> {}

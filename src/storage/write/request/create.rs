@@ -1,6 +1,6 @@
 //! A create.
 
-use crate::domain::{EmailKey, Folded, NewUser, Timestamp, User, UserId, Version};
+use crate::domain::{EmailKey, Folded, NewUser, Once, Timestamp, User, UserId, Version};
 use crate::telemetry::TracedSpan;
 
 /// A user to create, with its keys. The caller's thread computes the keys, not the actor's.
@@ -9,11 +9,12 @@ pub(crate) struct Create {
     name_key: Folded,
     email_key: EmailKey,
     trace: Option<TracedSpan>,
+    once: Option<Once>,
 }
 
 impl Create {
-    pub(crate) fn new(new: NewUser, trace: Option<TracedSpan>) -> Self {
-        Self { name_key: new.name.key(), email_key: new.email.key(), new, trace }
+    pub(crate) fn new(new: NewUser, trace: Option<TracedSpan>, once: Option<Once>) -> Self {
+        Self { name_key: new.name.key(), email_key: new.email.key(), new, trace, once }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -35,6 +36,10 @@ impl Create {
     /// The span of the request, if it is traced.
     pub(crate) const fn trace(&self) -> Option<TracedSpan> {
         self.trace
+    }
+
+    pub(crate) const fn once(&self) -> Option<&Once> {
+        self.once.as_ref()
     }
 
     /// The user as it was stored under this id.

@@ -1,6 +1,6 @@
 //! A delete.
 
-use crate::domain::{UserId, Version};
+use crate::domain::{Once, UserId, Version};
 use crate::telemetry::TracedSpan;
 
 /// A user to delete.
@@ -8,4 +8,5 @@ pub(crate) struct Delete {
     pub(crate) id: UserId,
     pub(crate) expected: Option<Version>,
     pub(crate) trace: Option<TracedSpan>,
+    pub(crate) once: Option<Once>,
 }

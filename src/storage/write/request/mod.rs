@@ -9,7 +9,7 @@ pub(crate) use create::Create;
 pub(crate) use delete::Delete;
 pub(crate) use update::Update;
 
-use crate::domain::{EmailKey, UserId};
+use crate::domain::{EmailKey, Once, UserId};
 use crate::storage::engine::conflict_key::ConflictKey;
 
 /// A write.
@@ -23,6 +23,15 @@ impl Write {
     /// The user to create, if this is a create.
     pub(super) const fn create(&self) -> Option<&Create> {
         if let Self::Create(create) = self { Some(create) } else { None }
+    }
+
+    /// What the write is called by its caller, if it carries an idempotency key.
+    pub(super) const fn once(&self) -> Option<&Once> {
+        match self {
+            Self::Create(create) => create.once(),
+            Self::Update(update) => update.once.as_ref(),
+            Self::Delete(delete) => delete.once.as_ref(),
+        }
     }
 
     /// The user that is to be changed, if this is no create.

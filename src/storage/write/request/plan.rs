@@ -50,6 +50,13 @@ pub(crate) fn plan<'a>(batch: &[&'a Write]) -> Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
+    /// Whether a write carries an idempotency key.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.creates.iter().any(|(_, create)| create.once().is_some())
+            || self.updates.iter().any(|(_, update)| update.once.is_some())
+            || self.deletes.iter().any(|(_, delete)| delete.once.is_some())
+    }
+
     fn push(&mut self, at: usize, write: &'a Write) {
         match write {
             Write::Create(row) => self.creates.push((at, row)),
@@ -71,16 +78,16 @@ mod tests {
     use crate::domain::{Changes, NewUser, UserId};
 
     fn create(email: &str) -> Write {
-        Write::Create(Create::new(NewUser::parse("Ann".into(), email.into()).unwrap(), None))
+        Write::Create(Create::new(NewUser::parse("Ann".into(), email.into()).unwrap(), None, None))
     }
 
     fn update(id: i64, email: Option<&str>) -> Write {
         let changes = Changes::parse(None, email.map(Into::into)).unwrap();
-        Write::Update(Update::new(UserId::stored(id), None, changes, None))
+        Write::Update(Update::new(UserId::stored(id), None, changes, None, None))
     }
 
     fn delete(id: i64) -> Write {
-        Write::Delete(Delete { id: UserId::stored(id), expected: None, trace: None })
+        Write::Delete(Delete { id: UserId::stored(id), expected: None, trace: None, once: None })
     }
 
     /// The indexes of the writes that run: creates, updates, deletes.

@@ -1,6 +1,6 @@
 //! An update.
 
-use crate::domain::{Changes, Email, EmailKey, Folded, UserId, UserName, Version};
+use crate::domain::{Changes, Email, EmailKey, Folded, Once, UserId, UserName, Version};
 use crate::telemetry::TracedSpan;
 
 /// An update of a user, with the keys of the changed fields.
@@ -11,13 +11,20 @@ pub(crate) struct Update {
     name_key: Option<Folded>,
     email_key: Option<EmailKey>,
     pub(crate) trace: Option<TracedSpan>,
+    pub(crate) once: Option<Once>,
 }
 
 impl Update {
-    pub(crate) fn new(id: UserId, expected: Option<Version>, changes: Changes, trace: Option<TracedSpan>) -> Self {
+    pub(crate) fn new(
+        id: UserId,
+        expected: Option<Version>,
+        changes: Changes,
+        trace: Option<TracedSpan>,
+        once: Option<Once>,
+    ) -> Self {
         let name_key = changes.name.as_ref().map(UserName::key);
         let email_key = changes.email.as_ref().map(Email::key);
-        Self { id, expected, changes, name_key, email_key, trace }
+        Self { id, expected, changes, name_key, email_key, trace, once }
     }
 
     pub(crate) fn name(&self) -> Option<&str> {

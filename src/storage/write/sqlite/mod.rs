@@ -16,11 +16,13 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::Bool;
 use diesel::sqlite::SqliteConnection;
 
+pub(super) mod find_answers;
 mod insert_users;
+mod store_answers;
 mod update_user;
 
 use super::request::{Create, Delete, Update, Write};
-use crate::domain::{AsOf, Error, Position, Timestamp, User, UserId, Version};
+use crate::domain::{AsOf, Error, Position, Timestamp, User, UserId, Version, Written};
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::sqlite::{commit, roll_back};
 use crate::storage::database::schema::tables::users;
@@ -30,6 +32,7 @@ use crate::storage::event_log::event_row::EventKind;
 use crate::storage::event_log::record::{Stamp, record_created, record_one};
 use crate::storage::user_cache::{SqliteCache, UserChange};
 use insert_users::InsertUsers;
+use store_answers::store_answers;
 use update_user::UpdateUser;
 
 /// Runs a batch in the transaction that was begun, and commits it. The user cache takes in the changes, before their
@@ -40,7 +43,8 @@ pub(super) fn write_batch(
     batch: &[&Write],
 ) -> Result<Vec<Execution<Write>>, BatchError> {
     let own_commit = cache.and_then(SqliteCache::begin_commit);
-    let outcomes = write_in_order(sqlite, batch, Stamp::now())?;
+    let stamp = Stamp::now();
+    let outcomes = write_in_order(sqlite, batch, stamp)?;
     // What was inserted last is an event, if there was a change at all.
     let end = Position(diesel::select(last_insert_rowid()).get_result(sqlite)?);
     if outcomes.iter().all(Result::is_err) {
@@ -48,13 +52,15 @@ pub(super) fn write_batch(
         // have drawn in vain.
         roll_back(sqlite)?;
     } else {
+        let changed = batch.iter().zip(&outcomes).filter_map(|(write, outcome)| Some((*write, outcome.as_ref().ok()?)));
+        store_answers(sqlite, changed, stamp, end)?;
         commit(sqlite)?;
         if let Some(own_commit) = own_commit {
             own_commit.take_in(batch.iter().zip(&outcomes).filter_map(change), Some(end));
         }
     }
-    let outcomes = outcomes.into_iter().map(|outcome| outcome.map(|user| AsOf::latest(user, end)));
-    Ok(outcomes.map(Execution::Executed).collect())
+    let written = |user| Written { answer: AsOf::latest(Some(user), end), is_replay: false };
+    Ok(outcomes.into_iter().map(|outcome| Execution::Executed(outcome.map(written))).collect())
 }
 
 #[diesel::declare_sql_function]
@@ -197,7 +203,7 @@ mod tests {
     }
 
     fn row(name: &str, email: &str, trace: Option<TracedSpan>) -> Create {
-        Create::new(NewUser::parse(name.into(), format!("{email}@example.com")).unwrap(), trace)
+        Create::new(NewUser::parse(name.into(), format!("{email}@example.com")).unwrap(), trace, None)
     }
 
     fn create(sqlite: &mut SqliteConnection, rows: &[Create]) -> Vec<Result<(i64, String), Error>> {
