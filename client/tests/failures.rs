@@ -4,6 +4,7 @@
 
 mod fake;
 
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -51,31 +52,58 @@ async fn changes(client: &Client) -> [Error; 4] {
     ]
 }
 
+/// What the service answers to a change that it makes.
+fn made(seen: &Seen) -> String {
+    match seen.method.as_str() {
+        "POST" => created(),
+        "DELETE" => answer(204, [("x-request-id", "1")], ""),
+        _ => ok(JOHN),
+    }
+}
+
+/// By its key the service recognizes a change that it has made.
 #[tokio::test]
-async fn a_change_without_a_complete_response_is_not_retried() {
-    for text in [String::new(), cut(&created()), cut(&ok(JOHN)), bad_gateway(502), bad_gateway(503), bad_gateway(504)] {
+async fn a_change_of_unknown_outcome_is_repeated_with_the_same_key() {
+    let lost = [String::new(), cut(&created()), cut(&ok(JOHN)), bad_gateway(502), bad_gateway(503), bad_gateway(504)];
+    for text in lost.into_iter().chain([problem(504, "outcome_unknown")]) {
+        let fake = Fake::start({
+            let text = text.clone();
+            move |number, seen| if number % 3 < 2 { text.clone() } else { made(seen) }
+        })
+        .await;
+        let (client, patch) = (fake.client(), UserPatch::default());
+        client.create_user(&john()).await.unwrap();
+        client.update_user(1, &john(), None).await.unwrap();
+        client.patch_user(1, &patch, None).await.unwrap();
+        client.delete_user(1, None).await.unwrap();
+        let seen = fake.seen();
+        let methods = Vec::from_iter(seen.chunks(3).map(|attempts| attempts[0].method.as_str()));
+        assert_eq!(methods, ["POST", "PUT", "PATCH", "DELETE"], "{text}");
+        let mut keys = HashSet::new();
+        for attempts in seen.chunks(3) {
+            let of = |seen: &Seen| (seen.method.clone(), seen.body.clone(), seen.headers["idempotency-key"].clone());
+            assert!(attempts.len() == 3 && attempts.iter().all(|seen| of(seen) == of(&attempts[0])), "{attempts:#?}");
+            assert!(keys.insert(attempts[0].headers["idempotency-key"].clone()), "each change has its own key");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_known_outcome_until_the_deadline_it_is_unknown() {
+    for text in [cut(&created()), bad_gateway(502), problem(504, "outcome_unknown")] {
         let fake = Fake::start({
             let text = text.clone();
             move |_, _| text.clone()
         })
         .await;
-        for error in changes(&fake.client()).await {
+        let client = fake.builder().timeout(Duration::from_millis(500)).build().unwrap();
+        for error in changes(&client).await {
             assert!(matches!(error, Error::OutcomeUnknown { .. }), "{text}: {error:?}");
+            // None if the deadline has passed during the last attempt.
+            assert!(error.code().is_none_or(|code| *code == Code::OutcomeUnknown), "{text}: {error:?}");
         }
-        let seen = fake.seen();
-        let methods = Vec::from_iter(seen.iter().map(|seen| seen.method.as_str()));
-        assert_eq!(methods, ["POST", "PUT", "PATCH", "DELETE"], "{text}");
+        assert!(fake.seen().len() > 4, "{text}: changes are repeated");
     }
-}
-
-#[tokio::test]
-async fn a_change_whose_outcome_the_service_does_not_know_is_not_retried() {
-    let fake = Fake::start(|_, _| problem(504, "outcome_unknown")).await;
-    for error in changes(&fake.client()).await {
-        assert!(matches!(error, Error::OutcomeUnknown { .. }), "{error:?}");
-        assert_eq!(error.code(), Some(&Code::OutcomeUnknown));
-    }
-    assert_eq!(fake.seen().len(), 4);
 }
 
 #[tokio::test]

@@ -119,6 +119,11 @@ pub fn calls() -> Vec<Call> {
     calls.extend([v2, v2_item].map(|route| call("GET", route).header("at-least-position", "1000000")));
     calls.extend(item("PUT", v2_item, JOHN));
     calls.extend(item("PATCH", v2_item, JOHN));
+    // Executed, repeated, and then the same key for others.
+    let keyed = call("POST", v2).body(&JOHN.replace("john@", "three@"));
+    let reused = [call("POST", v1).body(JOHN), call("PUT", v1_item).body(JOHN), call("DELETE", v1_item)];
+    let reused = reused.into_iter().chain([call("DELETE", v2_item)]);
+    calls.extend([keyed.clone(), keyed].into_iter().chain(reused).map(|call| call.header("Idempotency-Key", "k")));
     calls.extend(item("DELETE", v2_item, ""));
     calls.extend(item("DELETE", v1_item, "").into_iter().map(|call| call.to(&call.path.replace("/1", "/2"))));
     calls

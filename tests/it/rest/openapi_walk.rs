@@ -12,8 +12,17 @@ use crate::support::{Answer, Answered, App, Db, Spec, TOKEN, claims, token, user
 const RARE: [u16; 5] = [408, 429, 500, 503, 504];
 
 /// Headers that are useful to a client, so the document must name them.
-const USEFUL: [&str; 8] =
-    ["accept-patch", "allow", "etag", "link", "location", "retry-after", "www-authenticate", "x-request-id"];
+const USEFUL: [&str; 9] = [
+    "accept-patch",
+    "allow",
+    "etag",
+    "idempotency-replayed",
+    "link",
+    "location",
+    "retry-after",
+    "www-authenticate",
+    "x-request-id",
+];
 
 fn body_fault(spec: &Spec, response: &Value, answer: &Answer) -> Option<String> {
     let content = response["content"].as_object();
@@ -57,8 +66,8 @@ fn header_fault(spec: &Spec, response: &Value, answer: &Answer) -> Option<String
             return Some(format!("the header {name}: {}", faults.join("; ")));
         }
     }
-    // The last page has no link, and an answer of the latest state no age.
-    let is_optional = |name: &str| matches!(name, "link" | "age");
+    // The last page has no link, an answer of the latest state no age, and what is no repetition does not say so.
+    let is_optional = |name: &str| matches!(name, "link" | "age" | "idempotency-replayed");
     let missing = documented.iter().find(|(name, _)| !is_optional(name) && !answer.headers.contains_key(name.as_str()));
     missing.map(|(name, _)| format!("the header {name} is documented"))
 }
@@ -70,7 +79,7 @@ async fn answers_and_document_agree(#[values(Db::Sqlite, Db::Postgres)] db: Db) 
     app.create("John", "john@example.com").await;
     app.create("Jane", "jane@example.com").await;
     let spec = Spec(app.get("/openapi.json").answer().await.body(200));
-    let (mut faults, mut answered) = (Vec::new(), BTreeSet::new());
+    let (mut faults, mut answered, mut replayed) = (Vec::new(), BTreeSet::new(), 0);
     let (scopeless, large, calls) = (token(&claims("")), "x".repeat(20_000), calls());
     let described = || calls.iter().filter(|call| spec.operation(call.method, call.route).is_some());
     // First the requests that must be rejected and so change nothing.
@@ -81,6 +90,7 @@ async fn answers_and_document_agree(#[values(Db::Sqlite, Db::Postgres)] db: Db) 
     for (call, token) in refused.chain(described().map(|call| (call, Some(&**TOKEN)))) {
         let answer = call.send(&app, token).await;
         let at = format!("{} {} with {:.40} is {}", call.method, call.path, call.body, answer.status);
+        replayed += usize::from(answer.headers.contains_key("idempotency-replayed"));
         answered.insert((call.method.to_owned(), call.route.to_owned(), answer.status));
         match spec.response(call.method, call.route, answer.status) {
             None => faults.push(format!("{at}: not documented")),
@@ -91,6 +101,7 @@ async fn answers_and_document_agree(#[values(Db::Sqlite, Db::Postgres)] db: Db) 
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert_eq!(replayed, 1);
     assert_eq!(
         documented(&spec).difference(&answered).collect::<Vec<_>>(),
         Vec::<&_>::new(),
