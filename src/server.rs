@@ -88,7 +88,7 @@ async fn serve_connections(config: &Config) -> Result<(), ServeError> {
     let relay = config.events.relay.clone();
     let relay = relay.map(|relay| Relay::start(relay, storage.events(), metrics.events().clone())).transpose()?;
     events::start(storage.events(), metrics.events(), &config.events);
-    actix_rt::spawn(service::prune_keys(storage.clone(), config.keys));
+    actix_rt::spawn(service::prune_keys(storage.clone(), config.idempotency));
     let server = listen(config, &components)?;
     let handle = server.handle();
     let mut serving = actix_rt::spawn(server);

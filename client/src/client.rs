@@ -57,7 +57,8 @@ impl Client {
     }
 
     /// Returns a client whose changes carry this idempotency key, for one change that may have to be repeated by another
-    /// process. Otherwise each change gets a random key, which all its attempts share.
+    /// process: over the same protocol, as the same caller, and with the same arguments. Otherwise each change gets a key
+    /// of its own, which all its attempts share.
     #[must_use]
     pub fn with_idempotency_key(&self, key: IdempotencyKey) -> Self {
         self.with(Options { idempotency_key: Some(key), ..self.options.clone() })
@@ -70,8 +71,7 @@ impl Client {
     /// Creates a user.
     ///
     /// # Errors
-    /// [`Code::InvalidUser`], [`Code::EmailTaken`]; [`Error::OutcomeUnknown`] when no attempt had a response in
-    /// time.
+    /// [`Code::InvalidUser`], [`Code::EmailTaken`]; [`Error::OutcomeUnknown`].
     pub async fn create_user(&self, fields: &UserFields) -> Result<User, Error> {
         self.call(Kind::Write, |attempt| async move {
             match self.transport() {
@@ -168,7 +168,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Code::UserNotFound`], [`Code::VersionMismatch`], [`Code::InvalidUser`], [`Code::EmailTaken`];
-    /// [`Error::OutcomeUnknown`] when no attempt had a response in time.
+    /// [`Error::OutcomeUnknown`].
     pub async fn update_user(&self, id: i64, fields: &UserFields, etag: Option<&Etag>) -> Result<User, Error> {
         self.call(Kind::Write, |attempt| async move {
             match self.transport() {
@@ -197,8 +197,7 @@ impl Client {
     /// Deletes a user. With an etag, does so only if the user is still in that state.
     ///
     /// # Errors
-    /// [`Code::UserNotFound`], [`Code::VersionMismatch`]; [`Error::OutcomeUnknown`] when no attempt had a response
-    /// in time.
+    /// [`Code::UserNotFound`], [`Code::VersionMismatch`]; [`Error::OutcomeUnknown`].
     pub async fn delete_user(&self, id: i64, etag: Option<&Etag>) -> Result<(), Error> {
         self.call(Kind::Write, |attempt| async move {
             match self.transport() {

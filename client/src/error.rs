@@ -15,9 +15,10 @@ pub enum Error {
     /// The service reported a problem. Programs should match on [`Problem::code`].
     #[error(transparent)]
     Problem(Box<Problem>),
-    /// A change was sent, but its outcome is unknown: the response did not arrive in time, was incomplete, or says that
-    /// the service itself does not know, and the client had no time left to repeat it, or has repeated too much of late.
-    /// Check the user, or repeat the change with the same [`IdempotencyKey`](crate::IdempotencyKey).
+    /// A change was sent, but its outcome is unknown: a response did not arrive in time, was incomplete, or says that
+    /// the service itself does not know. Then the change was repeated, and either the time or the retry budget was spent,
+    /// or it was refused: that says nothing about the attempt that went before, unless the user is in another version or
+    /// is not there. Check the user, or repeat the change with the same [`IdempotencyKey`](crate::IdempotencyKey).
     #[error("whether the change was made is not known (request {request_id}): {source}")]
     OutcomeUnknown {
         /// The id of the request in the service's log.
@@ -58,7 +59,8 @@ impl Error {
         }
     }
 
-    /// The code of the problem that the service reported, if it did.
+    /// The code of the problem that the service reported, if it did. That of [`OutcomeUnknown`](Self::OutcomeUnknown) is
+    /// what the last attempt was refused for.
     #[must_use]
     pub fn code(&self) -> Option<&Code> {
         self.problem().map(|problem| &problem.code)

@@ -136,15 +136,18 @@ impl Code {
         matches!(self, Self::UserNotFound | Self::VersionMismatch)
     }
 
-    /// Whether the service guarantees that nothing was executed and invites a retry.
-    pub(crate) const fn invites_retry(&self) -> bool {
-        matches!(self, Self::TooManyRequests | Self::Overloaded | Self::Unavailable)
-    }
-
     /// Whether the same call may succeed later.
     pub(crate) const fn is_transient(&self) -> bool {
-        self.invites_retry()
-            || matches!(self, Self::StreamOver | Self::RequestTimeout | Self::DeadlineExceeded | Self::OutcomeUnknown)
+        matches!(
+            self,
+            Self::TooManyRequests
+                | Self::Overloaded
+                | Self::Unavailable
+                | Self::StreamOver
+                | Self::RequestTimeout
+                | Self::DeadlineExceeded
+                | Self::OutcomeUnknown
+        )
     }
 }
 

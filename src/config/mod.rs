@@ -33,7 +33,7 @@ pub struct Config {
     pub http: crate::http::Settings,
     pub grpc: crate::grpc::Settings,
     pub storage: crate::storage::Settings,
-    pub keys: crate::storage::KeyRetention,
+    pub idempotency: crate::storage::KeyRetention,
     pub auth: crate::auth::Settings,
     pub events: crate::events::Settings,
     pub shutdown: ShutdownSettings,
@@ -76,7 +76,7 @@ impl Config {
         let mut reader = Reader { lookup: &lookup, mistakes: Vec::new(), effective: Vec::new() };
         let lambda = reader.runtime_api();
         let (http, storage, shutdown) = (reader.http(needs_keys), reader.storage(lambda.is_some()), reader.shutdown());
-        let keys = reader.key_retention();
+        let idempotency = reader.key_retention();
         let grpc = reader.grpc(http.as_ref(), storage.as_ref());
         let max_connections = http.as_ref().map_or(usize::MAX, |http| http.max_connections);
         let (events, telemetry) = (reader.events(max_connections), reader.telemetry(storage.as_ref()));
@@ -84,19 +84,19 @@ impl Config {
         if let (Some(_), Some(storage), Some(events)) = (&lambda, &storage, &events) {
             reader.lambda(storage, events);
         }
-        match (http, grpc, storage, keys, auth, events, shutdown, telemetry) {
+        match (http, grpc, storage, idempotency, auth, events, shutdown, telemetry) {
             (
                 Some(http),
                 Some(grpc),
                 Some(storage),
-                Some(keys),
+                Some(idempotency),
                 Some(auth),
                 Some(events),
                 Some(shutdown),
                 Some(telemetry),
             ) if reader.mistakes.is_empty() => {
                 let effective = reader.effective;
-                Ok(Self { http, grpc, storage, keys, auth, events, shutdown, telemetry, lambda, effective })
+                Ok(Self { http, grpc, storage, idempotency, auth, events, shutdown, telemetry, lambda, effective })
             }
             _ => Err(reader.mistakes),
         }

@@ -21,8 +21,9 @@ pub(crate) trait Request: Send + Sized + 'static {
     /// The largest useful batch, if that is smaller than the configured one.
     const MAX_BATCH: usize = usize::MAX;
 
-    /// Runs a batch in one transaction. The results are in the order of the requests. A request may be deferred only if
-    /// an earlier one has to be executed first: one with the same conflict key or the same idempotency key. So the first request of a batch is either executed or locked.
+    /// Runs a batch in one transaction. The results are in the order of the requests. A request may be deferred
+    /// only if an earlier one has to be executed first: one with the same conflict key or the same idempotency key.
+    /// So the first request of a batch is either executed or locked.
     ///
     /// # Errors
     /// When the batch failed as a whole. An error of one request is that request's own result.

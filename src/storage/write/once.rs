@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
@@ -16,6 +17,7 @@ use crate::storage::database::connection::Connection;
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::locks::LockPolicy;
 use crate::storage::engine::request::{Execution, Outcome};
+use crate::telemetry::Throttle;
 
 pub(super) fn execute_once(connection: &mut Connection, batch: &[&Write], locks: LockPolicy) -> Executions {
     let replays = if looks_first(connection, batch) { find(connection, batch)? } else { Replays::default() };
@@ -33,6 +35,9 @@ pub(super) fn execute_once(connection: &mut Connection, batch: &[&Write], locks:
         executions => executions,
     }
 }
+
+/// A panic logs itself.
+static FAILURES: LazyLock<Throttle> = LazyLock::new(Throttle::default);
 
 /// Within this time nobody has given up.
 const SOON: Duration = Duration::from_millis(200);
@@ -120,6 +125,11 @@ fn replay_refused(connection: &mut Connection, open: &[&Write], ran: &mut [Execu
     }
     // The batch is committed. So neither a failure nor a panic may let it be tried again.
     let replays = catch_unwind(AssertUnwindSafe(|| Replays::find(connection, refused.into_iter())));
+    if let Ok(Err(error)) = &replays
+        && let Some(more) = FAILURES.admit()
+    {
+        log::warn!("the answers to repeated writes cannot be looked up: {error}{more}");
+    }
     for (write, execution) in open.iter().zip(ran) {
         if is_refused(write, execution) {
             let outcome = match &replays {

@@ -33,7 +33,7 @@ impl Replays {
             }
             Connection::Sqlite(sqlite, _) => find_answers(sqlite, &ids)?,
         };
-        Ok(Self(stored.into_iter().map(|answer| (answer.key.clone(), answer)).collect()))
+        Ok(Self(stored.into_iter().map(|mut answer| (std::mem::take(&mut answer.key), answer)).collect()))
     }
 
     /// The outcome of a write that was executed before, or whose key belongs to another one.

@@ -15,7 +15,10 @@ use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tonic::Request;
+use tonic::metadata::MetadataKey;
 
+use crate::support::proto::CreateUserRequest;
 use crate::support::{Answered, App, Authority, CLIENTS, Db, Issuer, Program, at_once, claims, signed, until};
 
 const READ: &str = "users:read";
@@ -91,6 +94,31 @@ async fn each_kind_of_key_is_taken(#[case] key: Key) {
     // The `kid` selects the key, then the signature is verified.
     assert_eq!(status(&app, &key.token_named(Some("other"))).await, 401);
     assert_eq!(status(&app, &key.token_named(None)).await, 401, "without a kid, two keys are ambiguous");
+}
+
+/// Before a call is authorized, headers that nobody reads are dropped. What makes a write idempotent is read.
+#[tokio::test]
+async fn a_call_that_waits_for_its_key_keeps_its_idempotency_key() {
+    let issuer = Issuer::of(&set(&[rsa().jwk()]));
+    let app = app(&issuer, &[]).await;
+    assert_eq!(status(&app, &rsa().token()).await, 200);
+    // The service asks for an unknown key at most every 10 s.
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    issuer.publish(&set(&[rsa().jwk(), other().jwk()]));
+    let header = Header { kid: Some("other".to_owned()), ..Header::new(Algorithm::RS256) };
+    let token = signed(&header, &claims("users:write"), &other().private);
+    for is_replay in [false, true] {
+        let john = CreateUserRequest { name: "John".into(), email: "john@example.com".into() };
+        let mut request = Request::new(john);
+        let metadata = request.metadata_mut();
+        metadata.insert("idempotency-key", "k".parse().unwrap());
+        for number in 0..20 {
+            let name = format!("x-mesh-{number}");
+            metadata.insert(MetadataKey::from_bytes(name.as_bytes()).unwrap(), "1".parse().unwrap());
+        }
+        let created = app.grpc_with(&token).create_user(request).await.unwrap();
+        assert_eq!(created.metadata().contains_key("idempotency-replayed"), is_replay);
+    }
 }
 
 #[tokio::test]

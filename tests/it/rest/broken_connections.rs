@@ -8,7 +8,8 @@ use crate::support::{Answered, App, CLIENTS, Db, Server, at_once, until, user};
 
 #[tokio::test]
 async fn a_read_is_tried_again() {
-    let app = App::start(Db::Postgres).await;
+    // Long deadlines, because the lists wait for each other on a machine that may be busy.
+    let app = App::start_with(Db::Postgres, &[("DB_DEADLINE", "30s"), ("DB_MAX_WAIT", "30s")]).await;
     let john = app.create("John", "john@example.com").await;
     for _ in 0..5 {
         // Opens connections in every lane, which can then break.

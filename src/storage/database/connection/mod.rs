@@ -16,7 +16,7 @@
 //!
 //! No call takes a second connection while it holds one, so a pool as large as the number of actors cannot deadlock. No
 //! statement is SQL text where Diesel's DSL can express it; each exception says why. No statement's text depends on its
-//! number of rows, so that it stays prepared; the exception is SQLite's INSERT for 1 to 16 rows.
+//! number of rows, so that it stays prepared; the exceptions are SQLite's statements for 1 to 16 rows.
 
 pub(crate) mod batch_error;
 pub(crate) mod event_writers;

@@ -1,4 +1,5 @@
-//! Writes on PostgreSQL: the whole batch is one statement, and so one transaction.
+//! Writes on PostgreSQL: the whole batch is one statement, and so one transaction. Only idempotency keys may need others
+//! around it (`storage::write::once`).
 //!
 //! PostgreSQL costs a round trip per statement. Writes of all kinds share one statement: an update among many creates
 //! costs the others nothing, even if the database is far away. Arrays go through `unnest`, so the text does not depend

@@ -140,16 +140,9 @@ static STORE_CREATED: SqlText = SqlText::new(
 ",
 );
 
-/// The same for [`WRITE`].
-static STORE_WRITTEN: SqlText = SqlText::new(
+/// What [`WRITE`] adds to that, for updates and deletes.
+static STORE_CHANGED: SqlText = SqlText::new(
     "\
-), stored AS (
-    INSERT INTO idempotency_keys (key, request, stored_at, position, user_id, version, name, email, created_at, updated_at)
-    SELECT keyed.key, keyed.request, :now, (SELECT max(id) FROM recorded), created.id, 1, created.name, created.email,
-        :now, :now
-    FROM created
-    JOIN unnest(:keyed_email_keys, :new_keys, :new_requests) AS keyed (email_key, key, request)
-        ON keyed.email_key = created.email_key
     UNION ALL
     SELECT keyed.key, keyed.request, found.now, (SELECT max(id) FROM recorded), changed.id, changed.version,
         CASE WHEN NOT found.is_delete THEN changed.name END, CASE WHEN NOT found.is_delete THEN changed.email END,
@@ -196,7 +189,10 @@ impl<const SKIPS: bool, const KEYED: bool> QueryFragment<Pg> for WriteStatement<
                 out.push_sql(if SKIPS { "SKIP LOCKED" } else { "" });
                 Ok(())
             }
-            "stored" if KEYED => STORE_WRITTEN.push(out, |name, out| self.0.bind(name, out)),
+            "stored" if KEYED => {
+                STORE_CREATED.push(out, |name, out| self.0.bind(name, out))?;
+                STORE_CHANGED.push(out, |name, out| self.0.bind(name, out))
+            }
             "stored" => Ok(()),
             name => self.0.bind(name, out),
         })

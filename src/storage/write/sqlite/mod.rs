@@ -2,7 +2,8 @@
 //!
 //! SQLite costs no round trip. The transaction begins with `BEGIN IMMEDIATE`, because a transaction that reads first
 //! and takes the write lock later can fail halfway. Each statement is for one row, with one exception: consecutive
-//! creates are inserted up to 16 per statement and recorded by one statement, which halves the work.
+//! creates are inserted up to 16 per statement and recorded by one statement, which halves the work; and so are their
+//! answers stored, if they carry idempotency keys.
 //! `synchronous=FULL`: COMMIT returns when the data is on disk. The whole batch shares one fsync.
 //!
 //! SQLite gives its lock to the connection that asks at the right moment, and the writer asks all the time. So the
