@@ -1,14 +1,14 @@
 //! What the fuzz targets in `fuzz/` use of private modules. Compiled only with `--cfg fuzzing`.
 
 use crate::domain::{Changes, FieldError, NewUser};
-use crate::http::{UserBody, UserPatch, parse_body};
+use crate::http::{Format as _, UserBody, UserPatch};
 
 /// Parses the body of a create.
 ///
 /// # Errors
 /// The invalid fields; none if the body is not JSON, or has a field twice.
 pub fn new_user(bytes: &[u8]) -> Result<NewUser, Vec<FieldError>> {
-    let UserBody { name, email } = parse_body(bytes).map_err(|failure| failure.fields().to_vec())?;
+    let UserBody { name, email } = UserBody::parse(bytes).map_err(|failure| failure.fields().to_vec())?;
     NewUser::parse(name, email)
 }
 
@@ -17,6 +17,6 @@ pub fn new_user(bytes: &[u8]) -> Result<NewUser, Vec<FieldError>> {
 /// # Errors
 /// As [`new_user`].
 pub fn changes(bytes: &[u8]) -> Result<Changes, Vec<FieldError>> {
-    let UserPatch { name, email } = parse_body(bytes).map_err(|failure| failure.fields().to_vec())?;
+    let UserPatch { name, email } = UserPatch::parse(bytes).map_err(|failure| failure.fields().to_vec())?;
     Changes::parse(name, email)
 }

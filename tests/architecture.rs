@@ -182,6 +182,38 @@ fn a_room_imports_only_what_its_rule_names() {
     assert!(breaches.is_empty(), "{}", breaches.join("\n"));
 }
 
+/// A file that no `mod` names is not compiled, and its tests never run.
+#[test]
+fn every_file_is_a_module() {
+    for folder in ["src", "client/src", "loadtest/src", "tests/it"] {
+        let sources = Sources::read(folder);
+        let texts = BTreeMap::from_iter(sources.iter().map(|source| (source.path.as_str(), source.text.as_str())));
+        let forgotten = Vec::from_iter(texts.keys().filter(|path| !is_module(path, &texts)));
+        assert!(forgotten.is_empty(), "{folder}: {forgotten:?}");
+    }
+}
+
+/// Whether the file above names this one as a module, or any names it by its path.
+fn is_module(path: &str, texts: &BTreeMap<&str, &str>) -> bool {
+    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+    if matches!(path, "lib.rs" | "main.rs") {
+        return true;
+    }
+    let (folder, module) = match (file, folder.rsplit_once('/')) {
+        ("mod.rs", Some((above, folder))) => (above, folder),
+        ("mod.rs", None) => ("", folder),
+        _ => (folder, file.trim_end_matches(".rs")),
+    };
+    let above = ["lib.rs", "main.rs", "mod.rs"]
+        .map(|file| if folder.is_empty() { file.to_owned() } else { format!("{folder}/{file}") });
+    let above = above.into_iter().chain([format!("{folder}.rs")]);
+    let declaration = format!("mod {module};");
+    let is_declared = above.into_iter().any(|above| {
+        texts.get(above.as_str()).is_some_and(|text| text.lines().any(|line| line.trim().ends_with(&declaration)))
+    });
+    is_declared || texts.values().any(|text| text.contains(&format!("{file}\"")))
+}
+
 #[test]
 fn rules_point_down_only() {
     for (at, Room { path, imports, .. }) in ROOMS.iter().enumerate() {

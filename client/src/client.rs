@@ -10,6 +10,7 @@ use crate::call::{Attempt, Call, IdempotencyKey, Kind, Options, RequestId, Trace
 use crate::error::{Error, Failed};
 use crate::event::{Notices, WatchUsers};
 use crate::list::{ListUsers, Page};
+#[cfg(doc)]
 use crate::problem::Code;
 use crate::retry::Caller;
 use crate::transport::Transport;
@@ -27,10 +28,8 @@ struct Shared {
     caller: Caller,
 }
 
-/// The most ids that one `BatchGetUsers` call may have.
-const BATCH: usize = 100;
-/// Concurrent requests of one [`Client::get_users`] over REST, which has no batch request.
-const CONCURRENT_GETS: usize = 8;
+/// The most ids that one request may have.
+const BATCH: usize = 1_000;
 
 impl Client {
     pub(crate) fn new(transport: Transport, caller: Caller, options: Options) -> Self {
@@ -87,41 +86,33 @@ impl Client {
     /// # Errors
     /// [`Code::UserNotFound`], [`Code::InvalidId`].
     pub async fn get_user(&self, id: i64) -> Result<User, Error> {
-        self.get_user_by(&self.begin(Kind::Read), id).await
-    }
-
-    async fn get_user_by(&self, call: &Call, id: i64) -> Result<User, Error> {
-        let get = |attempt| async move {
+        self.call(Kind::Read, |attempt| async move {
             match self.transport() {
                 Transport::Rest(rest) => rest.get_user(attempt, id).await,
                 Transport::Grpc(grpc) => grpc.get_user(attempt, id).await,
             }
-        };
-        self.shared.caller.call(call, Kind::Read, get).await
+        })
+        .await
     }
 
-    /// Gets several users, in the order of the given ids, and leaves out those that do not exist. gRPC gets up to 100
-    /// users with one request. REST gets each with a request of its own, several concurrently. The timeout of the call
-    /// covers all of them.
+    /// Gets several users, in the order of the given ids, and leaves out those that do not exist. One request gets up to
+    /// 1,000 users. The timeout of the call covers all requests.
     ///
     /// # Errors
     /// [`Code::InvalidId`]. The call returns either all users or an error.
     pub async fn get_users(&self, ids: &[i64]) -> Result<Vec<User>, Error> {
         let call = &self.begin(Kind::Read);
-        match self.transport() {
-            Transport::Rest(_) => {
-                let each = stream::iter(ids).map(|id| async move { unless_missing(self.get_user_by(call, *id).await) });
-                each.buffered(CONCURRENT_GETS).try_filter_map(async |user| Ok(user)).try_collect().await
-            }
-            Transport::Grpc(grpc) => {
-                let mut users = Vec::with_capacity(ids.len());
-                for ids in ids.chunks(BATCH) {
-                    let get = |attempt| grpc.get_users(attempt, ids);
-                    users.extend(self.shared.caller.call(call, Kind::Read, get).await?);
+        let mut users = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(BATCH) {
+            let get = |attempt| async move {
+                match self.transport() {
+                    Transport::Rest(rest) => rest.get_users(attempt, ids).await,
+                    Transport::Grpc(grpc) => grpc.get_users(attempt, ids).await,
                 }
-                Ok(users)
-            }
+            };
+            users.extend(self.shared.caller.call(call, Kind::Read, get).await?);
         }
+        Ok(users)
     }
 
     /// Lists users page by page. Each page is a call of its own, with its own timeout. The stream ends after an error.
@@ -243,13 +234,5 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("options", &self.options).finish_non_exhaustive()
-    }
-}
-
-/// Maps the error "no such user" to `None`.
-fn unless_missing(user: Result<User, Error>) -> Result<Option<User>, Error> {
-    match user {
-        Err(error) if error.code() == Some(&Code::UserNotFound) => Ok(None),
-        user => user.map(Some),
     }
 }

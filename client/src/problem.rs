@@ -58,6 +58,8 @@ pub enum Code {
     InvalidUser,
     /// The id is not a positive integer.
     InvalidId,
+    /// A batch is malformed. [`Problem::fields`] says where.
+    InvalidBatch,
     /// A filter of the list or the page size is invalid.
     InvalidQuery,
     /// The page token does not belong to this list.
@@ -92,13 +94,14 @@ pub enum Code {
     Other(String),
 }
 
-const KNOWN: [(Code, &str); 20] = [
+const KNOWN: [(Code, &str); 21] = [
     (Code::UserNotFound, "user_not_found"),
     (Code::EmailTaken, "email_taken"),
     (Code::IdempotencyKeyReused, "idempotency_key_reused"),
     (Code::VersionMismatch, "version_mismatch"),
     (Code::InvalidUser, "invalid_user"),
     (Code::InvalidId, "invalid_id"),
+    (Code::InvalidBatch, "invalid_batch"),
     (Code::InvalidQuery, "invalid_query"),
     (Code::InvalidPageToken, "invalid_page_token"),
     (Code::EventsGone, "events_gone"),

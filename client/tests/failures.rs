@@ -173,15 +173,19 @@ async fn the_client_replaces_a_rejected_token() {
 }
 
 #[tokio::test]
-async fn several_users_come_in_the_order_of_their_ids() {
-    let fake = Fake::start(|_, seen| match seen.path.rsplit('/').next() {
-        Some("2") => problem(404, "user_not_found"),
-        id => ok(&JOHN.replacen("\"id\":1", &format!("\"id\":{}", id.unwrap()), 1)),
+async fn several_users_take_one_request_for_a_thousand() {
+    let fake = Fake::start(|number, seen| {
+        assert_eq!((seen.method.as_str(), seen.path.as_str()), ("POST", "/api/v2/users:batchGet"));
+        match number {
+            0 => bad_gateway(502),
+            _ => ok(&format!("{{\"users\":[{JOHN}],\"missing\":[2]}}")),
+        }
     })
     .await;
-    let ids = [5, 2, 1, 9, 8, 7, 6, 4, 3, 10, 11];
+    let ids = Vec::from_iter(1..=1001);
     let users = fake.client().get_users(&ids).await.unwrap();
-    assert_eq!(Vec::from_iter(users.iter().map(|user| user.id)), [5, 1, 9, 8, 7, 6, 4, 3, 10, 11]);
+    assert_eq!(Vec::from_iter(users.iter().map(|user| user.id)), [1, 1]);
+    assert_eq!(fake.seen().len(), 3, "the first is sent again");
     assert_eq!(fake.client().get_users(&[]).await.unwrap(), []);
 }
 

@@ -70,6 +70,47 @@ impl IdempotencyKey {
         let Bound { id, route } = *self.0;
         Once(Box::new((id, what(route).0.finalize().into())))
     }
+
+    /// The writes of the batch that this key was sent with. `what` adds all that was asked for.
+    #[must_use]
+    pub fn once_each(self, what: impl FnOnce(Fingerprint) -> Fingerprint) -> OnceEach {
+        let Bound { mut id, route } = *self.0;
+        // No key contains it: so none is mistaken for a write of a batch.
+        id.push(0);
+        OnceEach { id, fingerprint: what(route).0.finalize().into() }
+    }
+}
+
+/// The writes of one batch. Each is executed once; all have the fingerprint of the whole batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnceEach {
+    id: Vec<u8>,
+    fingerprint: [u8; 32],
+}
+
+impl OnceEach {
+    /// The write at this place of the batch.
+    #[must_use]
+    pub fn at(&self, place: usize) -> Once {
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        Once(Box::new(([self.id.as_slice(), &place.to_be_bytes()].concat(), self.fingerprint)))
+    }
+
+    /// Of the whole batch.
+    #[must_use]
+    pub const fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
+    }
+
+    /// The ids of all writes that any batch with this key has: from the first up to, but not including, the second.
+    #[must_use]
+    pub fn ids(&self) -> (Vec<u8>, Vec<u8>) {
+        let mut end = self.id.clone();
+        if let Some(last) = end.last_mut() {
+            *last += 1;
+        }
+        (self.id.clone(), end)
+    }
 }
 
 /// A hash of what was asked for: of values after they were parsed, not of the bytes that arrived.

@@ -1,6 +1,6 @@
 //! The answer to a write.
 
-use super::AsOf;
+use super::{AsOf, Position};
 
 /// What a write has made, and whether this answer is a repetition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,6 +8,14 @@ pub struct Written<T> {
     pub answer: AsOf<T>,
     /// Whether the write was executed earlier, with the same idempotency key.
     pub is_replay: bool,
+}
+
+impl<T: Default> Written<T> {
+    /// The answer to a write of nothing.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { answer: AsOf::latest(T::default(), Position::default()), is_replay: false }
+    }
 }
 
 impl<T> Written<T> {

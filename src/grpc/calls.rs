@@ -31,11 +31,12 @@ use super::failure::{Failure, is_failure, name};
 use super::handler::Handler;
 use super::limits::{InFlightCall, InFlightCalls, has_few_headers, keep_authorization_headers, keep_tonic_headers};
 use super::methods::Users;
-use super::services::Services;
+use super::services::{MAX_BATCH_BYTES, Services};
 use super::settings::Settings;
 use crate::auth::{Bearer, Gate, Refused, Scope};
 use crate::domain;
 use crate::metrics::{MethodMetrics, Metrics};
+use crate::storage::Storage;
 use crate::telemetry::{
     AccessLogger, Answered, Arrived, Context, RequestId, RequestTrace, Traces, asks_for_timing, collect_timings,
     server_timing,
@@ -59,6 +60,8 @@ struct Shared {
     routes: Vec<Route>,
     unmatched: MethodMetrics,
     gate: Gate,
+    /// Has the slots of batches.
+    storage: Storage,
     waiting_for_keys: Semaphore,
     /// Permits for calls beyond those that each connection may always have.
     call_permits: Arc<Semaphore>,
@@ -83,6 +86,7 @@ impl Calls {
     /// # Errors
     /// When the reflection service cannot be built.
     pub fn new(settings: &Settings, users: Users, gate: Gate, metrics: &Metrics, traces: Traces) -> io::Result<Self> {
+        let storage = users.storage.clone();
         let services = Services::new(users, settings.max_message_bytes, settings.head_timeout)?;
         let route = |endpoint: Endpoint| Route {
             metrics: if endpoint.streams {
@@ -97,6 +101,7 @@ impl Calls {
             routes: ENDPOINTS.into_iter().map(route).collect(),
             unmatched: metrics.of_unmatched_calls(),
             gate,
+            storage,
             waiting_for_keys: Semaphore::new(MAX_WAITING_FOR_KEYS),
             call_permits: Arc::new(Semaphore::new(settings.max_calls)),
             traces,
@@ -228,7 +233,7 @@ impl Shared {
             // Has a timeout of its own. An invalid token is reported even if the deadline has passed.
             let bearer = self.admit(request.headers(), scope, caller.peer).await?;
             caller.call.authenticated();
-            if route.endpoint.streams || request.headers().contains_key("idempotency-key") {
+            if route.endpoint.streams || route.endpoint.is_batch || request.headers().contains_key("idempotency-key") {
                 request.extensions_mut().insert(Admitted { bearer, connection_ends: caller.connection_ends });
             }
         } else {
@@ -237,12 +242,16 @@ impl Shared {
         if !caller.call.acquire_permit() {
             return Err(Failure::TooManyCalls);
         }
-        let response = timeout_at(deadlines?.response.into(), (route.handler)(request)).await;
+        let deadlines = deadlines?;
+        // Before anything of the message is read.
+        let _slot = if route.endpoint.is_batch { Some(self.storage.batch_slot()?) } else { None };
+        let response = timeout_at(deadlines.response.into(), (route.handler)(request)).await;
         let response = response.map_err(|_| Failure::DeadlineExceeded)?.unwrap_or_else(|never| match never {});
         match response.extensions().get::<Status>() {
             // A status without details comes from tonic and means that it could not read the message. That is the
             // caller's fault, even where tonic reports an internal error. Our own status says more.
             Some(status) if status.details().is_empty() => match status.code() {
+                Code::OutOfRange if route.endpoint.is_batch => Err(Failure::MessageTooLarge { limit: MAX_BATCH_BYTES }),
                 Code::OutOfRange => Err(Failure::MessageTooLarge { limit: self.max_message_bytes }),
                 Code::NotFound | Code::Unimplemented => Ok(response),
                 _ => Err(Failure::MalformedMessage),

@@ -30,11 +30,11 @@ pub(super) fn timestamp(at: domain::Timestamp) -> Timestamp {
 
 /// Validates an id in the field of this name.
 pub(super) fn user_id(field: &'static str, id: i64) -> Result<UserId, Failure> {
-    UserId::from_i64(id).map_err(|_| Failure::InvalidField { field, detail: "must be 1 or more" })
+    UserId::from_i64(id).map_err(|_| Failure::InvalidField { field: field.into(), detail: "must be 1 or more" })
 }
 
 pub(super) fn page_size(size: i32) -> Result<PageSize, Failure> {
-    let negative = Failure::InvalidField { field: "page_size", detail: "must not be negative" };
+    let negative = Failure::InvalidField { field: "page_size".into(), detail: "must not be negative" };
     Ok(PageSize::at_most_max(u64::try_from(size).map_err(|_| negative)?).unwrap_or(PageSize::DEFAULT))
 }
 
@@ -42,7 +42,7 @@ pub(super) fn filter(email: Option<&str>, name_prefix: Option<&str>) -> Result<F
     let email = email.map(Email::parse_to_find).transpose();
     let name_prefix = name_prefix.map(NamePrefix::parse).transpose();
     Ok(Filter {
-        email: email.map_err(|error| Failure::InvalidField { field: "email", detail: error.detail })?,
-        name_prefix: name_prefix.map_err(|detail| Failure::InvalidField { field: "name_prefix", detail })?,
+        email: email.map_err(|error| Failure::InvalidField { field: "email".into(), detail: error.detail })?,
+        name_prefix: name_prefix.map_err(|detail| Failure::InvalidField { field: "name_prefix".into(), detail })?,
     })
 }

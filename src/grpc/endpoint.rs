@@ -11,24 +11,29 @@ pub(super) struct Endpoint {
     pub(super) scope: Option<Scope>,
     /// Whether the method responds with a stream, which may have no end.
     pub(super) streams: bool,
+    /// Whether the message is a batch, which may be large and takes a slot.
+    pub(super) is_batch: bool,
 }
 
 /// The service that handles the method.
 #[derive(Clone, Copy)]
 pub(super) enum Service {
     Users,
+    /// The methods of the same service that take batches.
+    UserBatches,
     Health,
     Reflection,
     ReflectionAlpha,
 }
 
-pub(super) const ENDPOINTS: [Endpoint; 12] = [
+pub(super) const ENDPOINTS: [Endpoint; 13] = [
     users("users.v1.UserService/GetUser", Scope::UsersRead),
-    users("users.v1.UserService/BatchGetUsers", Scope::UsersRead),
+    batch("users.v1.UserService/BatchGetUsers", Scope::UsersRead),
     users("users.v1.UserService/ListUsers", Scope::UsersRead),
     users("users.v1.UserService/CreateUser", Scope::UsersWrite),
     users("users.v1.UserService/UpdateUser", Scope::UsersWrite),
     users("users.v1.UserService/DeleteUser", Scope::UsersWrite),
+    batch("users.v1.UserService/BatchWriteUsers", Scope::UsersWrite),
     Endpoint { streams: true, ..users("users.v1.UserService/WatchUsers", Scope::UsersRead) },
     open("grpc.health.v1.Health/Check", Service::Health),
     open("grpc.health.v1.Health/List", Service::Health),
@@ -41,11 +46,15 @@ pub(super) const ENDPOINTS: [Endpoint; 12] = [
 ];
 
 const fn users(method: &'static str, scope: Scope) -> Endpoint {
-    Endpoint { method, service: Service::Users, scope: Some(scope), streams: false }
+    Endpoint { method, service: Service::Users, scope: Some(scope), streams: false, is_batch: false }
+}
+
+const fn batch(method: &'static str, scope: Scope) -> Endpoint {
+    Endpoint { method, service: Service::UserBatches, scope: Some(scope), streams: false, is_batch: true }
 }
 
 const fn open(method: &'static str, service: Service) -> Endpoint {
-    Endpoint { method, service, scope: None, streams: false }
+    Endpoint { method, service, scope: None, streams: false, is_batch: false }
 }
 
 #[cfg(test)]

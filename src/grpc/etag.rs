@@ -13,7 +13,7 @@ pub(super) fn expected(etag: &str) -> Result<Expected, Failure> {
     let (weak, quoted) = etag.strip_prefix("W/").map_or((false, etag), |quoted| (true, quoted));
     let opaque = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).filter(|it| !it.contains('"'));
     let detail = "must be empty, * or one entity tag with its quotes, as it was given";
-    let opaque = opaque.ok_or(Failure::InvalidField { field: "etag", detail })?;
+    let opaque = opaque.ok_or(Failure::InvalidField { field: "etag".into(), detail })?;
     let version = Version::of_tag(opaque).filter(|_| !weak);
     Ok(Expected::OneOf(Vec::from_iter(version)))
 }

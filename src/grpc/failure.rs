@@ -1,5 +1,6 @@
 //! Every error of a call, and its gRPC status with google.rpc details.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,10 @@ pub(super) enum Failure {
     #[error(transparent)]
     Refused(#[from] Refused),
     #[error("{field}: {detail}")]
-    InvalidField { field: &'static str, detail: &'static str },
+    InvalidField { field: Cow<'static, str>, detail: &'static str },
+    /// An operation of a batch; `field` is what is at fault.
+    #[error("{field}: {error}")]
+    Operation { field: String, error: domain::Error },
     #[error("metadata grpc-timeout is malformed")]
     InvalidTimeout,
     #[error("the message cannot be read")]
@@ -55,10 +59,20 @@ impl Failure {
         }
     }
 
+    /// The same failure of an operation in a batch.
+    pub(super) fn within(self, place: usize, operation: &str) -> Self {
+        match self {
+            Self::InvalidField { field, detail } => {
+                Self::InvalidField { field: format!("operations[{place}].{operation}.{field}").into(), detail }
+            }
+            other => other,
+        }
+    }
+
     /// The gRPC code, and a stable name for programs, which equals REST's.
     const fn codes(&self) -> (Code, &'static str) {
         match self {
-            Self::User(error) => (user_code(error), error.code()),
+            Self::User(error) | Self::Operation { error, .. } => (user_code(error), error.code()),
             Self::Refused(refused) => (refusal(*refused), refused.code()),
             Self::InvalidField { .. } => (Code::InvalidArgument, "invalid_argument"),
             Self::InvalidTimeout => (Code::InvalidArgument, "invalid_timeout"),
@@ -83,7 +97,15 @@ impl Failure {
             Self::User(error @ domain::Error::InvalidPageToken) => {
                 vec![FieldViolation::new("page_token", error.to_string())]
             }
-            Self::InvalidField { field, detail } => vec![FieldViolation::new(*field, *detail)],
+            Self::Operation { field, error: domain::Error::Invalid(fields) } => {
+                let violation = |error: &domain::FieldError| match &error.field {
+                    Some(name) => FieldViolation::new(format!("{field}.{name}"), error.detail),
+                    None => FieldViolation::new(field, error.detail),
+                };
+                fields.iter().map(violation).collect()
+            }
+            Self::Operation { field, error } => vec![FieldViolation::new(field, error.to_string())],
+            Self::InvalidField { field, detail } => vec![FieldViolation::new(field.as_ref(), *detail)],
             _ => Vec::new(),
         }
     }
@@ -91,6 +113,7 @@ impl Failure {
     const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::User(domain::Error::Overloaded | domain::Error::Unavailable)
+            | Self::Operation { error: domain::Error::Overloaded | domain::Error::Unavailable, .. }
             | Self::Refused(Refused::Denied(Denied::NoKeys))
             | Self::StreamOver
             | Self::ConnectionOver

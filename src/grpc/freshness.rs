@@ -18,7 +18,7 @@ pub(super) fn freshness(metadata: &MetadataMap) -> Result<Freshness, Failure> {
     let detail = "must be one position, as events-position has it";
     Freshness::of_cache_control(values("cache-control"))
         .at_least(values(AT_LEAST_POSITION))
-        .map_err(|_| Failure::InvalidField { field: AT_LEAST_POSITION, detail })
+        .map_err(|_| Failure::InvalidField { field: AT_LEAST_POSITION.into(), detail })
 }
 
 /// The response with this message.

@@ -26,7 +26,7 @@ pub(super) fn idempotency_key<T>(request: &Request<T>, method: &str) -> Result<O
     let values = metadata.get_all(IDEMPOTENCY_KEY).into_iter().map(MetadataValue::as_encoded_bytes);
     let detail = "must be one string of 1 to 255 visible ASCII characters";
     IdempotencyKey::parse(values, &bearer.id, method)
-        .map_err(|_| Failure::InvalidField { field: IDEMPOTENCY_KEY, detail })
+        .map_err(|_| Failure::InvalidField { field: IDEMPOTENCY_KEY.into(), detail })
 }
 
 /// The response to a write.

@@ -3,6 +3,7 @@
 
 use tonic::{Request, Response, Status};
 
+use super::batch;
 use super::caller::Admitted;
 use super::convert::{filter, page_size, user_id};
 use super::etag;
@@ -10,9 +11,9 @@ use super::failure::Failure;
 use super::freshness::{found_or_not, freshness, response};
 use super::generated::users::user_service_server::UserService;
 use super::generated::users::{
-    BatchGetUsersRequest, BatchGetUsersResponse, CreateUserRequest, CreateUserResponse, DeleteUserRequest,
-    DeleteUserResponse, GetUserRequest, GetUserResponse, ListUsersRequest, ListUsersResponse, UpdateUserRequest,
-    UpdateUserResponse, User, WatchUsersRequest,
+    BatchGetUsersRequest, BatchGetUsersResponse, BatchWriteUsersRequest, BatchWriteUsersResponse, CreateUserRequest,
+    CreateUserResponse, DeleteUserRequest, DeleteUserResponse, GetUserRequest, GetUserResponse, ListUsersRequest,
+    ListUsersResponse, UpdateUserRequest, UpdateUserResponse, User, WatchUsersRequest,
 };
 use super::idempotency::{idempotency_key, written};
 use super::update_mask::UpdateMask;
@@ -22,9 +23,6 @@ use crate::events::Feed;
 use crate::net::Draining;
 use crate::service;
 use crate::storage::Storage;
-
-/// The maximum number of ids in one `BatchGetUsers` call: that of users on a page.
-const MAX_IDS: usize = 100;
 
 /// Implements `users.v1.UserService`.
 #[derive(Clone)]
@@ -47,14 +45,13 @@ impl UserService for Users {
         &self,
         request: Request<BatchGetUsersRequest>,
     ) -> Result<Response<BatchGetUsersResponse>, Status> {
-        let freshness = freshness(request.metadata())?;
-        let BatchGetUsersRequest { ids } = request.into_inner();
-        if ids.len() > MAX_IDS {
-            return Err(Failure::InvalidField { field: "ids", detail: "must be at most 100" }.into());
-        }
-        let ids = ids.into_iter().map(|id| user_id("ids", id)).collect::<Result<Vec<_>, _>>()?;
-        let users = service::get_users(&self.storage, ids, &freshness).await?;
-        Ok(response(users.map(|users| BatchGetUsersResponse { users: users.into_iter().map(User::from).collect() })))
+        let (freshness, caller) = (freshness(request.metadata())?, caller_id(&request)?);
+        let BatchGetUsersRequest { ids, emails } = request.into_inner();
+        let (ids, keys) = batch::asked_users(ids, &emails)?;
+        let by_id = service::batch_get_users(&self.storage, ids.clone(), &freshness, &caller).await?;
+        let by_email = service::batch_get_users_by_email(&self.storage, keys, &freshness, &caller).await?;
+        let found = by_id.and(by_email, |by_id, by_email| by_id.into_iter().chain(by_email).collect());
+        Ok(response(batch::found_users(found, &ids, emails)))
     }
 
     async fn list_users(&self, request: Request<ListUsersRequest>) -> Result<Response<ListUsersResponse>, Status> {
@@ -83,11 +80,7 @@ impl UserService for Users {
         let UpdateUserRequest { id, name, email, update_mask, etag } = request.into_inner();
         let id = user_id("id", id)?;
         let expected = etag::expected(&etag)?;
-        let mask = match update_mask {
-            Some(mask) if !mask.paths.is_empty() => UpdateMask::parse(&mask)?,
-            // Some clients send an empty mask when they mean none.
-            _ => UpdateMask { name: !name.is_empty(), email: !email.is_empty() },
-        };
+        let mask = UpdateMask::of(update_mask.as_ref(), &name, &email)?;
         let (name, email) = (mask.name.then_some(name), mask.email.then_some(email));
         let user = service::update_user(&self.storage, id, expected, name, email, key).await?;
         Ok(written(user.map(|user| UpdateUserResponse { user: Some(user.into()) })))
@@ -101,12 +94,37 @@ impl UserService for Users {
         Ok(written(deleted.map(|()| DeleteUserResponse {})))
     }
 
+    async fn batch_write_users(
+        &self,
+        request: Request<BatchWriteUsersRequest>,
+    ) -> Result<Response<BatchWriteUsersResponse>, Status> {
+        let (key, caller) = (idempotency_key(&request, "BatchWriteUsers")?, caller_id(&request)?);
+        let BatchWriteUsersRequest { operations, atomic } = request.into_inner();
+        let (operations, kinds) = batch::raw_operations(operations)?;
+        let results = if atomic {
+            let written = service::batch_write_users_atomically(&self.storage, operations, key).await;
+            let written = written.map_err(|error| batch::failure(error, &kinds))?;
+            let is_replay = written.is_replay;
+            written.map(|users| users.into_iter().map(|user| batch::executed(user, is_replay)).collect())
+        } else {
+            batch::each(service::batch_write_users(&self.storage, operations, key, &caller).await?, &kinds)
+        };
+        Ok(written(results.map(|results| BatchWriteUsersResponse { results })))
+    }
+
     type WatchUsersStream = Messages;
 
     async fn watch_users(&self, request: Request<WatchUsersRequest>) -> Result<Response<Messages>, Status> {
-        // Set when the call was authorized.
-        let admitted = request.extensions().get::<Admitted>().copied();
-        let admitted = admitted.ok_or(Failure::Refused(Refused::NoToken))?;
+        let admitted = admitted(&request)?;
         Ok(Response::new(watch_users(&self.feed, self.draining.clone(), admitted, request.into_inner()).await?))
     }
+}
+
+fn caller_id<T>(request: &Request<T>) -> Result<[u8; 32], Failure> {
+    admitted(request).map(|admitted| admitted.bearer.id)
+}
+
+fn admitted<T>(request: &Request<T>) -> Result<Admitted, Failure> {
+    // Set when the call was authorized.
+    request.extensions().get::<Admitted>().copied().ok_or(Failure::Refused(Refused::NoToken))
 }

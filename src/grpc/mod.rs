@@ -11,6 +11,7 @@
 //!
 //! gRPC and HTTP do not know each other: what both need is in `auth`, `net`, `telemetry` or `domain`.
 
+mod batch;
 mod body;
 mod caller;
 mod calls;

@@ -24,15 +24,19 @@ use super::reflection::Reflection;
 /// contains only a name.
 const MAX_NAME_BYTES: usize = 4 << 10;
 
+/// The largest batch, in bytes: that of REST.
+pub(super) const MAX_BATCH_BYTES: usize = 1 << 20;
+
 pub(super) struct Services {
     users: Handler,
+    user_batches: Handler,
     health: Handler,
     reflection: Handler,
     reflection_alpha: Handler,
 }
 
 impl Services {
-    /// `max_bytes` is the largest message to the user service. `idle_timeout` is how long a reflection stream may be
+    /// `max_bytes` is the largest message to the user service, unless it is a batch. `idle_timeout` is how long a reflection stream may be
     /// silent.
     pub(super) fn new(users: Users, max_bytes: usize, idle_timeout: Duration) -> io::Result<Self> {
         // Includes the types of error details, for tools that display them.
@@ -41,6 +45,7 @@ impl Services {
         let reflection = Reflection::new(idle_timeout);
         let health = Health { storage: users.storage.clone(), draining: users.draining.clone() };
         Ok(Self {
+            user_batches: handler(UserServiceServer::new(users.clone()).max_decoding_message_size(MAX_BATCH_BYTES)),
             users: handler(UserServiceServer::new(users).max_decoding_message_size(max_bytes)),
             health: handler(HealthServer::new(health).max_decoding_message_size(MAX_NAME_BYTES)),
             reflection: reflection
@@ -53,6 +58,7 @@ impl Services {
     pub(super) fn handler(&self, service: Service) -> Handler {
         Arc::clone(match service {
             Service::Users => &self.users,
+            Service::UserBatches => &self.user_batches,
             Service::Health => &self.health,
             Service::Reflection => &self.reflection,
             Service::ReflectionAlpha => &self.reflection_alpha,

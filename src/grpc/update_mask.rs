@@ -10,14 +10,28 @@ pub(super) struct UpdateMask {
 }
 
 impl UpdateMask {
-    pub(super) fn parse(mask: &FieldMask) -> Result<Self, Failure> {
+    /// The fields that an update with this mask and these values sets.
+    pub(super) fn of(mask: Option<&FieldMask>, name: &str, email: &str) -> Result<Self, Failure> {
+        match mask {
+            Some(mask) if !mask.paths.is_empty() => Self::parse(mask),
+            // Some clients send an empty mask when they mean none.
+            _ => Ok(Self { name: !name.is_empty(), email: !email.is_empty() }),
+        }
+    }
+
+    fn parse(mask: &FieldMask) -> Result<Self, Failure> {
         let mut fields = Self::default();
         for path in &mask.paths {
             match path.as_str() {
                 "name" => fields.name = true,
                 "email" => fields.email = true,
                 "*" => fields = Self { name: true, email: true },
-                _ => return Err(Failure::InvalidField { field: "update_mask", detail: "takes name, email and *" }),
+                _ => {
+                    return Err(Failure::InvalidField {
+                        field: "update_mask".into(),
+                        detail: "takes name, email and *",
+                    });
+                }
             }
         }
         Ok(fields)

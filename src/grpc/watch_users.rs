@@ -48,14 +48,14 @@ fn types(asked: &[i32]) -> Result<Vec<EventType>, Failure> {
         Ok(proto::EventType::Unspecified) | Err(_) => None,
     };
     let asked = asked.iter().map(known).collect::<Option<Vec<_>>>();
-    let asked = asked.ok_or(Failure::InvalidField { field: "types", detail: "must be types of events" })?;
+    let asked = asked.ok_or(Failure::InvalidField { field: "types".into(), detail: "must be types of events" })?;
     // Removes duplicates.
     Ok(EventType::ALL.into_iter().filter(|known| asked.contains(known)).collect())
 }
 
 fn position(after: i64) -> Result<Position, Failure> {
     if after < 0 {
-        return Err(Failure::InvalidField { field: "after", detail: "must be a position, as it was sent" });
+        return Err(Failure::InvalidField { field: "after".into(), detail: "must be a position, as it was sent" });
     }
     Ok(Position(after))
 }

@@ -25,7 +25,7 @@ mod v2;
 pub use connection::{Application, ConnectionSettings, listen};
 pub use extract::BodyLimits;
 #[cfg(fuzzing)]
-pub(crate) use extract::{UserBody, UserPatch, parse_body};
+pub(crate) use extract::{Format, UserBody, UserPatch};
 pub use middleware::{Observe, ObserveSettings, Origins, cors};
 pub use openapi::openapi;
 pub use routes::routes;

@@ -4,6 +4,7 @@ use actix_web::guard;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
+use super::extract::LargeBody;
 use super::middleware::Access;
 use super::problem::Failure;
 
@@ -28,6 +29,14 @@ pub(super) struct Row {
     pub(super) successes: Vec<(Method, StatusCode)>,
     pub(super) resource: Resource,
     pub(super) access: Access,
+}
+
+impl Row {
+    /// Takes bodies of up to so many bytes, whatever the usual limit is.
+    pub(super) fn with_body_of(self, max_bytes: usize) -> Self {
+        let resource = self.resource.app_data(web::PayloadConfig::new(max_bytes)).app_data(LargeBody { max_bytes });
+        Self { resource, ..self }
+    }
 }
 
 /// Answers GET and, without the body, HEAD (RFC 9110, 9.3.2).

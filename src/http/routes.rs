@@ -8,8 +8,12 @@ use super::openapi::openapi_json;
 use super::problem::Failure;
 use super::resource::{delete, get, patch, post, put, resource};
 use super::{pages, v1, v2};
-use crate::auth::Gate;
+use crate::auth::{Gate, Scope};
 use crate::metrics::Metrics;
+
+/// The largest body of a batch, in bytes. A thousand creates with the longest names and emails take less, if they are
+/// written without escapes.
+const MAX_BATCH_BYTES: usize = 1 << 20;
 
 /// Adds the routes to an application, and their metrics to the registry, where they start at zero. Requests that need a
 /// token pass the gate.
@@ -28,6 +32,18 @@ pub fn routes(config: &mut ServiceConfig, metrics: &Metrics, gate: &Gate) {
             [get(v1::get_user), put(v1::update_user), delete(v1::delete_user)],
         ),
         resource("/api/v1/users", Access::Users, [get(v1::list_users), post(v1::create_user)]),
+        resource(
+            "/api/v2/users:batchGet",
+            Access::Batch(Scope::UsersRead),
+            [post(v2::batch_get_users).answering(StatusCode::OK)],
+        )
+        .with_body_of(MAX_BATCH_BYTES),
+        resource(
+            "/api/v2/users:batchWrite",
+            Access::Batch(Scope::UsersWrite),
+            [post(v2::batch_write_users).answering(StatusCode::OK)],
+        )
+        .with_body_of(MAX_BATCH_BYTES),
         resource("/api/v2/events", Access::UsersWhileAuthorized, [get(v2::stream_events)]),
         resource("/health", Access::Open, [get(pages::health)]),
         resource("/livez", Access::Open, [get(pages::health)]),

@@ -2,20 +2,22 @@
 //! errors at once), and calls `Storage`. No version of the API and no protocol has its own use case: they differ in
 //! what goes in and comes out.
 
+mod batch_get_users;
+mod batch_write_users;
 mod create_user;
 mod delete_user;
 mod expected;
 mod freshness;
 mod get_user;
-mod get_users;
 mod list_users;
 mod prune_keys;
 mod update_user;
 
+pub use batch_get_users::{batch_get_users, batch_get_users_by_email};
+pub use batch_write_users::{AtomicError, OperationOutcome, Target, batch_write_users, batch_write_users_atomically};
 pub use create_user::create_user;
 pub use delete_user::delete_user;
 pub use get_user::get_user;
-pub use get_users::get_users;
 pub use list_users::{UserList, list_users, list_users_by_offset};
 pub use prune_keys::prune_keys;
 pub use update_user::update_user;

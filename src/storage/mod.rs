@@ -10,6 +10,7 @@
 //!
 //! Nothing here knows HTTP.
 
+mod batches;
 mod database;
 mod engine;
 mod event_log;
@@ -22,6 +23,9 @@ mod write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
+
+pub use batches::BatchSlot;
 pub use database::backup::{BackupError, backup};
 pub use database::keeper::readiness::{Check, Readiness};
 pub use database::schema::migrations::{MigrateError, migrate};
@@ -34,6 +38,7 @@ pub use event_log::{
 };
 pub use key_retention::{KeyRetention, PrunedKeys};
 pub use seed::{SeedError, seed};
+pub use write::atomic::RefusedOperation;
 
 use crate::domain::{
     AsOf, Changes, EmailKey, Error, Freshness, NewUser, Once, Page, PageQuery, User, UserId, Version, Written,
@@ -46,8 +51,10 @@ use database::pool::Pool;
 use database::workers::Workers;
 use engine::actors::{Actors, Common};
 use engine::lane::Lane;
+use engine::windows::Windows;
 use read::lookup::{LookedUp, Lookup};
 use user_cache::{Cached, PostgresCache, Recent, Refresh, SqliteCache, UserCache};
+use write::atomic::AtomicBatch;
 use write::request::{Create, Delete, Update, Write};
 
 /// The users in the database. Cloning gives another handle to the same actors.
@@ -61,6 +68,10 @@ pub struct Storage {
     lookups: Lane<Lookup>,
     pages: Lane<PageQuery>,
     writes: Lane<Write>,
+    atomic: Lane<AtomicBatch>,
+    lookup_windows: Arc<Windows>,
+    write_windows: Arc<Windows>,
+    batch_slots: Arc<Semaphore>,
     events: EventLog,
     keeper: Arc<Keeper>,
     pool: Pool,
@@ -88,6 +99,10 @@ impl Storage {
             // One writer: so writes of one user keep their order. SQLite has one write lock, and on PostgreSQL one full
             // batch costs less than two half-full ones.
             writes: actors.open_lane("writes", 1, &common)?,
+            atomic: actors.open_lane("atomic", 1, &common)?,
+            lookup_windows: Arc::new(Windows::of_mailbox(settings.mailbox)),
+            write_windows: Arc::new(Windows::of_mailbox(settings.mailbox)),
+            batch_slots: Arc::new(Semaphore::new(batches::MAX_BATCHES)),
             events: EventLog::new(pool.clone(), Arc::clone(&keeper), settings.deadline, metrics.hung_calls("events")),
             keeper: Arc::clone(&keeper),
             pool: pool.clone(),
@@ -220,8 +235,9 @@ impl Storage {
     /// Whether requests can be served, by the keeper's last check. Never waits for the database.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        let is_stuck =
-            [&self.lookups.workers, &self.pages.workers, &self.writes.workers].into_iter().any(Workers::all_gone);
+        let is_stuck = [&self.lookups.workers, &self.pages.workers, &self.writes.workers, &self.atomic.workers]
+            .into_iter()
+            .any(Workers::all_gone);
         if is_stuck { Readiness::Failing(Check::Database) } else { self.keeper.readiness() }
     }
 

@@ -103,8 +103,8 @@ def gets_several(call, ada):
     bob = call("CreateUser", name="Bob", email="bob@example.com").user
     assert list(call("BatchGetUsers", ids=[bob.id, 999, ada.id]).users) == [bob, ada]
     assert not call("BatchGetUsers", ids=[]).users
-    assert not call("BatchGetUsers", ids=range(901, 1001)).users
-    call.refused("BatchGetUsers", StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", ["ids"], ids=range(1, 102))
+    assert not call("BatchGetUsers", ids=range(901, 1901)).users
+    call.refused("BatchGetUsers", StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", ["ids"], ids=range(1, 1002))
     call.refused("BatchGetUsers", StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", ["ids"], ids=[ada.id, 0])
     return bob
 

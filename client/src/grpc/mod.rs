@@ -61,9 +61,9 @@ impl Grpc {
         convert::user(message(self.client().get_user(request).await)?.user)
     }
 
-    /// Takes at most 100 ids.
+    /// Takes at most 1,000 ids.
     pub(crate) async fn get_users(&self, attempt: Attempt, ids: &[i64]) -> Result<Vec<User>, Failed> {
-        let request = request(attempt, BatchGetUsersRequest { ids: ids.to_vec() });
+        let request = request(attempt, BatchGetUsersRequest { ids: ids.to_vec(), emails: Vec::new() });
         convert::users(message(self.client().batch_get_users(request).await)?.users)
     }
 

@@ -18,11 +18,13 @@ use crate::call::{Attempt, USER_AGENT};
 use crate::error::Failed;
 use crate::event::{Notices, WatchUsers};
 use crate::list::{ListUsers, Page};
+use crate::problem::{Code, Problem};
 use crate::token::BoxError;
 use crate::user::{Etag, User, UserFields, UserPatch};
 use answer::Answer;
 
 const USERS: &str = "/api/v2/users";
+const BATCH_GET: &str = "/api/v2/users:batchGet";
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
@@ -61,6 +63,13 @@ impl Rest {
 
     pub(crate) async fn get_user(&self, attempt: Attempt, id: i64) -> Result<User, Failed> {
         Answer::of(self.request(Method::GET, &path(id), attempt)).await?.json(200)
+    }
+
+    /// Takes at most 1,000 ids.
+    pub(crate) async fn get_users(&self, attempt: Attempt, ids: &[i64]) -> Result<Vec<User>, Failed> {
+        let request = body(self.request(Method::POST, BATCH_GET, attempt), JSON, &AskedUsers { ids })?;
+        let found: FoundUsers = Answer::of(request).await.map_err(of_invalid_id)?.json(200)?;
+        Ok(found.users)
     }
 
     pub(crate) async fn list_users(&self, attempt: Attempt, list: &ListUsers, token: &str) -> Result<Page, Failed> {
@@ -113,6 +122,28 @@ impl Rest {
 
     fn request(&self, method: Method, path: &str, attempt: Attempt) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base)).headers(attempt.headers)
+    }
+}
+
+/// The users to get, in JSON.
+#[derive(Serialize)]
+struct AskedUsers<'a> {
+    ids: &'a [i64],
+}
+
+/// The users that were found, in JSON.
+#[derive(Deserialize)]
+struct FoundUsers {
+    users: Vec<User>,
+}
+
+/// An invalid id has the same code over both protocols. Nothing else can be wrong with a list of ids.
+fn of_invalid_id(failed: Failed) -> Failed {
+    match failed {
+        Failed::Problem(problem) if problem.code == Code::InvalidBatch => {
+            Failed::Problem(Box::new(Problem { code: Code::InvalidId, ..*problem }))
+        }
+        other => other,
     }
 }
 

@@ -10,7 +10,6 @@ use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 
-use super::user_json::{Format, parse};
 use crate::domain;
 use crate::http::problem::Failure;
 
@@ -19,6 +18,21 @@ use crate::http::problem::Failure;
 pub struct BodyLimits {
     pub max_bytes: usize,
     pub timeout: Duration,
+}
+
+/// The size that bodies to a resource may have, if that is not the one of [`BodyLimits`].
+#[derive(Clone, Copy)]
+pub(crate) struct LargeBody {
+    pub(crate) max_bytes: usize,
+}
+
+/// A kind of body.
+pub(crate) trait Format: Sized {
+    const MEDIA_TYPE: &'static str;
+    /// The header that names the media type in the answer to another one. PATCH has its own (RFC 5789).
+    const ACCEPT: &'static str;
+
+    fn parse(bytes: &[u8]) -> Result<Self, Failure>;
 }
 
 /// The body of a request, parsed.
@@ -37,11 +51,13 @@ impl<T: Format> FromRequest for Body<T> {
         if is_encoded(request) {
             return Box::pin(async { Err(Failure::EncodedBody) });
         }
-        let limits = request.app_data::<BodyLimits>().copied();
+        let large = request.app_data::<LargeBody>().map(|large| large.max_bytes);
+        let limits = request.app_data::<BodyLimits>();
+        let limits = limits.map(|limits| BodyLimits { max_bytes: large.unwrap_or(limits.max_bytes), ..*limits });
         let bytes = web::Bytes::from_request(request, payload);
         Box::pin(async move {
             let limits = limits.ok_or(domain::Error::Internal)?;
-            parse(&read(bytes, limits).await?).map(Self)
+            T::parse(&read(bytes, limits).await?).map(Self)
         })
     }
 }

@@ -1,20 +1,24 @@
 //! Extractors: what handlers read of a request, parsed and checked.
 
+mod batch_json;
 mod body;
 mod freshness;
 mod idempotency;
 mod last_event_id;
+mod object;
 mod query;
 mod user_id;
 mod user_json;
 
+pub(crate) use batch_json::{BatchGetBody, BatchWriteBody};
 pub(crate) use body::Body;
 pub use body::BodyLimits;
+#[cfg(fuzzing)]
+pub(crate) use body::Format;
+pub(crate) use body::LargeBody;
 pub(crate) use freshness::{AT_LEAST_POSITION, EVENTS_POSITION, by_cache_control, freshness};
 pub(crate) use idempotency::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, Idempotency, with_replay};
 pub(crate) use last_event_id::{LAST_EVENT_ID, LastEventId};
 pub(crate) use query::{Query, parse_text};
 pub(crate) use user_id::PathUserId;
-#[cfg(fuzzing)]
-pub(crate) use user_json::parse as parse_body;
 pub(crate) use user_json::{UserBody, UserPatch};

@@ -4,6 +4,7 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::body::Format;
 use crate::domain::{self, Email, FieldError, UserName};
 use crate::http::problem::Failure;
 
@@ -39,33 +40,31 @@ fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
     String::deserialize(deserializer).map(Some)
 }
 
-/// A kind of body.
-pub(crate) trait Format: DeserializeOwned {
-    const MEDIA_TYPE: &'static str;
-    /// The header that names the media type in the answer to another one. PATCH has its own (RFC 5789).
-    const ACCEPT: &'static str;
-    /// Whether all fields are required.
-    const COMPLETE: bool;
-}
-
 impl Format for UserBody {
     const MEDIA_TYPE: &'static str = "application/json";
     const ACCEPT: &'static str = "accept";
-    const COMPLETE: bool = true;
+
+    fn parse(bytes: &[u8]) -> Result<Self, Failure> {
+        parse(bytes, true)
+    }
 }
 
 impl Format for UserPatch {
     const MEDIA_TYPE: &'static str = "application/merge-patch+json";
     const ACCEPT: &'static str = "accept-patch";
-    const COMPLETE: bool = false;
+
+    fn parse(bytes: &[u8]) -> Result<Self, Failure> {
+        parse(bytes, false)
+    }
 }
 
-pub(crate) fn parse<T: Format>(bytes: &[u8]) -> Result<T, Failure> {
+/// Parses a body. `complete`: all fields are required.
+fn parse<T: DeserializeOwned>(bytes: &[u8], complete: bool) -> Result<T, Failure> {
     // Serde would take an array for a struct, too.
     let is_object = bytes.trim_ascii_start().first() == Some(&b'{');
     match serde_json::from_slice(bytes) {
         Ok(body) if is_object => Ok(body),
-        result => Err(explain(bytes, T::COMPLETE, result.err())),
+        result => Err(explain(bytes, complete, result.err())),
     }
 }
 

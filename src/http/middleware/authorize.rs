@@ -25,21 +25,24 @@ pub(crate) enum Access {
     /// The same, but the response must end when the token expires: the handler finds the [`Bearer`] in the request's
     /// extensions.
     UsersWhileAuthorized,
+    /// A token with this scope, whatever the method is. The handler finds the [`Bearer`], as above.
+    Batch(Scope),
 }
 
 impl Access {
     fn scope(self, method: &Method) -> Option<Scope> {
         match self {
             Self::Open => None,
+            Self::Batch(scope) => Some(scope),
             _ if matches!(*method, Method::GET | Method::HEAD) => Some(Scope::UsersRead),
             _ => Some(Scope::UsersWrite),
         }
     }
 
-    /// Leaves the bearer to a handler that needs it: idempotency keys are each caller's own.
+    /// Leaves the bearer to a handler that needs it: idempotency keys and batches are each caller's own.
     fn keep(self, bearer: Bearer, request: &HttpRequest) {
         let has_key = || !request.method().is_safe() && request.headers().contains_key(IDEMPOTENCY_KEY);
-        if matches!(self, Self::UsersWhileAuthorized) || has_key() {
+        if matches!(self, Self::UsersWhileAuthorized | Self::Batch(_)) || has_key() {
             request.extensions_mut().insert(bearer);
         }
     }

@@ -49,7 +49,8 @@ pub(super) struct IdempotencyKeys;
 
 impl Modify for IdempotencyKeys {
     fn modify(&self, openapi: &mut Document) {
-        let users = openapi.paths.paths.iter_mut().filter(|(path, _)| path.contains("/users"));
+        let users =
+            openapi.paths.paths.iter_mut().filter(|(path, _)| path.contains("/users") && !path.ends_with("Get"));
         for item in users.map(|(_, item)| item) {
             let writes = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
             writes.into_iter().flatten().for_each(describe_keys);

@@ -1,10 +1,13 @@
 //! Problem details (RFC 9457): the form of a failure everywhere but in version 1.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::failure::Failure;
-use crate::domain::FieldError;
+use super::operation::OperationFailure;
+use crate::domain::{Error, FieldError};
 use crate::telemetry::Context;
 
 pub(super) const CONTENT: &str = "application/problem+json";
@@ -30,7 +33,7 @@ pub(crate) struct Problem {
     /// The kind of problem, as a name for programs. It never changes.
     #[schema(example = "email_taken")]
     code: &'static str,
-    /// The fields of the body that are wrong, and why.
+    /// The parts of the body that are wrong, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<FieldProblem>,
@@ -41,7 +44,8 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(failure: &Failure, path: &str) -> Self {
+    /// `path` is that of the request.
+    pub(crate) fn new(failure: &Failure, path: &str) -> Self {
         let (status, code) = failure.status_and_code();
         Self {
             r#type: format!("urn:user-service:problem:{code}"),
@@ -50,28 +54,45 @@ impl Problem {
             detail: failure.to_string(),
             instance: path.to_owned(),
             code,
-            errors: failure.fields().iter().map(FieldProblem::from).collect(),
+            errors: errors(failure),
             trace_id: Context::current().and_then(|context| context.trace).map(|span| span.trace_id.to_string()),
         }
     }
 }
 
-/// What is wrong with one field.
-#[derive(Debug, Serialize, ToSchema)]
-struct FieldProblem {
-    /// The field's location in the body, as a JSON pointer (RFC 6901).
-    #[schema(example = "/email")]
-    pointer: String,
-    /// Why the field's value was refused.
-    #[schema(example = "must be a valid email address")]
-    detail: &'static str,
+fn errors(failure: &Failure) -> Vec<FieldProblem> {
+    match failure {
+        Failure::InvalidBatch { pointer, detail } => {
+            vec![FieldProblem { pointer: pointer.clone(), detail: detail.clone() }]
+        }
+        Failure::Operation(operation @ OperationFailure { error: Error::Invalid(fields), .. }) => {
+            let base = operation.pointer();
+            fields.iter().map(|field| FieldProblem::new(&base, field)).collect()
+        }
+        Failure::Operation(operation) => {
+            vec![FieldProblem { pointer: operation.pointer(), detail: operation.to_string().into() }]
+        }
+        failure => failure.fields().iter().map(|field| FieldProblem::new("", field)).collect(),
+    }
 }
 
-impl From<&FieldError> for FieldProblem {
-    fn from(error: &FieldError) -> Self {
-        let escape = |field: &String| format!("/{}", field.replace('~', "~0").replace('/', "~1"));
-        let pointer = error.field.as_ref().map(escape).unwrap_or_default();
-        Self { pointer, detail: error.detail }
+/// What is wrong with one part of the body.
+#[derive(Debug, Serialize, ToSchema)]
+struct FieldProblem {
+    /// Its location in the body, as a JSON pointer (RFC 6901).
+    #[schema(example = "/email")]
+    pointer: String,
+    /// Why it was refused.
+    #[schema(example = "must be a valid email address")]
+    detail: Cow<'static, str>,
+}
+
+impl FieldProblem {
+    /// `base` is the pointer to the user.
+    fn new(base: &str, error: &FieldError) -> Self {
+        let escape = |field: &String| format!("{base}/{}", field.replace('~', "~0").replace('/', "~1"));
+        let pointer = error.field.as_ref().map_or_else(|| base.to_owned(), escape);
+        Self { pointer, detail: error.detail.into() }
     }
 }
 
@@ -82,7 +103,7 @@ mod tests {
     #[test]
     fn a_pointer_escapes_what_rfc_6901_reserves() {
         let pointer = |field: Option<&str>| {
-            FieldProblem::from(&FieldError { field: field.map(str::to_owned), detail: "" }).pointer
+            FieldProblem::new("", &FieldError { field: field.map(str::to_owned), detail: "" }).pointer
         };
         assert_eq!(pointer(None), "");
         assert_eq!(pointer(Some("")), "/");

@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use actix_web::ResponseError;
 use actix_web::http::StatusCode;
 
+use super::operation::OperationFailure;
 use crate::auth::{Denied, Refused};
 use crate::domain;
 
@@ -13,6 +14,10 @@ pub(crate) enum Failure {
     User(#[from] domain::Error),
     #[error("the body is not valid JSON: {0}")]
     MalformedBody(String),
+    #[error("{pointer}: {detail}")]
+    InvalidBatch { pointer: String, detail: Cow<'static, str> },
+    #[error(transparent)]
+    Operation(#[from] OperationFailure),
     #[error(transparent)]
     InvalidId(#[from] domain::InvalidUserId),
     #[error("query parameter {parameter}: {detail}")]
@@ -42,6 +47,8 @@ impl Failure {
     pub(crate) const fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::MalformedBody(_) => (StatusCode::BAD_REQUEST, "malformed_body"),
+            Self::InvalidBatch { .. } => (StatusCode::BAD_REQUEST, "invalid_batch"),
+            Self::Operation(OperationFailure { error, .. }) | Self::User(error) => (user_status(error), error.code()),
             Self::InvalidId(_) => (StatusCode::BAD_REQUEST, "invalid_id"),
             Self::InvalidQuery { .. } => (StatusCode::BAD_REQUEST, "invalid_query"),
             Self::InvalidHeader { .. } => (StatusCode::BAD_REQUEST, "invalid_header"),
@@ -54,7 +61,6 @@ impl Failure {
             Self::EncodedBody | Self::UnsupportedMediaType { .. } => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
             }
-            Self::User(error) => (user_status(error), error.code()),
         }
     }
 
@@ -67,8 +73,12 @@ impl Failure {
             }
             // A batch takes milliseconds, so there is room again at once. A second keeps many clients from retrying
             // together.
-            Self::User(domain::Error::Overloaded | domain::Error::Unavailable)
-            | Self::Refused(Refused::Denied(Denied::NoKeys)) => Some(("retry-after", "1".into())),
+            Self::User(error) | Self::Operation(OperationFailure { error, .. })
+                if matches!(error, domain::Error::Overloaded | domain::Error::Unavailable) =>
+            {
+                Some(("retry-after", "1".into()))
+            }
+            Self::Refused(Refused::Denied(Denied::NoKeys)) => Some(("retry-after", "1".into())),
             Self::Refused(Refused::Denied(denied)) => Some(("www-authenticate", challenge(*denied).into())),
             Self::MethodNotAllowed { allow } => Some(("allow", allow.into())),
             Self::EncodedBody => Some(("accept-encoding", "identity".into())),

@@ -5,10 +5,12 @@
 
 mod details;
 mod failure;
+mod operation;
 mod response;
 mod v1_error;
 
 pub(crate) use details::Problem;
 pub(crate) use failure::Failure;
+pub(crate) use operation::{OperationFailure, OperationKind};
 pub(crate) use response::error_response;
 pub(crate) use v1_error::V1Error;

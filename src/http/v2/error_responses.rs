@@ -93,6 +93,34 @@ pub(super) enum BodyErrors {
     Invalid(Problem),
 }
 
+/// The error responses of routes that take a batch.
+#[derive(IntoResponses)]
+pub(super) enum BatchErrors {
+    /// The body did not arrive in time.
+    #[response(status = REQUEST_TIMEOUT, content_type = "application/problem+json")]
+    Timeout(Problem),
+    /// The body has more than 1 MiB.
+    #[response(status = PAYLOAD_TOO_LARGE, content_type = "application/problem+json")]
+    TooLarge(Problem),
+}
+
+/// The error responses of routes that execute all operations or none.
+#[derive(IntoResponses)]
+pub(super) enum AtomicErrors {
+    /// No user has the id of an operation. Nothing was changed.
+    #[response(status = NOT_FOUND, content_type = "application/problem+json")]
+    NotFound(Problem),
+    /// Another user has the email of an operation. Nothing was changed.
+    #[response(status = CONFLICT, content_type = "application/problem+json")]
+    EmailTaken(Problem),
+    /// A user has another version than an operation expects. Nothing was changed.
+    #[response(status = PRECONDITION_FAILED, content_type = "application/problem+json")]
+    VersionMismatch(Problem),
+    /// An operation has an invalid user, or the idempotency key belongs to another request. Nothing was changed.
+    #[response(status = UNPROCESSABLE_ENTITY, content_type = "application/problem+json")]
+    Invalid(Problem),
+}
+
 /// The error responses of routes that take JSON.
 #[derive(IntoResponses)]
 pub(super) enum JsonErrors {

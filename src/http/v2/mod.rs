@@ -1,6 +1,9 @@
-//! Version 2 of the API: entity tags, keyset pages, filters, merge patches, problem details, and the live stream.
+//! Version 2 of the API: entity tags, keyset pages, filters, merge patches, batches, problem details, and the live stream.
 
 mod as_of;
+mod batch_caller;
+mod batch_get_users;
+mod batch_write_users;
 mod create_user;
 mod delete_user;
 mod error_responses;
@@ -13,6 +16,8 @@ mod stream_events;
 mod update_user;
 mod user;
 
+pub(crate) use batch_get_users::*;
+pub(crate) use batch_write_users::*;
 pub(crate) use create_user::*;
 pub(crate) use delete_user::*;
 pub(crate) use get_user::*;

@@ -169,8 +169,8 @@ impl Executor {
                 Execution::Executed(outcome) => {
                     let queue = at.saturating_duration_since(message.sent);
                     self.metrics.waited(queue);
-                    if let Some(change) = outcome.as_ref().ok().and_then(|answer| message.request.change(answer)) {
-                        self.metrics.changed(change);
+                    if let Ok(answer) = &outcome {
+                        message.request.count_changes(answer, |change| self.metrics.changed(change));
                     }
                     return Some((message.reply, (outcome, Some(Ran { queue, batch: executed, database: took }))));
                 }

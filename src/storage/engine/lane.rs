@@ -1,7 +1,8 @@
 //! A lane: what it carries, and how a caller sends a message to it.
 //!
-//! There are three lanes, for look-ups, page queries and writes. Each has its own mailbox and actors, so a slow page
-//! query never delays a look-up. Page queries gain nothing from each other, so each is a separate batch.
+//! There are four lanes, for look-ups, page queries, writes and atomic batches. Each has its own mailbox and actors, so a slow page
+//! query never delays a look-up. Page queries gain nothing from each other, and an atomic batch is a transaction by
+//! itself, so each of these is a separate batch.
 //!
 //! `try_send` puts a message into the mailbox. It answers `Overloaded` at once if the mailbox is full, or if the lane's
 //! pace says that the message would wait longer than `DB_MAX_WAIT`. A message carries the change or the query, a
@@ -57,6 +58,11 @@ impl<R: Request> Lane<R> {
             Ok(None) => Err(R::UNANSWERED),
             Err(_) => give_up::<R>(answer),
         }
+    }
+
+    /// How long a caller waits for its outcome.
+    pub(crate) const fn deadline(&self) -> Duration {
+        self.deadline
     }
 
     /// Refuses a request that needs no message, as the lane would refuse a message.

@@ -5,6 +5,7 @@
 //! - `executor` runs a batch once, and `parts` runs a failed batch again in parts.
 //! - `set_aside`, `locked` and `retry` keep messages that wait for locks of other transactions.
 //! - `reply` carries answers back to callers, and `pace` estimates how long a message would wait.
+//! - `windows` shares a lane among callers that send many messages at once.
 //! - `request`, `message` and `conflict_key` are what travels through a lane.
 
 mod actor;
@@ -26,3 +27,4 @@ mod retry;
 mod set_aside;
 #[cfg(test)]
 mod set_aside_tests;
+pub(super) mod windows;

@@ -36,10 +36,8 @@ pub(crate) trait Request: Send + Sized + 'static {
         [None, None, None]
     }
 
-    /// The kind of change that a request has made, which was answered so.
-    fn change(&self, _: &Self::Answer) -> Option<Change> {
-        None
-    }
+    /// Counts the changes that a request has made, which was answered so.
+    fn count_changes(&self, _: &Self::Answer, _count: impl FnMut(Change)) {}
 }
 
 /// The final result of a request.

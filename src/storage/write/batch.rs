@@ -30,7 +30,8 @@ impl Request for Write {
             execute(connection, batch, locks)
         };
         if let Connection::Postgres(_, Some(cache)) = connection {
-            cache.written(touched(batch, executions.as_deref().unwrap_or_default()));
+            let executions = executions.as_deref().unwrap_or_default();
+            cache.written(touched(batch, executions.iter().map(user_of)));
         }
         executions
     }
@@ -39,26 +40,27 @@ impl Request for Write {
         self.keys()
     }
 
-    fn change(&self, answer: &Self::Answer) -> Option<Change> {
-        let change = match self {
-            Self::Create(_) => Change::Created,
-            Self::Update(_) => Change::Updated,
-            Self::Delete(_) => Change::Deleted,
-        };
-        (!answer.is_replay).then_some(change)
+    fn count_changes(&self, answer: &Self::Answer, mut count: impl FnMut(Change)) {
+        if !answer.is_replay {
+            count(self.change());
+        }
+    }
+}
+
+/// The user that a write has left.
+fn user_of(execution: &Execution<Write>) -> Option<&User> {
+    match execution {
+        Execution::Executed(Ok(written)) => written.answer.value.as_ref(),
+        _ => None,
     }
 }
 
 /// The users and the addresses about which callers are about to learn something: also by a refusal, and by a change of
-/// unknown outcome.
-fn touched<'a>(
-    batch: &[&'a Write],
-    executions: &[Execution<Write>],
+/// unknown outcome. `users` are those that the writes have left, as far as that is known.
+pub(super) fn touched<'a>(
+    writes: &[&'a Write],
+    users: impl Iterator<Item = Option<&'a User>>,
 ) -> impl Iterator<Item = (Option<UserId>, Option<&'a EmailKey>)> {
-    let created = executions.iter().map(|execution| match execution {
-        Execution::Executed(Ok(written)) => written.answer.value.as_ref().map(|user| user.id),
-        _ => None,
-    });
-    let created = created.chain(std::iter::repeat(None));
-    batch.iter().zip(created).map(|(write, created)| (write.user().or(created), write.new_address()))
+    let users = users.map(|user| user.map(|user| user.id)).chain(std::iter::repeat(None));
+    writes.iter().zip(users).map(|(write, user)| (write.user().or(user), write.new_address()))
 }

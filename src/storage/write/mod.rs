@@ -9,6 +9,7 @@
 //! - No change is made without its event, and no event without its change: they are in one transaction.
 //! - Each kind of write has its own result per row, and no row fails another.
 
+pub(super) mod atomic;
 mod batch;
 mod execute;
 mod once;

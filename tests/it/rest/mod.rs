@@ -3,6 +3,8 @@
 mod bad_body;
 mod bad_fields;
 mod bad_request;
+mod batch_get;
+mod batch_write;
 mod broken_connections;
 mod browsers;
 mod conditional;

@@ -90,6 +90,34 @@ fn item(method: &'static str, route: &'static str, body: &str) -> Vec<Call> {
     calls
 }
 
+/// Every kind of invalid batch, then valid ones.
+fn batches() -> Vec<Call> {
+    let (get, write) = (call("POST", "/api/v2/users:batchGet"), call("POST", "/api/v2/users:batchWrite"));
+    let create = |email: &str| format!(r#"{{"create":{{"name":"x","email":"{email}"}}}}"#);
+    let of = |operation: &str| write.body(&format!(r#"{{"operations":[{operation}]}}"#));
+    let atomic = |operation: &str| write.body(&format!(r#"{{"operations":[{operation}],"atomic":true}}"#));
+    let mut calls = vec![
+        get.body("{"),
+        get.body(&format!("{{}}{}", " ".repeat(1 << 20))),
+        get.content_type("text/plain").body("{}"),
+        get.body(r#"{"ids":[1]}"#).header("at-least-position", "1000000"),
+        get.body(r#"{"ids":[1,99]}"#),
+        get.body(r#"{"emails":["jane@example.com","x@example.com"]}"#),
+        write.body("{"),
+        write.body(&format!("{{}}{}", " ".repeat(1 << 20))),
+        write.content_type("text/plain").body("{}"),
+        of(r#"{"delete":{"id":0}}"#),
+        atomic(r#"{"delete":{"id":99}}"#),
+        atomic(r#"{"delete":{"id":1,"if_match":"\"9\""}}"#),
+        atomic(&create("JANE@example.com")),
+        atomic(&create("nobody")),
+    ];
+    calls.extend([create("four@example.com"), create("nobody")].map(|operation| of(&operation)));
+    let keyed = of(&create("five@example.com")).header("Idempotency-Key", "batch");
+    calls.extend([keyed.clone(), keyed]);
+    calls
+}
+
 /// Requests that produce every documented status, except the rare ones.
 pub fn calls() -> Vec<Call> {
     let (v1, v1_item) = ("/api/v1/users", "/api/v1/users/{id}");
@@ -124,6 +152,7 @@ pub fn calls() -> Vec<Call> {
     let reused = [call("POST", v1).body(JOHN), call("PUT", v1_item).body(JOHN), call("DELETE", v1_item)];
     let reused = reused.into_iter().chain([call("DELETE", v2_item)]);
     calls.extend([keyed.clone(), keyed].into_iter().chain(reused).map(|call| call.header("Idempotency-Key", "k")));
+    calls.extend(batches());
     calls.extend(item("DELETE", v2_item, ""));
     calls.extend(item("DELETE", v1_item, "").into_iter().map(|call| call.to(&call.path.replace("/1", "/2"))));
     calls

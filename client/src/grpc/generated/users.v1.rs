@@ -38,15 +38,24 @@ pub struct GetUserResponse {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BatchGetUsersRequest {
-    /// Of the users, at most 100; each 1 or more.
+    /// Of the users; each 1 or more. With the emails at most 1,000.
     #[prost(int64, repeated, tag = "1")]
     pub ids: ::prost::alloc::vec::Vec<i64>,
+    /// Of further users, whatever their case.
+    #[prost(string, repeated, tag = "2")]
+    pub emails: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchGetUsersResponse {
-    /// Those that exist, in the order of their ids in the request.
+    /// Those that exist, in the order of the request: by id, then by email.
     #[prost(message, repeated, tag = "1")]
     pub users: ::prost::alloc::vec::Vec<User>,
+    /// Ids that no user has, in the order of the request.
+    #[prost(int64, repeated, tag = "2")]
+    pub missing_ids: ::prost::alloc::vec::Vec<i64>,
+    /// Emails that no user has, in the order of the request.
+    #[prost(string, repeated, tag = "3")]
+    pub missing_emails: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListUsersRequest {
@@ -128,6 +137,59 @@ pub struct DeleteUserRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteUserResponse {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchWriteUsersRequest {
+    /// At most 1,000.
+    #[prost(message, repeated, tag = "1")]
+    pub operations: ::prost::alloc::vec::Vec<UserOperation>,
+    /// Execute all operations or none. Then no two may touch the same user or the same email; deletes are executed first, then
+    /// updates, then creates. The call fails with the status of the operation at fault, which `BadRequest` names:
+    /// `operations\[3\].create.email`.
+    #[prost(bool, tag = "2")]
+    pub atomic: bool,
+}
+/// One write of a batch.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UserOperation {
+    /// What to do.
+    #[prost(oneof = "user_operation::Operation", tags = "1, 2, 3")]
+    pub operation: ::core::option::Option<user_operation::Operation>,
+}
+/// Nested message and enum types in `UserOperation`.
+pub mod user_operation {
+    /// What to do.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Operation {
+        /// Create a user.
+        #[prost(message, tag = "1")]
+        Create(super::CreateUserRequest),
+        /// Update a user.
+        #[prost(message, tag = "2")]
+        Update(super::UpdateUserRequest),
+        /// Delete a user.
+        #[prost(message, tag = "3")]
+        Delete(super::DeleteUserRequest),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchWriteUsersResponse {
+    /// In the order of the operations.
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<UserOperationResult>,
+}
+/// What has become of one operation.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UserOperationResult {
+    /// The user, as a create or an update has left it.
+    #[prost(message, optional, tag = "1")]
+    pub user: ::core::option::Option<User>,
+    /// Why the operation was refused, with the details that a call of its own would have had; not set if it was executed.
+    #[prost(message, optional, tag = "2")]
+    pub error: ::core::option::Option<::tonic_types::pb::Status>,
+    /// Whether the operation was executed earlier, with the same idempotency key.
+    #[prost(bool, tag = "3")]
+    pub replayed: bool,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchUsersRequest {
     /// The last position that the caller got; not set to begin with what happens from now on. REST's `Last-Event-ID` is the
@@ -323,7 +385,7 @@ pub mod user_service_client {
                 .insert(GrpcMethod::new("users.v1.UserService", "GetUser"));
             self.inner.unary(req, path, codec).await
         }
-        /// Gets several users at once. Those that do not exist are left out.
+        /// Gets up to 1,000 users at once, by id, by email or both.
         pub async fn batch_get_users(
             &mut self,
             request: impl tonic::IntoRequest<super::BatchGetUsersRequest>,
@@ -447,6 +509,32 @@ pub mod user_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("users.v1.UserService", "DeleteUser"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Executes up to 1,000 creates, updates and deletes. By default each is executed by itself, and has its own result; those
+        /// on one user or one email are executed in their order. With `atomic` all are executed or none.
+        pub async fn batch_write_users(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BatchWriteUsersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BatchWriteUsersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/users.v1.UserService/BatchWriteUsers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("users.v1.UserService", "BatchWriteUsers"));
             self.inner.unary(req, path, codec).await
         }
         /// Streams changes of users as they happen: those committed from now on, or after the position that is given.

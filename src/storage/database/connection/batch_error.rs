@@ -35,12 +35,19 @@ impl BatchError {
     /// Classifies the failure of such a statement, which took so long, and detects a lock timeout.
     pub(crate) fn from_write(error: DieselError, locks: LockPolicy, took: Duration) -> Self {
         match Self::from_autocommit(error) {
-            Self::NotExecuted(DieselError::DatabaseError(Kind::Unknown, cause))
-                if locks.timed_out(cause.message(), took) =>
-            {
+            Self::NotExecuted(error) => Self::before_commit(error, locks, took),
+            unknown => unknown,
+        }
+    }
+
+    /// Classifies the failure of a statement in a transaction, which took so long, and detects a lock timeout. Whatever
+    /// happened, nothing is committed.
+    pub(crate) fn before_commit(error: DieselError, locks: LockPolicy, took: Duration) -> Self {
+        match error {
+            DieselError::DatabaseError(Kind::Unknown, cause) if locks.timed_out(cause.message(), took) => {
                 Self::Locked(DieselError::DatabaseError(Kind::Unknown, cause))
             }
-            other => other,
+            error => Self::NotExecuted(error),
         }
     }
 }

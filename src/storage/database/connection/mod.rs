@@ -132,6 +132,14 @@ impl Connection {
         }
     }
 
+    /// Ends the transaction of a batch that has changed nothing.
+    pub(crate) fn end_batch(&mut self) -> QueryResult<()> {
+        match self {
+            Self::Sqlite(sqlite, _) => sqlite::roll_back(sqlite),
+            Self::Postgres(..) => Ok(()),
+        }
+    }
+
     /// Ends the transaction of a failed batch. Returns whether the connection can still be used.
     pub(crate) fn recover(&mut self) -> bool {
         on_backend!(self, |connection| {

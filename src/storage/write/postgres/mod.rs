@@ -24,15 +24,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use diesel::QueryResult;
+use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
+use diesel::sql_types::{Bool, Text};
 
 use super::request::plan::{Plan, plan};
 use super::request::{Update, Write};
 use crate::domain::{AsOf, Error, Position, User, UserId, Version, Written};
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::locks::LockPolicy;
+use crate::storage::database::schema::tables::users;
 use crate::storage::database::schema::user_row::UserRow;
 use crate::storage::engine::request::Execution;
 use crate::storage::event_log::record::Stamp;
@@ -52,6 +55,81 @@ pub(super) fn write_batch(
     let panicked = |_| Err(DieselError::DeserializationError("panicked".into()));
     let written = catch_unwind(AssertUnwindSafe(|| write_planned(postgres, &plan, batch.len(), locks)));
     written.unwrap_or_else(panicked).map_err(|error| BatchError::from_write(error, locks, begun.elapsed()))
+}
+
+/// Runs writes in one transaction, which commits only if none was refused. No two of them may share a conflict key.
+/// `None` if another transaction holds one of the users: then nothing is changed.
+///
+/// Those of one kind are one statement. Kinds have separate ones, in the order of the first writes: a statement does not
+/// see the address that it frees.
+pub(super) fn write_all_or_none(
+    postgres: &mut PgConnection,
+    writes: &[&Write],
+    locks: LockPolicy,
+) -> Result<Option<(Vec<Result<User, Error>>, Position)>, BatchError> {
+    let begun = Instant::now();
+    AnsiTransactionManager::begin_transaction(postgres)?;
+    let executed = write_kinds(postgres, writes, locks);
+    let executed = executed.map_err(|error| BatchError::before_commit(error, locks, begun.elapsed()))?;
+    let is_complete = executed.as_ref().is_some_and(|(outcomes, _)| outcomes.iter().all(Result::is_ok));
+    if is_complete {
+        AnsiTransactionManager::commit_transaction(postgres).map_err(BatchError::from_autocommit)?;
+    } else {
+        AnsiTransactionManager::rollback_transaction(postgres)?;
+    }
+    Ok(executed)
+}
+
+fn write_kinds(
+    postgres: &mut PgConnection,
+    writes: &[&Write],
+    locks: LockPolicy,
+) -> QueryResult<Option<(Vec<Result<User, Error>>, Position)>> {
+    if !lock_users(postgres, writes, locks)? {
+        return Ok(None);
+    }
+    let (mut outcomes, mut end) = (Vec::with_capacity(writes.len()), Position::default());
+    for kind in writes.chunk_by(|one, next| one.change() == next.change()) {
+        for execution in write_planned(postgres, &plan(kind), kind.len(), locks)? {
+            outcomes.push(match execution {
+                Execution::Executed(outcome) => outcome.and_then(|written| {
+                    end = end.max(written.answer.position);
+                    written.answer.value.ok_or(Error::Internal)
+                }),
+                Execution::Locked => return Ok(None),
+                // Another one with the same conflict key comes first.
+                Execution::Deferred => Err(Error::Internal),
+            });
+        }
+    }
+    Ok(Some((outcomes, end)))
+}
+
+/// Locks the users of all kinds in the order of their ids, if there are several kinds. Returns false if one is locked.
+fn lock_users(postgres: &mut PgConnection, writes: &[&Write], locks: LockPolicy) -> QueryResult<bool> {
+    let kind = |write: &&Write| write.user().and(Some(write.change()));
+    let mut kinds = Vec::from_iter(writes.iter().filter_map(kind));
+    kinds.dedup();
+    if kinds.len() < 2 {
+        // The statement itself locks them in this order.
+        return Ok(true);
+    }
+    let ids = Vec::from_iter(writes.iter().filter_map(|write| write.user()).map(UserId::get));
+    let timeout = format!("{}ms", locks.timeout.as_millis());
+    diesel::select(set_config("lock_timeout", timeout, true)).execute(postgres)?;
+    let found: i64 = users::table.filter(users::id.eq_any(&ids)).count().get_result(postgres)?;
+    let locked = users::table.filter(users::id.eq_any(&ids)).order(users::id).select(users::id).for_update();
+    let locked: Vec<i64> =
+        if locks.skips_users { locked.skip_locked().load(postgres)? } else { locked.load(postgres)? };
+    // One that was deleted in between counts as locked: the next attempt does not find it.
+    Ok(i64::try_from(locked.len()).is_ok_and(|locked| locked >= found))
+}
+
+#[diesel::declare_sql_function]
+#[backends(diesel::pg::Pg)]
+extern "SQL" {
+    /// Changes a setting, if `is_local` until the transaction ends.
+    fn set_config(name: Text, value: Text, is_local: Bool) -> Text;
 }
 
 fn write_planned(

@@ -9,8 +9,10 @@ pub(crate) use create::Create;
 pub(crate) use delete::Delete;
 pub(crate) use update::Update;
 
-use crate::domain::{EmailKey, Once, UserId};
+use crate::domain::{EmailKey, Once, Operation, UserId};
+use crate::metrics::Change;
 use crate::storage::engine::conflict_key::ConflictKey;
+use crate::telemetry::TracedSpan;
 
 /// A write.
 pub(crate) enum Write {
@@ -20,9 +22,28 @@ pub(crate) enum Write {
 }
 
 impl Write {
+    pub(crate) fn new(operation: Operation, trace: Option<TracedSpan>, once: Option<Once>) -> Self {
+        match operation {
+            Operation::Create(new) => Self::Create(Create::new(new, trace, once)),
+            Operation::Update { id, expected, changes } => {
+                Self::Update(Update::new(id, expected, changes, trace, once))
+            }
+            Operation::Delete { id, expected } => Self::Delete(Delete { id, expected, trace, once }),
+        }
+    }
+
     /// The user to create, if this is a create.
     pub(super) const fn create(&self) -> Option<&Create> {
         if let Self::Create(create) = self { Some(create) } else { None }
+    }
+
+    /// The kind of change that the write makes.
+    pub(super) const fn change(&self) -> Change {
+        match self {
+            Self::Create(_) => Change::Created,
+            Self::Update(_) => Change::Updated,
+            Self::Delete(_) => Change::Deleted,
+        }
     }
 
     /// What the write is called by its caller, if it carries an idempotency key.

@@ -43,25 +43,46 @@ pub(super) fn write_batch(
     cache: Option<&SqliteCache>,
     batch: &[&Write],
 ) -> Result<Vec<Execution<Write>>, BatchError> {
+    // If all were refused there is nothing to sync, and nothing that the cache would have to take in. A commit would
+    // store the ids that creates have drawn in vain.
+    let (outcomes, end) = write_if(sqlite, cache, batch, |outcomes| outcomes.iter().any(Result::is_ok))?;
+    let written = |user| Written { answer: AsOf::latest(Some(user), end), is_replay: false };
+    Ok(outcomes.into_iter().map(|outcome| Execution::Executed(outcome.map(written))).collect())
+}
+
+/// The same, but commits only if no write was refused. Otherwise nothing is changed, and the users of the other writes
+/// are not what is stored.
+pub(super) fn write_all_or_none(
+    sqlite: &mut SqliteConnection,
+    cache: Option<&SqliteCache>,
+    batch: &[&Write],
+) -> Result<(Vec<Result<User, Error>>, Position), BatchError> {
+    write_if(sqlite, cache, batch, |outcomes| outcomes.iter().all(Result::is_ok))
+}
+
+/// Runs the writes, and commits them if their outcomes are such. Returns these, and the offset of the last event.
+fn write_if(
+    sqlite: &mut SqliteConnection,
+    cache: Option<&SqliteCache>,
+    batch: &[&Write],
+    is_committed: impl FnOnce(&[Result<User, Error>]) -> bool,
+) -> Result<(Vec<Result<User, Error>>, Position), BatchError> {
     let own_commit = cache.and_then(SqliteCache::begin_commit);
     let stamp = Stamp::now();
     let outcomes = write_in_order(sqlite, batch, stamp)?;
     // What was inserted last is an event, if there was a change at all.
     let end = Position(diesel::select(last_insert_rowid()).get_result(sqlite)?);
-    if outcomes.iter().all(Result::is_err) {
-        // Nothing to sync, and nothing that the cache would have to take in. A commit would store the ids that creates
-        // have drawn in vain.
-        roll_back(sqlite)?;
-    } else {
+    if is_committed(&outcomes) {
         let changed = batch.iter().zip(&outcomes).filter_map(|(write, outcome)| Some((*write, outcome.as_ref().ok()?)));
         store_answers(sqlite, changed, stamp, end)?;
         commit(sqlite)?;
         if let Some(own_commit) = own_commit {
             own_commit.take_in(batch.iter().zip(&outcomes).filter_map(change), Some(end));
         }
+    } else {
+        roll_back(sqlite)?;
     }
-    let written = |user| Written { answer: AsOf::latest(Some(user), end), is_replay: false };
-    Ok(outcomes.into_iter().map(|outcome| Execution::Executed(outcome.map(written))).collect())
+    Ok((outcomes, end))
 }
 
 #[diesel::declare_sql_function]
