@@ -7,6 +7,7 @@
 //!
 //! - [`cli`] picks the command, [`config`] reads the environment, [`server`] wires all parts together and runs them,
 //!   and [`signals`] bounds the time that a shutdown may take.
+//! - [`transfer`] writes users into files, and reads them.
 //! - [`auth`] decides by a request's token what its sender may do.
 //! - [`events`] delivers changes of users: a live stream, and a relay to a message broker.
 //! - [`lambda`] drives the application of [`http`] on AWS Lambda, where no connections come in.
@@ -39,3 +40,4 @@ pub mod service;
 pub mod signals;
 pub mod storage;
 pub mod telemetry;
+pub mod transfer;

@@ -47,6 +47,8 @@ const GUARDED: &[&str] = &[
 const ROOMS: &[Room] = &[
     // Pure: types that parse, errors, events, pages.
     room("domain", &[], &[]),
+    // Users as files, in memory: pure, too.
+    room("transfer", &["domain"], &[]),
     // All rooms may use these, so these name no other room.
     room("metrics", &[], &["actix", "prometheus"]),
     room("net", &[], &["rustls"]),

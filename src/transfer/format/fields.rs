@@ -1,0 +1,5 @@
+/// The members of an NDJSON line and the columns of a CSV file, in their order.
+pub(in crate::transfer) const FIELDS: [&str; 6] = ["id", "name", "email", "version", "created_at", "updated_at"];
+
+/// What an NDJSON file's last line has as its only member, and a CSV file's last record in the place of an id.
+pub(in crate::transfer) const END: &str = "end";

@@ -1,0 +1,27 @@
+//! What readers and writers of files agree on.
+
+pub(super) mod cell;
+pub(super) mod fields;
+
+/// How users are written down in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A JSON object on each line.
+    Ndjson,
+    /// RFC 4180, in UTF-8, with a header.
+    Csv,
+}
+
+impl Format {
+    /// All formats. The first is the one for whoever has no preference.
+    pub const ALL: [Self; 2] = [Self::Ndjson, Self::Csv];
+
+    /// The media type, without parameters.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Ndjson => "application/x-ndjson",
+            Self::Csv => "text/csv",
+        }
+    }
+}
