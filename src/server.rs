@@ -33,7 +33,7 @@ use crate::http::{self, BodyLimits, Observe, Origins};
 use crate::lambda::{self, RuntimeApi};
 use crate::metrics::Metrics;
 use crate::net::{self, ConnectionSlots, Draining, ListenError, Tls};
-use crate::service;
+use crate::service::{self, Exports};
 use crate::signals;
 use crate::storage::{self, Readiness, Storage};
 use crate::telemetry::{Traces, TracesError};
@@ -134,6 +134,8 @@ async fn wait_until_ready(storage: &Storage) {
 struct Components {
     storage: Storage,
     feed: Feed,
+    /// `None` on AWS Lambda, which passes on no streams.
+    exports: Option<Exports>,
     gate: Gate,
     metrics: Metrics,
     traces: Traces,
@@ -149,7 +151,8 @@ impl Components {
         let gate = Gate::new(verifier, rate_limit(&config.auth), &metrics);
         let (storage, running) = Storage::start(&config.storage, &metrics)?;
         let feed = Feed::start(&config.events, storage.events(), metrics.events());
-        Ok((Self { storage, feed, gate, metrics, traces, draining: Draining::default() }, running))
+        let exports = config.lambda.is_none().then(|| Exports::new(metrics.exports()));
+        Ok((Self { storage, feed, exports, gate, metrics, traces, draining: Draining::default() }, running))
     }
 }
 
@@ -199,7 +202,7 @@ impl RestApp {
             InitError = (),
         > + use<>,
     > {
-        let Components { storage, feed, gate, metrics, draining, .. } = self.components.clone();
+        let Components { storage, feed, exports, gate, metrics, draining, .. } = self.components.clone();
         App::new()
             .wrap(http::cors(&self.origins))
             .wrap(self.observe.clone())
@@ -209,7 +212,12 @@ impl RestApp {
             .app_data(web::Data::new(draining))
             .app_data(web::PayloadConfig::new(self.limits.max_bytes))
             .app_data(self.limits)
-            .configure(|config| http::routes(config, &metrics, &gate))
+            .configure(|config| {
+                if let Some(exports) = exports {
+                    config.app_data(web::Data::new(exports));
+                }
+                http::routes(config, &metrics, &gate);
+            })
     }
 }
 
@@ -236,7 +244,7 @@ fn listen_grpc(
     slots: &ConnectionSlots,
     components: Components,
 ) -> Result<ServerBuilder, ServeError> {
-    let Components { storage, feed, gate, metrics, traces, draining } = components;
+    let Components { storage, feed, gate, metrics, traces, draining, .. } = components;
     let users = Users { storage, feed, draining };
     let calls = Calls::new(settings, users, gate, &metrics, traces)?;
     let sockets = net::bind(&settings.host, settings.port)?;

@@ -98,7 +98,7 @@ const ROOMS: &[Room] = &[
         ],
         &["diesel"],
     ),
-    room("service", &["domain", "storage", "telemetry"], &[]),
+    room("service", &["domain", "metrics", "storage", "telemetry"], &[]),
     room("events/format", &["domain"], &[]),
     room("events/relay", &["domain", "events/format", "metrics", "storage", "telemetry"], &["lapin"]),
     room("events", &["domain", "events/format", "events/relay", "metrics", "net", "storage", "telemetry"], &[]),
@@ -114,10 +114,10 @@ const ROOMS: &[Room] = &[
     room("http/v1", &["domain", "http/extract", "http/problem", "service", "storage"], &["actix", "utoipa"]),
     room(
         "http/v2",
-        &["auth", "domain", "events", "http/extract", "http/problem", "net", "service", "storage"],
+        &["auth", "domain", "events", "http/extract", "http/problem", "net", "service", "storage", "transfer"],
         &["actix", "utoipa"],
     ),
-    room("http/pages", &["domain", "http/problem", "metrics", "net", "storage"], &["actix", "utoipa"]),
+    room("http/pages", &["domain", "http/extract", "http/problem", "metrics", "net", "storage"], &["actix", "utoipa"]),
     room("http/openapi", &["http/pages", "http/problem", "http/v1", "http/v2"], &["actix", "utoipa"]),
     room(
         "http/middleware",

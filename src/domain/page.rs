@@ -53,25 +53,27 @@ impl NamePrefix {
     }
 }
 
-/// The number of users per page: 1 to 100.
+/// The number of users per page: 1 to 100, as a caller may ask for them, or [`EXPORT`](PageSize::EXPORT).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PageSize(u8);
+pub struct PageSize(u16);
 
 impl PageSize {
     /// The size of a page if none is asked for.
     pub const DEFAULT: Self = Self(20);
     /// The largest page.
     pub const MAX: Self = Self(100);
+    /// The size of the pages of which an export is made.
+    pub const EXPORT: Self = Self(1000);
 
     /// The size asked for, but at most the largest. `None` for 0.
     #[must_use]
     pub fn at_most_max(size: u64) -> Option<Self> {
-        (size > 0).then(|| Self(u8::try_from(size).unwrap_or(u8::MAX).min(Self::MAX.0)))
+        (size > 0).then(|| Self(u16::try_from(size).unwrap_or(u16::MAX).min(Self::MAX.0)))
     }
 
     /// The number itself.
     #[must_use]
-    pub const fn get(self) -> u8 {
+    pub const fn get(self) -> u16 {
         self.0
     }
 }

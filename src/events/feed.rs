@@ -17,7 +17,7 @@ use super::settings::Settings;
 use super::tail::tail;
 use crate::domain::{Error, Position};
 use crate::metrics::EventMetrics;
-use crate::storage::EventLog;
+use crate::storage::{Checkpoint, EventLog};
 use crate::telemetry::use_case;
 
 /// The timeout for opening a reader, which involves the log.
@@ -47,6 +47,18 @@ impl Feed {
         let start = use_case("read_events", timeout(OPEN_TIMEOUT, self.start_position(seen)));
         let start = start.await.unwrap_or(Err(Error::Unavailable))?;
         Ok(Reader::new(Arc::clone(&self.0), start, types, permit))
+    }
+
+    /// Up to where the log is final: everything up to there is committed, and nothing more will be. A reader may start there
+    /// at once.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the log cannot be read, or was replaced so recently that clients with this offset are
+    /// taken for those of the log before; or errors of the log.
+    pub async fn watermark(&self) -> Result<Checkpoint, Error> {
+        let head = use_case("read_watermark", timeout(OPEN_TIMEOUT, self.0.poll_again()));
+        let checkpoint = head.await.unwrap_or(Err(Error::Unavailable))?.checkpoint;
+        if self.0.may_be_replaced(checkpoint.position()) { Err(Error::Unavailable) } else { Ok(checkpoint) }
     }
 
     async fn start_position(&self, seen: Option<Position>) -> Result<(Epoch, Position), Error> {

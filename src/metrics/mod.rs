@@ -7,6 +7,7 @@
 mod auth;
 mod calls;
 mod events;
+mod exports;
 mod hung_calls;
 mod idempotency;
 mod in_flight;
@@ -27,6 +28,7 @@ use prometheus::{Registry, TextEncoder};
 pub use auth::{AuthFailures, JwksRefreshes};
 pub use calls::MethodMetrics;
 pub use events::EventMetrics;
+pub use exports::{ExportMetrics, RunningExport};
 pub use hung_calls::HungCalls;
 pub use idempotency::IdempotencyMetrics;
 pub use in_flight::InFlight;
@@ -64,6 +66,7 @@ pub struct Metrics {
     auth_failures: AuthFailures,
     jwks_refreshes: JwksRefreshes,
     events: EventMetrics,
+    exports: ExportMetrics,
 }
 
 impl Metrics {
@@ -86,6 +89,7 @@ impl Metrics {
         let auth_failures = AuthFailures::new(&registry)?;
         let jwks_refreshes = JwksRefreshes::new(&registry)?;
         let events = EventMetrics::new(&registry)?;
+        let exports = ExportMetrics::new(&registry)?;
         let build = gauges(&registry, "user_service_build_info", BUILD_INFO, &["version", "commit", "database"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("USER_SERVICE_COMMIT"), database]).set(1);
         registry.register(Box::new(ProcessCollector::for_self()))?;
@@ -104,6 +108,7 @@ impl Metrics {
             auth_failures,
             jwks_refreshes,
             events,
+            exports,
         })
     }
 
@@ -209,6 +214,12 @@ impl Metrics {
     #[must_use]
     pub fn events(&self) -> &EventMetrics {
         &self.events
+    }
+
+    /// The metrics of exports.
+    #[must_use]
+    pub fn exports(&self) -> &ExportMetrics {
+        &self.exports
     }
 
     /// The metrics of fetches of an issuer's keys.

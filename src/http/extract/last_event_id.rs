@@ -8,6 +8,8 @@ use crate::domain::Position;
 use crate::http::problem::Failure;
 
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Where the stream goes on after an export: a `Last-Event-ID`.
+pub(crate) const RESUME_AFTER: HeaderName = HeaderName::from_static("resume-after");
 
 /// The id of the last event that the client has received, from the header `Last-Event-ID`.
 pub(crate) struct LastEventId(pub(crate) Option<Position>);

@@ -8,7 +8,9 @@ use url::Url;
 
 use super::observe::{SERVER_TIMING, TRACEPARENT, TRACESTATE};
 use super::request_id::X_REQUEST_ID;
-use crate::http::extract::{AT_LEAST_POSITION, EVENTS_POSITION, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, LAST_EVENT_ID};
+use crate::http::extract::{
+    AT_LEAST_POSITION, EVENTS_POSITION, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, LAST_EVENT_ID, RESUME_AFTER,
+};
 
 /// The origins whose scripts may call the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +71,7 @@ pub fn cors(origins: &Origins) -> Compat<Condition<Cors>> {
             header::AGE,
             header::ETAG,
             EVENTS_POSITION,
+            RESUME_AFTER,
             IDEMPOTENCY_REPLAYED,
             header::LOCATION,
             header::LINK,

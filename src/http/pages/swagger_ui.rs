@@ -6,16 +6,15 @@ use std::iter;
 use std::sync::{Arc, LazyLock};
 
 use actix_web::body::{MessageBody, SizedStream};
-use actix_web::http::header::{
-    ACCEPT_ENCODING, AcceptEncoding, CONTENT_SECURITY_POLICY, ContentEncoding, Encoding, HeaderValue, LOCATION, VARY,
-};
+use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_SECURITY_POLICY, ContentEncoding, HeaderValue, LOCATION, VARY};
 use actix_web::web::Bytes;
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse};
 use flate2::bufread::GzDecoder;
 use futures_util::stream;
 use utoipa_swagger_ui::{Config, SwaggerFile};
 
 use crate::domain;
+use crate::http::extract::accepts_gzip;
 use crate::http::problem::{Failure, Problem};
 
 /// Only the page's own assets. Swagger UI sets styles from its script, and has images within its styles.
@@ -73,12 +72,6 @@ fn respond(file: SwaggerFile<'static>, request: &HttpRequest) -> Result<HttpResp
         return Ok(response.body(bytes(file.bytes)));
     }
     Ok(response.body(unpacked(bytes(file.bytes), unpacked_length)))
-}
-
-fn accepts_gzip(request: &HttpRequest) -> bool {
-    let supported = [Encoding::gzip(), Encoding::identity()];
-    let accepted = request.get_header::<AcceptEncoding>();
-    accepted.and_then(|accepted| accepted.negotiate(supported.iter())) == Some(Encoding::gzip())
 }
 
 /// The last four bytes of a gzip file (RFC 1952, 2.3.1).

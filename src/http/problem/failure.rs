@@ -32,6 +32,8 @@ pub(crate) enum Failure {
     RouteNotFound,
     #[error("this path answers {allow}")]
     MethodNotAllowed { allow: String },
+    #[error("the answer can be {offered}, and the client accepts neither")]
+    NotAcceptable { offered: &'static str },
     #[error("the body did not arrive in time")]
     BodyTimeout,
     #[error("the body has more than {limit} bytes")]
@@ -56,6 +58,7 @@ impl Failure {
             Self::HeadTooLarge { .. } => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large"),
             Self::RouteNotFound => (StatusCode::NOT_FOUND, "route_not_found"),
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::NotAcceptable { .. } => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::EncodedBody | Self::UnsupportedMediaType { .. } => {

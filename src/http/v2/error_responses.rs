@@ -59,6 +59,14 @@ pub(super) enum ResumeErrors {
     EventsGone(Problem),
 }
 
+/// The error responses of routes whose answers have several forms.
+#[derive(IntoResponses)]
+pub(super) enum AcceptErrors {
+    /// The client accepts none of the forms that the answer can have.
+    #[response(status = NOT_ACCEPTABLE, content_type = "application/problem+json")]
+    NotAcceptable(Problem),
+}
+
 /// The error responses of routes that take a position.
 #[derive(IntoResponses)]
 pub(super) enum PositionErrors {

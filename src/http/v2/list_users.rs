@@ -37,11 +37,11 @@ pub(crate) struct ListUsers {
     name_prefix: Option<NamePrefix>,
 }
 
-fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EmailKey>, D::Error> {
+pub(super) fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EmailKey>, D::Error> {
     parse_text(deserializer, |text| Email::parse_to_find(text).map_err(|error| error.detail)).map(Some)
 }
 
-fn name_prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NamePrefix>, D::Error> {
+pub(super) fn name_prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NamePrefix>, D::Error> {
     parse_text(deserializer, NamePrefix::parse).map(Some)
 }
 

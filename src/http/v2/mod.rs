@@ -1,4 +1,5 @@
-//! Version 2 of the API: entity tags, keyset pages, filters, merge patches, batches, problem details, and the live stream.
+//! Version 2 of the API: entity tags, keyset pages, filters, merge patches, batches, problem details, the export, and the
+//! live stream.
 
 mod as_of;
 mod batch_caller;
@@ -8,6 +9,8 @@ mod create_user;
 mod delete_user;
 mod error_responses;
 mod etag;
+mod export_body;
+mod export_users;
 mod get_user;
 mod list_users;
 mod patch_user;
@@ -20,6 +23,7 @@ pub(crate) use batch_get_users::*;
 pub(crate) use batch_write_users::*;
 pub(crate) use create_user::*;
 pub(crate) use delete_user::*;
+pub(crate) use export_users::*;
 pub(crate) use get_user::*;
 pub(crate) use list_users::*;
 pub(crate) use patch_user::*;

@@ -104,6 +104,15 @@ async fn the_live_stream_comes_in_parts() {
     .await;
 }
 
+/// Lambda bounds an answer, and a part of an export would be of no use.
+#[tokio::test]
+async fn there_is_no_export() {
+    let database = Db::Postgres.fresh();
+    let lambda = Lambda::start(&database).await;
+    let refused = lambda.ask(Trigger::HttpApi, &Request::get("/api/v2/users:export")).await;
+    refused.problem(404, "route_not_found");
+}
+
 /// The function records an event with each change, and a replica that runs all the time delivers it.
 #[tokio::test]
 async fn a_replica_tells_the_events_of_a_function() {

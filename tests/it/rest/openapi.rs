@@ -75,6 +75,7 @@ async fn every_operation_is_described() {
 #[case("PUT", "/api/v2/users/{id}", "header", &["Idempotency-Key", "If-Match", "If-None-Match"])]
 #[case("PATCH", "/api/v2/users/{id}", "header", &["Idempotency-Key", "If-Match", "If-None-Match"])]
 #[case("DELETE", "/api/v2/users/{id}", "header", &["Idempotency-Key", "If-Match", "If-None-Match"])]
+#[case("GET", "/api/v2/users:export", "query", &["email", "name_prefix"])]
 #[case("GET", "/api/v2/events", "query", &["type"])]
 #[case("GET", "/api/v2/events", "header", &["Last-Event-ID"])]
 #[tokio::test]

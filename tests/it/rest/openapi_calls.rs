@@ -139,6 +139,9 @@ pub fn calls() -> Vec<Call> {
     }
     calls
         .extend([call("GET", v2).query("page_token=damaged"), call("GET", v2).query("page_size=1&include_total=true")]);
+    let export = call("GET", "/api/v2/users:export");
+    calls.extend([export.clone(), export.header("Accept", "text/csv"), export.header("Accept", "text/html")]);
+    calls.push(export.query("unknown=1"));
     let events = call("GET", "/api/v2/events");
     calls.extend([events.query("type=user.created"), events.query("unknown=1"), events.header("Last-Event-ID", "999")]);
     calls.extend(item("GET", v1_item, ""));

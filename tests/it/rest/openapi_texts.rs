@@ -190,8 +190,10 @@ async fn parameters_are_what_the_document_says() {
         Texts::new(&["", " ", "Ad", "山"], &["a\nb", "\0", "\u{85}"]).with(&["é".repeat(100)], &["é".repeat(101)]);
     check.queries(USERS, "page_size", &sizes).await;
     check.queries(USERS, "page_token", &Texts::new(&[token.as_str().unwrap()], &["", "abc", "damaged!", "a b"])).await;
-    check.queries(USERS, "email", &emails()).await;
-    check.queries(USERS, "name_prefix", &prefixes).await;
+    for path in [USERS, "/api/v2/users:export"] {
+        check.queries(path, "email", &emails()).await;
+        check.queries(path, "name_prefix", &prefixes).await;
+    }
     check.queries(USERS, "include_total", &Texts::new(&["true", "false"], &["1", "yes", "True", ""])).await;
     for name in ["page", "limit"] {
         check.queries("/api/v1/users", name, &sizes).await;

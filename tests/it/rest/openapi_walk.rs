@@ -12,13 +12,14 @@ use crate::support::{Answer, Answered, App, Db, Spec, TOKEN, claims, token, user
 const RARE: [u16; 5] = [408, 429, 500, 503, 504];
 
 /// Headers that are useful to a client, so the document must name them.
-const USEFUL: [&str; 9] = [
+const USEFUL: [&str; 10] = [
     "accept-patch",
     "allow",
     "etag",
     "idempotency-replayed",
     "link",
     "location",
+    "resume-after",
     "retry-after",
     "www-authenticate",
     "x-request-id",
@@ -35,7 +36,7 @@ fn body_fault(spec: &Spec, response: &Value, answer: &Answer) -> Option<String> 
     else {
         return Some(format!("{essence} is not documented"));
     };
-    if !essence.ends_with("json") {
+    if essence != "application/json" && !essence.ends_with("+json") {
         return None;
     }
     let Some(schema) = media.1.get("schema") else {

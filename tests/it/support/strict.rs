@@ -68,13 +68,7 @@ impl<S: Read + Write> Strict<S> {
         whole.body = match framing(method, &whole)? {
             Framing::None => String::new(),
             Framing::Length(length) => self.text(length)?,
-            Framing::Chunks => {
-                let mut body = String::new();
-                while let Some(chunk) = self.chunk()? {
-                    body.push_str(&chunk);
-                }
-                body
-            }
+            Framing::Chunks => self.rest_of_chunks()?,
             Framing::UntilTheEnd => {
                 while self.fill()? {}
                 self.text(self.unread.len())?
@@ -87,8 +81,18 @@ impl<S: Read + Write> Strict<S> {
     pub fn beginning_of_answer(&mut self) -> Checked<Whole> {
         let mut whole = self.head()?;
         let Framing::Chunks = framing("GET", &whole)? else { return Err(format!("no chunks: {whole:?}")) };
-        whole.body = self.chunk()?.ok_or_else(|| format!("it has ended: {whole:?}"))?;
+        let chunk = self.chunk()?.ok_or_else(|| format!("it has ended: {whole:?}"))?;
+        whole.body = String::from_utf8_lossy(&chunk).into_owned();
         Ok(whole)
+    }
+
+    /// The rest of a body in chunks. An error if it ends before its last chunk.
+    pub fn rest_of_chunks(&mut self) -> Checked<String> {
+        let mut body = Vec::new();
+        while let Some(chunk) = self.chunk()? {
+            body.extend(chunk);
+        }
+        text_of(body)
     }
 
     /// Checks that the server closes the connection and sends nothing more.
@@ -120,14 +124,18 @@ impl<S: Read + Write> Strict<S> {
         }
     }
 
-    fn chunk(&mut self) -> Checked<Option<String>> {
+    /// The next chunk, which may end within a character. `None` for the last one.
+    fn chunk(&mut self) -> Checked<Option<Vec<u8>>> {
         let end = self.position(b"\r\n")?;
         let line = self.text(end + 2)?;
         let length =
             usize::from_str_radix(line.trim_end(), 16).map_err(|_| format!("not a chunk's length: {line:?}"))?;
-        let chunk = self.text(length + 2)?;
-        let chunk = chunk.strip_suffix("\r\n").ok_or_else(|| format!("not a chunk's end: {chunk:?}"))?;
-        Ok((length > 0).then(|| chunk.to_owned()))
+        let chunk = self.bytes(length)?;
+        let end = self.text(2)?;
+        if end != "\r\n" {
+            return Err(format!("not a chunk's end: {end:?}"));
+        }
+        Ok((length > 0).then_some(chunk))
     }
 
     /// The place of `wanted` in the unread bytes.
@@ -147,13 +155,16 @@ impl<S: Read + Write> Strict<S> {
     }
 
     fn text(&mut self, length: usize) -> Checked<String> {
+        text_of(self.bytes(length)?)
+    }
+
+    fn bytes(&mut self, length: usize) -> Checked<Vec<u8>> {
         while self.unread.len() < length {
             if !self.fill()? {
                 return Err(format!("the end instead of {length} bytes, after {}", self.shown()));
             }
         }
-        let bytes = self.unread.drain(..length).collect();
-        String::from_utf8(bytes).map_err(|error| format!("not text: {error}"))
+        Ok(self.unread.drain(..length).collect())
     }
 
     /// Reads more bytes. Returns false at the end.
@@ -172,6 +183,10 @@ impl<S: Read + Write> Strict<S> {
     fn shown(&self) -> String {
         format!("{:?}", String::from_utf8_lossy(&self.unread[..self.unread.len().min(300)]))
     }
+}
+
+fn text_of(bytes: Vec<u8>) -> Checked<String> {
+    String::from_utf8(bytes).map_err(|error| format!("not text: {error}"))
 }
 
 /// Decides how an answer's body is framed (RFC 9112, 6.3).
