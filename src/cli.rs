@@ -14,7 +14,8 @@ use secrecy::ExposeSecret as _;
 
 use crate::config::Config;
 use crate::output::{print, print_error, print_line};
-use crate::{auth, healthcheck, seed, server, storage, telemetry};
+use crate::transfer::Format;
+use crate::{auth, export, healthcheck, seed, server, storage, telemetry};
 
 /// Stores users and serves them over REST. Configured by environment variables; see docs/configuration.md.
 #[derive(Parser)]
@@ -35,6 +36,17 @@ enum Command {
         /// How many users.
         #[arg(long)]
         count: NonZeroU64,
+    },
+    /// Write all users into a new file, as they are at one moment.
+    Export {
+        /// The file to make, such as users.ndjson or users.csv.gz; - for stdout.
+        file: PathBuf,
+        /// ndjson or csv, if the name of the file does not say it.
+        #[arg(long, value_parser = format)]
+        format: Option<Format>,
+        /// Compress the file, although its name does not end in .gz.
+        #[arg(long)]
+        gzip: bool,
     },
     /// Copy a SQLite database into a new file while it is in use.
     Backup {
@@ -89,6 +101,7 @@ pub fn run() -> ExitCode {
         Command::Serve => exit_code(serve(config)),
         Command::Migrate => exit_code(migrate(&config)),
         Command::Seed { count } => exit_code(seed::seed(&config.storage, count)),
+        Command::Export { file, format, gzip } => exit_code(export::export(&config.storage, &file, format, gzip)),
         Command::Backup { file } => exit_code(storage::backup(&config.storage, &file)),
         Command::RetryParked => exit_code(retry_parked(&config)),
         Command::Token { subject, scope, ttl } => exit_code(token(&config, &subject, &scope, ttl)),
@@ -148,6 +161,10 @@ enum TokenError {
 fn ttl(text: &str) -> Result<Duration, String> {
     let ttl = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if ttl < Duration::from_secs(1) { Err("must be 1s or more".to_owned()) } else { Ok(ttl) }
+}
+
+fn format(name: &str) -> Result<Format, &'static str> {
+    Format::named(name).ok_or("must be ndjson or csv")
 }
 
 fn exit_code(result: Result<(), impl Display>) -> ExitCode {

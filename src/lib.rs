@@ -13,7 +13,7 @@
 //! - [`lambda`] drives the application of [`http`] on AWS Lambda, where no connections come in.
 //! - [`net`] is what all listeners share: sockets, TLS, limits of connections, and draining.
 //! - [`metrics`] and [`telemetry`] report what the service does.
-//! - [`seed`], [`healthcheck`] and [`output`] serve the other commands, and [`proxy`] finds the proxy of outgoing
+//! - [`seed`], [`mod@export`], [`healthcheck`] and [`output`] serve the other commands, and [`proxy`] finds the proxy of outgoing
 //!   requests.
 //!
 //! The binary is the product. The library exists so that tests and benches can reach its parts.
@@ -23,6 +23,7 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod events;
+pub mod export;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -146,6 +146,7 @@ const ROOMS: &[Room] = &[
     room("lambda", &["http", "telemetry"], &["actix", "ureq"]),
     room("healthcheck", &["http"], &["ureq"]),
     room("seed", &["domain", "output", "storage"], &[]),
+    room("export", &["output", "storage", "transfer"], &[]),
     room("config", &["auth", "events", "grpc", "http", "lambda", "net", "storage", "telemetry"], &[]),
     // The functions that fuzz/ calls.
     room("fuzzing", &["domain", "http"], &[]),
@@ -170,7 +171,7 @@ const ROOMS: &[Room] = &[
     ),
     room(
         "cli",
-        &["auth", "config", "healthcheck", "output", "seed", "server", "storage", "telemetry"],
+        &["auth", "config", "export", "healthcheck", "output", "seed", "server", "storage", "telemetry", "transfer"],
         &["actix", "rustls"],
     ),
     room("main", &["cli"], &[]),

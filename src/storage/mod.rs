@@ -14,6 +14,7 @@ mod batches;
 mod database;
 mod engine;
 mod event_log;
+mod export;
 mod key_retention;
 mod read;
 mod seed;
@@ -36,6 +37,7 @@ pub use event_log::follow::Follower;
 pub use event_log::{
     Backlog, DeliveryOutcome, EventLog, HeldEvent, Leadership, Pruned, Retention, RetryError, retry_parked,
 };
+pub use export::{ExportError, export};
 pub use key_retention::{KeyRetention, PrunedKeys};
 pub use seed::{SeedError, seed};
 pub use write::atomic::RefusedOperation;

@@ -53,7 +53,7 @@ fn empty_if_unstorable(connection: &mut Connection, query: &PageQuery, error: Di
 }
 
 /// Without a count the page is one statement, and so one transaction.
-fn read_page(connection: &mut Connection, query: &PageQuery) -> QueryResult<AsOf<Page>> {
+pub(crate) fn read_page(connection: &mut Connection, query: &PageQuery) -> QueryResult<AsOf<Page>> {
     if !query.count {
         return read_users(connection, query);
     }
@@ -153,7 +153,8 @@ fn ranges(prefix: &NamePrefix) -> Vec<&Folded> {
     ranges
 }
 
-fn count(connection: &mut Connection, start: &Start) -> QueryResult<i64> {
+/// Counts the users of all pages together.
+pub(crate) fn count(connection: &mut Connection, start: &Start) -> QueryResult<i64> {
     let Start::ByName { prefix, .. } = start else {
         return on_backend!(connection, |connection| users::table.count().get_result(connection));
     };

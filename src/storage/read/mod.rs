@@ -4,6 +4,6 @@ mod get_cached;
 mod get_on_postgres;
 mod get_on_sqlite;
 mod get_users;
-mod list_users;
+pub(super) mod list_users;
 pub(super) mod lookup;
 mod tail_statement;

@@ -16,6 +16,16 @@ impl Format {
     /// All formats. The first is the one for whoever has no preference.
     pub const ALL: [Self; 2] = [Self::Ndjson, Self::Csv];
 
+    /// The format with this name, which is also the extension of its files.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "ndjson" => Some(Self::Ndjson),
+            "csv" => Some(Self::Csv),
+            _ => None,
+        }
+    }
+
     /// The media type, without parameters.
     #[must_use]
     pub const fn media_type(self) -> &'static str {

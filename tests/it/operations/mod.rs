@@ -6,6 +6,7 @@ mod config;
 mod config_slips;
 mod config_urls;
 mod dashboard;
+mod export;
 mod haproxy;
 mod health;
 mod lambda;

@@ -29,6 +29,7 @@ use std::time::Duration;
 use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
 use diesel::pg::PgConnection;
 use diesel::r2d2::R2D2Connection as _;
+use diesel::result::Error as DieselError;
 use diesel::sqlite::SqliteConnection;
 use diesel::{ConnectionResult, QueryResult};
 
@@ -71,6 +72,22 @@ impl Connection {
     /// Reads within one transaction.
     pub(crate) fn read_transaction<T>(&mut self, read: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
         on_backend!(self, |connection| AnsiTransactionManager::begin_transaction(connection))?;
+        let result = read(self)?;
+        on_backend!(self, |connection| AnsiTransactionManager::commit_transaction(connection))?;
+        Ok(result)
+    }
+
+    /// Reads within one transaction, of which all statements see the same. After an error the transaction may still be open.
+    pub(crate) fn snapshot<T, E: From<DieselError>>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        const SNAPSHOT: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        match self {
+            // All of a transaction sees what its first statement has seen.
+            Self::Sqlite(sqlite, _) => AnsiTransactionManager::begin_transaction(sqlite)?,
+            Self::Postgres(postgres, _) => AnsiTransactionManager::begin_transaction_sql(postgres, SNAPSHOT)?,
+        }
         let result = read(self)?;
         on_backend!(self, |connection| AnsiTransactionManager::commit_transaction(connection))?;
         Ok(result)
