@@ -1,4 +1,5 @@
-//! The client's methods. `builder.rs` has its constructors, and `watch.rs` has [`Client::watch_users`].
+//! The client's methods. `builder.rs` has its constructors, and `watch.rs` has [`Client::watch_users`],
+//! and `export.rs` [`Client::export_users`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use crate::call::{Attempt, Call, IdempotencyKey, Kind, Options, RequestId, TraceParent};
 use crate::error::{Error, Failed};
 use crate::event::{Notices, WatchUsers};
+use crate::export::Users;
 use crate::list::{ListUsers, Page};
 #[cfg(doc)]
 use crate::problem::Code;
@@ -199,6 +201,17 @@ impl Client {
         .await
     }
 
+    /// Opens an export over REST: where to go on, and the users.
+    pub(crate) async fn open_export(&self, list: &ListUsers) -> Result<(i64, Users), Error> {
+        self.call(Kind::Read, |attempt| async move {
+            match self.transport() {
+                Transport::Rest(rest) => rest.export_users(attempt, list).await,
+                Transport::Grpc(_) => Err(Failed::foreign("gRPC has no export")),
+            }
+        })
+        .await
+    }
+
     /// Opens one connection of a stream of changes.
     pub(crate) async fn open_watch(&self, watch: &WatchUsers) -> Result<Notices, Error> {
         self.call(Kind::Read, |attempt| async move {
@@ -226,7 +239,7 @@ impl Client {
         Call::begin(&self.options, kind)
     }
 
-    fn transport(&self) -> &Transport {
+    pub(crate) fn transport(&self) -> &Transport {
         &self.shared.transport
     }
 }

@@ -23,8 +23,7 @@ impl Client {
     /// No event is missed or repeated. Once the stream has begun, it reconnects for as long as it is polled. To detect
     /// a long outage, wait for the next [`Notice`] with a timeout of a minute: heartbeats come more often than that.
     ///
-    /// To mirror all users: watch, wait for the first notice, list all users, then apply those events of the stream
-    /// whose version is higher than the one you have.
+    /// To mirror all users, begin with [`export_users`](Self::export_users), and watch after it.
     ///
     /// # Errors
     /// [`Code::EventsGone`](crate::Code::EventsGone) when events after the position have been pruned: start over.

@@ -49,6 +49,8 @@ struct Answer {
     body: Option<Value>,
     /// The blocks of a stream of server-sent events.
     stream: Option<Vec<String>>,
+    /// The lines of a file in NDJSON.
+    lines: Option<Vec<Value>>,
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
@@ -123,8 +125,11 @@ fn compare(name: &str, seen: &Seen, request: &Request) {
     assert_eq!(serde_json::from_str(&seen.body).ok(), request.body, "{name}");
 }
 
-fn text(Answer { status, headers, body, stream }: &Answer) -> String {
+fn text(Answer { status, headers, body, stream, lines }: &Answer) -> String {
     let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap()));
+    if let Some(lines) = lines {
+        return answer(*status, pairs, &String::from_iter(lines.iter().map(|line| format!("{line}\n"))));
+    }
     match stream {
         Some(blocks) => {
             let head = answer(*status, pairs, "").replace("content-length: 0\r\n", "");
@@ -151,6 +156,11 @@ async fn outcome(client: &Client, call: &Value) -> Result<Value, Error> {
             let size = u8::try_from(arguments["page_size"].as_u64().unwrap()).unwrap();
             let list = ListUsers::new().name_prefix(text("name_prefix")).page_size(size);
             json!(client.list_users(list).try_collect::<Vec<User>>().await?)
+        }
+        "export_users" => {
+            let export = client.export_users(ListUsers::new().name_prefix(text("name_prefix"))).await?;
+            let resume_after = export.resume_after;
+            json!({ "resume_after": resume_after, "users": export.users.try_collect::<Vec<User>>().await? })
         }
         "watch_users" => {
             let watch = WatchUsers::new().after(arguments["after"].as_i64().unwrap());

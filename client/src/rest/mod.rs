@@ -2,13 +2,14 @@
 
 mod answer;
 mod events;
+mod export;
 mod problem;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use http::header::{CONTENT_TYPE, IF_MATCH};
+use http::header::{ACCEPT, CONTENT_TYPE, IF_MATCH};
 use reqwest::{RequestBuilder, Url, redirect};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::{Attempt, USER_AGENT};
 use crate::error::Failed;
 use crate::event::{Notices, WatchUsers};
+use crate::export::Users;
 use crate::list::{ListUsers, Page};
 use crate::problem::{Code, Problem};
 use crate::token::BoxError;
@@ -26,6 +28,7 @@ use answer::Answer;
 const USERS: &str = "/api/v2/users";
 const BATCH_GET: &str = "/api/v2/users:batchGet";
 const JSON: &str = "application/json";
+const NDJSON: &str = "application/x-ndjson";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// The service closes a connection after a minute without a request. A change that is sent at that moment would get no
@@ -74,11 +77,15 @@ impl Rest {
 
     pub(crate) async fn list_users(&self, attempt: Attempt, list: &ListUsers, token: &str) -> Result<Page, Failed> {
         let mut query = vec![("page_size", list.page_size.to_string())];
-        query.extend(list.email.clone().map(|email| ("email", email)));
-        query.extend(list.name_prefix.clone().map(|name_prefix| ("name_prefix", name_prefix)));
+        query.extend(filters(list));
         query.extend((!token.is_empty()).then(|| ("page_token", token.to_owned())));
         let page: UserPage = Answer::of(self.request(Method::GET, USERS, attempt).query(&query)).await?.json(200)?;
         Ok(Page { users: page.users, next_page_token: page.next_page_token })
+    }
+
+    pub(crate) async fn export_users(&self, attempt: Attempt, list: &ListUsers) -> Result<(i64, Users), Failed> {
+        let request = self.request(Method::GET, "/api/v2/users:export", attempt).header(ACCEPT, NDJSON);
+        export::open(request.query(&Vec::from_iter(filters(list)))).await
     }
 
     pub(crate) async fn update_user(
@@ -157,6 +164,11 @@ struct UserPage {
 
 fn path(id: i64) -> String {
     format!("{USERS}/{id}")
+}
+
+fn filters(list: &ListUsers) -> impl Iterator<Item = (&'static str, String)> {
+    let email = list.email.clone().map(|email| ("email", email));
+    email.into_iter().chain(list.name_prefix.clone().map(|name_prefix| ("name_prefix", name_prefix)))
 }
 
 fn if_match(request: RequestBuilder, etag: Option<&Etag>) -> RequestBuilder {

@@ -86,6 +86,38 @@ async fn what_is_wrong_is_told(
     assert_eq!(problem.trace_id.as_deref(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
 }
 
+/// Over gRPC, which has no export, the client lists the users.
+#[rstest]
+#[tokio::test]
+async fn an_export_and_what_follows_make_a_copy(
+    #[values(Db::Sqlite, Db::Postgres)] db: Db,
+    #[values(Speaks::Rest, Speaks::Grpc)] speaks: Speaks,
+) {
+    let app = App::start(db).await;
+    let client = speaks.client(&app);
+    let users = create(&client, 30).await;
+    let export = client.export_users(ListUsers::new()).await.unwrap();
+    let resume_after = export.resume_after;
+    assert_eq!(export.users.try_collect::<Vec<_>>().await.unwrap(), users);
+    client.delete_user(7, None).await.unwrap();
+    let mut watch = client.watch_users(WatchUsers::new().after(resume_after));
+    let next = async {
+        loop {
+            if let Some(event) = watch.next().await.unwrap().unwrap().event {
+                return event;
+            }
+        }
+    };
+    let event = timeout(SOON, next).await.unwrap();
+    assert_eq!((event.user_id, event.r#type), (7, EventType::Deleted));
+    let named = client.export_users(ListUsers::new().name_prefix("user 1")).await.unwrap();
+    let ones = users.iter().filter(|user| user.name == "User 1" && user.id != 7).count();
+    assert_eq!(named.users.try_collect::<Vec<_>>().await.unwrap().len(), ones);
+    let refused =
+        async { client.export_users(ListUsers::new().email("nobody")).await?.users.try_collect::<Vec<_>>().await };
+    assert_eq!(code(refused.await), Code::InvalidQuery);
+}
+
 #[rstest]
 #[tokio::test]
 async fn a_token_decides(#[values(Speaks::Rest, Speaks::Grpc)] speaks: Speaks) {

@@ -44,6 +44,12 @@ async fn keep(db: Db, file: &Path) {
         }
         if let Some(blocks) = golden["stream"].as_array() {
             compare_stream(blocks, response).await;
+        } else if let Some(golden) = golden["lines"].as_array() {
+            let text = response.text().await.unwrap();
+            assert_eq!(golden.len(), text.lines().count(), "{text}");
+            for (golden, line) in golden.iter().zip(text.lines()) {
+                compare("", golden, &serde_json::from_str(line).unwrap());
+            }
         } else {
             let body = response.bytes().await.unwrap();
             // An empty body counts as `null`.
