@@ -13,6 +13,8 @@ use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret as _;
 
 use crate::config::Config;
+use crate::domain::OnConflict;
+use crate::import::{self, ImportFile};
 use crate::output::{print, print_error, print_line};
 use crate::transfer::Format;
 use crate::{auth, export, healthcheck, seed, server, storage, telemetry};
@@ -47,6 +49,17 @@ enum Command {
         /// Compress the file, although its name does not end in .gz.
         #[arg(long)]
         gzip: bool,
+    },
+    /// Import all users of a file. If it is killed, the same command goes on where it was.
+    Import {
+        /// The file, such as users.ndjson or users.csv.gz; - for stdin.
+        file: PathBuf,
+        /// ndjson or csv, if the name of the file does not say it.
+        #[arg(long, value_parser = format)]
+        format: Option<Format>,
+        /// What becomes of a user whose email another one has: fail, skip or update.
+        #[arg(long, default_value = "fail", value_parser = on_conflict)]
+        on_conflict: OnConflict,
     },
     /// Copy a SQLite database into a new file while it is in use.
     Backup {
@@ -102,6 +115,9 @@ pub fn run() -> ExitCode {
         Command::Migrate => exit_code(migrate(&config)),
         Command::Seed { count } => exit_code(seed::seed(&config.storage, count)),
         Command::Export { file, format, gzip } => exit_code(export::export(&config.storage, &file, format, gzip)),
+        Command::Import { file, format, on_conflict } => {
+            exit_code(import::import(&config.storage, &ImportFile { file, format, on_conflict }))
+        }
         Command::Backup { file } => exit_code(storage::backup(&config.storage, &file)),
         Command::RetryParked => exit_code(retry_parked(&config)),
         Command::Token { subject, scope, ttl } => exit_code(token(&config, &subject, &scope, ttl)),
@@ -165,6 +181,10 @@ fn ttl(text: &str) -> Result<Duration, String> {
 
 fn format(name: &str) -> Result<Format, &'static str> {
     Format::named(name).ok_or("must be ndjson or csv")
+}
+
+fn on_conflict(word: &str) -> Result<OnConflict, &'static str> {
+    OnConflict::parse(word).ok_or("must be fail, skip or update")
 }
 
 fn exit_code(result: Result<(), impl Display>) -> ExitCode {

@@ -1,6 +1,5 @@
 //! The `export` command: all users in a file, read from the database.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use tempfile::{Builder, NamedTempFile};
 
 use crate::output::print_line;
 use crate::storage::{self, Settings};
-use crate::transfer::{Encoder, Format};
+use crate::transfer::{Encoder, Format, form_of};
 
 /// The prefix of the name that the file has until it is whole.
 const UNFINISHED: &str = ".user-service-export-";
@@ -57,13 +56,6 @@ pub fn export(settings: &Settings, file: &Path, format: Option<Format>, gzip: bo
     Ok(())
 }
 
-/// The format that a file's name says, and whether the file is compressed.
-fn form_of(file: &Path) -> (Option<Format>, bool) {
-    let is_gz = file.extension() == Some(OsStr::new("gz"));
-    let name = if is_gz { file.with_extension("") } else { file.to_owned() };
-    (name.extension().and_then(OsStr::to_str).and_then(Format::named), is_gz)
-}
-
 /// A file beside the one that is to be made, and their folder. It must not be mistaken for a whole one, so it gets its name
 /// at the end. If this process is killed, it remains.
 fn unfinished(file: &Path) -> io::Result<(PathBuf, NamedTempFile)> {
@@ -105,20 +97,4 @@ fn write_users(
 fn progress_bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} users, {per_sec}, {eta} left");
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_name_says_the_form() {
-        let form = |name: &str| form_of(Path::new(name));
-        assert_eq!(form("a/users.csv"), (Some(Format::Csv), false));
-        assert_eq!(form("users.of.today.ndjson.gz"), (Some(Format::Ndjson), true));
-        for (name, is_gz) in [("users", false), ("users.gz", true), ("csv", false), ("users.json", false), ("-", false)]
-        {
-            assert_eq!(form(name), (None, is_gz), "{name}");
-        }
-    }
 }

@@ -13,7 +13,7 @@
 //! - [`lambda`] drives the application of [`http`] on AWS Lambda, where no connections come in.
 //! - [`net`] is what all listeners share: sockets, TLS, limits of connections, and draining.
 //! - [`metrics`] and [`telemetry`] report what the service does.
-//! - [`seed`], [`mod@export`], [`healthcheck`] and [`output`] serve the other commands, and [`proxy`] finds the proxy of outgoing
+//! - [`seed`], [`mod@export`], [`mod@import`], [`healthcheck`] and [`output`] serve the other commands, and [`proxy`] finds the proxy of outgoing
 //!   requests.
 //!
 //! The binary is the product. The library exists so that tests and benches can reach its parts.
@@ -30,6 +30,7 @@ pub mod fuzzing;
 pub mod grpc;
 pub mod healthcheck;
 pub mod http;
+pub mod import;
 pub mod lambda;
 pub mod metrics;
 pub mod net;

@@ -33,7 +33,7 @@ use crate::http::{self, BodyLimits, Observe, Origins};
 use crate::lambda::{self, RuntimeApi};
 use crate::metrics::Metrics;
 use crate::net::{self, ConnectionSlots, Draining, ListenError, Tls};
-use crate::service::{self, Exports};
+use crate::service::{self, Exports, Imports};
 use crate::signals;
 use crate::storage::{self, Readiness, Storage};
 use crate::telemetry::{Traces, TracesError};
@@ -89,6 +89,7 @@ async fn serve_connections(config: &Config) -> Result<(), ServeError> {
     let relay = relay.map(|relay| Relay::start(relay, storage.events(), metrics.events().clone())).transpose()?;
     events::start(storage.events(), metrics.events(), &config.events);
     actix_rt::spawn(service::prune_keys(storage.clone(), config.idempotency));
+    actix_rt::spawn(service::prune_imports(storage.clone()));
     let server = listen(config, &components)?;
     let handle = server.handle();
     let mut serving = actix_rt::spawn(server);
@@ -136,6 +137,8 @@ struct Components {
     feed: Feed,
     /// `None` on AWS Lambda, which passes on no streams.
     exports: Option<Exports>,
+    /// The same.
+    imports: Option<Imports>,
     gate: Gate,
     metrics: Metrics,
     traces: Traces,
@@ -152,7 +155,9 @@ impl Components {
         let (storage, running) = Storage::start(&config.storage, &metrics)?;
         let feed = Feed::start(&config.events, storage.events(), metrics.events());
         let exports = config.lambda.is_none().then(|| Exports::new(metrics.exports()));
-        Ok((Self { storage, feed, exports, gate, metrics, traces, draining: Draining::default() }, running))
+        let imports = config.lambda.is_none().then(|| Imports::new(metrics.imports()));
+        let draining = Draining::default();
+        Ok((Self { storage, feed, exports, imports, gate, metrics, traces, draining }, running))
     }
 }
 
@@ -202,7 +207,7 @@ impl RestApp {
             InitError = (),
         > + use<>,
     > {
-        let Components { storage, feed, exports, gate, metrics, draining, .. } = self.components.clone();
+        let Components { storage, feed, exports, imports, gate, metrics, draining, .. } = self.components.clone();
         App::new()
             .wrap(http::cors(&self.origins))
             .wrap(self.observe.clone())
@@ -215,6 +220,9 @@ impl RestApp {
             .configure(|config| {
                 if let Some(exports) = exports {
                     config.app_data(web::Data::new(exports));
+                }
+                if let Some(imports) = imports {
+                    config.app_data(web::Data::new(imports));
                 }
                 http::routes(config, &metrics, &gate);
             })

@@ -10,8 +10,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use crate::call::{Attempt, Call, IdempotencyKey, Kind, Options, RequestId, TraceParent};
 use crate::error::{Error, Failed};
 use crate::event::{Notices, WatchUsers};
-use crate::export::Users;
-use crate::list::{ListUsers, Page};
+use crate::list::{ListUsers, Page, Users};
 #[cfg(doc)]
 use crate::problem::Code;
 use crate::retry::Caller;

@@ -20,9 +20,6 @@ pub struct Export {
     pub users: BoxStream<'static, Result<User, Error>>,
 }
 
-/// The users of an export over REST, up to the first failure.
-pub(crate) type Users = BoxStream<'static, Result<User, Failed>>;
-
 impl Client {
     /// Exports users: over REST with one request, which takes much less time than to list them. Over gRPC, which has no
     /// export, the users are listed page by page. The page size of `list` does not matter.

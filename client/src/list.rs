@@ -1,5 +1,8 @@
 //! Options for listing users.
 
+use futures_util::stream::BoxStream;
+
+use crate::error::Failed;
 use crate::user::User;
 
 /// Which users to list. By default all of them. The order is by id; with a name prefix, it is by name and id.
@@ -52,3 +55,6 @@ pub(crate) struct Page {
     pub(crate) users: Vec<User>,
     pub(crate) next_page_token: Option<String>,
 }
+
+/// Users as they come, up to the first failure.
+pub(crate) type Users = BoxStream<'static, Result<User, Failed>>;

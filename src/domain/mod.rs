@@ -14,6 +14,7 @@ mod fold;
 mod freshness;
 mod id;
 mod idempotency;
+mod import;
 mod name;
 mod operation;
 mod page;
@@ -31,6 +32,9 @@ pub use fold::Folded;
 pub use freshness::{Freshness, InvalidPosition};
 pub use id::{InvalidUserId, UserId};
 pub use idempotency::{Fingerprint, IdempotencyKey, InvalidIdempotencyKey, Once, OnceEach};
+pub use import::{
+    ImportCounts, ImportFailure, ImportId, ImportOptions, ImportProgress, InvalidImportId, OnConflict, RecordsHash,
+};
 pub use name::UserName;
 pub use operation::{MAX_BATCH, Operation, RawOperation};
 pub use page::{Filter, NamePrefix, Page, PageQuery, PageSize, Start};

@@ -46,6 +46,11 @@ pub fn routes(config: &mut ServiceConfig, metrics: &Metrics, gate: &Gate) {
         .with_body_of(MAX_BATCH_BYTES),
         resource("/api/v2/events", Access::UsersWhileAuthorized, [get(v2::stream_events)]),
         resource("/api/v2/users:export", Access::UsersWhileAuthorized, [get(v2::export_users)]),
+        resource(
+            "/api/v2/imports/{id}",
+            Access::UsersWhileAuthorized,
+            [get(v2::get_import), put(v2::import_users), delete(v2::delete_import)],
+        ),
         resource("/health", Access::Open, [get(pages::health)]),
         resource("/livez", Access::Open, [get(pages::health)]),
         resource("/ready", Access::Open, [get(pages::ready)]),

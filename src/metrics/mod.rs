@@ -10,6 +10,7 @@ mod events;
 mod exports;
 mod hung_calls;
 mod idempotency;
+mod imports;
 mod in_flight;
 mod lanes;
 mod pool;
@@ -31,6 +32,7 @@ pub use events::EventMetrics;
 pub use exports::{ExportMetrics, RunningExport};
 pub use hung_calls::HungCalls;
 pub use idempotency::IdempotencyMetrics;
+pub use imports::{ImportMetrics, ImportedRecords, RunningImport};
 pub use in_flight::InFlight;
 pub use lanes::{BatchFailure, LaneMetrics};
 pub use pool::PoolMetrics;
@@ -59,6 +61,7 @@ pub struct Metrics {
     pool: PoolMetrics,
     user_cache: UserCacheMetrics,
     idempotency: IdempotencyMetrics,
+    imports: ImportMetrics,
     hung_calls: AllHungCalls,
     database_up: Sampled,
     database_failing: Sampled,
@@ -82,6 +85,7 @@ impl Metrics {
         let pool = PoolMetrics::new(&registry)?;
         let user_cache = UserCacheMetrics::new(&registry)?;
         let idempotency = IdempotencyMetrics::new(&registry)?;
+        let imports = ImportMetrics::new(&registry)?;
         let hung_calls = AllHungCalls::new(&registry)?;
         let database_up = register(&registry, Sampled::new("db_up", DATABASE_UP, &[])?)?;
         let database_failing = sampled(&registry, "db_failing", DATABASE_FAILING, &["check"])?;
@@ -101,6 +105,7 @@ impl Metrics {
             pool,
             user_cache,
             idempotency,
+            imports,
             hung_calls,
             database_up,
             database_failing,
@@ -196,6 +201,12 @@ impl Metrics {
     #[must_use]
     pub fn user_cache(&self) -> &UserCacheMetrics {
         &self.user_cache
+    }
+
+    /// The metrics of imports.
+    #[must_use]
+    pub fn imports(&self) -> &ImportMetrics {
+        &self.imports
     }
 
     /// The metrics of idempotency keys.

@@ -15,6 +15,7 @@ mod database;
 mod engine;
 mod event_log;
 mod export;
+mod imports;
 mod key_retention;
 mod read;
 mod seed;
@@ -38,9 +39,11 @@ pub use event_log::{
     Backlog, DeliveryOutcome, EventLog, HeldEvent, Leadership, Pruned, Retention, RetryError, retry_parked,
 };
 pub use export::{ExportError, export};
+pub use imports::{Closed, NextRecords, OpenImport, PreparedChunk, StoredImport};
 pub use key_retention::{KeyRetention, PrunedKeys};
 pub use seed::{SeedError, seed};
 pub use write::atomic::RefusedOperation;
+pub use write::import::Superseded;
 
 use crate::domain::{
     AsOf, Changes, EmailKey, Error, Freshness, NewUser, Once, Page, PageQuery, User, UserId, Version, Written,
@@ -57,6 +60,7 @@ use engine::windows::Windows;
 use read::lookup::{LookedUp, Lookup};
 use user_cache::{Cached, PostgresCache, Recent, Refresh, SqliteCache, UserCache};
 use write::atomic::AtomicBatch;
+use write::import::ImportChunk;
 use write::request::{Create, Delete, Update, Write};
 
 /// The users in the database. Cloning gives another handle to the same actors.
@@ -71,6 +75,7 @@ pub struct Storage {
     pages: Lane<PageQuery>,
     writes: Lane<Write>,
     atomic: Lane<AtomicBatch>,
+    imports: Lane<ImportChunk>,
     lookup_windows: Arc<Windows>,
     write_windows: Arc<Windows>,
     batch_slots: Arc<Semaphore>,
@@ -102,6 +107,7 @@ impl Storage {
             // batch costs less than two half-full ones.
             writes: actors.open_lane("writes", 1, &common)?,
             atomic: actors.open_lane("atomic", 1, &common)?,
+            imports: actors.open_lane("imports", 1, &common)?,
             lookup_windows: Arc::new(Windows::of_mailbox(settings.mailbox)),
             write_windows: Arc::new(Windows::of_mailbox(settings.mailbox)),
             batch_slots: Arc::new(Semaphore::new(batches::MAX_BATCHES)),
@@ -237,9 +243,9 @@ impl Storage {
     /// Whether requests can be served, by the keeper's last check. Never waits for the database.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        let is_stuck = [&self.lookups.workers, &self.pages.workers, &self.writes.workers, &self.atomic.workers]
-            .into_iter()
-            .any(Workers::all_gone);
+        let Self { lookups, pages, writes, atomic, imports, .. } = self;
+        let workers = [&lookups.workers, &pages.workers, &writes.workers, &atomic.workers, &imports.workers];
+        let is_stuck = workers.into_iter().any(Workers::all_gone);
         if is_stuck { Readiness::Failing(Check::Database) } else { self.keeper.readiness() }
     }
 

@@ -12,6 +12,6 @@ mod format;
 mod reader;
 mod writer;
 
-pub use format::Format;
+pub use format::{Format, form_of};
 pub use reader::{Broken, Content, Ending, Fault, Finished, MAX_RECORD, Reader, Record};
 pub use writer::{Encoder, Writer};

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::answer;
 use crate::error::Failed;
-use crate::export::Users;
+use crate::list::Users;
 use crate::user::User;
 
 /// How long the service may take to go on. It tries for some seconds to read the next users.

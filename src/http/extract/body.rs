@@ -62,7 +62,8 @@ impl<T: Format> FromRequest for Body<T> {
     }
 }
 
-fn has_media_type(request: &HttpRequest, expected: &str) -> bool {
+/// Whether the body has this media type.
+pub(crate) fn has_media_type(request: &HttpRequest, expected: &str) -> bool {
     let sent = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     // A parameter after the semicolon may name a charset, of which JSON has only one (RFC 8259, 8.1).
     sent.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(expected))
@@ -70,7 +71,7 @@ fn has_media_type(request: &HttpRequest, expected: &str) -> bool {
 
 /// Whether the body has a content coding. `identity` is none (RFC 9110, 8.4.1): the answer to an encoded body asks for
 /// it.
-fn is_encoded(request: &HttpRequest) -> bool {
+pub(crate) fn is_encoded(request: &HttpRequest) -> bool {
     let is_plain = |coding: &str| coding.is_empty() || coding.eq_ignore_ascii_case("identity");
     let mut values = request.headers().get_all(CONTENT_ENCODING);
     !values.all(|codings| codings.to_str().is_ok_and(|codings| codings.split(',').map(str::trim).all(is_plain)))

@@ -27,6 +27,7 @@ use crate::http::{pages, v1, v2};
     paths(
         v2::list_users, v2::create_user, v2::get_user, v2::update_user, v2::patch_user, v2::delete_user,
         v2::batch_get_users, v2::batch_write_users,
+        v2::import_users, v2::get_import, v2::delete_import,
         v1::list_users, v1::create_user, v1::get_user, v1::update_user, v1::delete_user,
         v2::export_users, v2::stream_events,
         pages::health, pages::ready, pages::metrics, pages::live_page, pages::live_page_asset,

@@ -19,6 +19,15 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Operation(#[from] OperationFailure),
     #[error(transparent)]
+    InvalidImportId(#[from] domain::InvalidImportId),
+    #[error("{detail}")]
+    ImportConflict { detail: String, retry_after: Option<&'static str> },
+    #[error("there is no import with this id")]
+    ImportNotFound,
+    /// The file as a whole: its own code is part of the detail.
+    #[error("the file cannot be read: {detail} ({code})")]
+    InvalidFile { detail: String, code: &'static str, pointer: Option<String> },
+    #[error(transparent)]
     InvalidId(#[from] domain::InvalidUserId),
     #[error("query parameter {parameter}: {detail}")]
     InvalidQuery { parameter: String, detail: Cow<'static, str> },
@@ -51,7 +60,10 @@ impl Failure {
             Self::MalformedBody(_) => (StatusCode::BAD_REQUEST, "malformed_body"),
             Self::InvalidBatch { .. } => (StatusCode::BAD_REQUEST, "invalid_batch"),
             Self::Operation(OperationFailure { error, .. }) | Self::User(error) => (user_status(error), error.code()),
-            Self::InvalidId(_) => (StatusCode::BAD_REQUEST, "invalid_id"),
+            Self::ImportConflict { .. } => (StatusCode::CONFLICT, "import_conflict"),
+            Self::ImportNotFound => (StatusCode::NOT_FOUND, "import_not_found"),
+            Self::InvalidFile { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_file"),
+            Self::InvalidId(_) | Self::InvalidImportId(_) => (StatusCode::BAD_REQUEST, "invalid_id"),
             Self::InvalidQuery { .. } => (StatusCode::BAD_REQUEST, "invalid_query"),
             Self::InvalidHeader { .. } => (StatusCode::BAD_REQUEST, "invalid_header"),
             Self::Refused(refused) => (refusal(*refused), refused.code()),
@@ -83,6 +95,7 @@ impl Failure {
             }
             Self::Refused(Refused::Denied(Denied::NoKeys)) => Some(("retry-after", "1".into())),
             Self::Refused(Refused::Denied(denied)) => Some(("www-authenticate", challenge(*denied).into())),
+            Self::ImportConflict { retry_after: Some(seconds), .. } => Some(("retry-after", (*seconds).into())),
             Self::MethodNotAllowed { allow } => Some(("allow", allow.into())),
             Self::EncodedBody => Some(("accept-encoding", "identity".into())),
             Self::UnsupportedMediaType { accepted, header } => Some((header, (*accepted).into())),

@@ -129,6 +129,37 @@ pub(super) enum AtomicErrors {
     Invalid(Problem),
 }
 
+/// The error responses of routes that change imports.
+#[derive(IntoResponses)]
+pub(super) enum ImportErrors {
+    /// Another upload is under way, or the file or the options differ from what was imported before.
+    #[response(status = CONFLICT, content_type = "application/problem+json")]
+    Conflict(Problem),
+}
+
+/// The error responses of routes that need an import.
+#[derive(IntoResponses)]
+pub(super) enum ImportMissingErrors {
+    /// There is no import with this id.
+    #[response(status = NOT_FOUND, content_type = "application/problem+json")]
+    NotFound(Problem),
+}
+
+/// The error responses of routes that take a file.
+#[derive(IntoResponses)]
+pub(super) enum UploadErrors {
+    /// The body made no progress.
+    #[response(status = REQUEST_TIMEOUT, content_type = "application/problem+json")]
+    Timeout(Problem),
+    /// The body has another media type, or is compressed.
+    #[response(status = UNSUPPORTED_MEDIA_TYPE, content_type = "application/problem+json",
+        headers(("Accept" = String, description = "The media types that it may have.")))]
+    MediaType(Problem),
+    /// The file as a whole cannot be read, for instance because it is an export that was cut. What comes before is stored.
+    #[response(status = UNPROCESSABLE_ENTITY, content_type = "application/problem+json")]
+    InvalidFile(Problem),
+}
+
 /// The error responses of routes that take JSON.
 #[derive(IntoResponses)]
 pub(super) enum JsonErrors {

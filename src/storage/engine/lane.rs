@@ -1,8 +1,8 @@
 //! A lane: what it carries, and how a caller sends a message to it.
 //!
-//! There are four lanes, for look-ups, page queries, writes and atomic batches. Each has its own mailbox and actors, so a slow page
-//! query never delays a look-up. Page queries gain nothing from each other, and an atomic batch is a transaction by
-//! itself, so each of these is a separate batch.
+//! There are five lanes, for look-ups, page queries, writes, atomic batches and imports. Each has its own mailbox and actors, so a slow page
+//! query never delays a look-up. Page queries gain nothing from each other, and an atomic batch or a chunk of an
+//! import is a transaction by itself, so each of these is a separate batch.
 //!
 //! `try_send` puts a message into the mailbox. It answers `Overloaded` at once if the mailbox is full, or if the lane's
 //! pace says that the message would wait longer than `DB_MAX_WAIT`. A message carries the change or the query, a
@@ -63,6 +63,11 @@ impl<R: Request> Lane<R> {
     /// How long a caller waits for its outcome.
     pub(crate) const fn deadline(&self) -> Duration {
         self.deadline
+    }
+
+    /// Whether messages wait in the mailbox.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.mailbox.is_empty()
     }
 
     /// Refuses a request that needs no message, as the lane would refuse a message.

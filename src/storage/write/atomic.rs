@@ -59,18 +59,18 @@ impl Request for AtomicBatch {
 
 impl AtomicBatch {
     fn execute(&self, connection: &mut Connection, locks: LockPolicy) -> Result<Execution<Self>, BatchError> {
+        connection.begin_transaction_on_postgres()?;
         if self.writes.iter().any(|write| write.once().is_some())
             && let Some(answer) = self.find_answer(connection)?
         {
-            connection.end_batch()?;
+            connection.roll_back_batch()?;
             return Ok(Execution::Executed(answer));
         }
         let ordered = self.in_order();
         let writes = Vec::from_iter(ordered.iter().map(|(_, write)| *write));
         let outcomes = match connection {
             Connection::Sqlite(sqlite, cache) => {
-                let (outcomes, end) = sqlite::write_all_or_none(sqlite, cache.as_ref(), &writes)?;
-                Some((outcomes, end))
+                sqlite::write_all_or_none(sqlite, cache.as_ref(), &writes).map(Some)?
             }
             Connection::Postgres(postgres, cache) => {
                 let result = postgres::write_all_or_none(postgres, &writes, locks);

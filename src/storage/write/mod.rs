@@ -12,6 +12,7 @@
 pub(super) mod atomic;
 mod batch;
 mod execute;
+pub(super) mod import;
 mod once;
 mod postgres;
 mod replays;

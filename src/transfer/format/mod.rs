@@ -2,6 +2,9 @@
 
 pub(super) mod cell;
 pub(super) mod fields;
+mod file_name;
+
+pub use file_name::form_of;
 
 /// How users are written down in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,6 +28,8 @@ pub struct Reader {
     count: u64,
     /// Whether the file is one that has to say where it ends: an export.
     has_end: bool,
+    /// The line of the first record, if the file is the rest of one.
+    resumes_at: Option<u64>,
     state: State,
 }
 
@@ -52,7 +54,24 @@ impl Reader {
             Format::Ndjson => (Records::of_lines(), Syntax::Ndjson),
             Format::Csv => (Records::of_csv(), Syntax::Csv(Box::default())),
         };
-        Self { records, syntax, count: 0, has_end: false, state: State::Reading }
+        Self { records, syntax, count: 0, has_end: false, resumes_at: None, state: State::Reading }
+    }
+
+    /// A reader of the rest of a file: of what begins at `line`, after so many records. In CSV the header stands before
+    /// it all the same.
+    #[must_use]
+    pub fn of_rest(format: Format, line: u64, records: u64) -> Self {
+        let mut reader = Self { count: records, resumes_at: Some(line), ..Self::new(format) };
+        if format == Format::Ndjson {
+            reader.records.go_on_at(line);
+        }
+        reader
+    }
+
+    /// The line that is read, from 1: after a record the one behind it.
+    #[must_use]
+    pub const fn line(&self) -> u64 {
+        self.records.line()
     }
 
     /// The next record, as soon as all of it has come. Takes from `bytes` what it has looked at; `None` when it needs
@@ -101,7 +120,12 @@ impl Reader {
         let content = match (&mut self.syntax, fault) {
             (Syntax::Csv(table), fault) if table.is_empty() => {
                 match fault.map_or_else(|| table.read_header(&bytes), Err) {
-                    Ok(is_exported) => self.has_end = is_exported,
+                    Ok(is_exported) => {
+                        self.has_end = is_exported;
+                        if let Some(line) = self.resumes_at {
+                            self.records.go_on_at(line);
+                        }
+                    }
                     Err(fault) => return self.fail(line, fault),
                 }
                 return None;

@@ -62,6 +62,12 @@ impl Records {
         self.line
     }
 
+    /// Says that what comes next is this line.
+    pub(super) const fn go_on_at(&mut self, line: u64) {
+        self.line = line;
+        self.begins = line;
+    }
+
     /// The next record that is not empty, as soon as all of it has come.
     pub(super) fn next(&mut self, bytes: &mut &[u8]) -> Option<RawRecord> {
         while let Some((byte, rest)) = bytes.split_first() {

@@ -15,6 +15,7 @@ mod export_forms;
 mod foreign;
 mod host;
 mod idempotency;
+mod import;
 mod limits;
 mod live_page;
 mod openapi;

@@ -118,6 +118,27 @@ fn batches() -> Vec<Call> {
     calls
 }
 
+/// Every kind of invalid upload, then valid ones.
+fn imports() -> Vec<Call> {
+    let route = "/api/v2/imports/{id}";
+    let [put, get, delete] = ["PUT", "GET", "DELETE"].map(|method| call(method, route).id("a"));
+    let put = put.content_type("application/x-ndjson").body(JOHN);
+    let calls = [
+        put.id("a%20b"),
+        put.content_type("text/plain"),
+        put.clone(),
+        put.body("x"),
+        put.id("b").content_type("text/csv"),
+        get.id("a%20b"),
+        get.id("c"),
+        get.clone(),
+        delete.id("a%20b"),
+        delete.clone(),
+        delete,
+    ];
+    calls.into()
+}
+
 /// Requests that produce every documented status, except the rare ones.
 pub fn calls() -> Vec<Call> {
     let (v1, v1_item) = ("/api/v1/users", "/api/v1/users/{id}");
@@ -156,6 +177,7 @@ pub fn calls() -> Vec<Call> {
     let reused = reused.into_iter().chain([call("DELETE", v2_item)]);
     calls.extend([keyed.clone(), keyed].into_iter().chain(reused).map(|call| call.header("Idempotency-Key", "k")));
     calls.extend(batches());
+    calls.extend(imports());
     calls.extend(item("DELETE", v2_item, ""));
     calls.extend(item("DELETE", v1_item, "").into_iter().map(|call| call.to(&call.path.replace("/1", "/2"))));
     calls

@@ -35,6 +35,7 @@ use diesel::{ConnectionResult, QueryResult};
 
 use super::settings::database_url::DatabaseUrl;
 use crate::storage::user_cache::{OwnCommit, PostgresCache, SqliteCache};
+use batch_error::BatchError;
 use sqlite::WriteLock;
 
 /// An open connection.
@@ -125,7 +126,8 @@ impl Connection {
         Ok(result)
     }
 
-    fn begin_own_commit(&self) -> Option<OwnCommit> {
+    /// A commit of users that is about to be made, if a user cache has to know of it.
+    pub(crate) fn begin_own_commit(&self) -> Option<OwnCommit> {
         match self {
             Self::Sqlite(_, cache) => cache.as_ref()?.begin_commit(),
             Self::Postgres(..) => None,
@@ -149,12 +151,27 @@ impl Connection {
         }
     }
 
-    /// Ends the transaction of a batch that has changed nothing.
-    pub(crate) fn end_batch(&mut self) -> QueryResult<()> {
+    /// Begins the transaction of a batch that is more than one statement. On SQLite it has begun already.
+    pub(crate) fn begin_transaction_on_postgres(&mut self) -> QueryResult<()> {
         match self {
-            Self::Sqlite(sqlite, _) => sqlite::roll_back(sqlite),
-            Self::Postgres(..) => Ok(()),
+            Self::Sqlite(..) => Ok(()),
+            Self::Postgres(postgres, _) => AnsiTransactionManager::begin_transaction(postgres),
         }
+    }
+
+    /// Commits the transaction of such a batch.
+    pub(crate) fn commit_batch(&mut self) -> Result<(), BatchError> {
+        match self {
+            Self::Sqlite(sqlite, _) => sqlite::commit(sqlite),
+            Self::Postgres(postgres, _) => {
+                AnsiTransactionManager::commit_transaction(postgres).map_err(BatchError::from_autocommit)
+            }
+        }
+    }
+
+    /// Rolls it back.
+    pub(crate) fn roll_back_batch(&mut self) -> QueryResult<()> {
+        on_backend!(self, |connection| AnsiTransactionManager::rollback_transaction(connection))
     }
 
     /// Ends the transaction of a failed batch. Returns whether the connection can still be used.

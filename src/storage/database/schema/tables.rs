@@ -53,6 +53,37 @@ diesel::table! {
 }
 
 diesel::table! {
+    import_failures (id) {
+        id -> BigInt,
+        import_id -> BigInt,
+        line -> BigInt,
+        code -> Text,
+        pointer -> Nullable<Text>,
+        detail -> Text,
+    }
+}
+
+diesel::table! {
+    imports (id) {
+        id -> BigInt,
+        key -> Binary,
+        format -> SmallInt,
+        on_conflict -> SmallInt,
+        next_line -> BigInt,
+        records -> BigInt,
+        hash -> Binary,
+        created -> BigInt,
+        updated -> BigInt,
+        skipped -> BigInt,
+        failed -> BigInt,
+        is_complete -> Bool,
+        upload -> BigInt,
+        held_until -> Timestamp,
+        changed_at -> Timestamp,
+    }
+}
+
+diesel::table! {
     users (id) {
         id -> BigInt,
         name -> Text,
@@ -69,4 +100,12 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(event_log, events, held_events, idempotency_keys, users,);
+diesel::allow_tables_to_appear_in_same_query!(
+    event_log,
+    events,
+    held_events,
+    idempotency_keys,
+    import_failures,
+    imports,
+    users,
+);

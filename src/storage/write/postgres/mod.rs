@@ -57,7 +57,7 @@ pub(super) fn write_batch(
     written.unwrap_or_else(panicked).map_err(|error| BatchError::from_write(error, locks, begun.elapsed()))
 }
 
-/// Runs writes in one transaction, which commits only if none was refused. No two of them may share a conflict key.
+/// Runs writes in the transaction that was begun, and commits it only if none was refused. No two of them may share a conflict key.
 /// `None` if another transaction holds one of the users: then nothing is changed.
 ///
 /// Those of one kind are one statement. Kinds have separate ones, in the order of the first writes: a statement does not
@@ -68,7 +68,6 @@ pub(super) fn write_all_or_none(
     locks: LockPolicy,
 ) -> Result<Option<(Vec<Result<User, Error>>, Position)>, BatchError> {
     let begun = Instant::now();
-    AnsiTransactionManager::begin_transaction(postgres)?;
     let executed = write_kinds(postgres, writes, locks);
     let executed = executed.map_err(|error| BatchError::before_commit(error, locks, begun.elapsed()))?;
     let is_complete = executed.as_ref().is_some_and(|(outcomes, _)| outcomes.iter().all(Result::is_ok));
@@ -90,19 +89,43 @@ fn write_kinds(
     }
     let (mut outcomes, mut end) = (Vec::with_capacity(writes.len()), Position::default());
     for kind in writes.chunk_by(|one, next| one.change() == next.change()) {
-        for execution in write_planned(postgres, &plan(kind), kind.len(), locks)? {
-            outcomes.push(match execution {
-                Execution::Executed(outcome) => outcome.and_then(|written| {
-                    end = end.max(written.answer.position);
-                    written.answer.value.ok_or(Error::Internal)
-                }),
-                Execution::Locked => return Ok(None),
-                // Another one with the same conflict key comes first.
-                Execution::Deferred => Err(Error::Internal),
-            });
-        }
+        let Some((written, last)) = write_in_rounds(postgres, kind, locks)? else { return Ok(None) };
+        outcomes.extend(written);
+        end = end.max(last);
     }
     Ok(Some((outcomes, end)))
+}
+
+/// Runs writes within a transaction that was begun, in as many statements as it takes: a statement takes none that shares
+/// a conflict key with an earlier one. `None` if another transaction holds one of the users. Also returns the offset of
+/// the last event.
+pub(super) fn write_in_rounds(
+    postgres: &mut PgConnection,
+    writes: &[&Write],
+    locks: LockPolicy,
+) -> QueryResult<Option<(Vec<Result<User, Error>>, Position)>> {
+    let mut outcomes = Vec::from_iter(writes.iter().map(|_| None));
+    let (mut open, mut end) = (Vec::from_iter(writes.iter().copied().enumerate()), Position::default());
+    while !open.is_empty() {
+        let round = Vec::from_iter(open.iter().map(|(_, write)| *write));
+        let executions = write_planned(postgres, &plan(&round), round.len(), locks)?;
+        let mut later = Vec::new();
+        for ((at, write), execution) in open.into_iter().zip(executions) {
+            match execution {
+                Execution::Locked => return Ok(None),
+                Execution::Deferred => later.push((at, write)),
+                Execution::Executed(outcome) => {
+                    let outcome = outcome.and_then(|written| {
+                        end = end.max(written.answer.position);
+                        written.answer.value.ok_or(Error::Internal)
+                    });
+                    outcomes.get_mut(at).into_iter().for_each(|slot| *slot = Some(outcome.clone()));
+                }
+            }
+        }
+        open = later;
+    }
+    Ok(Some((outcomes.into_iter().map(|outcome| outcome.unwrap_or(Err(Error::Internal))).collect(), end)))
 }
 
 /// Locks the users of all kinds in the order of their ids, if there are several kinds. Returns false if one is locked.

@@ -17,6 +17,11 @@ impl Create {
         Self { name_key: new.name.key(), email_key: new.email.key(), new, trace, once }
     }
 
+    /// The user as it was parsed.
+    pub(crate) const fn new_user(&self) -> &NewUser {
+        &self.new
+    }
+
     pub(crate) fn name(&self) -> &str {
         self.new.name.as_str()
     }

@@ -70,8 +70,7 @@ fn write_if(
     let own_commit = cache.and_then(SqliteCache::begin_commit);
     let stamp = Stamp::now();
     let outcomes = write_in_order(sqlite, batch, stamp)?;
-    // What was inserted last is an event, if there was a change at all.
-    let end = Position(diesel::select(last_insert_rowid()).get_result(sqlite)?);
+    let end = last_offset(sqlite)?;
     if is_committed(&outcomes) {
         let changed = batch.iter().zip(&outcomes).filter_map(|(write, outcome)| Some((*write, outcome.as_ref().ok()?)));
         store_answers(sqlite, changed, stamp, end)?;
@@ -83,6 +82,11 @@ fn write_if(
         roll_back(sqlite)?;
     }
     Ok((outcomes, end))
+}
+
+/// The offset of the last event: what was inserted last is an event, if there was a change at all.
+pub(super) fn last_offset(sqlite: &mut SqliteConnection) -> QueryResult<Position> {
+    diesel::select(last_insert_rowid()).get_result(sqlite).map(Position)
 }
 
 #[diesel::declare_sql_function]
@@ -123,7 +127,7 @@ fn write_in_order(
 }
 
 /// Creates users in this order, and records their events. Of users with the same address the first is created.
-fn create_in_order(
+pub(super) fn create_in_order(
     sqlite: &mut SqliteConnection,
     rows: &[&Create],
     stamp: Stamp,
@@ -162,7 +166,11 @@ pub(crate) fn insert_in_order(sqlite: &mut SqliteConnection, rows: &[&Create], n
 pub(crate) type Created = HashMap<String, i64>;
 
 /// Updates one user, and records the event.
-fn update_one(sqlite: &mut SqliteConnection, update: &Update, stamp: Stamp) -> QueryResult<Result<User, Error>> {
+pub(super) fn update_one(
+    sqlite: &mut SqliteConnection,
+    update: &Update,
+    stamp: Stamp,
+) -> QueryResult<Result<User, Error>> {
     let updated = UpdateUser::new(update, stamp.now).get_result::<UserRow>(sqlite).optional();
     match updated {
         Ok(Some(row)) => {

@@ -1,0 +1,53 @@
+//! The rows of a chunk on SQLite, in their order.
+
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+
+use super::{Chunk, RowOutcome, has_name_and_email, update_of};
+use crate::domain::{EmailKey, OnConflict, Position, User};
+use crate::storage::database::schema::tables::users;
+use crate::storage::database::schema::user_row::UserRow;
+use crate::storage::event_log::record::Stamp;
+use crate::storage::write::request::Create;
+use crate::storage::write::sqlite::{create_in_order, last_offset, update_one};
+
+pub(super) fn store_rows(
+    sqlite: &mut SqliteConnection,
+    chunk: &Chunk,
+    stamp: Stamp,
+) -> QueryResult<(Vec<RowOutcome>, Position)> {
+    let creates = Vec::from_iter(chunk.rows.iter().filter_map(|row| row.write.create()));
+    let created = create_in_order(sqlite, &creates, stamp)?;
+    let mut outcomes = Vec::with_capacity(creates.len());
+    for (create, created) in creates.into_iter().zip(created) {
+        outcomes.push(match created {
+            Ok(user) => RowOutcome::Created(user),
+            Err(_) if chunk.on_conflict == OnConflict::Update => update_holder(sqlite, create, stamp)?,
+            Err(_) => RowOutcome::of_taken(chunk.on_conflict),
+        });
+    }
+    let end = last_offset(sqlite)?;
+    Ok((outcomes, end))
+}
+
+/// Updates the user that has the address of a row.
+fn update_holder(sqlite: &mut SqliteConnection, create: &Create, stamp: Stamp) -> QueryResult<RowOutcome> {
+    let Some(holder) = holder(sqlite, create.email_key())? else { return Ok(RowOutcome::Taken) };
+    if has_name_and_email(&holder, create) {
+        return Ok(RowOutcome::Skipped);
+    }
+    update_one(sqlite, &update_of(holder.id, create), stamp).map(RowOutcome::of_update)
+}
+
+fn holder(sqlite: &mut SqliteConnection, key: &EmailKey) -> QueryResult<Option<User>> {
+    let has_address = users::address_key.eq(key.address_key());
+    let by_address = users::table.filter(has_address).select(UserRow::as_select()).first(sqlite).optional()?;
+    let holder = match by_address {
+        Some(holder) => Some(holder),
+        None => {
+            let has_legacy = users::email_key.eq(key.legacy());
+            users::table.filter(has_legacy).select(UserRow::as_select()).first(sqlite).optional()?
+        }
+    };
+    Ok(holder.map(User::from))
+}
