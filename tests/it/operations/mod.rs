@@ -9,6 +9,7 @@ mod dashboard;
 mod export;
 mod haproxy;
 mod health;
+mod import;
 mod lambda;
 mod lambda_url;
 mod logs;
