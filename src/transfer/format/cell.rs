@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 /// Makes a value harmless as a cell.
 pub(in crate::transfer) fn guard(value: &str) -> Cow<'_, str> {
-    if !value.split_inclusive(';').any(|part| is_formula(part)) {
+    if !value.split_inclusive(';').any(is_formula) {
         return value.into();
     }
     let mut guarded = String::with_capacity(value.len() + 1);
@@ -21,7 +21,7 @@ pub(in crate::transfer) fn guard(value: &str) -> Cow<'_, str> {
 
 /// The value that a cell stands for: undoes [`guard`].
 pub(in crate::transfer) fn unguard(cell: &str) -> Cow<'_, str> {
-    if !cell.contains('\'') || !cell.split_inclusive(';').any(|part| is_formula(part)) {
+    if !cell.contains('\'') || !cell.split_inclusive(';').any(is_formula) {
         return cell.into();
     }
     let mut value = String::with_capacity(cell.len());

@@ -25,7 +25,7 @@ async fn csv_holds_the_same_users(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
         let user = app.create(name, &format!("+user{number}@example.com")).await;
         let text = |member: &str| user[member].as_str().unwrap().to_owned();
         let times = format!("{},{}", text("created_at"), text("updated_at"));
-        expected += &format!("{},{cell},'+user{number}@example.com,1,{times}\r\n", user["id"]);
+        expected.extend([format!("{},{cell},'+user{number}@example.com,1,{times}\r\n", user["id"])]);
     }
     let csv = accepting(&app, "text/csv").await;
     assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8; header=present");
