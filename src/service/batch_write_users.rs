@@ -150,9 +150,8 @@ fn touched_twice(operations: &[Operation]) -> Option<(usize, Target)> {
         if let Some(email) = email {
             let key = email.key();
             // Two addresses with one key in common conflict.
-            let mut keys = vec![key.legacy().to_owned()];
-            keys.extend(key.address_key().filter(|other| *other != key.legacy()).map(str::to_owned));
-            if keys.into_iter().fold(false, |is_taken, key| !addresses.insert(key) || is_taken) {
+            let other = key.address_key().filter(|other| *other != key.legacy());
+            if [Some(key.legacy()), other].into_iter().flatten().any(|key| !addresses.insert(key.to_owned())) {
                 return Some((place, Target::Address));
             }
         }

@@ -266,7 +266,7 @@ impl Import {
         self.stored().await?;
         self.next_bytes = 0;
         let next = std::mem::take(&mut self.next);
-        let chunk = self.storage.prepare_chunk(&self.open, next, self.read, LEASE);
+        let chunk = PreparedChunk::new(&self.open, next, self.read, LEASE);
         self.open.progress = self.read;
         let store = store(self.storage.clone(), self.open.clone(), chunk, self.permit.metrics.records.clone());
         self.storing = Some(match Context::current() {

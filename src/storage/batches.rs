@@ -38,7 +38,7 @@ impl Storage {
     /// Takes the room for a batch, before its body is read. [`Error::Overloaded`] if there is none.
     pub fn batch_slot(&self) -> Result<BatchSlot, Error> {
         let permit = Arc::clone(&self.batch_slots).try_acquire_owned();
-        permit.map(|_permit| BatchSlot { _permit }).map_err(|_| Error::Overloaded)
+        permit.map(|permit| BatchSlot { _permit: permit }).map_err(|_| Error::Overloaded)
     }
 
     /// Gets the users with these ids, in this order.

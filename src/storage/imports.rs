@@ -63,6 +63,25 @@ pub struct NextRecords {
 /// A chunk that may be stored, and stored again if the outcome is unknown.
 pub struct PreparedChunk(ImportChunk);
 
+impl PreparedChunk {
+    /// Makes the next chunk of an import, which brings it to `progress`.
+    #[must_use]
+    pub fn new(import: &OpenImport, next: NextRecords, progress: ImportProgress, lease: Duration) -> Self {
+        let row = |(line, new)| Row { line, write: Write::Create(Create::new(new, None, None)) };
+        Self(ImportChunk(Arc::new(Chunk {
+            import: import.id,
+            upload: import.upload,
+            from_line: import.progress.next_line,
+            progress,
+            held_until: Timestamp::now().after(lease),
+            on_conflict: import.options.on_conflict,
+            rows: next.users.into_iter().map(row).collect(),
+            failures: next.failures,
+            failed: next.failed,
+        })))
+    }
+}
+
 #[expect(clippy::missing_errors_doc, reason = "`Storage` documents the errors that all methods share")]
 impl Storage {
     /// Begins an import, or goes on with it. `key` identifies the import and its caller. No other upload may begin for the
@@ -94,28 +113,6 @@ impl Storage {
             }))
         };
         self.events.run(get).await
-    }
-
-    /// Makes the next chunk of an import, which brings it to `progress`.
-    pub fn prepare_chunk(
-        &self,
-        import: &OpenImport,
-        next: NextRecords,
-        progress: ImportProgress,
-        lease: Duration,
-    ) -> PreparedChunk {
-        let row = |(line, new)| Row { line, write: Write::Create(Create::new(new, None, None)) };
-        PreparedChunk(ImportChunk(Arc::new(Chunk {
-            import: import.id,
-            upload: import.upload,
-            from_line: import.progress.next_line,
-            progress,
-            held_until: Timestamp::now().after(lease),
-            on_conflict: import.options.on_conflict,
-            rows: next.users.into_iter().map(row).collect(),
-            failures: next.failures,
-            failed: next.failed,
-        })))
     }
 
     /// Stores a chunk. After [`Error::OutcomeUnknown`] it may be stored again: if it was stored already it is

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::{Answer, Answered, App, Db, claims, token, user};
 
 /// The routes that need a scope, and the scope.
-const ROUTES: [(&str, &str, &str); 19] = [
+const ROUTES: [(&str, &str, &str); 25] = [
     ("GET", "/api/v1/users", "users:read"),
     ("HEAD", "/api/v1/users", "users:read"),
     ("POST", "/api/v1/users", "users:write"),
@@ -23,6 +23,12 @@ const ROUTES: [(&str, &str, &str); 19] = [
     ("PUT", "/api/v2/users/1", "users:write"),
     ("PATCH", "/api/v2/users/1", "users:write"),
     ("DELETE", "/api/v2/users/1", "users:write"),
+    ("POST", "/api/v2/users:batchGet", "users:read"),
+    ("POST", "/api/v2/users:batchWrite", "users:write"),
+    ("GET", "/api/v2/imports/1", "users:read"),
+    ("HEAD", "/api/v2/imports/1", "users:read"),
+    ("PUT", "/api/v2/imports/1", "users:write"),
+    ("DELETE", "/api/v2/imports/1", "users:write"),
     ("GET", "/api/v2/users:export", "users:read"),
     ("HEAD", "/api/v2/users:export", "users:read"),
     ("GET", "/api/v2/events", "users:read"),

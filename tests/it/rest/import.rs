@@ -22,7 +22,8 @@ fn import(server: &Server, query: &str, body: impl Into<Body>) -> RequestBuilder
 
 /// A file of so many users, from this number on.
 pub fn lines(numbers: std::ops::Range<usize>) -> String {
-    numbers.map(|n| format!("{{\"name\":\"User {n}\",\"email\":\"user{n}@example.com\"}}\n")).collect()
+    let line = |n| format!("{{\"name\":\"User {n}\",\"email\":\"user{n}@example.com\"}}\n");
+    Vec::from_iter(numbers.map(line)).concat()
 }
 
 pub fn counts(import: &Value) -> [i64; 5] {
@@ -195,8 +196,7 @@ async fn a_table_goes_on_behind_its_header() {
     put(&app, "/api/v2/imports/u", CSV, cut).answer().await.problem(422, "invalid_file");
     let stored = app.get("/api/v2/imports/u").answer().await.body(200);
     assert_eq!((&stored["state"], &stored["next_line"]), (&json!("interrupted"), &json!(4)));
-    let rest = table(2..10).replace("name,email", "name,email");
-    let stored = put(&app, "/api/v2/imports/u?from_line=4", CSV, rest).answer().await.body(200);
+    let stored = put(&app, "/api/v2/imports/u?from_line=4", CSV, table(2..10)).answer().await.body(200);
     assert_eq!(
         (&stored["state"], &stored["next_line"], &stored["records"]),
         (&json!("completed"), &json!(12), &json!(10))

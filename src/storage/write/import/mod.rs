@@ -14,7 +14,8 @@ use diesel::QueryResult;
 
 use super::request::{Create, Update, Write};
 use crate::domain::{
-    Changes, Error, ImportCounts, ImportFailure, ImportProgress, NewUser, OnConflict, Position, Timestamp, User, UserId,
+    Changes, EmailKey, Error, ImportCounts, ImportFailure, ImportProgress, NewUser, OnConflict, Position, Timestamp,
+    User, UserId,
 };
 use crate::metrics::Change;
 use crate::storage::database::connection::Connection;
@@ -201,7 +202,7 @@ fn summary(chunk: &Chunk, rows: &[RowOutcome]) -> (ImportCounts, Vec<ImportFailu
 
 fn change<'a>((row, outcome): (&'a Row, &'a RowOutcome)) -> Option<UserChange<'a>> {
     let user = outcome.user()?;
-    Some(UserChange::Stored { user, email_key: row.write.new_address().map(|key| key.legacy()) })
+    Some(UserChange::Stored { user, email_key: row.write.new_address().map(EmailKey::legacy) })
 }
 
 /// Whether a user has the name and the email of a row, spelled so.

@@ -41,13 +41,10 @@ fn update_holder(sqlite: &mut SqliteConnection, create: &Create, stamp: Stamp) -
 
 fn holder(sqlite: &mut SqliteConnection, key: &EmailKey) -> QueryResult<Option<User>> {
     let has_address = users::address_key.eq(key.address_key());
-    let by_address = users::table.filter(has_address).select(UserRow::as_select()).first(sqlite).optional()?;
-    let holder = match by_address {
-        Some(holder) => Some(holder),
-        None => {
-            let has_legacy = users::email_key.eq(key.legacy());
-            users::table.filter(has_legacy).select(UserRow::as_select()).first(sqlite).optional()?
-        }
-    };
+    let mut holder = users::table.filter(has_address).select(UserRow::as_select()).first(sqlite).optional()?;
+    if holder.is_none() {
+        let has_legacy = users::email_key.eq(key.legacy());
+        holder = users::table.filter(has_legacy).select(UserRow::as_select()).first(sqlite).optional()?;
+    }
     Ok(holder.map(User::from))
 }

@@ -57,6 +57,9 @@ pub(super) fn write_batch(
     written.unwrap_or_else(panicked).map_err(|error| BatchError::from_write(error, locks, begun.elapsed()))
 }
 
+/// The outcome of each write, and the offset of the last event.
+pub(super) type Outcomes = (Vec<Result<User, Error>>, Position);
+
 /// Runs writes in the transaction that was begun, and commits it only if none was refused. No two of them may share a conflict key.
 /// `None` if another transaction holds one of the users: then nothing is changed.
 ///
@@ -66,7 +69,7 @@ pub(super) fn write_all_or_none(
     postgres: &mut PgConnection,
     writes: &[&Write],
     locks: LockPolicy,
-) -> Result<Option<(Vec<Result<User, Error>>, Position)>, BatchError> {
+) -> Result<Option<Outcomes>, BatchError> {
     let begun = Instant::now();
     let executed = write_kinds(postgres, writes, locks);
     let executed = executed.map_err(|error| BatchError::before_commit(error, locks, begun.elapsed()))?;
@@ -79,11 +82,7 @@ pub(super) fn write_all_or_none(
     Ok(executed)
 }
 
-fn write_kinds(
-    postgres: &mut PgConnection,
-    writes: &[&Write],
-    locks: LockPolicy,
-) -> QueryResult<Option<(Vec<Result<User, Error>>, Position)>> {
+fn write_kinds(postgres: &mut PgConnection, writes: &[&Write], locks: LockPolicy) -> QueryResult<Option<Outcomes>> {
     if !lock_users(postgres, writes, locks)? {
         return Ok(None);
     }
@@ -97,13 +96,12 @@ fn write_kinds(
 }
 
 /// Runs writes within a transaction that was begun, in as many statements as it takes: a statement takes none that shares
-/// a conflict key with an earlier one. `None` if another transaction holds one of the users. Also returns the offset of
-/// the last event.
+/// a conflict key with an earlier one. `None` if another transaction holds one of the users.
 pub(super) fn write_in_rounds(
     postgres: &mut PgConnection,
     writes: &[&Write],
     locks: LockPolicy,
-) -> QueryResult<Option<(Vec<Result<User, Error>>, Position)>> {
+) -> QueryResult<Option<Outcomes>> {
     let mut outcomes = Vec::from_iter(writes.iter().map(|_| None));
     let (mut open, mut end) = (Vec::from_iter(writes.iter().copied().enumerate()), Position::default());
     while !open.is_empty() {
