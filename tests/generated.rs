@@ -1,6 +1,7 @@
-//! The code generated from proto/ is in the repository, so a build needs neither protoc nor the time to generate it.
+//! The code generated from proto/ is in the repository, so a build needs neither protoc nor the time to generate it. So is
+//! the description of the REST API, which the program then need not make.
 //!
-//! After a change to a `.proto`: `UPDATE_GENERATED=1 cargo test --test generated`.
+//! After a change to a `.proto` or a route: `UPDATE_GENERATED=1 cargo test --test generated`.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue should fail with a message")]
 
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use protox::Compiler;
 use tonic_prost_build::Builder;
+use user_service::http::openapi;
 
 const USERS: &str = "users/v1/users.proto";
 const HEALTH: &str = "grpc/health/v1/health.proto";
@@ -38,6 +40,12 @@ fn what_is_made_of_the_proto_is_up_to_date() {
     ];
     let stale = Vec::from_iter(files.iter().filter(|(path, content)| is_stale(path, content)).map(|(path, _)| path));
     assert!(stale.is_empty(), "{stale:?}: UPDATE_GENERATED=1 cargo test --test generated");
+}
+
+#[test]
+fn the_description_of_the_api_is_up_to_date() {
+    let path = "src/http/openapi/generated.json";
+    assert!(!is_stale(path, openapi().as_bytes()), "{path}: UPDATE_GENERATED=1 cargo test --test generated");
 }
 
 /// Whether a file differs from its expected content. Updates the file first if `UPDATE_GENERATED` is set.

@@ -226,6 +226,7 @@ impl Shared {
         caller: &mut Caller,
         deadlines: Result<Deadlines, Failure>,
     ) -> Result<Response<Body>, Failure> {
+        let mut slot = None;
         if let Some(scope) = route.endpoint.scope {
             if caller.is_in_reserve {
                 return Err(domain::Error::Overloaded.into());
@@ -233,7 +234,12 @@ impl Shared {
             // Has a timeout of its own. An invalid token is reported even if the deadline has passed.
             let bearer = self.admit(request.headers(), scope, caller.peer).await?;
             caller.call.authenticated();
-            if route.endpoint.streams || route.endpoint.is_batch || request.headers().contains_key("idempotency-key") {
+            let is_batch = route.endpoint.is_batch;
+            if is_batch {
+                // Before anything of the message is read.
+                slot = Some(self.storage.batch_slot(&bearer.id)?);
+            }
+            if route.endpoint.streams || is_batch || request.headers().contains_key("idempotency-key") {
                 request.extensions_mut().insert(Admitted { bearer, connection_ends: caller.connection_ends });
             }
         } else {
@@ -242,10 +248,8 @@ impl Shared {
         if !caller.call.acquire_permit() {
             return Err(Failure::TooManyCalls);
         }
-        let deadlines = deadlines?;
-        // Before anything of the message is read.
-        let _slot = if route.endpoint.is_batch { Some(self.storage.batch_slot()?) } else { None };
-        let response = timeout_at(deadlines.response.into(), (route.handler)(request)).await;
+        let response = timeout_at(deadlines?.response.into(), (route.handler)(request)).await;
+        drop(slot);
         let response = response.map_err(|_| Failure::DeadlineExceeded)?.unwrap_or_else(|never| match never {});
         match response.extensions().get::<Status>() {
             // A status without details comes from tonic and means that it could not read the message. That is the

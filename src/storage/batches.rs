@@ -1,14 +1,13 @@
 //! Batches of one caller: many look-ups or writes that are asked for together.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::prelude::*;
 use futures_util::future::{join_all, try_join_all};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
+use super::batch_slots::BatchSlot;
 use super::database::connection::{Connection, on_backend};
 use super::database::schema::tables::idempotency_keys;
 use super::engine::request::Request as _;
@@ -22,23 +21,14 @@ use crate::telemetry::Context;
 /// How many times the deadline of a single request a whole batch may take.
 const DEADLINES: u32 = 30;
 
-/// Batches at once, of all callers. Each may take some megabytes of memory, for its body and its answer.
-pub(super) const MAX_BATCHES: usize = 16;
-
-/// The room that a batch takes in memory, until it is dropped.
-pub struct BatchSlot {
-    _permit: OwnedSemaphorePermit,
-}
-
 /// A write of a batch, with its place there.
 type Placed = (usize, Write);
 
 #[expect(clippy::missing_errors_doc, reason = "`Storage` documents the errors that all methods share")]
 impl Storage {
-    /// Takes the room for a batch, before its body is read. [`Error::Overloaded`] if there is none.
-    pub fn batch_slot(&self) -> Result<BatchSlot, Error> {
-        let permit = Arc::clone(&self.batch_slots).try_acquire_owned();
-        permit.map(|permit| BatchSlot { _permit: permit }).map_err(|_| Error::Overloaded)
+    /// Takes the room for a batch of this caller, before its body is read. [`Error::Overloaded`] if there is none.
+    pub fn batch_slot(&self, caller: &[u8; 32]) -> Result<BatchSlot, Error> {
+        self.batch_slots.take(caller)
     }
 
     /// Gets the users with these ids, in this order.

@@ -10,6 +10,7 @@
 //!
 //! Nothing here knows HTTP.
 
+mod batch_slots;
 mod batches;
 mod database;
 mod engine;
@@ -25,9 +26,7 @@ mod write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
-
-pub use batches::BatchSlot;
+pub use batch_slots::BatchSlot;
 pub use database::backup::{BackupError, backup};
 pub use database::keeper::readiness::{Check, Readiness};
 pub use database::schema::migrations::{MigrateError, migrate};
@@ -50,6 +49,7 @@ use crate::domain::{
 };
 use crate::metrics::{IdempotencyMetrics, Metrics};
 use crate::telemetry::{Context, TracedSpan, note_look_up};
+use batch_slots::BatchSlots;
 use database::keeper;
 use database::keeper::state::Keeper;
 use database::pool::Pool;
@@ -78,7 +78,7 @@ pub struct Storage {
     imports: Lane<ImportChunk>,
     lookup_windows: Arc<Windows>,
     write_windows: Arc<Windows>,
-    batch_slots: Arc<Semaphore>,
+    batch_slots: Arc<BatchSlots>,
     events: EventLog,
     keeper: Arc<Keeper>,
     pool: Pool,
@@ -110,7 +110,7 @@ impl Storage {
             imports: actors.open_lane("imports", 1, &common)?,
             lookup_windows: Arc::new(Windows::of_mailbox(settings.mailbox)),
             write_windows: Arc::new(Windows::of_mailbox(settings.mailbox)),
-            batch_slots: Arc::new(Semaphore::new(batches::MAX_BATCHES)),
+            batch_slots: BatchSlots::new(),
             events: EventLog::new(pool.clone(), Arc::clone(&keeper), settings.deadline, metrics.hung_calls("events")),
             keeper: Arc::clone(&keeper),
             pool: pool.clone(),

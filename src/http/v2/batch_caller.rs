@@ -29,5 +29,5 @@ fn admit(request: &HttpRequest) -> Result<BatchCaller, Failure> {
     // Left there when the request was authorized.
     let id = request.extensions().get::<Bearer>().ok_or(Failure::Refused(Refused::NoToken))?.id;
     let storage = request.app_data::<web::Data<Storage>>().ok_or(domain::Error::Internal)?;
-    Ok(BatchCaller { id, _slot: storage.batch_slot()? })
+    Ok(BatchCaller { id, _slot: storage.batch_slot(&id)? })
 }
