@@ -60,6 +60,9 @@ enum Command {
         /// What becomes of a user whose email another one has: fail, skip or update.
         #[arg(long, default_value = "fail", value_parser = on_conflict)]
         on_conflict: OnConflict,
+        /// Begin anew, although an import of a file with this name has not come to its end.
+        #[arg(long)]
+        restart: bool,
     },
     /// Copy a SQLite database into a new file while it is in use.
     Backup {
@@ -115,8 +118,8 @@ pub fn run() -> ExitCode {
         Command::Migrate => exit_code(migrate(&config)),
         Command::Seed { count } => exit_code(seed::seed(&config.storage, count)),
         Command::Export { file, format, gzip } => exit_code(export::export(&config.storage, &file, format, gzip)),
-        Command::Import { file, format, on_conflict } => {
-            exit_code(import::import(&config.storage, &ImportFile { file, format, on_conflict }))
+        Command::Import { file, format, on_conflict, restart } => {
+            exit_code(import::import(&config.storage, &ImportFile { file, format, on_conflict, restart }))
         }
         Command::Backup { file } => exit_code(storage::backup(&config.storage, &file)),
         Command::RetryParked => exit_code(retry_parked(&config)),

@@ -20,6 +20,8 @@ use crate::transfer::{Format, form_of};
 const CHUNK: usize = 64 << 10;
 /// How long the command waits for the database, and for an import that was killed to be free again.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The pause before a held import is tried again.
+const HELD_PAUSE: Duration = Duration::from_millis(500);
 /// How long the last call to the database may take.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Imports of the command are those of this caller, which no token has.
@@ -51,6 +53,8 @@ pub struct ImportFile {
     /// Follows from the name of the file unless it is given.
     pub format: Option<Format>,
     pub on_conflict: OnConflict,
+    /// Forget first how far an import of a file with this name has come.
+    pub restart: bool,
 }
 
 /// Migrates, and imports all users of a file, compressed or not. Shows a progress bar if stderr is a terminal.
@@ -76,7 +80,7 @@ pub fn import(settings: &Settings, asked: &ImportFile) -> Result<(), ImportFileE
 }
 
 async fn import_file(settings: &Settings, asked: &ImportFile) -> Result<StoredImport, ImportFileError> {
-    let ImportFile { file, format, on_conflict } = asked;
+    let ImportFile { file, format, on_conflict, restart } = asked;
     let (named, _) = form_of(file);
     let format = match format.or(named) {
         Some(format) => format,
@@ -91,6 +95,9 @@ async fn import_file(settings: &Settings, asked: &ImportFile) -> Result<StoredIm
         Storage::start(settings, &metrics).map_err(|error| ImportFileError::Start(error.to_string()))?;
     wait_until_ready(&storage).await?;
     let id = import_id(file);
+    if *restart {
+        forget(&storage, &id).await?;
+    }
     let settings = ImportSettings { format, on_conflict: *on_conflict, from_line: None };
     let mut import = begin(&storage, &id, settings, &Imports::new(metrics.imports())).await?;
     let fed = feed(&mut import, &mut input).await;
@@ -144,8 +151,20 @@ async fn begin(
     loop {
         let permit = imports.admit().map_err(ImportError::from)?;
         match service::begin_import(storage, &COMMAND, id, settings, permit).await {
-            Err(ImportError::Held) if Instant::now() < give_up_at => sleep(Duration::from_millis(500)).await,
+            Err(ImportError::Held) if Instant::now() < give_up_at => sleep(HELD_PAUSE).await,
             begun => return Ok(begun?),
+        }
+    }
+}
+
+/// Forgets an import, as soon as one that was killed does not hold it any more.
+async fn forget(storage: &Storage, id: &ImportId) -> Result<(), ImportFileError> {
+    let give_up_at = Instant::now() + PATIENCE;
+    loop {
+        match service::delete_import(storage, &COMMAND, id).await {
+            Ok(()) | Err(ImportError::NotFound) => return Ok(()),
+            Err(ImportError::Held) if Instant::now() < give_up_at => sleep(HELD_PAUSE).await,
+            Err(error) => return Err(error.into()),
         }
     }
 }

@@ -128,7 +128,7 @@ mod tests {
         let config = read(&[("SERVER_PORT", "")]).unwrap();
         assert_eq!((config.http.host.as_str(), config.http.port), ("127.0.0.1", 3000));
         assert_eq!(config.storage.url, DatabaseUrl::Sqlite("data/users.db".into()));
-        assert_eq!(config.storage.pool_size, 10);
+        assert_eq!(config.storage.pool_size, 11);
     }
 
     #[test]

@@ -22,8 +22,9 @@ impl Reader<'_> {
             // One for the only request and one for the keeper. There may be a thousand such processes.
             2
         } else {
-            // One for each actor, the writer, atomic batches, imports and the keeper, and those of the event log.
-            lookup_actors.unwrap_or(1) + page_actors.unwrap_or(2) + 4 + EventLog::CONNECTIONS
+            // One for each actor, the writer, atomic batches, imports, what these look up beside, and the keeper; and those
+            // of the event log.
+            lookup_actors.unwrap_or(1) + page_actors.unwrap_or(2) + 5 + EventLog::CONNECTIONS
         };
         let pool_size = self.count("DB_POOL_SIZE", &connections.to_string(), 1000);
         let mailbox = self.count("DB_MAILBOX", "1024", 1 << 20);

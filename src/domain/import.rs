@@ -75,6 +75,8 @@ pub struct ImportProgress {
     /// How many records are done.
     pub records: i64,
     pub hash: RecordsHash,
+    /// Whether the file is an export, which has to say where it ends.
+    pub must_end: bool,
     /// Whether that is the whole file.
     pub is_complete: bool,
 }

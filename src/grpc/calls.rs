@@ -226,7 +226,6 @@ impl Shared {
         caller: &mut Caller,
         deadlines: Result<Deadlines, Failure>,
     ) -> Result<Response<Body>, Failure> {
-        let mut slot = None;
         if let Some(scope) = route.endpoint.scope {
             if caller.is_in_reserve {
                 return Err(domain::Error::Overloaded.into());
@@ -237,7 +236,7 @@ impl Shared {
             let is_batch = route.endpoint.is_batch;
             if is_batch {
                 // Before anything of the message is read.
-                slot = Some(self.storage.batch_slot(&bearer.id)?);
+                caller.call.hold(self.storage.batch_slot(&bearer.id)?);
             }
             if route.endpoint.streams || is_batch || request.headers().contains_key("idempotency-key") {
                 request.extensions_mut().insert(Admitted { bearer, connection_ends: caller.connection_ends });
@@ -249,7 +248,6 @@ impl Shared {
             return Err(Failure::TooManyCalls);
         }
         let response = timeout_at(deadlines?.response.into(), (route.handler)(request)).await;
-        drop(slot);
         let response = response.map_err(|_| Failure::DeadlineExceeded)?.unwrap_or_else(|never| match never {});
         match response.extensions().get::<Status>() {
             // A status without details comes from tonic and means that it could not read the message. That is the

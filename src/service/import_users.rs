@@ -15,20 +15,20 @@ use crate::domain::{
     RecordsHash,
 };
 use crate::metrics::ImportedRecords;
-use crate::storage::{Closed, NextRecords, OpenImport, PreparedChunk, Storage, StoredImport};
+use crate::storage::{Closed, ImportRecord, NextRecords, OpenImport, PreparedChunk, Storage, StoredImport};
 use crate::telemetry::{Context, use_case};
 use crate::transfer::{Broken, Content, Ending, Fault, Finished, Format, Reader, Record};
 
 /// Records of a chunk. More would hold up other writers of SQLite for longer.
-const CHUNK: usize = 500;
+const CHUNK: usize = 1_000;
 /// The bytes of its records after which a chunk is stored.
-const CHUNK_BYTES: usize = 256 << 10;
+const CHUNK_BYTES: usize = 512 << 10;
 /// Records after which other requests of the thread get their turn.
 const RECORDS_AT_ONCE: i64 = 50;
 /// How long an upload holds its import after a sign of life. After a crash nobody can go on for as long.
 const LEASE: Duration = Duration::from_secs(5);
 /// How long a chunk is tried again when the database does not answer.
-const RETRY_FOR: Duration = Duration::from_secs(30);
+const RETRY_FOR: Duration = Duration::from_secs(10);
 /// The pause before that.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -119,7 +119,8 @@ pub async fn begin_import(
         let (reader, read) = match from_line {
             None | Some(1) => (Reader::new(format), BEGINNING),
             Some(line) if line == next_line => {
-                (Reader::of_rest(format, line, u64::try_from(stored.records).unwrap_or_default()), stored)
+                let records = u64::try_from(stored.records).unwrap_or_default();
+                (Reader::of_rest(format, line, records, stored.must_end), stored)
             }
             Some(_) => {
                 storage.hold_import(&open, Duration::ZERO).await?;
@@ -136,7 +137,7 @@ pub async fn begin_import(
 }
 
 const BEGINNING: ImportProgress =
-    ImportProgress { next_line: 1, records: 0, hash: RecordsHash::EMPTY, is_complete: false };
+    ImportProgress { next_line: 1, records: 0, hash: RecordsHash::EMPTY, must_end: false, is_complete: false };
 
 impl Import {
     /// Takes in the next bytes of the file, and stores what is complete. Waits while the database is slower. Returns
@@ -148,8 +149,12 @@ impl Import {
         let mut has_advanced = false;
         while let Some(record) = self.reader.next(&mut bytes) {
             has_advanced = true;
-            let next_line = line_number(self.reader.line());
-            self.take(record, next_line).await?;
+            let begun = Begun {
+                next_line: line_number(self.reader.line()),
+                must_end: self.reader.must_end(),
+                columns: (self.read == BEGINNING).then(|| self.reader.columns()),
+            };
+            self.take(record, begun).await?;
         }
         if self.reader.is_broken() {
             self.end().await?;
@@ -186,12 +191,17 @@ impl Import {
     /// How often an upload has to show that it lasts.
     pub const HOLD_EVERY: Duration = Duration::from_secs(2);
 
-    async fn take(&mut self, record: Record, next_line: i64) -> Result<(), ImportError> {
+    async fn take(&mut self, record: Record, begun: Begun) -> Result<(), ImportError> {
         let Record { line, raw, content } = record;
         if self.is_new && self.open.progress.is_complete {
             return Err(ImportError::differs());
         }
-        self.read.next_line = next_line;
+        let before = self.read;
+        if let Some(columns) = begun.columns {
+            self.read.hash = self.read.hash.with(&columns);
+        }
+        self.read.next_line = begun.next_line;
+        self.read.must_end = begun.must_end;
         self.read.hash = self.read.hash.with(&raw);
         self.read.records += i64::from(!matches!(content, Ok(Content::End { .. })));
         if self.read.records % RECORDS_AT_ONCE == 0 {
@@ -203,15 +213,25 @@ impl Import {
         self.next_bytes += raw.len();
         match content {
             Ok(Content::User { name, email }) => match NewUser::parse(name, email) {
-                Ok(user) => self.next.users.push((line_number(line), user)),
+                Ok(user) => self.add(ImportRecord::new(line_number(line), user), before).await?,
                 Err(fields) => self.fail(fields.iter().map(|field| of_field(line, field))),
             },
             Ok(Content::End { .. }) => {}
             Err(fault) => self.fail([of_fault(line, &fault)]),
         }
-        if self.next.users.len() + self.next.failures.len() >= CHUNK || self.next_bytes >= CHUNK_BYTES {
-            self.store().await?;
+        if self.next.len() >= CHUNK || self.next_bytes >= CHUNK_BYTES {
+            self.store(self.read).await?;
         }
+        Ok(())
+    }
+
+    /// Adds a user to the next chunk. One whose address is in it already belongs in another one; `before` is where the import
+    /// stands before this record.
+    async fn add(&mut self, record: ImportRecord, before: ImportProgress) -> Result<(), ImportError> {
+        if self.next.have_address_of(&record) {
+            self.store(before).await?;
+        }
+        self.next.push(record);
         Ok(())
     }
 
@@ -237,22 +257,23 @@ impl Import {
     /// Reads the end of the file, and stores what is left.
     async fn end(&mut self) -> Result<(), ImportError> {
         let reader = std::mem::replace(&mut self.reader, Reader::new(Format::Ndjson));
-        let behind = line_number(reader.line()).saturating_add(1);
-        let Finished { last, ending } = reader.finish();
+        let next_line = line_number(reader.line()).saturating_add(1);
+        let columns = (self.read == BEGINNING).then(|| reader.columns());
+        let Finished { last, must_end, ending } = reader.finish();
         if let Some(last) = last {
-            self.take(last, behind).await?;
+            self.take(last, Begun { next_line, must_end, columns }).await?;
         }
         match ending {
             // Shorter than what is stored.
             Ok(_) if !self.is_new => return Err(ImportError::differs()),
             Ok(Ending::Marked | Ending::Unmarked) if !self.open.progress.is_complete => {
                 self.read.is_complete = true;
-                self.store().await?;
+                self.store(self.read).await?;
             }
             Ok(_) => {}
             Err(broken) => {
                 if self.is_new && !self.open.progress.is_complete {
-                    self.store().await?;
+                    self.store(self.read).await?;
                 }
                 self.stored().await?;
                 return Err(broken.into());
@@ -261,13 +282,13 @@ impl Import {
         self.stored().await
     }
 
-    /// Begins to store the next chunk, when the one before is stored.
-    async fn store(&mut self) -> Result<(), ImportError> {
+    /// Begins to store the next chunk, when the one before is stored. It brings the import to `progress`.
+    async fn store(&mut self, progress: ImportProgress) -> Result<(), ImportError> {
         self.stored().await?;
         self.next_bytes = 0;
         let next = std::mem::take(&mut self.next);
-        let chunk = PreparedChunk::new(&self.open, next, self.read, LEASE);
-        self.open.progress = self.read;
+        let chunk = PreparedChunk::new(&self.open, next, progress, LEASE);
+        self.open.progress = progress;
         let store = store(self.storage.clone(), self.open.clone(), chunk, self.permit.metrics.records.clone());
         self.storing = Some(match Context::current() {
             Some(context) => tokio::spawn(context.scope(store)),
@@ -288,6 +309,14 @@ impl Import {
         // Otherwise it ends by itself, a few seconds later.
         let _ = self.storage.hold_import(&self.open, Duration::ZERO).await;
     }
+}
+
+/// What the reader knows when a record has come.
+struct Begun {
+    next_line: i64,
+    must_end: bool,
+    /// With the first record: the order of its columns.
+    columns: Option<Vec<u8>>,
 }
 
 /// Stores a chunk, and tries again if the database does not answer. Leaves room for others if they wait.
@@ -316,6 +345,8 @@ async fn store(
             },
             Err(error) => error,
         };
+        // The upload lasts, although its chunk does not.
+        let _ = storage.hold_import(&open, LEASE).await;
         let is_passing = matches!(error, Error::Overloaded | Error::Unavailable | Error::OutcomeUnknown);
         if !is_passing || Instant::now() >= give_up_at {
             return Err(error.into());

@@ -14,7 +14,7 @@ use super::engine::request::Request as _;
 use super::read::lookup::Lookup;
 use super::write::atomic::{AtomicAnswer, AtomicBatch};
 use super::write::request::Write;
-use super::{Storage, trace};
+use super::{Storage, trace, with_user};
 use crate::domain::{AsOf, EmailKey, Error, Freshness, OnceEach, Operation, Position, User, UserId, Written};
 use crate::telemetry::Context;
 
@@ -62,7 +62,7 @@ impl Storage {
         while !lookups.is_empty() {
             let later = lookups.split_off(lookups.len().min(self.lookup_windows.size()));
             let window = timeout_at(give_up_at, self.lookup_windows.enter(caller)).await;
-            let window = window.map_err(|_| Error::Overloaded)?;
+            let window = window.ok().filter(|_| Instant::now() <= give_up_at).ok_or(Error::Overloaded)?;
             let found = try_join_all(lookups.into_iter().map(|lookup| self.look_up(lookup, freshness))).await?;
             drop(window);
             for user in found {
@@ -101,8 +101,7 @@ impl Storage {
             outcomes.extend(
                 join_all(now.into_iter().map(async |(place, write)| {
                     let is_delete = matches!(write, Write::Delete(_));
-                    let left = |user: Option<User>| user.filter(|_| !is_delete);
-                    (place, self.write(write).await.map(|written| written.map(left)))
+                    (place, self.write(write).await.and_then(|written| left_by(written, is_delete)))
                 }))
                 .await,
             );
@@ -131,9 +130,14 @@ impl Storage {
     /// Fails with [`Error::KeyReused`] if the idempotency key of a batch belongs to another batch.
     pub async fn check_reuse(&self, once: &OnceEach) -> Result<(), Error> {
         let (first, end) = once.ids();
-        let stored = self.events.run(move |connection| request_of(connection, &first, &end)).await?;
+        let stored = self.calls.run(move |connection| request_of(connection, &first, &end)).await?;
         if stored.is_some_and(|stored| stored != once.fingerprint()) { Err(Error::KeyReused) } else { Ok(()) }
     }
+}
+
+/// The user that a write has left. If an operator has erased what was stored of it, nobody is there any more.
+fn left_by(written: Written<Option<User>>, is_delete: bool) -> Result<Written<Option<User>>, Error> {
+    if is_delete { Ok(written.map(|_| None)) } else { Ok(with_user(written)?.map(Some)) }
 }
 
 /// When a batch is over whose operations have this deadline each.

@@ -1,5 +1,6 @@
 //! Imports of users: they begin, go on chunk by chunk, and are forgotten.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +16,12 @@ use crate::domain::{
     Error, ImportCounts, ImportFailure, ImportOptions, ImportProgress, NewUser, RecordsHash, Timestamp,
 };
 
-/// The most imports that are remembered. Beyond it the oldest are pruned.
-const MAX_IMPORTS: i64 = 10_000;
-/// How many imports one transaction prunes. Each may have a thousand failures.
-const PRUNED_AT_ONCE: i64 = 20;
+/// The most imports of one caller that are remembered. For another one its oldest are forgotten.
+const MAX_OF_ONE_CALLER: i64 = 1_000;
+/// How many bytes of a key identify the caller.
+const CALLER_BYTES: usize = 32;
+/// How many imports one transaction forgets. Each may have a thousand failures.
+const FORGOTTEN_AT_ONCE: i64 = 20;
 
 /// An import that an upload may go on with.
 #[derive(Clone, Debug)]
@@ -51,13 +54,56 @@ pub struct StoredImport {
 }
 
 /// The next records of an import, which become a chunk.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct NextRecords {
-    /// Valid users, each with the line at which its record begins.
-    pub users: Vec<(i64, NewUser)>,
+    rows: Vec<Row>,
+    /// All keys of the addresses of the rows.
+    addresses: HashSet<String>,
     /// What is wrong with the other records, and how many of these there are.
     pub failures: Vec<ImportFailure>,
     pub failed: i64,
+}
+
+/// A record that is a valid user.
+pub struct ImportRecord(Row);
+
+impl ImportRecord {
+    /// `line` is where it begins.
+    #[must_use]
+    pub fn new(line: i64, user: NewUser) -> Self {
+        Self(Row { line, write: Write::Create(Create::new(user, None, None)) })
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.write.new_address().into_iter().flat_map(|key| [Some(key.legacy()), key.address_key()]).flatten()
+    }
+}
+
+impl NextRecords {
+    /// How many records there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len() + self.failures.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether an earlier record has the same address. Then this one belongs in another chunk: within one, no two
+    /// records may be about the same user.
+    #[must_use]
+    pub fn have_address_of(&self, record: &ImportRecord) -> bool {
+        record.keys().any(|key| self.addresses.contains(key))
+    }
+
+    /// Adds a record.
+    pub fn push(&mut self, record: ImportRecord) {
+        self.addresses.extend(record.keys().map(str::to_owned));
+        self.rows.push(record.0);
+    }
 }
 
 /// A chunk that may be stored, and stored again if the outcome is unknown.
@@ -67,15 +113,14 @@ impl PreparedChunk {
     /// Makes the next chunk of an import, which brings it to `progress`.
     #[must_use]
     pub fn new(import: &OpenImport, next: NextRecords, progress: ImportProgress, lease: Duration) -> Self {
-        let row = |(line, new)| Row { line, write: Write::Create(Create::new(new, None, None)) };
         Self(ImportChunk(Arc::new(Chunk {
             import: import.id,
             upload: import.upload,
             from_line: import.progress.next_line,
             progress,
-            held_until: Timestamp::now().after(lease),
+            lease,
             on_conflict: import.options.on_conflict,
-            rows: next.users.into_iter().map(row).collect(),
+            rows: next.rows,
             failures: next.failures,
             failed: next.failed,
         })))
@@ -96,7 +141,7 @@ impl Storage {
         let open = move |connection: &mut Connection| {
             connection.write_no_user(|connection| open(connection, &key, options, upload, lease))
         };
-        self.events.change(open).await
+        self.calls.change(open).await
     }
 
     /// The import with this key.
@@ -112,7 +157,7 @@ impl Storage {
                 is_held: row.is_held(Timestamp::now()),
             }))
         };
-        self.events.run(get).await
+        self.calls.run(get).await
     }
 
     /// Stores a chunk. After [`Error::OutcomeUnknown`] it may be stored again: if it was stored already it is
@@ -140,7 +185,7 @@ impl Storage {
             })?;
             Ok(row.map(|row| row.progress()))
         };
-        self.events.run(find).await
+        self.calls.run(find).await
     }
 
     /// Holds an import for this upload for as long, or with no time lets others go on.
@@ -155,7 +200,7 @@ impl Storage {
                 })
             })
         };
-        self.events.change(hold).await
+        self.calls.change(hold).await
     }
 
     /// Forgets an import. The users that it has stored stay. `None` if there is no such import, and false if an upload may
@@ -164,27 +209,22 @@ impl Storage {
         let delete = move |connection: &mut Connection| {
             connection.write_no_user(|connection| {
                 let Some(row) = find(connection, &key)? else { return Ok(None) };
-                let is_free = !row.is_held(Timestamp::now());
-                if is_free {
-                    forget(connection, &[row.id])?;
-                }
-                Ok(Some(is_free))
+                Ok(Some(forget(connection, &[row.id], Timestamp::now())? > 0))
             })
         };
-        self.events.change(delete).await
+        self.calls.change(delete).await
     }
 
-    /// Forgets some imports that have not changed since `before`, and of too many the oldest. Returns whether there are
-    /// more.
+    /// Forgets some imports that have not changed since `before`. Returns whether there may be more.
     pub async fn prune_imports(&self, before: Timestamp) -> Result<bool, Error> {
         let prune = move |connection: &mut Connection| {
             let due = due(connection, before)?;
-            if !due.is_empty() {
-                connection.write_no_user(|connection| forget(connection, &due))?;
+            if due.is_empty() {
+                return Ok(false);
             }
-            Ok(!due.is_empty())
+            connection.write_no_user(|connection| forget(connection, &due, Timestamp::now())).map(|count| count > 0)
         };
-        self.events.change(prune).await
+        self.calls.change(prune).await
     }
 }
 
@@ -196,7 +236,9 @@ fn open(
     lease: Duration,
 ) -> QueryResult<Result<OpenImport, Closed>> {
     let now = Timestamp::now();
-    insert(connection, key, options, now)?;
+    if insert(connection, key, options, now)? {
+        forget_excess(connection, key, now)?;
+    }
     let Some(row) = find(connection, key)? else { return Err(diesel::result::Error::NotFound) };
     if row.options() != Some(options) {
         return Ok(Err(Closed::OtherOptions));
@@ -205,7 +247,8 @@ fn open(
     let taken = on_backend!(connection, |connection| {
         let this = imports::table.find(row.id).filter(imports::held_until.le(TimestampColumn(now)));
         let held_until = imports::held_until.eq(TimestampColumn(now.after(lease)));
-        diesel::update(this).set((imports::upload.eq(upload), held_until)).execute(connection)
+        let changed_at = imports::changed_at.eq(TimestampColumn(now));
+        diesel::update(this).set((imports::upload.eq(upload), held_until, changed_at)).execute(connection)
     })?;
     if taken == 0 {
         return Ok(Err(Closed::Held));
@@ -215,8 +258,8 @@ fn open(
     Ok(Ok(OpenImport { id: row.id, upload, options, progress }))
 }
 
-/// Inserts an import that is about to begin, unless there is one with this key.
-fn insert(connection: &mut Connection, key: &[u8], options: ImportOptions, now: Timestamp) -> QueryResult<()> {
+/// Inserts an import that is about to begin, unless there is one with this key. Returns whether there was none.
+fn insert(connection: &mut Connection, key: &[u8], options: ImportOptions, now: Timestamp) -> QueryResult<bool> {
     let now = TimestampColumn(now);
     on_backend!(connection, |connection| {
         diesel::insert_into(imports::table)
@@ -228,14 +271,14 @@ fn insert(connection: &mut Connection, key: &[u8], options: ImportOptions, now: 
                 imports::records.eq(0),
                 imports::hash.eq(RecordsHash::default().as_bytes().as_slice()),
                 (imports::created.eq(0), imports::updated.eq(0), imports::skipped.eq(0), imports::failed.eq(0)),
-                imports::is_complete.eq(false),
+                (imports::must_end.eq(false), imports::is_complete.eq(false)),
                 imports::upload.eq(0),
                 imports::held_until.eq(now),
                 imports::changed_at.eq(now),
             ))
             .on_conflict_do_nothing()
             .execute(connection)
-            .map(drop)
+            .map(|inserted| inserted > 0)
     })
 }
 
@@ -245,25 +288,35 @@ fn find(connection: &mut Connection, key: &[u8]) -> QueryResult<Option<ImportRow
     })
 }
 
-fn forget(connection: &mut Connection, ids: &[i64]) -> QueryResult<()> {
+/// Forgets those of these imports that no upload holds, and returns how many.
+fn forget(connection: &mut Connection, ids: &[i64], now: Timestamp) -> QueryResult<usize> {
     on_backend!(connection, |connection| {
-        diesel::delete(import_failures::table.filter(import_failures::import_id.eq_any(ids))).execute(connection)?;
-        diesel::delete(imports::table.filter(imports::id.eq_any(ids))).execute(connection).map(drop)
+        let free = imports::table.filter(imports::id.eq_any(ids).and(imports::held_until.le(TimestampColumn(now))));
+        let gone: Vec<i64> = diesel::delete(free).returning(imports::id).get_results(connection)?;
+        let failures = import_failures::table.filter(import_failures::import_id.eq_any(&gone));
+        diesel::delete(failures).execute(connection)?;
+        Ok(gone.len())
     })
 }
 
-/// The imports to prune now.
+/// Forgets the oldest imports of a caller that has too many.
+fn forget_excess(connection: &mut Connection, key: &[u8], now: Timestamp) -> QueryResult<()> {
+    let caller = key.get(..CALLER_BYTES).unwrap_or(key);
+    // Behind the caller stands a name, in ASCII.
+    let end = [caller, &[u8::MAX]].concat();
+    let excess: Vec<i64> = on_backend!(connection, |connection| {
+        let of_caller = imports::table.filter(imports::key.ge(caller).and(imports::key.lt(&end)));
+        let newest_first =
+            of_caller.order(imports::changed_at.desc()).offset(MAX_OF_ONE_CALLER).limit(FORGOTTEN_AT_ONCE);
+        newest_first.select(imports::id).load(connection)
+    })?;
+    forget(connection, &excess, now).map(drop)
+}
+
+/// Imports to forget now: some of those that have not changed since `before`.
 fn due(connection: &mut Connection, before: Timestamp) -> QueryResult<Vec<i64>> {
     on_backend!(connection, |connection| {
-        let count: i64 = imports::table.count().get_result(connection)?;
-        let oldest: Vec<(i64, TimestampColumn)> = imports::table
-            .order(imports::changed_at)
-            .limit(PRUNED_AT_ONCE)
-            .select((imports::id, imports::changed_at))
-            .load(connection)?;
-        let too_many = usize::try_from(count - MAX_IMPORTS).unwrap_or_default();
-        let is_due =
-            |(at, (_, TimestampColumn(changed))): &(usize, (i64, TimestampColumn))| *at < too_many || *changed < before;
-        Ok(oldest.into_iter().enumerate().take_while(is_due).map(|(_, (id, _))| id).collect())
+        let old = imports::table.filter(imports::changed_at.lt(TimestampColumn(before)));
+        old.order(imports::changed_at).limit(FORGOTTEN_AT_ONCE).select(imports::id).load(connection)
     })
 }

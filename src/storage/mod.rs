@@ -38,7 +38,7 @@ pub use event_log::{
     Backlog, DeliveryOutcome, EventLog, HeldEvent, Leadership, Pruned, Retention, RetryError, retry_parked,
 };
 pub use export::{ExportError, export};
-pub use imports::{Closed, NextRecords, OpenImport, PreparedChunk, StoredImport};
+pub use imports::{Closed, ImportRecord, NextRecords, OpenImport, PreparedChunk, StoredImport};
 pub use key_retention::{KeyRetention, PrunedKeys};
 pub use seed::{SeedError, seed};
 pub use write::atomic::RefusedOperation;
@@ -80,6 +80,8 @@ pub struct Storage {
     write_windows: Arc<Windows>,
     batch_slots: Arc<BatchSlots>,
     events: EventLog,
+    /// For what is neither a message nor about events, so that live streams do not wait for it.
+    calls: EventLog,
     keeper: Arc<Keeper>,
     pool: Pool,
     idempotency: IdempotencyMetrics,
@@ -100,6 +102,7 @@ impl Storage {
         let keeper = Arc::new(Keeper::default());
         let common = Common { settings, pool: &pool, keeper: &keeper, metrics };
         let mut actors = Actors::default();
+        let events = EventLog::new(pool.clone(), Arc::clone(&keeper), settings.deadline, metrics.hung_calls("events"));
         let storage = Self {
             lookups: actors.open_lane("lookups", settings.lookup_actors, &common)?,
             pages: actors.open_lane("pages", settings.page_actors, &common)?,
@@ -111,7 +114,8 @@ impl Storage {
             lookup_windows: Arc::new(Windows::of_mailbox(settings.mailbox)),
             write_windows: Arc::new(Windows::of_mailbox(settings.mailbox)),
             batch_slots: BatchSlots::new(),
-            events: EventLog::new(pool.clone(), Arc::clone(&keeper), settings.deadline, metrics.hung_calls("events")),
+            calls: events.with_own_permit(),
+            events,
             keeper: Arc::clone(&keeper),
             pool: pool.clone(),
             idempotency: metrics.idempotency().clone(),

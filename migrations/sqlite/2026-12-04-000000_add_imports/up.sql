@@ -16,6 +16,8 @@ CREATE TABLE imports (
     updated     BIGINT NOT NULL,
     skipped     BIGINT NOT NULL,
     failed      BIGINT NOT NULL,
+    -- Whether the file is an export, which has to say where it ends.
+    must_end    BOOLEAN NOT NULL,
     -- Whether all of the file is done.
     is_complete BOOLEAN NOT NULL,
     -- The only upload that may go on, and until when no other may begin. Always UTC.

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Duration, Instant, sleep, sleep_until};
 
+use crate::storage::BatchSlot;
+
 /// Concurrent calls that every connection may always have: enough to watch the service's health, use reflection, and
 /// call.
 const GUARANTEED_CALLS: usize = 4;
@@ -59,7 +61,7 @@ impl InFlightCalls {
         }
         self.calls.set(self.calls.get() + 1);
         let needs_permit = self.calls.get() > GUARANTEED_CALLS;
-        Some(InFlightCall { connection: Rc::clone(self), streams: false, needs_permit, permit: None })
+        Some(InFlightCall { connection: Rc::clone(self), streams: false, needs_permit, permit: None, slot: None })
     }
 
     pub(crate) fn is_authenticated(&self) -> bool {
@@ -135,9 +137,16 @@ pub(crate) struct InFlightCall {
     /// Whether this call is beyond those that its connection may always have.
     needs_permit: bool,
     permit: Option<OwnedSemaphorePermit>,
+    /// The room in memory that a batch takes until its answer was sent.
+    slot: Option<BatchSlot>,
 }
 
 impl InFlightCall {
+    /// Keeps the slot of a batch as long as the call is in flight.
+    pub(crate) fn hold(&mut self, slot: BatchSlot) {
+        self.slot = Some(slot);
+    }
+
     /// The call has a valid token.
     pub(crate) fn authenticated(&self) {
         if !self.connection.is_authenticated.replace(true) {

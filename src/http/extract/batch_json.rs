@@ -135,7 +135,10 @@ fn parse<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Failure> {
         let pointer = pointer(error.path());
         let error = error.into_inner();
         if error.is_data() {
-            return Failure::InvalidBatch { pointer, detail: Cow::Owned(error.to_string()) };
+            return Failure::InvalidBatch {
+                pointer: shortened(pointer),
+                detail: Cow::Owned(shortened(error.to_string())),
+            };
         }
         malformed(&error)
     });
@@ -146,6 +149,15 @@ fn parse<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Failure> {
 
 fn malformed(error: &serde_json::Error) -> Failure {
     Failure::MalformedBody(format!("see line {}, column {}", error.line(), error.column()))
+}
+
+/// What names the client's own text, which may be long: this much of it is enough to find it.
+fn shortened(text: String) -> String {
+    const LONGEST: usize = 200;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => text[..end].to_owned() + "...",
+        None => text,
+    }
 }
 
 /// The JSON pointer (RFC 6901) of a path.

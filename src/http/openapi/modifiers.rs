@@ -89,8 +89,7 @@ pub(super) struct Tokens;
 impl Modify for Tokens {
     fn modify(&self, openapi: &mut Document) {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
-        let description =
-            "A JWT. Its `scope` must include `users:read` for GET and HEAD, and `users:write` for all other methods.";
+        let description = "A JWT. Its `scope` must include `users:read` for GET, HEAD and `users:batchGet`, and `users:write` for all other requests.";
         let bearer = SecurityScheme::Http(bearer.description(Some(description)).build());
         openapi.components.get_or_insert_default().add_security_scheme("bearer", bearer);
         let guarded = openapi.paths.paths.iter_mut().filter(|(path, _)| path.starts_with("/api/"));

@@ -1,9 +1,9 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest, web};
 
-use crate::auth::{Bearer, Refused};
+use super::caller::caller;
 use crate::domain;
 use crate::http::problem::Failure;
 use crate::storage::{BatchSlot, Storage};
@@ -13,7 +13,7 @@ use crate::storage::{BatchSlot, Storage};
 pub(crate) struct BatchCaller {
     /// Identifies the caller at every replica.
     pub(super) id: [u8; 32],
-    _slot: BatchSlot,
+    pub(super) slot: BatchSlot,
 }
 
 impl FromRequest for BatchCaller {
@@ -26,8 +26,7 @@ impl FromRequest for BatchCaller {
 }
 
 fn admit(request: &HttpRequest) -> Result<BatchCaller, Failure> {
-    // Left there when the request was authorized.
-    let id = request.extensions().get::<Bearer>().ok_or(Failure::Refused(Refused::NoToken))?.id;
+    let (id, _) = caller(request)?;
     let storage = request.app_data::<web::Data<Storage>>().ok_or(domain::Error::Internal)?;
-    Ok(BatchCaller { id, _slot: storage.batch_slot(&id)? })
+    Ok(BatchCaller { id, slot: storage.batch_slot(&id)? })
 }

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 use super::as_of::with_freshness;
 use super::batch_caller::BatchCaller;
 use super::error_responses::{BatchErrors, CommonErrors, JsonErrors, PositionErrors};
+use super::held_body::holding;
 use super::user::User;
 use crate::domain::{self, AsOf};
 use crate::http::extract::{BatchGetBody, Body, freshness};
@@ -62,7 +63,8 @@ pub(crate) async fn batch_get_users(
         answer(found, asked, Missing::Ids)
     };
     let freshness = answer.freshness();
-    Ok(with_freshness(HttpResponse::Ok().json(answer.value), &freshness))
+    let response = HttpResponse::Ok().json(answer.value);
+    Ok(holding(with_freshness(response, &freshness), caller.slot))
 }
 
 fn answer<T>(

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use super::as_of::with_freshness;
 use super::batch_caller::BatchCaller;
 use super::error_responses::{AtomicErrors, BatchErrors, CommonErrors, JsonErrors, WriteErrors};
+use super::held_body::holding;
 use super::user::User;
 use crate::domain::{self, AsOf, Position, RawOperation, Written};
 use crate::http::extract::{BatchWriteBody, Body, Idempotency, with_replay};
@@ -75,7 +76,7 @@ pub(crate) async fn batch_write_users(
     let Written { answer, is_replay } = written;
     let freshness = answer.freshness();
     let response = HttpResponse::Ok().json(BatchWriteAnswer { results: answer.value });
-    Ok(with_replay(with_freshness(response, &freshness), is_replay))
+    Ok(holding(with_replay(with_freshness(response, &freshness), is_replay), caller.slot))
 }
 
 const fn kind(operation: &RawOperation) -> OperationKind {

@@ -15,6 +15,7 @@ mod export_body;
 mod export_users;
 mod get_import;
 mod get_user;
+mod held_body;
 mod import;
 mod import_users;
 mod list_users;

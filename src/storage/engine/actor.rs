@@ -38,6 +38,8 @@ use crate::storage::database::workers::Worker;
 pub(super) struct Actor {
     pub(super) executor: Executor,
     pub(super) max_batch: usize,
+    /// How many messages may wait, and how many may be set aside.
+    pub(super) max_waiting: usize,
     pub(super) pace: Arc<Pace>,
 }
 
@@ -82,13 +84,13 @@ impl Actor {
         waiting
     }
 
-    /// Keeps at most one batch of messages that wait, and one batch of messages that are set aside. Refuses the others.
+    /// Keeps a bounded number of messages that wait, and as many that are set aside. Refuses the others.
     pub(super) fn refuse_excess<R: Request>(&self, waiting: Vec<Message<R>>) -> Vec<Message<R>> {
         let (mut in_line, mut set_aside) = (0, 0);
         let fits = |message: &Message<R>| {
             let count = if message.retry.is_some() { &mut set_aside } else { &mut in_line };
             *count += 1;
-            *count <= self.max_batch
+            *count <= self.max_waiting
         };
         let (waiting, refused): (Vec<_>, Vec<_>) = waiting.into_iter().partition(fits);
         answer_all(refused.into_iter().inspect(|_| self.executor.metrics.refused()), &Error::Overloaded);

@@ -88,7 +88,7 @@ fn actor(folder: &tempfile::TempDir) -> Actor {
         lane: "probes",
         system: "sqlite",
     };
-    Actor { executor, max_batch: 2, pace }
+    Actor { executor, max_batch: 2, max_waiting: 2, pace }
 }
 
 fn send(request: Probe, timeout: Duration) -> (Message<Probe>, Answer<Sent<Probe>>) {

@@ -54,6 +54,8 @@ impl Actors {
         let actor = {
             let (pool, pace, metrics, receiver) =
                 (Pool::clone(pool), Arc::clone(&pace), lane_metrics.clone(), receiver.clone());
+            // One batch of the configured size, also where a message is a batch by itself.
+            let max_waiting = settings.max_batch;
             let (system, table_timeout) = (settings.url.system(), lock_timeout(settings.deadline));
             move |worker: &Worker| {
                 let executor = Executor {
@@ -65,7 +67,7 @@ impl Actors {
                     lane: name,
                     system,
                 };
-                Actor { executor, max_batch, pace: Arc::clone(&pace) }.run(&receiver, worker);
+                Actor { executor, max_batch, max_waiting, pace: Arc::clone(&pace) }.run(&receiver, worker);
             }
         };
         let workers = Workers::start(actors, metrics.hung_calls(name), actor)?;

@@ -5,11 +5,12 @@
 //!
 //! The order is: deletes, updates, creates. So an address that a delete frees can be taken, on both databases alike.
 
-use super::batch::touched;
+use diesel::result::Error as DieselError;
+
 use super::replays::Replays;
 use super::request::Write;
-use super::{postgres, sqlite};
-use crate::domain::{AsOf, Error, Position, User, Written};
+use super::{postgres, sqlite, unstorable};
+use crate::domain::{AsOf, Error, Position, User, UserId, Written};
 use crate::metrics::Change;
 use crate::storage::database::connection::Connection;
 use crate::storage::database::connection::batch_error::BatchError;
@@ -60,29 +61,60 @@ impl Request for AtomicBatch {
 impl AtomicBatch {
     fn execute(&self, connection: &mut Connection, locks: LockPolicy) -> Result<Execution<Self>, BatchError> {
         connection.begin_transaction_on_postgres()?;
-        if self.writes.iter().any(|write| write.once().is_some())
-            && let Some(answer) = self.find_answer(connection)?
-        {
+        if let Some(answer) = self.find_answer(connection)? {
             connection.roll_back_batch()?;
+            self.tell_cache(connection, &[]);
             return Ok(Execution::Executed(answer));
         }
         let ordered = self.in_order();
         let writes = Vec::from_iter(ordered.iter().map(|(_, write)| *write));
-        let outcomes = match connection {
-            Connection::Sqlite(sqlite, cache) => {
-                sqlite::write_all_or_none(sqlite, cache.as_ref(), &writes).map(Some)?
-            }
-            Connection::Postgres(postgres, cache) => {
-                let result = postgres::write_all_or_none(postgres, &writes, locks);
-                if let Some(cache) = cache {
-                    let users = result.iter().flatten().flat_map(|(outcomes, _)| outcomes);
-                    cache.written(touched(&writes, users.map(|outcome| outcome.as_ref().ok())));
-                }
-                result?
-            }
+        let written = match connection {
+            Connection::Sqlite(sqlite, cache) => sqlite::write_all_or_none(sqlite, cache.as_ref(), &writes).map(Some),
+            Connection::Postgres(postgres, _) => postgres::write_all_or_none(postgres, &writes, locks),
         };
-        let Some((outcomes, end)) = outcomes else { return Ok(Execution::Locked) };
-        Ok(Execution::Executed(Ok(answer(&ordered, outcomes, end))))
+        let users = written.iter().flatten().flat_map(|(outcomes, _)| outcomes);
+        let users = Vec::from_iter(users.filter_map(|outcome| outcome.as_ref().ok()).map(|user| user.id));
+        self.tell_cache(connection, &users);
+        let (outcomes, end) = match written {
+            Ok(Some(written)) => written,
+            Ok(None) => return Ok(Execution::Locked),
+            Err(BatchError::NotExecuted(error)) => return self.find_unstorable(connection, error),
+            Err(error) => return Err(error),
+        };
+        let answer = answer(&ordered, outcomes, end);
+        if answer.is_err()
+            && matches!(connection, Connection::Postgres(..))
+            && let Some(answer) = self.find_answer(connection)?
+        {
+            // It was refused because another replica has executed it meanwhile.
+            return Ok(Execution::Executed(answer));
+        }
+        Ok(Execution::Executed(Ok(answer)))
+    }
+
+    /// Tells the user cache on PostgreSQL about what callers are about to learn something: these users, and those that the
+    /// batch names.
+    fn tell_cache(&self, connection: &Connection, users: &[UserId]) {
+        if let Connection::Postgres(_, Some(cache)) = connection {
+            let named = self.writes.iter().map(|write| (write.user(), write.new_address()));
+            cache.written(named.chain(users.iter().map(|id| (Some(*id), None))));
+        }
+    }
+
+    /// Refuses the batch for a text that PostgreSQL cannot store, if that is why it has failed.
+    fn find_unstorable(&self, connection: &mut Connection, error: DieselError) -> Result<Execution<Self>, BatchError> {
+        if let Connection::Postgres(..) = connection
+            && connection.recover()
+            && let Connection::Postgres(postgres, _) = connection
+        {
+            for (place, write) in self.writes.iter().enumerate() {
+                let fields = unstorable::fields(postgres, write, &error);
+                if !fields.is_empty() {
+                    return Ok(Execution::Executed(Ok(Err(RefusedOperation { place, error: fields.into() }))));
+                }
+            }
+        }
+        Err(BatchError::NotExecuted(error))
     }
 
     /// The writes in the order in which they are executed, with their places.
@@ -100,16 +132,20 @@ impl AtomicBatch {
     ///
     /// Its answer is complete only as long as none of it was pruned. After that the key still belongs to it.
     fn find_answer(&self, connection: &mut Connection) -> Result<Option<Result<AtomicAnswer, Error>>, BatchError> {
+        if self.writes.iter().all(|write| write.once().is_none()) {
+            return Ok(None);
+        }
         let replays = Replays::find(connection, self.writes.iter())?;
         let outcomes = Vec::from_iter(self.writes.iter().map(|write| replays.outcome_of(write)));
         if outcomes.iter().all(Option::is_none) {
             return Ok(None);
         }
         let mut end = Position::default();
-        let users = outcomes.into_iter().map(|outcome| {
+        let users = outcomes.into_iter().zip(&self.writes).map(|(outcome, write)| {
             let AsOf { value, position, .. } = outcome.unwrap_or(Err(Error::KeyReused))?.answer;
             end = end.max(position);
-            Ok(value)
+            // An operator may have erased what was stored of a user.
+            if value.is_none() && write.change() != Change::Deleted { Err(Error::NotFound) } else { Ok(value) }
         });
         let users = users.collect::<Result<Vec<_>, Error>>();
         Ok(Some(users.map(|users| Ok(Written { answer: AsOf::latest(users, end), is_replay: true }))))

@@ -57,7 +57,7 @@ fn user_of(execution: &Execution<Write>) -> Option<&User> {
 
 /// The users and the addresses about which callers are about to learn something: also by a refusal, and by a change of
 /// unknown outcome. `users` are those that the writes have left, as far as that is known.
-pub(super) fn touched<'a>(
+fn touched<'a>(
     writes: &[&'a Write],
     users: impl Iterator<Item = Option<&'a User>>,
 ) -> impl Iterator<Item = (Option<UserId>, Option<&'a EmailKey>)> {

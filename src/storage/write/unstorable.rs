@@ -1,9 +1,10 @@
 //! The outcome of a write whose text PostgreSQL cannot store.
 
 use diesel::pg::PgConnection;
+use diesel::result::Error as DieselError;
 
 use super::request::Write;
-use crate::domain::{Error, FieldError};
+use crate::domain::FieldError;
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::unstorable_text::is_unstorable;
 use crate::storage::engine::request::Execution;
@@ -15,12 +16,15 @@ pub(super) fn outcome_of_write(
     failure: BatchError,
 ) -> Result<Vec<Execution<Write>>, BatchError> {
     let ([write], BatchError::NotExecuted(error)) = (batch, &failure) else { return Err(failure) };
+    let fields = fields(postgres, write, error);
+    if fields.is_empty() { Err(failure) } else { Ok(vec![Execution::Executed(Err(fields.into()))]) }
+}
+
+/// The fields of a write that PostgreSQL cannot store, if its statement can have failed for that.
+pub(super) fn fields(postgres: &mut PgConnection, write: &Write, error: &DieselError) -> Vec<FieldError> {
     let fields = write.texts().into_iter().filter(|(_, text)| is_unstorable(postgres, text, error));
     let mut fields = Vec::from_iter(fields.map(|(field, _)| field));
     fields.dedup();
-    if fields.is_empty() {
-        return Err(failure);
-    }
     let invalid = |field| FieldError::new(field, "has characters that the database cannot store");
-    Ok(vec![Execution::Executed(Err(Error::Invalid(fields.into_iter().map(invalid).collect())))])
+    fields.into_iter().map(invalid).collect()
 }

@@ -43,6 +43,11 @@ impl Table {
         self.columns.is_empty()
     }
 
+    /// The order of the columns.
+    pub(super) fn columns(&self) -> Vec<u8> {
+        self.columns.iter().filter_map(|place| u8::try_from(*place).ok()).collect()
+    }
+
     /// Reads the header. Returns whether only an export has all of these columns.
     pub(super) fn read_header(&mut self, record: &[u8]) -> Result<bool, Fault> {
         let mut columns = Vec::with_capacity(FIELDS.len());

@@ -57,11 +57,12 @@ impl Reader {
         Self { records, syntax, count: 0, has_end: false, resumes_at: None, state: State::Reading }
     }
 
-    /// A reader of the rest of a file: of what begins at `line`, after so many records. In CSV the header stands before
+    /// A reader of the rest of a file: of what begins at `line`, after so many records, and with an end if it must have
+    /// one. In CSV the header stands before
     /// it all the same.
     #[must_use]
-    pub fn of_rest(format: Format, line: u64, records: u64) -> Self {
-        let mut reader = Self { count: records, resumes_at: Some(line), ..Self::new(format) };
+    pub fn of_rest(format: Format, line: u64, records: u64, must_end: bool) -> Self {
+        let mut reader = Self { count: records, has_end: must_end, resumes_at: Some(line), ..Self::new(format) };
         if format == Format::Ndjson {
             reader.records.go_on_at(line);
         }
@@ -72,6 +73,21 @@ impl Reader {
     #[must_use]
     pub const fn line(&self) -> u64 {
         self.records.line()
+    }
+
+    /// Whether the file is an export, as far as it was read: then it has to say where it ends.
+    #[must_use]
+    pub const fn must_end(&self) -> bool {
+        self.has_end
+    }
+
+    /// What tells files apart whose columns have another order. Empty in NDJSON.
+    #[must_use]
+    pub fn columns(&self) -> Vec<u8> {
+        match &self.syntax {
+            Syntax::Ndjson => Vec::new(),
+            Syntax::Csv(table) => table.columns(),
+        }
     }
 
     /// The next record, as soon as all of it has come. Takes from `bytes` what it has looked at; `None` when it needs
@@ -109,7 +125,7 @@ impl Reader {
             State::Reading if self.has_end => broken(Fault::CUT_SHORT),
             State::Reading => Ok(Ending::Unmarked),
         };
-        Finished { last, ending }
+        Finished { last, must_end: self.has_end, ending }
     }
 
     /// Reads a record. `None` if there is nothing to give back: it is a header, or the file is broken.
@@ -121,7 +137,7 @@ impl Reader {
             (Syntax::Csv(table), fault) if table.is_empty() => {
                 match fault.map_or_else(|| table.read_header(&bytes), Err) {
                     Ok(is_exported) => {
-                        self.has_end = is_exported;
+                        self.has_end |= is_exported;
                         if let Some(line) = self.resumes_at {
                             self.records.go_on_at(line);
                         }

@@ -25,6 +25,8 @@ pub enum Content {
 pub struct Finished {
     /// The last record, if its line had no end.
     pub last: Option<Record>,
+    /// Whether the file is an export, which has to say where it ends.
+    pub must_end: bool,
     /// How the file ended, or what is wrong with it as a whole.
     pub ending: Result<Ending, Broken>,
 }

@@ -38,7 +38,7 @@ fn read_chunks<'a>(format: Format, chunks: impl IntoIterator<Item = &'a [u8]>) -
         assert!(chunk.is_empty(), "the reader needs more, and has not looked at all");
         assert!(reader.records.bytes.capacity() <= 4 * MAX_RECORD);
     }
-    let Finished { last, ending } = reader.finish();
+    let Finished { last, ending, .. } = reader.finish();
     records.extend(last);
     Read { records, ending }
 }

@@ -58,6 +58,9 @@ async fn records_that_fail_are_named() {
     import(&database, &["users.txt", "--format", "csv", "--on-conflict", "merge"]).exited(2).line_about("skip");
     fs::write(database.dir().join("cut.csv"), "id,name,email,version,created_at,updated_at\n").unwrap();
     import(&database, &["cut.csv"]).exited(1).line_about("the file is an export whose end is missing");
+    // What was begun so is a conflict for another file of this name.
+    import(&database, &["cut.csv", "--on-conflict", "skip"]).exited(1).line_about("with another on_conflict");
+    import(&database, &["cut.csv", "--on-conflict", "skip", "--restart"]).exited(1).line_about("whose end is missing");
     assert_eq!(everyone(&database).await, [("Ada".to_owned(), "ada@example.com".to_owned())]);
 }
 

@@ -288,6 +288,41 @@ async fn the_same_batch_at_once_is_executed_once(
     assert_eq!(everyone(&app).await, [("x".into(), 2), ("y".into(), 1)]);
 }
 
+/// Also one that the second replica refuses because the first has executed it.
+#[rstest]
+#[case(vec![create("y", "y@example.com"), create("z", "z@example.com")])]
+#[case(vec![json!({ "delete": { "id": 1 } }), json!({ "delete": { "id": 2 } })])]
+#[case(vec![json!({ "update": { "id": 1, "if_match": "\"1\"", "patch": { "name": "x" } } })])]
+#[tokio::test]
+async fn the_same_atomic_batch_at_two_replicas_is_executed_once(
+    #[values(Db::Sqlite, Db::Postgres)] db: Db,
+    #[case] operations: Vec<Value>,
+) {
+    let app = App::start(db).await;
+    let other = Server::listening(app.database.program());
+    other.ready().await;
+    let replicas = [&*app, &other];
+    for name in ["a", "b"] {
+        app.create(name, &format!("{name}@example.com")).await;
+    }
+    let body = json!({ "operations": operations, "atomic": true });
+    let answers = at_once(8, async |client: usize| {
+        statuses(&replicas[client % 2].post(BATCH_WRITE, &body).header(KEY, "k").answer().await)
+    })
+    .await;
+    assert!(answers.iter().all(|answer| answer == &answers[0]), "{answers:?}");
+}
+
+/// A batch with a text that a database without UTF-8 cannot store is refused, not repeated.
+#[tokio::test]
+async fn a_text_that_cannot_be_stored_refuses_an_atomic_batch() {
+    let app = App::on(Db::latin1(), &[]).await;
+    let operations = [create("a", "a@example.com"), create("Łódź", "b@example.com")];
+    let problem = write_atomically(&app, &operations).answer().await.problem(422, "invalid_user");
+    assert_eq!(pointer(&problem), "/operations/1/create/name");
+    assert_eq!(app.everyone().await, [Value::Null; 0]);
+}
+
 /// Two replicas lock the same users, in opposite orders of the requests.
 #[rstest]
 #[tokio::test]
@@ -410,14 +445,18 @@ async fn a_batch_does_not_refuse_others(#[values(Db::Sqlite, Db::Postgres)] db: 
     assert_eq!(app.everyone().await.len(), 2001);
 }
 
-/// There is room for 16 batches at once, and none of a body is read before there is room.
+/// There is room for 8 batches of one caller at once, and none of a body is read before there is room.
 #[tokio::test]
 async fn batches_beyond_their_room_are_refused_at_once() {
     let app = App::start_with(Db::Sqlite, &[("BODY_TIMEOUT", "1m")]).await;
-    let unfinished = Vec::from_iter((0..16).map(|_| Raw::begin_post(app.address(), BATCH_WRITE, 100)));
+    let unfinished = Vec::from_iter((0..8).map(|_| Raw::begin_post(app.address(), BATCH_WRITE, 100)));
     let is_refused = async || write(&app, &[]).answer().await.status == 503;
-    until("the room is taken", Duration::from_secs(5), is_refused).await;
+    until("the room of this caller is taken", Duration::from_secs(5), is_refused).await;
     write(&app, &[]).answer().await.problem(503, "overloaded");
+    let mut other = claims("users:read users:write");
+    other["sub"] = json!("somebody else");
+    let as_other = app.anonymous(reqwest::Method::POST, BATCH_WRITE).bearer_auth(token(&other));
+    as_other.json(&json!({ "operations": [] })).answer().await.body(200);
     app.get("/api/v2/users").answer().await.body(200);
     drop(unfinished);
     let is_free = async || write(&app, &[]).answer().await.status == 200;

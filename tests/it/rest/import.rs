@@ -117,6 +117,59 @@ async fn a_conflict_fails_is_skipped_or_updates(#[values(Db::Sqlite, Db::Postgre
     assert_eq!(events(&app), ["6"]);
 }
 
+/// Addresses that earlier releases took for the same are those of two people.
+#[rstest]
+#[tokio::test]
+async fn nobody_is_updated_for_somebody_else(
+    #[values(Db::Sqlite, Db::Postgres)] db: Db,
+    #[values("skip", "update")] on_conflict: &str,
+) {
+    let app = App::start(db).await;
+    app.create("Anna", "straße@example.com").await;
+    let file =
+        "{\"name\":\"Otto\",\"email\":\"strasse@example.com\"}\n{\"name\":\"Anna\",\"email\":\"STRAßE@example.com\"}\n";
+    let stored = import(&app, &format!("?on_conflict={on_conflict}"), file).answer().await.body(200);
+    assert_eq!((counts(&stored)[4], &stored["failures"][0]["code"]), (1, &json!("email_taken")), "{stored:#}");
+    assert_eq!(app.get("/api/v2/users/1").answer().await.body(200)["name"], "Anna");
+}
+
+/// What a database without UTF-8 cannot store has failed; the rest is stored.
+#[tokio::test]
+async fn a_text_that_cannot_be_stored_stops_nothing() {
+    let app = App::on(Db::latin1(), &[]).await;
+    let file = lines(0..3) + "{\"name\":\"Łódź\",\"email\":\"lodz@example.com\"}\n" + &lines(3..5);
+    let stored = import(&app, "", file).answer().await.body(200);
+    assert_eq!(counts(&stored), [6, 5, 0, 0, 1]);
+    let failure = &stored["failures"][0];
+    assert_eq!(
+        (&failure["line"], &failure["code"], &failure["pointer"]),
+        (&json!(4), &json!("invalid_user"), &json!("/name"))
+    );
+}
+
+/// A cut export is not taken for a whole one, however often the rest of it is sent.
+#[tokio::test]
+async fn an_export_needs_its_end() {
+    let app = seeded(Db::Sqlite, 3, &[]).await;
+    let export = app.get(EXPORT).answer().await.text;
+    let other = App::start(Db::Sqlite).await;
+    let end = export.rfind("{\"end\"").unwrap();
+    import(&other, "", export[..end].to_owned()).answer().await.problem(422, "invalid_file");
+    import(&other, "?from_line=4", "").answer().await.problem(422, "invalid_file");
+    let stored = import(&other, "?from_line=4", export[end..].to_owned()).answer().await.body(200);
+    assert_eq!((counts(&stored), &stored["state"]), ([3, 3, 0, 0, 0], &json!("completed")));
+    assert_eq!(import(&other, "", export).answer().await.body(200), stored);
+}
+
+#[tokio::test]
+async fn columns_in_another_order_are_another_file() {
+    let app = App::start(Db::Sqlite).await;
+    let put = |file: &'static str| put(&app, "/api/v2/imports/t", CSV, file);
+    put("name,email\na@example.com,b@example.com\n").answer().await.body(200);
+    put("email,name\na@example.com,b@example.com\n").answer().await.problem(409, "import_conflict");
+    put("name,email\r\na@example.com,b@example.com").answer().await.body(200);
+}
+
 #[rstest]
 #[tokio::test]
 async fn an_export_goes_in_again(#[values(Db::Sqlite, Db::Postgres)] db: Db, #[values(NDJSON, CSV)] media_type: &str) {

@@ -26,7 +26,7 @@ pub(crate) mod sqlite;
 
 use std::time::Duration;
 
-use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
+use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::pg::PgConnection;
 use diesel::r2d2::R2D2Connection as _;
 use diesel::result::Error as DieselError;
@@ -156,6 +156,14 @@ impl Connection {
         match self {
             Self::Sqlite(..) => Ok(()),
             Self::Postgres(postgres, _) => AnsiTransactionManager::begin_transaction(postgres),
+        }
+    }
+
+    /// Lets commits of this connection copy SQLite's log into the database once it has so many pages.
+    pub(crate) fn checkpoint_after(&mut self, pages: u32) -> QueryResult<()> {
+        match self {
+            Self::Sqlite(sqlite, _) => sqlite.batch_execute(&format!("PRAGMA wal_autocheckpoint = {pages}")),
+            Self::Postgres(..) => Ok(()),
         }
     }
 

@@ -76,6 +76,7 @@ diesel::table! {
         updated -> BigInt,
         skipped -> BigInt,
         failed -> BigInt,
+        must_end -> Bool,
         is_complete -> Bool,
         upload -> BigInt,
         held_until -> Timestamp,

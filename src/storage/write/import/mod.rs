@@ -8,13 +8,15 @@ mod progress;
 mod sqlite;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
+use diesel::result::Error as DieselError;
 
 use super::request::{Create, Update, Write};
+use super::unstorable;
 use crate::domain::{
-    Changes, EmailKey, Error, ImportCounts, ImportFailure, ImportProgress, NewUser, OnConflict, Position, Timestamp,
+    Changes, EmailKey, Error, FieldError, ImportCounts, ImportFailure, ImportProgress, NewUser, OnConflict, Position,
     User, UserId,
 };
 use crate::metrics::Change;
@@ -41,9 +43,10 @@ pub(crate) struct Chunk {
     pub(crate) from_line: i64,
     /// Where it stands after them.
     pub(crate) progress: ImportProgress,
-    /// Until when no other upload may begin after that.
-    pub(crate) held_until: Timestamp,
+    /// For how long no other upload may begin after that.
+    pub(crate) lease: Duration,
     pub(crate) on_conflict: OnConflict,
+    /// No two have the same address.
     pub(crate) rows: Vec<Row>,
     /// What is wrong with records that are no rows, and how many of these there are.
     pub(crate) failures: Vec<ImportFailure>,
@@ -77,7 +80,7 @@ impl Request for ImportChunk {
         batch: &[&Self],
         locks: LockPolicy,
     ) -> Result<Vec<Execution<Self>>, BatchError> {
-        batch.iter().map(|Self(chunk)| store(connection, chunk, locks)).collect()
+        batch.iter().map(|Self(chunk)| store_chunk(connection, chunk, locks)).collect()
     }
 
     fn count_changes(&self, answer: &Self::Answer, mut count: impl FnMut(Change)) {
@@ -88,67 +91,135 @@ impl Request for ImportChunk {
     }
 }
 
-/// Stores a chunk, if the import still stands where it begins.
-fn store(connection: &mut Connection, chunk: &Chunk, locks: LockPolicy) -> Result<Execution<ImportChunk>, BatchError> {
-    let (own_commit, begun) = (connection.begin_own_commit(), Instant::now());
-    connection.begin_transaction_on_postgres()?;
-    let written = write(connection, chunk, locks);
-    if let Connection::Postgres(_, Some(cache)) = connection {
-        let rows = written.as_ref().map_or(&[][..], |written| written.rows());
-        let users = rows.iter().map(|row| row.user().map(|user| user.id)).chain(std::iter::repeat(None));
-        let addresses = chunk.rows.iter().map(|row| row.write.new_address());
-        cache.written(users.zip(addresses));
+/// Stores a chunk, if the import still stands where it begins. Rows that PostgreSQL cannot store have failed.
+fn store_chunk(
+    connection: &mut Connection,
+    chunk: &Chunk,
+    locks: LockPolicy,
+) -> Result<Execution<ImportChunk>, BatchError> {
+    let rows = Vec::from_iter(&chunk.rows);
+    match store(connection, chunk, &rows, &[], locks) {
+        Err(BatchError::NotExecuted(error)) if matches!(connection, Connection::Postgres(..)) => {
+            let (rows, failures) = without_unstorable(connection, rows, &error);
+            if failures.is_empty() {
+                return Err(BatchError::NotExecuted(error));
+            }
+            store(connection, chunk, &rows, &failures, locks)
+        }
+        stored => stored,
     }
-    match written.map_err(|error| BatchError::before_commit(error, locks, begun.elapsed()))? {
-        Written::Stored(counts, rows, end) => {
-            connection.commit_batch()?;
+}
+
+/// Pages in SQLite's log after which a commit copies them into the database: by default, and while an import runs. A
+/// chunk writes to as many pages as by default cause that, and so each would wait for the disk twice.
+const USUAL_PAGES: u32 = 1_000;
+const PAGES_OF_IMPORT: u32 = 16 * USUAL_PAGES;
+
+/// Stores these rows of a chunk, in the transaction that was begun. `failures` are those of its other rows, one each.
+fn store(
+    connection: &mut Connection,
+    chunk: &Chunk,
+    rows: &[&Row],
+    failures: &[ImportFailure],
+    locks: LockPolicy,
+) -> Result<Execution<ImportChunk>, BatchError> {
+    let (own_commit, begun) = (connection.begin_own_commit(), Instant::now());
+    connection.checkpoint_after(PAGES_OF_IMPORT)?;
+    connection.begin_transaction_on_postgres()?;
+    let written = write(connection, chunk, rows, failures, locks);
+    let written = written.map_err(|error| BatchError::before_commit(error, locks, begun.elapsed()));
+    let ended = written.and_then(|written| {
+        if let Written::Stored { .. } = written {
+            connection.commit_batch()
+        } else {
+            Ok(connection.roll_back_batch()?)
+        }?;
+        Ok(written)
+    });
+    tell_cache(connection, rows, ended.as_ref().ok());
+    // The connection goes back to others. It works with either setting.
+    let _ = connection.checkpoint_after(USUAL_PAGES);
+    match ended? {
+        Written::Stored { counts, outcomes, end } => {
             if let Some(own_commit) = own_commit {
-                own_commit.take_in(chunk.rows.iter().zip(&rows).filter_map(change), end);
+                own_commit.take_in(rows.iter().zip(&outcomes).filter_map(change), end);
             }
             Ok(Execution::Executed(Ok(Ok(counts))))
         }
-        Written::Locked => {
-            connection.roll_back_batch()?;
-            Ok(Execution::Locked)
-        }
-        Written::Superseded => {
-            connection.roll_back_batch()?;
-            Ok(Execution::Executed(Ok(Err(Superseded))))
-        }
+        Written::Locked => Ok(Execution::Locked),
+        Written::Superseded => Ok(Execution::Executed(Ok(Err(Superseded)))),
     }
+}
+
+/// Tells the user cache on PostgreSQL about what callers may learn something: the users of these rows.
+fn tell_cache(connection: &Connection, rows: &[&Row], written: Option<&Written>) {
+    if let Connection::Postgres(_, Some(cache)) = connection {
+        let outcomes = if let Some(Written::Stored { outcomes, .. }) = written { &outcomes[..] } else { &[] };
+        let users = outcomes.iter().map(|outcome| outcome.user().map(|user| user.id)).chain(std::iter::repeat(None));
+        cache.written(users.zip(rows.iter().map(|row| row.write.new_address())));
+    }
+}
+
+/// The rows without those that PostgreSQL cannot store, if that is why their statement has failed; and what is wrong with
+/// these.
+fn without_unstorable<'a>(
+    connection: &mut Connection,
+    rows: Vec<&'a Row>,
+    error: &DieselError,
+) -> (Vec<&'a Row>, Vec<ImportFailure>) {
+    let mut failures = Vec::new();
+    if !connection.recover() {
+        return (rows, failures);
+    }
+    let Connection::Postgres(postgres, _) = connection else { return (rows, failures) };
+    let is_storable = |row: &&Row| {
+        let fields = unstorable::fields(postgres, &row.write, error);
+        let first = fields.first().map(|field| failure(row.line, &Error::Invalid(Vec::new()), field));
+        let is_storable = first.is_none();
+        failures.extend(first);
+        is_storable
+    };
+    (rows.into_iter().filter(is_storable).collect(), failures)
 }
 
 /// What was written, before it is committed.
 enum Written {
-    /// The counts, what has become of each row, and the offset of the last event, if there is one.
-    Stored(ImportCounts, Vec<RowOutcome>, Option<Position>),
+    Stored {
+        counts: ImportCounts,
+        /// What has become of each row.
+        outcomes: Vec<RowOutcome>,
+        /// The offset of the last event, if there is one.
+        end: Option<Position>,
+    },
     /// Another transaction holds one of the users.
     Locked,
     Superseded,
 }
 
-impl Written {
-    fn rows(&self) -> &[RowOutcome] {
-        if let Self::Stored(_, rows, _) = self { rows } else { &[] }
-    }
-}
-
-fn write(connection: &mut Connection, chunk: &Chunk, locks: LockPolicy) -> QueryResult<Written> {
+fn write(
+    connection: &mut Connection,
+    chunk: &Chunk,
+    rows: &[&Row],
+    failures: &[ImportFailure],
+    locks: LockPolicy,
+) -> QueryResult<Written> {
     if !progress::is_current(connection, chunk)? {
         return Ok(Written::Superseded);
     }
     let stamp = Stamp::now();
-    let (rows, end) = match connection {
-        Connection::Sqlite(sqlite, _) => sqlite::store_rows(sqlite, chunk, stamp)?,
-        Connection::Postgres(postgres, _) => match postgres::store_rows(postgres, chunk, locks)? {
+    let (outcomes, end) = match connection {
+        Connection::Sqlite(sqlite, _) => sqlite::store_rows(sqlite, rows, chunk.on_conflict, stamp)?,
+        Connection::Postgres(postgres, _) => match postgres::store_rows(postgres, rows, chunk.on_conflict, locks)? {
             Some(stored) => stored,
             None => return Ok(Written::Locked),
         },
     };
-    let (counts, failures) = summary(chunk, &rows);
-    progress::advance(connection, chunk, counts, &failures, stamp.now)?;
-    let end = rows.iter().any(|row| row.user().is_some()).then_some(end);
-    Ok(Written::Stored(counts, rows, end))
+    let (mut counts, mut failed) = summary(rows, &outcomes);
+    counts.failed += chunk.failed + i64::try_from(failures.len()).unwrap_or_default();
+    failed.extend(failures.iter().chain(&chunk.failures).cloned());
+    progress::advance(connection, chunk, counts, failed, stamp.now)?;
+    let end = outcomes.iter().any(|outcome| outcome.user().is_some()).then_some(end);
+    Ok(Written::Stored { counts, outcomes, end })
 }
 
 /// What has become of a row.
@@ -156,7 +227,7 @@ enum RowOutcome {
     Created(User),
     Updated(User),
     Skipped,
-    /// Another user has the address.
+    /// Another user has the address, or one that earlier releases take for the same.
     Taken,
 }
 
@@ -168,41 +239,42 @@ impl RowOutcome {
         }
     }
 
-    /// Of a row whose address another user has, unless that one is to be updated.
-    const fn of_taken(on_conflict: OnConflict) -> Self {
-        match on_conflict {
-            OnConflict::Skip => Self::Skipped,
-            OnConflict::Fail | OnConflict::Update => Self::Taken,
-        }
-    }
-
     fn of_update(updated: Result<User, Error>) -> Self {
         updated.map_or(Self::Taken, Self::Updated)
     }
 }
 
-/// Counts the records of a chunk, and says which of its rows have failed.
-fn summary(chunk: &Chunk, rows: &[RowOutcome]) -> (ImportCounts, Vec<ImportFailure>) {
-    let mut counts = ImportCounts { failed: chunk.failed, ..ImportCounts::default() };
-    let mut failures = Vec::new();
-    for (row, outcome) in chunk.rows.iter().zip(rows) {
+/// Counts the rows, and says which of them have failed.
+fn summary(rows: &[&Row], outcomes: &[RowOutcome]) -> (ImportCounts, Vec<ImportFailure>) {
+    let (mut counts, mut failures) = (ImportCounts::default(), Vec::new());
+    for (row, outcome) in rows.iter().zip(outcomes) {
         match outcome {
             RowOutcome::Created(_) => counts.created += 1,
             RowOutcome::Updated(_) => counts.updated += 1,
             RowOutcome::Skipped => counts.skipped += 1,
             RowOutcome::Taken => {
                 counts.failed += 1;
-                let (code, detail) = (Error::EmailTaken.code().to_owned(), Error::EmailTaken.to_string());
-                failures.push(ImportFailure { line: row.line, code, pointer: Some("/email".to_owned()), detail });
+                let field = FieldError::new("email", "another user has this email");
+                failures.push(failure(row.line, &Error::EmailTaken, &field));
             }
         }
     }
     (counts, failures)
 }
 
-fn change<'a>((row, outcome): (&'a Row, &'a RowOutcome)) -> Option<UserChange<'a>> {
+fn failure(line: i64, error: &Error, field: &FieldError) -> ImportFailure {
+    let pointer = field.field.as_ref().map(|field| format!("/{field}"));
+    ImportFailure { line, code: error.code().to_owned(), pointer, detail: field.detail.to_owned() }
+}
+
+fn change<'a>((row, outcome): (&&'a Row, &'a RowOutcome)) -> Option<UserChange<'a>> {
     let user = outcome.user()?;
     Some(UserChange::Stored { user, email_key: row.write.new_address().map(EmailKey::legacy) })
+}
+
+/// Whether a user has the address of a row. One that earlier releases take for the same may be another person's.
+fn has_address(user: &User, create: &Create) -> bool {
+    user.email.key().as_str() == create.email_key().as_str()
 }
 
 /// Whether a user has the name and the email of a row, spelled so.

@@ -1,12 +1,12 @@
 //! The rows of a chunk on PostgreSQL, in the transaction that was begun.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 
-use super::{Chunk, Row, RowOutcome, has_name_and_email, update_of};
-use crate::domain::{EmailKey, OnConflict, Position, User, UserId};
+use super::{Row, RowOutcome, has_address, has_name_and_email, update_of};
+use crate::domain::{EmailKey, Error, OnConflict, Position, User};
 use crate::storage::database::connection::locks::LockPolicy;
 use crate::storage::database::schema::tables::users;
 use crate::storage::database::schema::user_row::UserRow;
@@ -16,68 +16,54 @@ use crate::storage::write::request::Write;
 /// `None` if another transaction holds a user that is to be updated.
 pub(super) fn store_rows(
     postgres: &mut PgConnection,
-    chunk: &Chunk,
+    rows: &[&Row],
+    on_conflict: OnConflict,
     locks: LockPolicy,
 ) -> QueryResult<Option<(Vec<RowOutcome>, Position)>> {
-    let first = first_of_each_address(&chunk.rows);
-    let creates = Vec::from_iter(first.iter().filter_map(|at| chunk.rows.get(*at)).map(|row| &row.write));
+    let creates = Vec::from_iter(rows.iter().map(|row| &row.write));
     let Some((created, mut end)) = write_in_rounds(postgres, &creates, locks)? else { return Ok(None) };
-    let taken = || RowOutcome::of_taken(chunk.on_conflict);
-    let mut outcomes = Vec::from_iter(chunk.rows.iter().map(|_| taken()));
-    for (at, created) in first.into_iter().zip(created) {
-        if let (Some(outcome), Ok(user)) = (outcomes.get_mut(at), created) {
-            *outcome = RowOutcome::Created(user);
-        }
+    let of_create = |created: Result<User, Error>| created.map_or(RowOutcome::Taken, RowOutcome::Created);
+    let mut outcomes = Vec::from_iter(created.into_iter().map(of_create));
+    if on_conflict == OnConflict::Fail {
+        return Ok(Some((outcomes, end)));
     }
-    if chunk.on_conflict == OnConflict::Update {
-        let updates = updates(postgres, chunk, &mut outcomes)?;
-        let writes = Vec::from_iter(updates.iter().map(|(_, update)| update));
-        let Some((updated, last)) = write_in_rounds(postgres, &writes, locks)? else { return Ok(None) };
-        end = end.max(last);
-        for ((at, _), updated) in updates.iter().zip(updated) {
-            if let Some(outcome) = outcomes.get_mut(*at) {
-                *outcome = RowOutcome::of_update(updated);
-            }
+    let updates = resolve(postgres, rows, on_conflict, &mut outcomes)?;
+    let writes = Vec::from_iter(updates.iter().map(|(_, update)| update));
+    let Some((updated, last)) = write_in_rounds(postgres, &writes, locks)? else { return Ok(None) };
+    end = end.max(last);
+    for ((at, _), updated) in updates.iter().zip(updated) {
+        if let Some(outcome) = outcomes.get_mut(*at) {
+            *outcome = RowOutcome::of_update(updated);
         }
     }
     Ok(Some((outcomes, end)))
 }
 
-/// The places of the rows without those that have the address of an earlier one: whatever becomes of that, theirs is
-/// taken.
-fn first_of_each_address(rows: &[Row]) -> Vec<usize> {
-    let (mut seen, mut first) = (HashSet::new(), Vec::with_capacity(rows.len()));
-    for (at, row) in rows.iter().enumerate() {
-        if row.write.new_address().is_none_or(|key| seen.insert((key.legacy(), key.address_key()))) {
-            first.push(at);
-        }
-    }
-    first
-}
-
-/// The updates of users that have the addresses of rows which were not created, with the places of these rows. Rows whose
-/// users need no update are skipped.
-fn updates(
+/// Finds the users that have the addresses of rows which were not created. Skips the rows that need no update, and returns
+/// the updates for the others, with the places of their rows.
+fn resolve(
     postgres: &mut PgConnection,
-    chunk: &Chunk,
+    rows: &[&Row],
+    on_conflict: OnConflict,
     outcomes: &mut [RowOutcome],
 ) -> QueryResult<Vec<(usize, Write)>> {
-    let refused = chunk.rows.iter().zip(outcomes).enumerate();
-    let mut refused = Vec::from_iter(refused.filter(|(_, (_, outcome))| matches!(outcome, RowOutcome::Taken)));
-    let holders = Holders::find(postgres, refused.iter().filter_map(|(_, (row, _))| row.write.new_address()))?;
-    let mut touched = HashSet::<UserId>::new();
+    let refused = rows.iter().zip(outcomes).enumerate();
+    let refused = Vec::from_iter(refused.filter(|(_, (_, outcome))| matches!(outcome, RowOutcome::Taken)));
+    if refused.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys = Vec::from_iter(refused.iter().filter_map(|(_, (row, _))| row.write.new_address()));
+    let holders = Holders::find(postgres, &keys)?;
     let mut updates = Vec::new();
-    for (at, (row, outcome)) in &mut refused {
-        let Some((create, holder)) = row.write.create().and_then(|it| Some((it, holders.of(it.email_key())?))) else {
+    for (at, (row, outcome)) in refused {
+        let Some(create) = row.write.create() else { continue };
+        let Some(holder) = holders.of(create.email_key()).filter(|holder| has_address(holder, create)) else {
             continue;
         };
-        let has_all = has_name_and_email(holder, create);
-        // An earlier row may have changed that.
-        if has_all && !touched.contains(&holder.id) {
-            **outcome = RowOutcome::Skipped;
+        if on_conflict == OnConflict::Skip || has_name_and_email(holder, create) {
+            *outcome = RowOutcome::Skipped;
         } else {
-            touched.insert(holder.id);
-            updates.push((*at, Write::Update(update_of(holder.id, create))));
+            updates.push((at, Write::Update(update_of(holder.id, create))));
         }
     }
     Ok(updates)
@@ -90,9 +76,9 @@ struct Holders {
 }
 
 impl Holders {
-    fn find<'a>(postgres: &mut PgConnection, keys: impl Iterator<Item = &'a EmailKey> + Clone) -> QueryResult<Self> {
-        let legacy = Vec::from_iter(keys.clone().map(EmailKey::legacy));
-        let addresses = Vec::from_iter(keys.filter_map(EmailKey::address_key));
+    fn find(postgres: &mut PgConnection, keys: &[&EmailKey]) -> QueryResult<Self> {
+        let legacy = Vec::from_iter(keys.iter().map(|key| key.legacy()));
+        let addresses = Vec::from_iter(keys.iter().filter_map(|key| key.address_key()));
         let columns = (users::email_key, users::address_key, UserRow::as_select());
         let have_these = users::email_key.eq_any(legacy).or(users::address_key.eq_any(addresses));
         let found: Vec<(String, Option<String>, UserRow)> =

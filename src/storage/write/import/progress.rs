@@ -25,6 +25,7 @@ pub(crate) struct ImportRow {
     updated: i64,
     skipped: i64,
     failed: i64,
+    must_end: bool,
     is_complete: bool,
     held_until: TimestampColumn,
 }
@@ -42,9 +43,9 @@ impl ImportRow {
     }
 
     pub(crate) fn progress(&self) -> ImportProgress {
-        let Self { next_line, records, is_complete, .. } = *self;
+        let Self { next_line, records, must_end, is_complete, .. } = *self;
         let hash = RecordsHash::stored(&self.hash).unwrap_or_default();
-        ImportProgress { next_line, records, hash, is_complete }
+        ImportProgress { next_line, records, hash, must_end, is_complete }
     }
 
     pub(crate) const fn counts(&self) -> ImportCounts {
@@ -90,18 +91,17 @@ pub(super) fn is_current(connection: &mut Connection, chunk: &Chunk) -> QueryRes
     Ok(found == Some((chunk.upload, chunk.from_line)))
 }
 
-/// Stores how far the import has come with a chunk. `failures` are those of its rows.
+/// Stores how far the import has come with a chunk. `failures` are all that it has.
 pub(super) fn advance(
     connection: &mut Connection,
     chunk: &Chunk,
     ImportCounts { created, updated, skipped, failed }: ImportCounts,
-    failures: &[ImportFailure],
+    failures: Vec<ImportFailure>,
     now: Timestamp,
 ) -> QueryResult<()> {
-    let failures = chunk.failures.iter().chain(failures);
-    let mut failures = Vec::from_iter(failures.map(|failure| FailureRow::new(chunk.import, failure)));
+    let mut failures = Vec::from_iter(failures.iter().map(|failure| FailureRow::new(chunk.import, failure)));
     failures.sort_by_key(|failure| failure.line);
-    let ImportProgress { next_line, records, hash, is_complete } = chunk.progress;
+    let ImportProgress { next_line, records, hash, must_end, is_complete } = chunk.progress;
     on_backend!(connection, |connection| {
         if !failures.is_empty() {
             let these = import_failures::table.filter(import_failures::import_id.eq(chunk.import));
@@ -117,8 +117,9 @@ pub(super) fn advance(
             imports::updated.eq(imports::updated + updated),
             imports::skipped.eq(imports::skipped + skipped),
             imports::failed.eq(imports::failed + failed),
+            imports::must_end.eq(must_end),
             imports::is_complete.eq(is_complete),
-            imports::held_until.eq(TimestampColumn(chunk.held_until)),
+            imports::held_until.eq(TimestampColumn(now.after(chunk.lease))),
             imports::changed_at.eq(TimestampColumn(now)),
         );
         diesel::update(imports::table.find(chunk.import)).set(changes).execute(connection).map(drop)

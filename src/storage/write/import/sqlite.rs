@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
-use super::{Chunk, RowOutcome, has_name_and_email, update_of};
+use super::{Row, RowOutcome, has_address, has_name_and_email, update_of};
 use crate::domain::{EmailKey, OnConflict, Position, User};
 use crate::storage::database::schema::tables::users;
 use crate::storage::database::schema::user_row::UserRow;
@@ -13,30 +13,41 @@ use crate::storage::write::sqlite::{create_in_order, last_offset, update_one};
 
 pub(super) fn store_rows(
     sqlite: &mut SqliteConnection,
-    chunk: &Chunk,
+    rows: &[&Row],
+    on_conflict: OnConflict,
     stamp: Stamp,
 ) -> QueryResult<(Vec<RowOutcome>, Position)> {
-    let creates = Vec::from_iter(chunk.rows.iter().filter_map(|row| row.write.create()));
+    let creates = Vec::from_iter(rows.iter().filter_map(|row| row.write.create()));
     let created = create_in_order(sqlite, &creates, stamp)?;
     let mut outcomes = Vec::with_capacity(creates.len());
     for (create, created) in creates.into_iter().zip(created) {
         outcomes.push(match created {
             Ok(user) => RowOutcome::Created(user),
-            Err(_) if chunk.on_conflict == OnConflict::Update => update_holder(sqlite, create, stamp)?,
-            Err(_) => RowOutcome::of_taken(chunk.on_conflict),
+            Err(_) => conflict(sqlite, create, on_conflict, stamp)?,
         });
     }
     let end = last_offset(sqlite)?;
     Ok((outcomes, end))
 }
 
-/// Updates the user that has the address of a row.
-fn update_holder(sqlite: &mut SqliteConnection, create: &Create, stamp: Stamp) -> QueryResult<RowOutcome> {
-    let Some(holder) = holder(sqlite, create.email_key())? else { return Ok(RowOutcome::Taken) };
-    if has_name_and_email(&holder, create) {
-        return Ok(RowOutcome::Skipped);
+/// Does what is to be done about the user that has the address of a row.
+fn conflict(
+    sqlite: &mut SqliteConnection,
+    create: &Create,
+    on_conflict: OnConflict,
+    stamp: Stamp,
+) -> QueryResult<RowOutcome> {
+    if on_conflict == OnConflict::Fail {
+        return Ok(RowOutcome::Taken);
     }
-    update_one(sqlite, &update_of(holder.id, create), stamp).map(RowOutcome::of_update)
+    let holder = holder(sqlite, create.email_key())?.filter(|holder| has_address(holder, create));
+    match holder {
+        None => Ok(RowOutcome::Taken),
+        Some(holder) if on_conflict == OnConflict::Skip || has_name_and_email(&holder, create) => {
+            Ok(RowOutcome::Skipped)
+        }
+        Some(holder) => update_one(sqlite, &update_of(holder.id, create), stamp).map(RowOutcome::of_update),
+    }
 }
 
 fn holder(sqlite: &mut SqliteConnection, key: &EmailKey) -> QueryResult<Option<User>> {

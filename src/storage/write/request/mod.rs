@@ -65,7 +65,7 @@ impl Write {
     }
 
     /// The keys of the address that the user is to have.
-    pub(super) const fn new_address(&self) -> Option<&EmailKey> {
+    pub(crate) const fn new_address(&self) -> Option<&EmailKey> {
         match self {
             Self::Create(create) => Some(create.email_key()),
             Self::Update(update) => update.new_address(),
