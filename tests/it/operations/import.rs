@@ -80,7 +80,7 @@ async fn stdin_is_a_file() {
 #[rstest]
 #[tokio::test]
 async fn a_killed_import_goes_on(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    const MANY: usize = 20_000;
+    const MANY: usize = 12_000;
     let database = db.fresh();
     let user = |n: usize| format!("{{\"name\":\"User {n}\",\"email\":\"user{n}@example.com\"}}\n");
     fs::write(database.dir().join("users.ndjson"), (0..MANY).map(user).collect::<String>()).unwrap();

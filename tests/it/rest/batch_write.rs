@@ -316,11 +316,13 @@ async fn the_same_atomic_batch_at_two_replicas_is_executed_once(
 /// A batch with a text that a database without UTF-8 cannot store is refused, not repeated.
 #[tokio::test]
 async fn a_text_that_cannot_be_stored_refuses_an_atomic_batch() {
-    let app = App::on(Db::latin1(), &[]).await;
+    let database = Db::latin1();
+    let server = Server::listening(database.program());
+    server.fails_for("encoding").await;
     let operations = [create("a", "a@example.com"), create("Łódź", "b@example.com")];
-    let problem = write_atomically(&app, &operations).answer().await.problem(422, "invalid_user");
+    let problem = write_atomically(&server, &operations).answer().await.problem(422, "invalid_user");
     assert_eq!(pointer(&problem), "/operations/1/create/name");
-    assert_eq!(app.everyone().await, [Value::Null; 0]);
+    assert_eq!(server.everyone().await, [Value::Null; 0]);
 }
 
 /// Two replicas lock the same users, in opposite orders of the requests.

@@ -136,9 +136,11 @@ async fn nobody_is_updated_for_somebody_else(
 /// What a database without UTF-8 cannot store has failed; the rest is stored.
 #[tokio::test]
 async fn a_text_that_cannot_be_stored_stops_nothing() {
-    let app = App::on(Db::latin1(), &[]).await;
+    let database = Db::latin1();
+    let server = Server::listening(database.program());
+    server.fails_for("encoding").await;
     let file = lines(0..3) + "{\"name\":\"Łódź\",\"email\":\"lodz@example.com\"}\n" + &lines(3..5);
-    let stored = import(&app, "", file).answer().await.body(200);
+    let stored = import(&server, "", file).answer().await.body(200);
     assert_eq!(counts(&stored), [6, 5, 0, 0, 1]);
     let failure = &stored["failures"][0];
     assert_eq!(
