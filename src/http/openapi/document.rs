@@ -1,5 +1,10 @@
+use std::io::Read as _;
+use std::sync::LazyLock;
+
 use actix_web::HttpResponse;
 use actix_web::http::header::ContentType;
+use actix_web::web::Bytes;
+use flate2::bufread::GzDecoder;
 use utoipa::OpenApi;
 
 use super::modifiers::{Aliases, IdempotencyKeys, RequestIds, Tokens};
@@ -51,11 +56,19 @@ pub fn openapi() -> String {
     json + "\n"
 }
 
-const OPENAPI_JSON: &str = include_str!("generated.json");
+/// `generated.json`, packed by `build.rs`.
+const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/generated.json.gz"));
+
+static OPENAPI_JSON: LazyLock<Bytes> = LazyLock::new(|| {
+    let mut json = Vec::new();
+    // It was packed by the build of this program.
+    let _ = GzDecoder::new(PACKED).read_to_end(&mut json);
+    json.into()
+});
 
 /// Returns this description of the API (OpenAPI 3.1).
 #[utoipa::path(get, path = "/openapi.json", tag = "operations",
     responses((status = OK, description = "The description.", body = serde_json::Value)))]
 pub(crate) async fn openapi_json() -> HttpResponse {
-    HttpResponse::Ok().content_type(ContentType::json()).body(OPENAPI_JSON)
+    HttpResponse::Ok().content_type(ContentType::json()).body(OPENAPI_JSON.clone())
 }

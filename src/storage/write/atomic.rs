@@ -7,9 +7,10 @@
 
 use diesel::result::Error as DieselError;
 
+use super::postgres::unstorable;
 use super::replays::Replays;
 use super::request::Write;
-use super::{postgres, sqlite, unstorable};
+use super::{postgres, sqlite};
 use crate::domain::{AsOf, Error, Position, User, UserId, Written};
 use crate::metrics::Change;
 use crate::storage::database::connection::Connection;

@@ -1,7 +1,8 @@
 //! Executes writes on either database.
 
+use super::postgres::unstorable;
 use super::request::Write;
-use super::{postgres, sqlite, unstorable};
+use super::{postgres, sqlite};
 use crate::storage::database::connection::Connection;
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::locks::LockPolicy;

@@ -18,4 +18,3 @@ mod postgres;
 mod replays;
 pub(super) mod request;
 pub(super) mod sqlite;
-mod unstorable;

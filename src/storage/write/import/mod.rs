@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use diesel::QueryResult;
 use diesel::result::Error as DieselError;
 
+use super::postgres::unstorable;
 use super::request::{Create, Update, Write};
-use super::unstorable;
 use crate::domain::{
     Changes, EmailKey, Error, FieldError, ImportCounts, ImportFailure, ImportProgress, NewUser, OnConflict, Position,
     User, UserId,

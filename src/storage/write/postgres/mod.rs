@@ -18,6 +18,7 @@
 
 mod parameters;
 mod statement;
+pub(super) mod unstorable;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};

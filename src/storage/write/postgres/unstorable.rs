@@ -3,14 +3,14 @@
 use diesel::pg::PgConnection;
 use diesel::result::Error as DieselError;
 
-use super::request::Write;
 use crate::domain::FieldError;
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::unstorable_text::is_unstorable;
 use crate::storage::engine::request::Execution;
+use crate::storage::write::request::Write;
 
 /// The outcome of a write that failed alone, if its text caused the failure; otherwise the failure itself.
-pub(super) fn outcome_of_write(
+pub(in crate::storage::write) fn outcome_of_write(
     postgres: &mut PgConnection,
     batch: &[&Write],
     failure: BatchError,
@@ -21,7 +21,11 @@ pub(super) fn outcome_of_write(
 }
 
 /// The fields of a write that PostgreSQL cannot store, if its statement can have failed for that.
-pub(super) fn fields(postgres: &mut PgConnection, write: &Write, error: &DieselError) -> Vec<FieldError> {
+pub(in crate::storage::write) fn fields(
+    postgres: &mut PgConnection,
+    write: &Write,
+    error: &DieselError,
+) -> Vec<FieldError> {
     let fields = write.texts().into_iter().filter(|(_, text)| is_unstorable(postgres, text, error));
     let mut fields = Vec::from_iter(fields.map(|(field, _)| field));
     fields.dedup();
