@@ -26,11 +26,17 @@ async fn lanes_tell_what_they_did(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     app.delete("/api/v2/users/1").answer().await.expect(404);
     app.get("/api/v2/users/2").answer().await.expect(200);
     app.get("/api/v2/users").answer().await.expect(200);
+    let renamed = json!({ "operations": [{ "update": { "id": 2, "patch": { "name": "J" } } }], "atomic": true });
+    app.post("/api/v2/users:batchWrite", &renamed).answer().await.expect(200);
+    let import = app.request(reqwest::Method::PUT, "/api/v2/imports/a").header("content-type", "application/x-ndjson");
+    import.body("{\"name\":\"Jim\",\"email\":\"jim@example.com\"}").answer().await.expect(200);
     let metrics = app.metrics().await;
-    for (change, times) in [("created", 2.0), ("updated", 1.0), ("deleted", 1.0)] {
+    for (change, times) in [("created", 3.0), ("updated", 2.0), ("deleted", 1.0)] {
         assert_eq!(metrics.value(&format!("users_{change}_total")), times, "{change}");
     }
-    for (lane, actors, messages) in [("lookups", 1.0, 1.0), ("pages", 2.0, 1.0), ("writes", 1.0, 6.0)] {
+    for (lane, actors, messages) in
+        [("lookups", 1.0, 1.0), ("pages", 2.0, 1.0), ("writes", 1.0, 6.0), ("atomic", 1.0, 1.0), ("imports", 1.0, 1.0)]
+    {
         let value = |family: &str| metrics.value(&format!("{family}{{lane=\"{lane}\"}}"));
         assert_eq!(value("db_actors"), actors, "{lane}");
         assert_eq!(value("db_mailbox_capacity_messages"), 1024.0, "{lane}");
@@ -44,11 +50,11 @@ async fn lanes_tell_what_they_did(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
         }
     }
     assert_eq!(metrics.value("db_up"), 1.0);
-    // Four actors, the keeper, and three for the event log.
-    assert_eq!(metrics.value("db_pool_max_connections"), 8.0);
+    // Six actors, what batches and imports look up beside, the keeper, and three for the event log.
+    assert_eq!(metrics.value("db_pool_max_connections"), 11.0);
     assert!(metrics.value("db_pool_acquire_duration_seconds_count") >= 8.0);
     let connections = |state: &str| metrics.value(&format!("db_pool_connections{{state=\"{state}\"}}"));
-    assert!((1.0..=8.0).contains(&(connections("idle") + connections("in_use"))));
+    assert!((1.0..=11.0).contains(&(connections("idle") + connections("in_use"))));
 }
 
 #[rstest]
