@@ -217,7 +217,7 @@ fn write(
     let (mut counts, mut failed) = summary(rows, &outcomes);
     counts.failed += chunk.failed + i64::try_from(failures.len()).unwrap_or_default();
     failed.extend(failures.iter().chain(&chunk.failures).cloned());
-    progress::advance(connection, chunk, counts, failed, stamp.now)?;
+    progress::advance(connection, chunk, counts, &failed, stamp.now)?;
     let end = outcomes.iter().any(|outcome| outcome.user().is_some()).then_some(end);
     Ok(Written::Stored { counts, outcomes, end })
 }

@@ -96,7 +96,7 @@ pub(super) fn advance(
     connection: &mut Connection,
     chunk: &Chunk,
     ImportCounts { created, updated, skipped, failed }: ImportCounts,
-    failures: Vec<ImportFailure>,
+    failures: &[ImportFailure],
     now: Timestamp,
 ) -> QueryResult<()> {
     let mut failures = Vec::from_iter(failures.iter().map(|failure| FailureRow::new(chunk.import, failure)));
