@@ -8,8 +8,9 @@ use crate::http::{Format as _, UserBody, UserPatch};
 /// # Errors
 /// The invalid fields; none if the body is not JSON, or has a field twice.
 pub fn new_user(bytes: &[u8]) -> Result<NewUser, Vec<FieldError>> {
-    let UserBody { name, email } = UserBody::parse(bytes).map_err(|failure| failure.fields().to_vec())?;
-    NewUser::parse(name, email)
+    let body = UserBody::parse(bytes).map_err(|failure| failure.fields().to_vec())?;
+    let (name, email, profile) = body.into_parts();
+    NewUser::parse(name, email, profile)
 }
 
 /// Parses a merge patch.
@@ -17,6 +18,7 @@ pub fn new_user(bytes: &[u8]) -> Result<NewUser, Vec<FieldError>> {
 /// # Errors
 /// As [`new_user`].
 pub fn changes(bytes: &[u8]) -> Result<Changes, Vec<FieldError>> {
-    let UserPatch { name, email } = UserPatch::parse(bytes).map_err(|failure| failure.fields().to_vec())?;
-    Changes::parse(name, email)
+    let patch = UserPatch::parse(bytes).map_err(|failure| failure.fields().to_vec())?;
+    let (name, email, profile) = patch.into_parts();
+    Changes::parse(name, email, profile)
 }

@@ -38,6 +38,7 @@ impl MadeUp {
         NewUser {
             name: UserName::stored(format!("{first} {last}")),
             email: Email::stored(format!("{mailbox}.{number}@example.com")),
+            profile: None,
         }
     }
 }
@@ -75,13 +76,14 @@ pub fn seed(settings: &Settings, count: NonZeroU64) -> Result<(), SeedError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::RawProfile;
 
     #[test]
     fn every_made_up_user_would_be_accepted() {
         let made_up = MadeUp::new();
         for number in 1..=5_000 {
-            let NewUser { name, email } = made_up.user(number);
-            assert!(NewUser::parse(name.into_string(), email.into_string()).is_ok(), "{number}");
+            let NewUser { name, email, .. } = made_up.user(number);
+            assert!(NewUser::parse(name.into_string(), email.into_string(), RawProfile::default()).is_ok(), "{number}");
         }
     }
 }

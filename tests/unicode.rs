@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot continue should fail with a message")]
 
-use user_service::domain::{Email, NewUser, UserName};
+use user_service::domain::{Email, NewUser, RawProfile, UserName};
 
 /// The fields of each line that is not a comment.
 fn lines(data: &str) -> Vec<Vec<&str>> {
@@ -85,7 +85,7 @@ fn naughty_strings_are_refused_or_kept_as_they_are() {
     let strings: Vec<String> = serde_json::from_str(include_str!("unicode/naughty_strings.json")).unwrap();
     let mut taken = 0;
     for text in strings {
-        if let Ok(new) = NewUser::parse(text.clone(), "a@example.com".into()) {
+        if let Ok(new) = NewUser::parse(text.clone(), "a@example.com".into(), RawProfile::default()) {
             assert_eq!(new.name.as_str(), text.trim());
             taken += 1;
         }

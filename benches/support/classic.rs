@@ -18,7 +18,7 @@ use actix_web::error::ErrorUnprocessableEntity;
 use actix_web::{App, HttpServer, Result, web};
 use serde::Deserialize;
 use user_service::config::Config;
-use user_service::domain::NewUser;
+use user_service::domain::{NewUser, RawProfile};
 
 use super::database::Database;
 use super::trial::Server;
@@ -84,6 +84,6 @@ struct UserBody {
 
 impl UserBody {
     fn parse(self) -> Result<NewUser> {
-        NewUser::parse(self.name, self.email).map_err(|_| ErrorUnprocessableEntity("not a user"))
+        NewUser::parse(self.name, self.email, RawProfile::default()).map_err(|_| ErrorUnprocessableEntity("not a user"))
     }
 }

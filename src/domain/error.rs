@@ -10,11 +10,13 @@ pub enum Error {
     NotFound,
     #[error("another user has this email")]
     EmailTaken,
+    #[error("another user has this external id")]
+    ExternalIdTaken,
     #[error("the user has changed since the version you know")]
     VersionMismatch,
     #[error("this idempotency key belongs to another request; nothing was changed")]
     KeyReused,
-    #[error("the page token is damaged or belongs to other filters")]
+    #[error("the page token is damaged or belongs to other filters or another order")]
     InvalidPageToken,
     #[error(
         "events after this one are gone; follow from now on, then list all users: keep what has the higher version, and drop who is not listed"
@@ -47,6 +49,7 @@ impl Error {
             Self::Invalid(_) => "invalid_user",
             Self::NotFound => "user_not_found",
             Self::EmailTaken => "email_taken",
+            Self::ExternalIdTaken => "external_id_taken",
             Self::VersionMismatch => "version_mismatch",
             Self::KeyReused => "idempotency_key_reused",
             Self::InvalidPageToken => "invalid_page_token",
@@ -61,17 +64,35 @@ impl Error {
 
 /// What is wrong with one field of a user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} {detail}", field.as_deref().unwrap_or("the user"))]
+#[error("{}{below} {detail}", field.as_deref().unwrap_or("the user"))]
 pub struct FieldError {
     /// The field's name in the API; `None` for the user as a whole.
     pub field: Option<String>,
+    /// The part of the field that is wrong, as a JSON pointer (RFC 6901). Empty for the whole field.
+    pub below: String,
     /// A phrase that completes "the field ...".
     pub detail: &'static str,
 }
 
 impl FieldError {
     pub(crate) fn new(field: impl Into<String>, detail: &'static str) -> Self {
-        Self { field: Some(field.into()), detail }
+        Self::below(field, String::new(), detail)
+    }
+
+    pub(crate) fn below(field: impl Into<String>, below: String, detail: &'static str) -> Self {
+        Self { field: Some(field.into()), below, detail }
+    }
+
+    /// Where it is in the user, as a JSON pointer (RFC 6901). Empty for the user as a whole.
+    #[must_use]
+    pub fn pointer(&self) -> String {
+        let escape = |field: &String| format!("/{}{}", field.replace('~', "~0").replace('/', "~1"), self.below);
+        self.field.as_ref().map(escape).unwrap_or_default()
+    }
+
+    /// What is wrong with the user as a whole.
+    pub(crate) const fn of_user(detail: &'static str) -> Self {
+        Self { field: None, below: String::new(), detail }
     }
 }
 

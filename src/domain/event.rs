@@ -17,6 +17,9 @@ pub struct Event {
     /// The user's version after the change. A deletion has the version after the user's last one.
     pub version: Version,
     pub change: Change,
+    /// Whether the release that made the change knew profiles. If not, the event does not say what the user's profile is:
+    /// that of its user is the default one.
+    pub knows_profile: bool,
     /// The span that made the change, as a header `traceparent` (W3C Trace Context).
     pub trace_parent: Option<String>,
 }

@@ -12,7 +12,7 @@ use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed}
 /// locale of its cluster says. Folding proceeds character by character, so the folded prefix is a prefix of the folded
 /// text, unless the prefix ends between a letter and its accent. `str::to_lowercase` would break this: it looks at the
 /// neighbours of a final sigma.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Folded(String);
 
 impl Folded {

@@ -5,29 +5,42 @@
 //! disagree.
 
 mod as_of;
+mod assignment;
+mod attributes;
 mod characters;
 mod email;
 mod email_key;
 mod error;
 mod event;
+mod external_id;
+mod field_mask;
 mod fold;
 mod freshness;
 mod id;
 mod idempotency;
 mod import;
+mod json_node;
+mod json_number;
 mod name;
 mod operation;
+mod order;
 mod page;
 mod page_token;
+mod profile;
+mod status;
 mod timestamp;
 mod user;
 mod written;
 
 pub use as_of::AsOf;
+pub use assignment::Assignment;
+pub use attributes::{Attributes, AttributesPatch};
 pub use email::Email;
 pub use email_key::EmailKey;
 pub use error::{Error, FieldError};
 pub use event::{Change, Event, Position};
+pub use external_id::ExternalId;
+pub use field_mask::FieldMask;
 pub use fold::Folded;
 pub use freshness::{Freshness, InvalidPosition};
 pub use id::{InvalidUserId, UserId};
@@ -37,8 +50,11 @@ pub use import::{
 };
 pub use name::UserName;
 pub use operation::{MAX_BATCH, Operation, RawOperation};
-pub use page::{Filter, NamePrefix, Page, PageQuery, PageSize, Start};
+pub use order::{Order, OrderBy};
+pub use page::{Filter, Last, NamePrefix, Page, PageFilter, PageQuery, PageSize, Start};
 pub use page_token::PageToken;
+pub use profile::{Profile, ProfileChange, RawProfile};
+pub use status::Status;
 pub use timestamp::Timestamp;
 pub use user::{Changes, Expected, NewUser, User, Version};
 pub use written::Written;

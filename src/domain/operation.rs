@@ -1,6 +1,6 @@
 //! The operations of a batch: what is asked for, and the same parsed.
 
-use super::{Changes, Email, Error, Fingerprint, NewUser, UserId, UserName, Version};
+use super::{Changes, Error, Fingerprint, NewUser, RawProfile, UserId, Version};
 
 /// The most operations of one batch, and the most users that one request gets.
 pub const MAX_BATCH: usize = 1_000;
@@ -8,8 +8,8 @@ pub const MAX_BATCH: usize = 1_000;
 /// One write of a batch, as it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RawOperation {
-    Create { name: String, email: String },
-    Update { id: UserId, expected: Option<Version>, name: Option<String>, email: Option<String> },
+    Create { name: String, email: String, profile: RawProfile },
+    Update { id: UserId, expected: Option<Version>, name: Option<String>, email: Option<String>, profile: RawProfile },
     Delete { id: UserId, expected: Option<Version> },
 }
 
@@ -28,9 +28,9 @@ impl Operation {
     /// [`Error::Invalid`] with every field that is wrong.
     pub fn parse(raw: RawOperation) -> Result<Self, Error> {
         Ok(match raw {
-            RawOperation::Create { name, email } => Self::Create(NewUser::parse(name, email)?),
-            RawOperation::Update { id, expected, name, email } => {
-                Self::Update { id, expected, changes: Changes::parse(name, email)? }
+            RawOperation::Create { name, email, profile } => Self::Create(NewUser::parse(name, email, profile)?),
+            RawOperation::Update { id, expected, name, email, profile } => {
+                Self::Update { id, expected, changes: Changes::parse(name, email, profile)? }
             }
             RawOperation::Delete { id, expected } => Self::Delete { id, expected },
         })
@@ -41,12 +41,9 @@ impl Operation {
     pub fn add_to(&self, asked: Fingerprint) -> Fingerprint {
         let number = |version: &Option<Version>| version.map_or(-1, |version| version.0);
         match self {
-            Self::Create(NewUser { name, email }) => {
-                asked.number(1).text(Some(name.as_str())).text(Some(email.as_str()))
-            }
-            Self::Update { id, expected, changes: Changes { name, email } } => {
-                let asked = asked.number(2).number(id.get()).number(number(expected));
-                asked.text(name.as_ref().map(UserName::as_str)).text(email.as_ref().map(Email::as_str))
+            Self::Create(new) => new.add_to(asked.number(1)),
+            Self::Update { id, expected, changes } => {
+                changes.add_to(asked.number(2).number(id.get()).number(number(expected)))
             }
             Self::Delete { id, expected } => asked.number(3).number(id.get()).number(number(expected)),
         }

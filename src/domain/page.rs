@@ -1,15 +1,37 @@
 //! Lists of users: filters, pages and page queries.
 
 use super::characters::is_control;
-use super::{EmailKey, Folded, User, UserId};
+use super::{EmailKey, ExternalId, Folded, Order, Status, User, UserId};
 
 /// Which users a list contains. Without a filter it contains all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// The user with this address, whatever its case.
     pub email: Option<EmailKey>,
-    /// Users whose name has this prefix, whatever its case. The list is then ordered by folded name and id.
+    /// Users whose name has this prefix, whatever its case.
     pub name_prefix: Option<NamePrefix>,
+    /// The user with this external id.
+    pub external_id: Option<ExternalId>,
+    /// Users with this status.
+    pub status: Option<Status>,
+    /// The order that was asked for.
+    pub order: Option<Order>,
+}
+
+impl Filter {
+    /// Whether the list contains a user with the filter's email or external id.
+    #[must_use]
+    pub fn matches(&self, user: &User) -> bool {
+        self.name_prefix.as_ref().is_none_or(|prefix| prefix.matches(user))
+            && self.status.is_none_or(|status| status == user.status())
+            && self.external_id.as_ref().is_none_or(|external_id| user.external_id() == Some(external_id))
+    }
+
+    /// The order of the list: without another one by id, or with a prefix by name.
+    #[must_use]
+    pub fn order(&self) -> Order {
+        self.order.unwrap_or(if self.name_prefix.is_some() { Order::BY_NAME } else { Order::default() })
+    }
 }
 
 /// A prefix of names, at most 100 characters. Every character stands for itself.
@@ -82,38 +104,62 @@ impl PageSize {
 #[derive(Clone, Debug)]
 pub struct PageQuery {
     pub start: Start,
+    pub filter: PageFilter,
     pub size: PageSize,
     /// Whether to count the users of all pages together.
     pub count: bool,
 }
 
+/// Which users a page may contain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageFilter {
+    pub name_prefix: Option<NamePrefix>,
+    pub status: Option<Status>,
+}
+
 impl PageQuery {
+    /// A page of all users by id.
+    #[must_use]
+    pub fn of_all(start: Start, size: PageSize) -> Self {
+        Self { start, filter: PageFilter::default(), size, count: false }
+    }
+
     /// The same query without legacy prefixes, for a database without legacy keys.
     #[must_use]
     pub fn without_legacy_prefixes(mut self) -> Self {
-        if let Start::ByName { prefix, .. } = &mut self.start {
+        if let Some(prefix) = &mut self.filter.name_prefix {
             prefix.legacy.clear();
         }
         self
     }
 }
 
-/// Where a page starts, which also decides its order.
+/// Where a page starts, and its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
     /// By id, after so many users. Costs as much as the users it skips.
     Offset(i64),
-    /// By id, after this one.
-    AfterId(UserId),
-    /// By folded name and id, within a prefix, after this position.
-    ByName { prefix: NamePrefix, after: Option<(Folded, UserId)> },
+    /// In this order, after this user, or at the beginning.
+    After { order: Order, last: Option<Last> },
+}
+
+/// The user after whom a page starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Last {
+    pub id: UserId,
+    /// The key by which the list is ordered, unless that is the id.
+    pub key: Option<String>,
 }
 
 impl Start {
-    /// Whether the users of a page follow each other in one range of an index.
+    /// The first page of all users by id.
+    pub const BEGINNING: Self = Self::After { order: Order { by: super::OrderBy::Id, descending: false }, last: None };
+
+    /// The start of the page after this user, in the same order.
     #[must_use]
-    pub fn is_one_range(&self) -> bool {
-        !matches!(self, Self::ByName { prefix, .. } if !prefix.legacy().is_empty())
+    pub fn after(&self, last: Last) -> Self {
+        let order = if let Self::After { order, .. } = self { *order } else { Order::default() };
+        Self::After { order, last: Some(last) }
     }
 }
 
@@ -121,10 +167,10 @@ impl Start {
 #[derive(Clone, Debug)]
 pub struct Page {
     pub users: Vec<User>,
-    /// Whether more users follow.
-    pub more: bool,
-    /// The key of the last user, if the list is ordered by name.
-    pub last_name: Option<Folded>,
+    /// After what the next page starts. `None` on the last page.
+    ///
+    /// A page may be short, or empty, and not be the last: a page examines a bounded number of users.
+    pub next: Option<Last>,
     /// The count, if it was asked for.
     pub total: Option<i64>,
 }

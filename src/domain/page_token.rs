@@ -3,19 +3,16 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Error, Filter, Folded, UserId};
+use super::{Error, ExternalId, Filter, Last, Order, OrderBy, Status, UserId};
 
-/// The position after which the next page starts: the id of the last user, and its folded name if the list is ordered
-/// by name.
+/// The position after which the next page starts: the id of the last user, and its key if the list is ordered by another
+/// one.
 ///
-/// The text is opaque and URL-safe: base64url of a format byte, the id, the name, and a checksum over these and the
-/// filters. It contains all that the next page needs, so it works on every replica and after a restart. The checksum is
+/// The text is opaque and URL-safe: base64url of a format byte, the id, the key, and a checksum over these, the filters and
+/// the order. It contains all that the next page needs, so it works on every replica and after a restart. The checksum is
 /// no signature: a forged token shows nothing that the list would not show anyway.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageToken {
-    pub id: UserId,
-    pub name: Option<Folded>,
-}
+pub struct PageToken(pub Last);
 
 /// Changes with the layout, so that tokens of other releases are rejected instead of misread.
 const FORMAT: u8 = 1;
@@ -26,11 +23,12 @@ impl PageToken {
     /// The token's text.
     #[must_use]
     pub fn encode(&self, filter: &Filter) -> String {
-        let name = self.name.as_ref().map_or("", Folded::as_str);
-        let mut bytes = Vec::with_capacity(1 + ID + name.len() + CHECKSUM);
+        let Last { id, key } = &self.0;
+        let key = key.as_deref().unwrap_or_default();
+        let mut bytes = Vec::with_capacity(1 + ID + key.len() + CHECKSUM);
         bytes.push(FORMAT);
-        bytes.extend(self.id.get().to_be_bytes());
-        bytes.extend(name.as_bytes());
+        bytes.extend(id.get().to_be_bytes());
+        bytes.extend(key.as_bytes());
         bytes.extend(checksum(&bytes, filter).to_be_bytes());
         URL_SAFE_NO_PAD.encode(bytes)
     }
@@ -52,14 +50,12 @@ impl PageToken {
         let (&FORMAT, rest) = content.split_first()? else {
             return None;
         };
-        let (id, name) = rest.split_first_chunk::<ID>()?;
-        // PostgreSQL accepts no NUL in a text, and no name contains one, so this token was forged.
-        let name = std::str::from_utf8(name).ok().filter(|name| !name.contains('\0'))?;
+        let (id, key) = rest.split_first_chunk::<ID>()?;
+        // PostgreSQL accepts no NUL in a text, and no key contains one, so this token was forged.
+        let key = std::str::from_utf8(key).ok().filter(|key| !key.contains('\0'))?;
         let id = i64::from_be_bytes(*id);
-        Some(Self {
-            id: (id > 0).then(|| UserId::stored(id))?,
-            name: filter.name_prefix.is_some().then(|| Folded::stored(name.to_owned())),
-        })
+        let id = (id > 0).then(|| UserId::stored(id))?;
+        Some(Self(Last { id, key: (filter.order().by != OrderBy::Id).then(|| key.to_owned()) }))
     }
 }
 
@@ -73,6 +69,16 @@ fn checksum(content: &[u8], filter: &Filter) -> u32 {
         hasher.update(if part.is_some() { &[0xff] } else { &[0xfe] });
         hasher.update(part.unwrap_or_default().as_bytes());
     }
+    // A token without these is the same as in earlier releases.
+    let usual = Filter { order: None, ..filter.clone() }.order();
+    let order = Some(filter.order()).filter(|order| *order != usual).map(Order::as_str);
+    let external_id = filter.external_id.as_ref().map(ExternalId::as_str);
+    for (name, part) in [(0xfd, external_id), (0xfc, filter.status.map(Status::as_str)), (0xfb, order)] {
+        if let Some(part) = part {
+            hasher.update(&[name]);
+            hasher.update(part.as_bytes());
+        }
+    }
     hasher.finalize()
 }
 
@@ -82,16 +88,25 @@ mod tests {
     use crate::domain::NamePrefix;
 
     fn by_name(prefix: &str) -> Filter {
-        Filter { email: None, name_prefix: Some(NamePrefix::parse(prefix).unwrap()) }
+        Filter { name_prefix: Some(NamePrefix::parse(prefix).unwrap()), ..Filter::default() }
     }
 
-    fn token(name: Option<&str>) -> PageToken {
-        PageToken { id: UserId::stored(42), name: name.map(Folded::new) }
+    fn ordered(order: &str) -> Filter {
+        Filter { order: Some(Order::parse(order).unwrap()), ..Filter::default() }
+    }
+
+    fn token(key: Option<&str>) -> PageToken {
+        PageToken(Last { id: UserId::stored(42), key: key.map(str::to_owned) })
     }
 
     #[test]
     fn comes_back_with_its_own_filters() {
-        for (token, filter) in [(token(None), Filter::default()), (token(Some("ada")), by_name("A"))] {
+        for (token, filter) in [
+            (token(None), Filter::default()),
+            (token(Some("ada")), by_name("A")),
+            (token(None), ordered("-id")),
+            (token(Some("a@b.co")), ordered("email")),
+        ] {
             assert_eq!(PageToken::decode(&token.encode(&filter), &filter), Ok(token));
         }
     }
@@ -99,15 +114,25 @@ mod tests {
     #[test]
     fn belongs_to_its_filters() {
         let text = token(None).encode(&Filter::default());
-        for other in [by_name(""), by_name("a")] {
+        let with_status = |status| Filter { status: Some(status), ..Filter::default() };
+        let (active, disabled) = (with_status(Status::Active), with_status(Status::Disabled));
+        for other in [by_name(""), by_name("a"), active, disabled, ordered("-id"), ordered("name")] {
             assert_eq!(PageToken::decode(&text, &other), Err(Error::InvalidPageToken));
+        }
+    }
+
+    #[test]
+    fn is_the_same_if_the_usual_order_is_asked_for() {
+        for (usual, order) in [(Filter::default(), "id"), (by_name("a"), "name")] {
+            let asked = Filter { order: Some(Order::parse(order).unwrap()), ..usual.clone() };
+            assert_eq!(token(None).encode(&usual), token(None).encode(&asked));
         }
     }
 
     #[test]
     fn is_refused_with_an_id_that_no_user_has() {
         for id in [0, -1, i64::MIN] {
-            let text = PageToken { id: UserId::stored(id), name: None }.encode(&Filter::default());
+            let text = PageToken(Last { id: UserId::stored(id), key: None }).encode(&Filter::default());
             assert_eq!(PageToken::decode(&text, &Filter::default()), Err(Error::InvalidPageToken), "{id}");
         }
     }

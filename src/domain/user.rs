@@ -1,6 +1,11 @@
 //! Users, and changes of users.
 
-use super::{Email, FieldError, Timestamp, UserId, UserName};
+use std::sync::Arc;
+
+use super::{
+    Attributes, Email, ExternalId, FieldError, Fingerprint, Profile, ProfileChange, RawProfile, Status, Timestamp,
+    UserId, UserName,
+};
 
 /// A stored user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +16,34 @@ pub struct User {
     pub version: Version,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// `None` is the default one.
+    pub profile: Option<Arc<Profile>>,
+}
+
+impl User {
+    /// The user's key in the system that it came from.
+    #[must_use]
+    pub fn external_id(&self) -> Option<&ExternalId> {
+        self.profile.as_ref()?.external_id.as_ref()
+    }
+
+    /// Whether the user is switched on.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.profile.as_ref().map_or(Status::Active, |profile| profile.status)
+    }
+
+    /// The status, unless it is the usual one: most users have that, and answers do not repeat it.
+    #[must_use]
+    pub fn shown_status(&self) -> Option<Status> {
+        Some(self.status()).filter(|status| *status != Status::default())
+    }
+
+    /// What only the callers know about the user.
+    #[must_use]
+    pub fn attributes(&self) -> Option<&Attributes> {
+        self.profile.as_ref()?.attributes.as_ref()
+    }
 }
 
 /// Counts the writes of a user: 1 after the create, one more after each update. Ids are never reused, so id and version
@@ -43,18 +76,33 @@ impl Version {
 pub struct NewUser {
     pub name: UserName,
     pub email: Email,
+    /// `None` is the default one.
+    pub profile: Option<Arc<Profile>>,
 }
 
 impl NewUser {
-    /// Parses both fields.
+    /// Parses all fields.
     ///
     /// # Errors
     /// Every field that is wrong, not only the first.
-    pub fn parse(name: String, email: String) -> Result<Self, Vec<FieldError>> {
-        match (UserName::parse(name), Email::parse(email)) {
-            (Ok(name), Ok(email)) => Ok(Self { name, email }),
-            (name, email) => Err([name.err(), email.err()].into_iter().flatten().collect()),
+    pub fn parse(name: String, email: String, profile: RawProfile) -> Result<Self, Vec<FieldError>> {
+        match (UserName::parse(name), Email::parse(email), Profile::parse(profile)) {
+            (Ok(name), Ok(email), Ok(profile)) => Ok(Self { name, email, profile }),
+            (name, email, profile) => Err(all_errors(name.err(), email.err(), profile.err())),
         }
+    }
+
+    /// The user's key in the system that it came from.
+    #[must_use]
+    pub fn external_id(&self) -> Option<&ExternalId> {
+        self.profile.as_ref()?.external_id.as_ref()
+    }
+
+    /// Adds all that is asked for to the fingerprint of a create.
+    #[must_use]
+    pub fn add_to(&self, asked: Fingerprint) -> Fingerprint {
+        let asked = asked.text(Some(self.name.as_str())).text(Some(self.email.as_str()));
+        Profile::add_to(self.profile.as_deref(), asked)
     }
 }
 
@@ -63,6 +111,7 @@ impl NewUser {
 pub struct Changes {
     pub name: Option<UserName>,
     pub email: Option<Email>,
+    pub profile: Option<Box<ProfileChange>>,
 }
 
 impl Changes {
@@ -70,12 +119,34 @@ impl Changes {
     ///
     /// # Errors
     /// Every field that is wrong, not only the first.
-    pub fn parse(name: Option<String>, email: Option<String>) -> Result<Self, Vec<FieldError>> {
-        match (name.map(UserName::parse).transpose(), email.map(Email::parse).transpose()) {
-            (Ok(name), Ok(email)) => Ok(Self { name, email }),
-            (name, email) => Err([name.err(), email.err()].into_iter().flatten().collect()),
+    pub fn parse(name: Option<String>, email: Option<String>, profile: RawProfile) -> Result<Self, Vec<FieldError>> {
+        let (name, email) = (name.map(UserName::parse).transpose(), email.map(Email::parse).transpose());
+        match (name, email, ProfileChange::parse(profile)) {
+            (Ok(name), Ok(email), Ok(profile)) => Ok(Self { name, email, profile }),
+            (name, email, profile) => Err(all_errors(name.err(), email.err(), profile.err())),
         }
     }
+
+    /// The external id that is set.
+    #[must_use]
+    pub fn external_id(&self) -> Option<&ExternalId> {
+        self.profile.as_ref()?.external_id()
+    }
+
+    /// Adds all that is asked for to the fingerprint of an update.
+    #[must_use]
+    pub fn add_to(&self, asked: Fingerprint) -> Fingerprint {
+        let asked = asked.text(self.name.as_ref().map(UserName::as_str)).text(self.email.as_ref().map(Email::as_str));
+        self.profile.iter().fold(asked, |asked, profile| profile.add_to(asked))
+    }
+}
+
+fn all_errors(
+    name: Option<FieldError>,
+    email: Option<FieldError>,
+    profile: Option<Vec<FieldError>>,
+) -> Vec<FieldError> {
+    name.into_iter().chain(email).chain(profile.into_iter().flatten()).collect()
 }
 
 /// The versions in which a user may be changed.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::format::{EventType, PublishedEvent};
-use super::ring::{CHUNK, Chunk, Epoch, Head, Ring};
+use super::ring::{CHUNK, CHUNK_BYTES, Chunk, Epoch, Head, Ring};
 use super::settings::Settings;
 use crate::domain::{Error, Event, Position};
 use crate::metrics::EventMetrics;
@@ -139,8 +139,22 @@ impl Hub {
             Some(last) if events.len() >= usize::from(CHUNK) => last.position,
             _ => head.position(),
         };
-        let wanted = events.into_iter().filter(|event| types.contains(&EventType::of(event)));
-        Ok(Chunk { events: wanted.map(|event| Arc::new(PublishedEvent::new(event, &self.source))).collect(), to })
+        let (mut chunk, mut bytes) = (Chunk { events: Vec::new(), to }, 0);
+        for event in events {
+            // What does not fit is read again for the next chunk.
+            if bytes >= CHUNK_BYTES {
+                break;
+            }
+            chunk.to = event.position;
+            if types.contains(&EventType::of(&event)) {
+                let event = PublishedEvent::new(event, &self.source);
+                bytes += event.bytes();
+                chunk.events.push(Arc::new(event));
+            }
+        }
+        // Beyond the last event that was read lies nothing up to there.
+        chunk.to = if bytes >= CHUNK_BYTES { chunk.to } else { to };
+        Ok(chunk)
     }
 
     pub(super) fn count(&self, chunk: &Chunk) {

@@ -7,8 +7,13 @@ use super::format::{EventType, PublishedEvent};
 use crate::domain::{Error, Position};
 use crate::storage::Checkpoint;
 
-/// The number of events per chunk. However slow a reader is, it holds no more than one chunk, some 50 KiB.
+/// The number of events per chunk. However slow a reader is, it holds no more than one chunk, usually some
+/// 50 KiB.
 pub(super) const CHUNK: u8 = 64;
+/// A chunk takes no more events once it has so many bytes.
+pub(super) const CHUNK_BYTES: usize = 64 * 1024;
+/// About how many bytes the ring holds, however large its events are.
+const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// The last events in order. New events push out the oldest.
 pub(super) struct Ring {
@@ -17,6 +22,8 @@ pub(super) struct Ring {
     /// The event in the log before the first one in the ring.
     after: Checkpoint,
     events: VecDeque<Arc<PublishedEvent>>,
+    /// How large they are together.
+    bytes: usize,
 }
 
 /// Counts the restarts of the ring. A reader's position is valid only in the epoch in which it began, because another
@@ -41,7 +48,7 @@ pub(super) struct Chunk {
 
 impl Ring {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, epoch: Epoch::default(), after: Checkpoint::default(), events: VecDeque::new() }
+        Self { capacity, epoch: Epoch::default(), after: Checkpoint::default(), events: VecDeque::new(), bytes: 0 }
     }
 
     /// Empties the ring and begins a new epoch, in which this event comes before the first.
@@ -49,6 +56,7 @@ impl Ring {
         self.epoch = Epoch(self.epoch.0 + 1);
         self.after = after;
         self.events.clear();
+        self.bytes = 0;
     }
 
     /// Adds the next events of the log.
@@ -59,9 +67,10 @@ impl Ring {
     }
 
     fn push(&mut self, event: PublishedEvent) {
-        if self.events.len() >= self.capacity
-            && let Some(oldest) = self.events.pop_front()
-        {
+        self.bytes += event.bytes();
+        while self.events.len() >= self.capacity || self.bytes > MAX_BYTES {
+            let Some(oldest) = self.events.pop_front() else { break };
+            self.bytes -= oldest.bytes();
             self.after = Checkpoint::of(&oldest.event);
         }
         self.events.push_back(Arc::new(event));
@@ -87,13 +96,14 @@ impl Ring {
 
     fn chunk(&self, seen: Position, types: &[EventType]) -> Chunk {
         let first = self.events.partition_point(|event| event.position() <= seen);
-        let mut chunk = Chunk { events: Vec::new(), to: seen };
+        let (mut chunk, mut bytes) = (Chunk { events: Vec::new(), to: seen }, 0);
         for event in self.events.iter().skip(first) {
             chunk.to = event.position();
             if types.contains(&event.r#type) {
+                bytes += event.bytes();
                 chunk.events.push(Arc::clone(event));
             }
-            if chunk.events.len() >= usize::from(CHUNK) {
+            if chunk.events.len() >= usize::from(CHUNK) || bytes >= CHUNK_BYTES {
                 break;
             }
         }

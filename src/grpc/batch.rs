@@ -7,11 +7,9 @@ use super::convert::user_id;
 use super::etag;
 use super::failure::Failure;
 use super::generated::users::user_operation::Operation;
-use super::generated::users::{
-    BatchGetUsersResponse, CreateUserRequest, DeleteUserRequest, UpdateUserRequest, User, UserOperation,
-    UserOperationResult,
-};
-use super::update_mask::UpdateMask;
+use super::generated::users::{BatchGetUsersResponse, DeleteUserRequest, User, UserOperation, UserOperationResult};
+use super::raw_user;
+use super::read_mask::{ReadMask, shown};
 use crate::domain::{
     self, AsOf, Email, EmailKey, Error, Expected, MAX_BATCH, Position, RawOperation, UserId, Version, Written,
 };
@@ -44,6 +42,7 @@ pub(super) fn asked_users(ids: Vec<i64>, emails: &[String]) -> Result<(Vec<UserI
 /// What was found of what was asked for.
 pub(super) fn found_users(
     found: AsOf<Vec<Option<domain::User>>>,
+    mask: Option<&ReadMask>,
     ids: &[UserId],
     emails: Vec<String>,
 ) -> AsOf<BatchGetUsersResponse> {
@@ -53,7 +52,7 @@ pub(super) fn found_users(
         let missing = by_email.iter().zip(emails).filter(|(user, _)| user.is_none());
         let missing_emails = missing.map(|(_, email)| email).collect();
         BatchGetUsersResponse {
-            users: found.into_iter().flatten().map(User::from).collect(),
+            users: found.into_iter().flatten().map(|user| shown(user, mask)).collect(),
             missing_ids,
             missing_emails,
         }
@@ -94,15 +93,14 @@ const fn kind_name(kind: Option<Kind>) -> &'static str {
 
 fn raw_operation(operation: Operation) -> Result<RawOperation, Failure> {
     Ok(match operation {
-        Operation::Create(CreateUserRequest { name, email }) => RawOperation::Create { name, email },
-        Operation::Update(UpdateUserRequest { id, name, email, update_mask, etag }) => {
-            let mask = UpdateMask::of(update_mask.as_ref(), &name, &email)?;
-            RawOperation::Update {
-                id: user_id("id", id)?,
-                expected: expected(&etag)?,
-                name: mask.name.then_some(name),
-                email: mask.email.then_some(email),
-            }
+        Operation::Create(request) => {
+            let (name, email, profile) = raw_user::of_create(request)?;
+            RawOperation::Create { name, email, profile }
+        }
+        Operation::Update(request) => {
+            let (id, expected) = (user_id("id", request.id)?, expected(&request.etag)?);
+            let (name, email, profile) = raw_user::of_update(request)?;
+            RawOperation::Update { id, expected, name, email, profile }
         }
         Operation::Delete(DeleteUserRequest { id, etag }) => {
             RawOperation::Delete { id: user_id("id", id)?, expected: expected(&etag)? }
@@ -160,6 +158,7 @@ pub(super) fn failure(error: AtomicError, kinds: &Kinds) -> Failure {
             let (field, detail) = match target {
                 Target::User => ("id", "another operation is about this user"),
                 Target::Address => ("email", "another operation has this email"),
+                Target::ExternalId => ("external_id", "another operation has this external id"),
             };
             Failure::InvalidField { field: path(place, kind_at(place), field).into(), detail }
         }
@@ -170,6 +169,7 @@ pub(super) fn failure(error: AtomicError, kinds: &Kinds) -> Failure {
 fn field_at_fault(place: usize, kind: Kind, error: &Error) -> String {
     match error {
         Error::EmailTaken => path(place, kind, "email"),
+        Error::ExternalIdTaken => path(place, kind, "external_id"),
         Error::NotFound => path(place, kind, "id"),
         Error::VersionMismatch => path(place, kind, "etag"),
         Error::Invalid(_) => format!("operations[{place}].{}", kind_name(Some(kind))),

@@ -3,13 +3,17 @@
 use prost_types::Timestamp;
 
 use super::failure::Failure;
-use super::generated::users::User;
-use crate::domain::{self, Email, Filter, NamePrefix, PageSize, UserId};
+use super::generated::users::{ListUsersRequest, User, UserStatus};
+use super::raw_user;
+use crate::domain::{self, Email, ExternalId, Filter, NamePrefix, Order, PageSize, UserId};
 
 impl From<domain::User> for User {
     fn from(user: domain::User) -> Self {
         let (created_at, updated_at) = (Some(timestamp(user.created_at)), Some(timestamp(user.updated_at)));
         let (id, version, etag) = (user.id.get(), user.version.0, user.version.etag());
+        let external_id = user.external_id().map(|external_id| external_id.as_str().to_owned());
+        let attributes = user.attributes().map_or_else(String::new, |attributes| attributes.as_str().to_owned());
+        let status = status(user.status()).into();
         Self {
             id,
             name: user.name.into_string(),
@@ -18,7 +22,17 @@ impl From<domain::User> for User {
             created_at,
             updated_at,
             etag,
+            external_id,
+            status,
+            attributes,
         }
+    }
+}
+
+const fn status(status: domain::Status) -> UserStatus {
+    match status {
+        domain::Status::Active => UserStatus::Active,
+        domain::Status::Disabled => UserStatus::Disabled,
     }
 }
 
@@ -38,11 +52,17 @@ pub(super) fn page_size(size: i32) -> Result<PageSize, Failure> {
     Ok(PageSize::at_most_max(u64::try_from(size).map_err(|_| negative)?).unwrap_or(PageSize::DEFAULT))
 }
 
-pub(super) fn filter(email: Option<&str>, name_prefix: Option<&str>) -> Result<Filter, Failure> {
-    let email = email.map(Email::parse_to_find).transpose();
-    let name_prefix = name_prefix.map(NamePrefix::parse).transpose();
+pub(super) fn filter(request: &ListUsersRequest) -> Result<Filter, Failure> {
+    let invalid = |field: &'static str, detail| Failure::InvalidField { field: field.into(), detail };
+    let email = request.email.as_deref().map(Email::parse_to_find).transpose();
+    let name_prefix = request.name_prefix.as_deref().map(NamePrefix::parse).transpose();
+    let order = Some(request.order_by.as_str()).filter(|order| !order.is_empty()).map(Order::parse).transpose();
+    let external_id = request.external_id.clone().map(ExternalId::parse).transpose();
     Ok(Filter {
-        email: email.map_err(|error| Failure::InvalidField { field: "email".into(), detail: error.detail })?,
-        name_prefix: name_prefix.map_err(|detail| Failure::InvalidField { field: "name_prefix".into(), detail })?,
+        email: email.map_err(|error| invalid("email", error.detail))?,
+        name_prefix: name_prefix.map_err(|detail| invalid("name_prefix", detail))?,
+        external_id: external_id.map_err(|error| invalid("external_id", error.detail))?,
+        status: raw_user::status("status", request.status)?,
+        order: order.map_err(|detail| invalid("order_by", detail))?,
     })
 }

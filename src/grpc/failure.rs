@@ -89,17 +89,18 @@ impl Failure {
     fn violations(&self) -> Vec<FieldViolation> {
         match self {
             Self::User(domain::Error::Invalid(fields)) => {
-                let violation = |error: &domain::FieldError| {
-                    FieldViolation::new(error.field.clone().unwrap_or_default(), error.detail)
-                };
+                let violation = |error: &domain::FieldError| FieldViolation::new(path(error), error.detail);
                 fields.iter().map(violation).collect()
+            }
+            Self::User(error @ domain::Error::ExternalIdTaken) => {
+                vec![FieldViolation::new("external_id", error.to_string())]
             }
             Self::User(error @ domain::Error::InvalidPageToken) => {
                 vec![FieldViolation::new("page_token", error.to_string())]
             }
             Self::Operation { field, error: domain::Error::Invalid(fields) } => {
                 let violation = |error: &domain::FieldError| match &error.field {
-                    Some(name) => FieldViolation::new(format!("{field}.{name}"), error.detail),
+                    Some(_) => FieldViolation::new(format!("{field}.{}", path(error)), error.detail),
                     None => FieldViolation::new(field, error.detail),
                 };
                 fields.iter().map(violation).collect()
@@ -122,6 +123,11 @@ impl Failure {
             _ => None,
         }
     }
+}
+
+/// The path of the field that is wrong, with the part of it.
+fn path(error: &domain::FieldError) -> String {
+    error.field.clone().unwrap_or_default() + &error.below.replace('/', ".")
 }
 
 /// The details follow <https://google.aip.dev/193>.
@@ -159,7 +165,7 @@ const fn user_code(error: &domain::Error) -> Code {
     match error {
         domain::Error::Invalid(_) | domain::Error::InvalidPageToken | domain::Error::KeyReused => Code::InvalidArgument,
         domain::Error::NotFound => Code::NotFound,
-        domain::Error::EmailTaken => Code::AlreadyExists,
+        domain::Error::EmailTaken | domain::Error::ExternalIdTaken => Code::AlreadyExists,
         domain::Error::VersionMismatch => Code::Aborted,
         domain::Error::EventsGone | domain::Error::PositionUnknown => Code::OutOfRange,
         domain::Error::Overloaded | domain::Error::Unavailable | domain::Error::Unusable => Code::Unavailable,

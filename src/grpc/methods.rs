@@ -13,10 +13,11 @@ use super::generated::users::user_service_server::UserService;
 use super::generated::users::{
     BatchGetUsersRequest, BatchGetUsersResponse, BatchWriteUsersRequest, BatchWriteUsersResponse, CreateUserRequest,
     CreateUserResponse, DeleteUserRequest, DeleteUserResponse, GetUserRequest, GetUserResponse, ListUsersRequest,
-    ListUsersResponse, UpdateUserRequest, UpdateUserResponse, User, WatchUsersRequest,
+    ListUsersResponse, UpdateUserRequest, UpdateUserResponse, WatchUsersRequest,
 };
 use super::idempotency::{idempotency_key, written};
-use super::update_mask::UpdateMask;
+use super::raw_user;
+use super::read_mask::{read_mask, shown};
 use super::watch_users::{Messages, watch_users};
 use crate::auth::Refused;
 use crate::events::Feed;
@@ -36,9 +37,10 @@ pub struct Users {
 impl UserService for Users {
     async fn get_user(&self, request: Request<GetUserRequest>) -> Result<Response<GetUserResponse>, Status> {
         let freshness = freshness(request.metadata())?;
-        let GetUserRequest { id } = request.into_inner();
+        let GetUserRequest { id, read_mask: mask } = request.into_inner();
+        let mask = read_mask(mask.as_ref())?;
         let found = service::get_user(&self.storage, user_id("id", id)?, &freshness).await?;
-        found_or_not(found, |user| GetUserResponse { user: Some(user.into()) })
+        found_or_not(found, |user| GetUserResponse { user: Some(shown(user, mask.as_ref())) })
     }
 
     async fn batch_get_users(
@@ -46,23 +48,24 @@ impl UserService for Users {
         request: Request<BatchGetUsersRequest>,
     ) -> Result<Response<BatchGetUsersResponse>, Status> {
         let (freshness, caller) = (freshness(request.metadata())?, caller_id(&request)?);
-        let BatchGetUsersRequest { ids, emails } = request.into_inner();
+        let BatchGetUsersRequest { ids, emails, read_mask: mask } = request.into_inner();
+        let mask = read_mask(mask.as_ref())?;
         let (ids, keys) = batch::asked_users(ids, &emails)?;
         let by_id = service::batch_get_users(&self.storage, ids.clone(), &freshness, &caller).await?;
         let by_email = service::batch_get_users_by_email(&self.storage, keys, &freshness, &caller).await?;
         let found = by_id.and(by_email, |by_id, by_email| by_id.into_iter().chain(by_email).collect());
-        Ok(response(batch::found_users(found, &ids, emails)))
+        Ok(response(batch::found_users(found, mask.as_ref(), &ids, emails)))
     }
 
     async fn list_users(&self, request: Request<ListUsersRequest>) -> Result<Response<ListUsersResponse>, Status> {
         let freshness = freshness(request.metadata())?;
-        let ListUsersRequest { page_size: size, page_token, email, name_prefix, include_total } = request.into_inner();
-        let size = page_size(size)?;
-        let filter = filter(email.as_deref(), name_prefix.as_deref())?;
-        let page_token = Some(page_token.as_str()).filter(|token| !token.is_empty());
+        let request = request.into_inner();
+        let (size, filter, include_total) = (page_size(request.page_size)?, filter(&request)?, request.include_total);
+        let mask = read_mask(request.read_mask.as_ref())?;
+        let page_token = Some(request.page_token.as_str()).filter(|token| !token.is_empty());
         let list = service::list_users(&self.storage, &filter, size, page_token, include_total, &freshness).await?;
         Ok(response(list.map(|list| ListUsersResponse {
-            users: list.users.into_iter().map(User::from).collect(),
+            users: list.users.into_iter().map(|user| shown(user, mask.as_ref())).collect(),
             next_page_token: list.next_page_token.unwrap_or_default(),
             total: list.total,
         })))
@@ -70,19 +73,17 @@ impl UserService for Users {
 
     async fn create_user(&self, request: Request<CreateUserRequest>) -> Result<Response<CreateUserResponse>, Status> {
         let key = idempotency_key(&request, "CreateUser")?;
-        let CreateUserRequest { name, email } = request.into_inner();
-        let user = service::create_user(&self.storage, name, email, key).await?;
+        let (name, email, profile) = raw_user::of_create(request.into_inner())?;
+        let user = service::create_user(&self.storage, name, email, profile, key).await?;
         Ok(written(user.map(|user| CreateUserResponse { user: Some(user.into()) })))
     }
 
     async fn update_user(&self, request: Request<UpdateUserRequest>) -> Result<Response<UpdateUserResponse>, Status> {
         let key = idempotency_key(&request, "UpdateUser")?;
-        let UpdateUserRequest { id, name, email, update_mask, etag } = request.into_inner();
-        let id = user_id("id", id)?;
-        let expected = etag::expected(&etag)?;
-        let mask = UpdateMask::of(update_mask.as_ref(), &name, &email)?;
-        let (name, email) = (mask.name.then_some(name), mask.email.then_some(email));
-        let user = service::update_user(&self.storage, id, expected, name, email, key).await?;
+        let request = request.into_inner();
+        let (id, expected) = (user_id("id", request.id)?, etag::expected(&request.etag)?);
+        let (name, email, profile) = raw_user::of_update(request)?;
+        let user = service::update_user(&self.storage, id, expected, name, email, profile, key).await?;
         Ok(written(user.map(|user| UpdateUserResponse { user: Some(user.into()) })))
     }
 

@@ -31,6 +31,8 @@ mod idempotency;
 mod limits;
 mod listener;
 mod methods;
+mod raw_user;
+mod read_mask;
 mod reflection;
 mod services;
 mod settings;

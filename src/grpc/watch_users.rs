@@ -9,7 +9,7 @@ use super::convert::timestamp;
 use super::failure::Failure;
 use super::generated::users::{self as proto, UserEvent, WatchUsersRequest, WatchUsersResponse};
 use crate::auth::{Denied, Refused};
-use crate::domain::{Change, Position};
+use crate::domain::{self, Change, Position};
 use crate::events::{End, EventType, Feed, LiveStream, Next, PublishedEvent};
 use crate::net::Draining;
 use crate::telemetry::Context;
@@ -108,6 +108,12 @@ impl Watch {
     }
 }
 
+/// The user of an event. Its status is not said if the event does not know it.
+fn user_of(user: &domain::User, knows_profile: bool) -> proto::User {
+    let user = proto::User::from(user.clone());
+    if knows_profile { user } else { proto::User { status: proto::UserStatus::Unspecified.into(), ..user } }
+}
+
 fn message(published: &PublishedEvent) -> WatchUsersResponse {
     let event = &published.event;
     let r#type = match event.change {
@@ -116,7 +122,7 @@ fn message(published: &PublishedEvent) -> WatchUsersResponse {
         Change::Deleted => proto::EventType::UserDeleted,
     };
     let user = match &event.change {
-        Change::Created(user) | Change::Updated(user) => Some(user.clone().into()),
+        Change::Created(user) | Change::Updated(user) => Some(user_of(user, event.knows_profile)),
         Change::Deleted => None,
     };
     let event = UserEvent {

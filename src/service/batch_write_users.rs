@@ -100,6 +100,7 @@ pub enum AtomicError {
 pub enum Target {
     User,
     Address,
+    ExternalId,
 }
 
 impl From<Error> for AtomicError {
@@ -135,15 +136,18 @@ fn once_each(key: Option<IdempotencyKey>, parsed: &[Result<Operation, Error>], i
     })
 }
 
-/// The first operation that touches a user or an address that an earlier one touches.
+/// The first operation that touches a user, an address or an external id that an earlier one touches.
 fn touched_twice(operations: &[Operation]) -> Option<(usize, Target)> {
-    let (mut users, mut addresses) = (HashSet::new(), HashSet::new());
+    let (mut users, mut addresses, mut external_ids) = (HashSet::new(), HashSet::new(), HashSet::new());
     for (place, operation) in operations.iter().enumerate() {
-        let (user, email) = match operation {
-            Operation::Create(new) => (None, Some(&new.email)),
-            Operation::Update { id, changes, .. } => (Some(*id), changes.email.as_ref()),
-            Operation::Delete { id, .. } => (Some(*id), None),
+        let (user, email, external_id) = match operation {
+            Operation::Create(new) => (None, Some(&new.email), new.external_id()),
+            Operation::Update { id, changes, .. } => (Some(*id), changes.email.as_ref(), changes.external_id()),
+            Operation::Delete { id, .. } => (Some(*id), None, None),
         };
+        if external_id.is_some_and(|external_id| !external_ids.insert(external_id.as_str())) {
+            return Some((place, Target::ExternalId));
+        }
         if user.is_some_and(|id| !users.insert(id)) {
             return Some((place, Target::User));
         }
@@ -162,16 +166,19 @@ fn touched_twice(operations: &[Operation]) -> Option<(usize, Target)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::UserId;
+    use crate::domain::{Assignment, RawProfile, UserId};
 
     #[test]
-    fn users_and_addresses_may_be_touched_once() {
-        let create = |email: &str| RawOperation::Create { name: "x".into(), email: email.into() };
+    fn users_addresses_and_external_ids_may_be_touched_once() {
+        let create_with =
+            |email: &str, profile| RawOperation::Create { name: "x".into(), email: email.into(), profile };
+        let create = |email: &str| create_with(email, RawProfile::default());
         let update = |id, email: Option<&str>| RawOperation::Update {
             id: UserId::stored(id),
             expected: None,
             name: None,
             email: email.map(str::to_owned),
+            profile: RawProfile::default(),
         };
         let delete = |id| RawOperation::Delete { id: UserId::stored(id), expected: None };
         let twice = |operations: Vec<RawOperation>| {
@@ -182,5 +189,8 @@ mod tests {
         assert_eq!(twice(vec![update(1, None), delete(2), delete(1)]), Some((2, Target::User)));
         assert_eq!(twice(vec![create("a@x.org"), create("A@X.ORG")]), Some((1, Target::Address)));
         assert_eq!(twice(vec![update(1, Some("a@x.org")), create("a@x.org")]), Some((1, Target::Address)));
+        let external_id = || RawProfile { external_id: Assignment::Set("x".into()), ..RawProfile::default() };
+        let creates = vec![create_with("a@x.org", external_id()), create_with("b@x.org", external_id())];
+        assert_eq!(twice(creates), Some((1, Target::ExternalId)));
     }
 }

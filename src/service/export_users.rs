@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::domain::{Error, Filter, Folded, Freshness, PageQuery, PageSize, Position, Start, User, UserId};
+use super::list_users::{find_the_one, page_filter, start};
+use crate::domain::{Error, Filter, Freshness, PageFilter, PageQuery, PageSize, Position, Start, User};
 use crate::storage::{Checkpoint, Follower, Storage};
 use crate::telemetry::use_case;
 
@@ -17,6 +18,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub struct Rest {
     storage: Storage,
     start: Start,
+    filter: PageFilter,
     /// The offset that the log was known to be final up to, before the first page.
     from: Checkpoint,
     /// The highest offset that a page has shown.
@@ -39,17 +41,11 @@ pub async fn export_users(storage: &Storage, filter: Filter, from: Checkpoint) -
 }
 
 async fn first_page(storage: Storage, filter: Filter, from: Checkpoint) -> Result<ExportPage, Error> {
-    let Filter { email, name_prefix } = filter;
-    if let Some(email) = email {
-        let found = storage.get_user_by_email(email, &Freshness::LATEST).await?.value;
-        let matches = |user: &User| name_prefix.as_ref().is_none_or(|prefix| prefix.matches(user));
-        return Ok((found.into_iter().filter(matches).collect(), None));
+    if let Some(found) = find_the_one(&storage, &filter, &Freshness::LATEST).await? {
+        return Ok((found.value.into_iter().collect(), None));
     }
-    let start = match name_prefix {
-        None => Start::AfterId(UserId::stored(0)),
-        Some(prefix) => Start::ByName { prefix, after: None },
-    };
-    Rest { storage, start, from, shown: from.position() }.read().await
+    let (start, filter) = (start(&filter, None), page_filter(&filter));
+    Rest { storage, start, filter, from, shown: from.position() }.read().await
 }
 
 impl Rest {
@@ -71,7 +67,8 @@ impl Rest {
     }
 
     async fn read(&self) -> Result<ExportPage, Error> {
-        let query = PageQuery { start: self.start.clone(), size: PageSize::EXPORT, count: false };
+        let query =
+            PageQuery { start: self.start.clone(), filter: self.filter.clone(), size: PageSize::EXPORT, count: false };
         let page = self.storage.list_users(query).await?;
         let shown = page.position;
         // The end of a log never goes back.
@@ -79,23 +76,17 @@ impl Rest {
             return Err(Error::EventsGone);
         }
         let page = page.value;
-        let Some(last) = page.users.last().filter(|_| page.more) else {
+        let Some(last) = page.next else {
             self.check_log().await?;
             return Ok((page.users, None));
         };
-        let start = after(&self.start, last.id, page.last_name);
-        Ok((page.users, Some(Self { storage: self.storage.clone(), start, from: self.from, shown })))
+        let (storage, start) = (self.storage.clone(), self.start.after(last));
+        let filter = self.filter.clone();
+        Ok((page.users, Some(Self { storage, start, filter, from: self.from, shown })))
     }
 
     /// Checks that the log is still the one from before the first page.
     async fn check_log(&self) -> Result<(), Error> {
         self.storage.events().follow(Follower::after(self.from), 0).await.map(drop)
-    }
-}
-
-fn after(start: &Start, id: UserId, name: Option<Folded>) -> Start {
-    match (start, name) {
-        (Start::ByName { prefix, .. }, Some(name)) => Start::ByName { prefix: prefix.clone(), after: Some((name, id)) },
-        _ => Start::AfterId(id),
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::imports::ImportPermit;
 use crate::domain::{
     Error, FieldError, ImportCounts, ImportFailure, ImportId, ImportOptions, ImportProgress, NewUser, OnConflict,
-    RecordsHash,
+    ProfileChange, RecordsHash,
 };
 use crate::metrics::ImportedRecords;
 use crate::storage::{Closed, ImportRecord, NextRecords, OpenImport, PreparedChunk, Storage, StoredImport};
@@ -212,8 +212,12 @@ impl Import {
         }
         self.next_bytes += raw.len();
         match content {
-            Ok(Content::User { name, email }) => match NewUser::parse(name, email) {
-                Ok(user) => self.add(ImportRecord::new(line_number(line), user), before).await?,
+            Ok(Content::User { name, email, profile }) => match NewUser::parse(name, email, profile.clone()) {
+                Ok(user) => {
+                    // It is valid, as the user is.
+                    let change = ProfileChange::parse(profile).ok().flatten();
+                    self.add(ImportRecord::new(line_number(line), user, change), before).await?;
+                }
                 Err(fields) => self.fail(fields.iter().map(|field| of_field(line, field))),
             },
             Ok(Content::End { .. }) => {}
@@ -396,7 +400,7 @@ fn line_number(line: u64) -> i64 {
 }
 
 fn of_field(line: u64, error: &FieldError) -> ImportFailure {
-    let pointer = error.field.as_ref().map(|field| format!("/{field}"));
+    let pointer = error.field.is_some().then(|| error.pointer());
     let code = Error::Invalid(Vec::new()).code().to_owned();
     ImportFailure { line: line_number(line), code, pointer, detail: error.detail.to_owned() }
 }

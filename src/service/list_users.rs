@@ -1,9 +1,7 @@
 //! The use cases of listing users.
 
 use super::freshness::check;
-use crate::domain::{
-    AsOf, EmailKey, Error, Filter, Freshness, Page, PageQuery, PageSize, PageToken, Start, User, UserId,
-};
+use crate::domain::{AsOf, Error, Filter, Freshness, PageFilter, PageQuery, PageSize, PageToken, Start, User};
 use crate::storage::Storage;
 use crate::telemetry::use_case;
 
@@ -32,12 +30,12 @@ pub async fn list_users(
 ) -> Result<AsOf<UserList>, Error> {
     let list = async {
         let after = page_token.map(|text| PageToken::decode(text, filter)).transpose()?;
-        let list = if let Some(email) = &filter.email {
-            list_the_one_with(storage, email, filter, count, freshness).await?
+        let list = if let Some(found) = find_the_one(storage, filter, freshness).await? {
+            found.map(|found| the_one(found, count))
         } else {
-            let page = storage.list_users(PageQuery { start: start(filter, after), size, count }).await?;
-            page.map(|page| UserList {
-                next_page_token: next_page_token(&page, filter),
+            let query = PageQuery { start: start(filter, after), filter: page_filter(filter), size, count };
+            storage.list_users(query).await?.map(|page| UserList {
+                next_page_token: page.next.map(|last| PageToken(last).encode(filter)),
                 users: page.users,
                 total: page.total,
             })
@@ -53,38 +51,36 @@ pub async fn list_users(
 /// # Errors
 /// The storage's errors.
 pub async fn list_users_by_offset(storage: &Storage, offset: i64, size: PageSize) -> Result<Vec<User>, Error> {
-    let query = PageQuery { start: Start::Offset(offset), size, count: false };
+    let query = PageQuery::of_all(Start::Offset(offset), size);
     let list = async { storage.list_users(query).await.map(|page| page.value.users) };
     use_case("list_users_by_offset", list).await
 }
 
-/// Lists the user with an address, by a look-up instead of a page query: at most one user has it.
-async fn list_the_one_with(
+/// Finds the user that a filter names, by a look-up instead of a page query: at most one user has its email or external
+/// id. `None` if the filter names no user.
+pub(super) async fn find_the_one(
     storage: &Storage,
-    email: &EmailKey,
     filter: &Filter,
-    count: bool,
     freshness: &Freshness,
-) -> Result<AsOf<UserList>, Error> {
-    let found = storage.get_user_by_email(email.clone(), freshness).await?;
-    let matches = |user: &User| filter.name_prefix.as_ref().is_none_or(|prefix| prefix.matches(user));
-    Ok(found.map(|found| {
-        let users = Vec::from_iter(found.filter(matches));
-        let total = count.then(|| i64::from(!users.is_empty()));
-        UserList { users, next_page_token: None, total }
-    }))
+) -> Result<Option<AsOf<Option<User>>>, Error> {
+    let found = match (&filter.email, &filter.external_id) {
+        (Some(email), _) => storage.get_user_by_email(email.clone(), freshness).await?,
+        (None, Some(external_id)) => storage.get_user_by_external_id(external_id.clone(), freshness).await?,
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(found.map(|found| found.filter(|user| filter.matches(user)))))
 }
 
-fn start(filter: &Filter, after: Option<PageToken>) -> Start {
-    match &filter.name_prefix {
-        None => after.map_or(Start::AfterId(UserId::stored(0)), |token| Start::AfterId(token.id)),
-        Some(prefix) => {
-            Start::ByName { prefix: prefix.clone(), after: after.and_then(|token| Some((token.name?, token.id))) }
-        }
-    }
+fn the_one(found: Option<User>, count: bool) -> UserList {
+    let users = Vec::from_iter(found);
+    let total = count.then(|| i64::from(!users.is_empty()));
+    UserList { users, next_page_token: None, total }
 }
 
-fn next_page_token(page: &Page, filter: &Filter) -> Option<String> {
-    let last = page.users.last().filter(|_| page.more)?;
-    Some(PageToken { id: last.id, name: page.last_name.clone() }.encode(filter))
+pub(super) fn start(filter: &Filter, after: Option<PageToken>) -> Start {
+    Start::After { order: filter.order(), last: after.map(|PageToken(last)| last) }
+}
+
+pub(super) fn page_filter(filter: &Filter) -> PageFilter {
+    PageFilter { name_prefix: filter.name_prefix.clone(), status: filter.status }
 }

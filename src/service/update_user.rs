@@ -1,7 +1,7 @@
 //! The use case of updating a user.
 
 use super::expected::{add_expected, first_that_matches};
-use crate::domain::{Changes, Email, Error, Expected, IdempotencyKey, User, UserId, UserName, Written};
+use crate::domain::{Changes, Error, Expected, IdempotencyKey, RawProfile, User, UserId, Written};
 use crate::storage::Storage;
 use crate::telemetry::use_case;
 
@@ -9,23 +9,19 @@ use crate::telemetry::use_case;
 ///
 /// # Errors
 /// [`Error::Invalid`] with every invalid field, [`Error::NotFound`], [`Error::VersionMismatch`], [`Error::EmailTaken`],
-/// [`Error::KeyReused`], or the storage's errors.
+/// [`Error::ExternalIdTaken`], [`Error::KeyReused`], or the storage's errors.
 pub async fn update_user(
     storage: &Storage,
     id: UserId,
     expected: Expected,
     name: Option<String>,
     email: Option<String>,
+    profile: RawProfile,
     key: Option<IdempotencyKey>,
 ) -> Result<Written<User>, Error> {
     let update = async {
-        let changes = Changes::parse(name, email)?;
-        let once = key.map(|key| {
-            key.once(|asked| {
-                let asked = asked.number(id.get()).text(changes.name.as_ref().map(UserName::as_str));
-                add_expected(asked.text(changes.email.as_ref().map(Email::as_str)), &expected)
-            })
-        });
+        let changes = Changes::parse(name, email, profile)?;
+        let once = key.map(|key| key.once(|asked| add_expected(changes.add_to(asked.number(id.get())), &expected)));
         match expected {
             Expected::AnyVersion => storage.update_user(id, None, changes, once).await,
             Expected::OneOf(versions) => {

@@ -186,10 +186,10 @@ fn in_next_window(open: &[Placed], size: usize) -> Vec<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::NewUser;
+    use crate::domain::{NewUser, RawProfile};
 
     fn create(email: &str) -> Operation {
-        Operation::Create(NewUser::parse("x".into(), email.into()).unwrap())
+        Operation::Create(NewUser::parse("x".into(), email.into(), RawProfile::default()).unwrap())
     }
 
     fn delete(id: i64) -> Operation {

@@ -7,7 +7,7 @@ use super::database::connection::Connection;
 use super::database::settings::Settings;
 use super::database::settings::database_url::DatabaseUrl;
 use super::read::list_users::{count, read_page};
-use crate::domain::{PageQuery, PageSize, Start, User, UserId};
+use crate::domain::{PageFilter, PageQuery, PageSize, Start, User};
 
 /// Why an export stopped early.
 #[derive(Debug, thiserror::Error)]
@@ -49,14 +49,13 @@ fn read_all(
     begin: impl FnOnce(u64),
     mut take: impl FnMut(Vec<User>) -> io::Result<()>,
 ) -> Result<(), ExportError> {
-    let mut start = Start::AfterId(UserId::stored(0));
-    begin(count(connection, &start)?.unsigned_abs());
+    let mut start = Start::BEGINNING;
+    begin(count(connection, &PageFilter::default())?.unsigned_abs());
     loop {
-        let query = PageQuery { start, size: PageSize::EXPORT, count: false };
+        let query = PageQuery::of_all(start, PageSize::EXPORT);
         let page = read_page(connection, &query)?.value;
-        let last = page.users.last().filter(|_| page.more).map(|last| last.id);
         take(page.users)?;
-        let Some(last) = last else { return Ok(()) };
-        start = Start::AfterId(last);
+        let Some(last) = page.next else { return Ok(()) };
+        start = query.start.after(last);
     }
 }

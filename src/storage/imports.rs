@@ -13,7 +13,7 @@ use super::database::schema::timestamp_column::TimestampColumn;
 use super::write::import::{Chunk, ImportChunk, ImportRow, Row, Superseded, code_of, find_failures};
 use super::write::request::{Create, Write};
 use crate::domain::{
-    Error, ImportCounts, ImportFailure, ImportOptions, ImportProgress, NewUser, RecordsHash, Timestamp,
+    Error, ImportCounts, ImportFailure, ImportOptions, ImportProgress, NewUser, ProfileChange, RecordsHash, Timestamp,
 };
 
 /// The most imports of one caller that are remembered. For another one its oldest are forgotten.
@@ -68,10 +68,10 @@ pub struct NextRecords {
 pub struct ImportRecord(Row);
 
 impl ImportRecord {
-    /// `line` is where it begins.
+    /// `line` is where it begins, and `profile` what it changes of the profile if there is such a user.
     #[must_use]
-    pub fn new(line: i64, user: NewUser) -> Self {
-        Self(Row { line, write: Write::Create(Create::new(user, None, None)) })
+    pub fn new(line: i64, user: NewUser, profile: Option<Box<ProfileChange>>) -> Self {
+        Self(Row { line, write: Write::Create(Create::new(user, None, None)), profile })
     }
 
     fn keys(&self) -> impl Iterator<Item = &str> {

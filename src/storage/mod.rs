@@ -45,7 +45,8 @@ pub use write::atomic::RefusedOperation;
 pub use write::import::Superseded;
 
 use crate::domain::{
-    AsOf, Changes, EmailKey, Error, Freshness, NewUser, Once, Page, PageQuery, User, UserId, Version, Written,
+    AsOf, Changes, EmailKey, Error, ExternalId, Freshness, NewUser, Once, Page, PageQuery, User, UserId, Version,
+    Written,
 };
 use crate::metrics::{IdempotencyMetrics, Metrics};
 use crate::telemetry::{Context, TracedSpan, note_look_up};
@@ -58,7 +59,7 @@ use engine::actors::{Actors, Common};
 use engine::lane::Lane;
 use engine::windows::Windows;
 use read::lookup::{LookedUp, Lookup};
-use user_cache::{Cached, PostgresCache, Recent, Refresh, SqliteCache, UserCache};
+use user_cache::{Cached, LookupKey, PostgresCache, Recent, Refresh, SqliteCache, UserCache};
 use write::atomic::AtomicBatch;
 use write::import::ImportChunk;
 use write::request::{Create, Delete, Update, Write};
@@ -149,12 +150,23 @@ impl Storage {
         self.look_up(Lookup::Email(email), freshness).await
     }
 
+    /// Gets the user with this external id.
+    pub async fn get_user_by_external_id(
+        &self,
+        external_id: ExternalId,
+        freshness: &Freshness,
+    ) -> Result<AsOf<Option<User>>, Error> {
+        self.look_up(Lookup::ExternalId(external_id), freshness).await
+    }
+
     async fn look_up(&self, lookup: Lookup, freshness: &Freshness) -> Result<AsOf<Option<User>>, Error> {
-        let (found, is_hit) = match &self.cache {
-            None => return Ok(self.lookups.ask(lookup).await?.found),
-            Some(UserCache::Sqlite(cache)) => self.look_up_on_sqlite(cache, lookup).await?,
-            Some(UserCache::Postgres(cache)) => {
-                if let Some(Recent { found, refresh }) = cache.recent(lookup.key(), freshness) {
+        let (Some(cache), Some(key)) = (&self.cache, lookup.key()) else {
+            return Ok(self.lookups.ask(lookup).await?.found);
+        };
+        let (found, is_hit) = match cache {
+            UserCache::Sqlite(cache) => self.look_up_on_sqlite(cache, key, lookup.clone()).await?,
+            UserCache::Postgres(cache) => {
+                if let Some(Recent { found, refresh }) = cache.recent(key, freshness) {
                     if let Some(refresh) = refresh {
                         self.refresh(lookup, refresh);
                     }
@@ -173,16 +185,17 @@ impl Storage {
     async fn look_up_on_sqlite(
         &self,
         cache: &SqliteCache,
+        key: LookupKey<'_>,
         lookup: Lookup,
     ) -> Result<(AsOf<Option<User>>, bool), Error> {
         self.lookups.admit()?;
-        let ticket = match cache.get(lookup.key()) {
+        let ticket = match cache.get(key) {
             Cached::Known(found) => return Ok((found, true)),
             Cached::Unknown(ticket) => ticket,
         };
-        let found = self.lookups.ask(lookup.clone()).await?.found;
+        let found = self.lookups.ask(lookup).await?.found;
         if let Some(ticket) = ticket {
-            cache.fill(ticket, lookup.key(), &found);
+            cache.fill(ticket, key, &found);
         }
         Ok((found, false))
     }

@@ -41,11 +41,11 @@ impl Grpc {
         let client = &mut self.client;
         Ok(match operation {
             Operation::Create { name, email } => {
-                let request = CreateUserRequest { name: name.clone(), email: email.clone() };
+                let request = CreateUserRequest { name: name.clone(), email: email.clone(), ..Default::default() };
                 answered(client.create_user(fresh(request, asked)).await?, |created| one(created.user))
             }
             Operation::Get { id } => {
-                let request = fresh(GetUserRequest { id: number(*id) }, asked);
+                let request = fresh(GetUserRequest { id: number(*id), ..Default::default() }, asked);
                 answered(client.get_user(request).await?, |got| one(got.user))
             }
             Operation::GetByEmail { email } => {
@@ -110,6 +110,7 @@ fn update(id: u64, name: Option<&String>, email: Option<&String>, if_match: Opti
         email: text(email),
         update_mask: Some(FieldMask { paths }),
         etag: etag(if_match),
+        ..Default::default()
     }
 }
 

@@ -9,14 +9,33 @@ import type { components, paths } from "./api.js";
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const is = <_ extends true>() => {};
+type Flat<T> = { [K in keyof T]: T[K] };
 
 // Types that existing programs rely on.
 type User = components["schemas"]["v2.User"];
 type Problem = components["schemas"]["Problem"];
-is<Same<User, { id: number; name: string; email: string; version: number; created_at: string; updated_at: string }>>();
+type Attributes = { [name: string]: unknown };
+is<
+  Same<
+    User,
+    {
+      id: number;
+      name: string;
+      email: string;
+      version: number;
+      created_at: string;
+      updated_at: string;
+      external_id?: string;
+      status?: "active" | "disabled";
+      attributes?: Attributes;
+    }
+  >
+>();
+type Profile = { external_id?: string | null; status?: "active" | "disabled"; attributes?: Attributes | null };
 is<Same<components["schemas"]["v1.User"], { id: number; name: string; email: string }>>();
-is<Same<components["schemas"]["UserBody"], { name: string; email: string }>>();
-is<Same<components["schemas"]["UserPatch"], { name?: string; email?: string }>>();
+is<Same<components["schemas"]["v1.UserBody"], { name: string; email: string }>>();
+is<Same<Flat<components["schemas"]["UserBody"]>, Flat<{ name: string; email: string } & Profile>>>();
+is<Same<Flat<components["schemas"]["UserPatch"]>, Flat<{ name?: string; email?: string } & Profile>>>();
 is<Same<components["schemas"]["UserPage"], { users: User[]; next_page_token?: string; total?: number }>>();
 is<
   Same<

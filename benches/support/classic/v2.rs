@@ -2,7 +2,7 @@ use actix_web::error::{ErrorBadRequest, ErrorInternalServerError, ErrorPrecondit
 use actix_web::http::header::{ETAG, IfMatch, LINK};
 use actix_web::{HttpResponse, Result, web};
 use serde::{Deserialize, Serialize};
-use user_service::domain::{Filter, PageSize, PageToken, UserId};
+use user_service::domain::{Filter, Last, PageSize, PageToken, UserId};
 
 use super::UserBody;
 use super::row::VersionedUser;
@@ -49,14 +49,14 @@ pub(super) async fn list_users(storage: web::Data<Storage>, query: web::Query<Li
     let filter = Filter::default();
     let size = query.page_size.and_then(PageSize::at_most_max).unwrap_or(PageSize::DEFAULT).get();
     let token = query.page_token.as_deref().map(|text| PageToken::decode(text, &filter));
-    let after = token.transpose().map_err(ErrorBadRequest)?.map_or(0, |token| token.id.get());
+    let after = token.transpose().map_err(ErrorBadRequest)?.map_or(0, |PageToken(last)| last.id.get());
     // One user more than requested shows whether there is a next page.
     let listed = web::block(move || storage.list_users(after, i64::from(size) + 1)).await?;
     let mut users = listed.map_err(ErrorInternalServerError)?;
     let more = users.len() > usize::from(size);
     users.truncate(size.into());
     let last = users.last().filter(|_| more);
-    let next_page_token = last.map(|user| PageToken { id: UserId::stored(user.id), name: None }.encode(&filter));
+    let next_page_token = last.map(|user| PageToken(Last { id: UserId::stored(user.id), key: None }).encode(&filter));
     let mut response = HttpResponse::Ok();
     if let Some(token) = &next_page_token {
         let link = format!("</api/v2/users?page_size={size}&page_token={token}>; rel=\"next\"");

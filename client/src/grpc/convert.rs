@@ -9,7 +9,7 @@ use crate::event::{Event, EventType, Notice};
 use crate::user::User;
 
 pub(super) fn user(user: Option<pb::User>) -> Result<User, Failed> {
-    let pb::User { id, name, email, version, created_at, updated_at, etag: _ } = user.ok_or_else(|| lacks("user"))?;
+    let pb::User { id, name, email, version, created_at, updated_at, .. } = user.ok_or_else(|| lacks("user"))?;
     Ok(User { id, name, email, version, created_at: time(created_at)?, updated_at: time(updated_at)? })
 }
 
@@ -66,7 +66,7 @@ mod tests {
     fn john() -> pb::User {
         let at = Some(Timestamp { seconds: 1_700_000_000, nanos: 1000 });
         let (name, email, etag) = ("John".to_owned(), "john@example.com".to_owned(), "\"2\"".to_owned());
-        pb::User { id: 7, name, email, version: 2, created_at: at, updated_at: at, etag }
+        pb::User { id: 7, name, email, version: 2, created_at: at, updated_at: at, etag, ..Default::default() }
     }
 
     fn notice_of(event: pb::UserEvent) -> Result<Notice, Failed> {

@@ -52,18 +52,19 @@ impl Grpc {
 
     pub(crate) async fn create_user(&self, attempt: Attempt, fields: &UserFields) -> Result<User, Failed> {
         let UserFields { name, email } = fields.clone();
-        let request = request(attempt, CreateUserRequest { name, email });
+        let request = request(attempt, CreateUserRequest { name, email, ..Default::default() });
         convert::user(message(self.client().create_user(request).await)?.user)
     }
 
     pub(crate) async fn get_user(&self, attempt: Attempt, id: i64) -> Result<User, Failed> {
-        let request = request(attempt, GetUserRequest { id });
+        let request = request(attempt, GetUserRequest { id, ..Default::default() });
         convert::user(message(self.client().get_user(request).await)?.user)
     }
 
     /// Takes at most 1,000 ids.
     pub(crate) async fn get_users(&self, attempt: Attempt, ids: &[i64]) -> Result<Vec<User>, Failed> {
-        let request = request(attempt, BatchGetUsersRequest { ids: ids.to_vec(), emails: Vec::new() });
+        let request =
+            request(attempt, BatchGetUsersRequest { ids: ids.to_vec(), emails: Vec::new(), ..Default::default() });
         convert::users(message(self.client().batch_get_users(request).await)?.users)
     }
 
@@ -75,6 +76,7 @@ impl Grpc {
             email,
             name_prefix,
             include_total: false,
+            ..Default::default()
         };
         let page = message(self.client().list_users(request(attempt, list)).await)?;
         let next_page_token = Some(page.next_page_token).filter(|token| !token.is_empty());
@@ -108,6 +110,7 @@ impl Grpc {
             email: email.unwrap_or_default(),
             update_mask: Some(FieldMask { paths: given.map(|(field, _)| field.to_owned()).collect() }),
             etag: text(etag),
+            ..Default::default()
         };
         convert::user(message(self.client().update_user(request(attempt, update)).await)?.user)
     }

@@ -35,7 +35,7 @@ impl GrpcConnection {
 
     /// The name of the call's status, and its message if it failed.
     pub(crate) async fn get_user(&mut self, id: i64) -> (Code, String) {
-        let mut request = Request::new(GetUserRequest { id });
+        let mut request = Request::new(GetUserRequest { id, ..Default::default() });
         request.metadata_mut().insert("authorization", self.authorization.clone());
         match self.client.get_user(request).await {
             Ok(_) => (Code::Ok, String::new()),

@@ -27,6 +27,16 @@ impl EventType {
         Self::ALL.into_iter().find(|known| known.as_str() == text)
     }
 
+    /// The schema of the event's data, if it is not the first one: see `docs/events/`.
+    #[must_use]
+    pub const fn schema(self) -> Option<&'static str> {
+        match self {
+            Self::Created => Some("urn:user-service:event:user.created:2"),
+            Self::Updated => Some("urn:user-service:event:user.updated:2"),
+            Self::Deleted => None,
+        }
+    }
+
     /// The type's name, such as `user.created`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -17,6 +17,11 @@ impl PublishedEvent {
         Self { r#type: EventType::of(&event), json: to_json(&event, source), event }
     }
 
+    /// About how much memory it takes: the user of the event is about as large as its text.
+    pub(crate) const fn bytes(&self) -> usize {
+        size_of::<Self>() + 2 * self.json.len()
+    }
+
     /// The event's position in the log.
     #[must_use]
     pub const fn position(&self) -> Position {
@@ -34,6 +39,7 @@ impl PublishedEvent {
             user_id: crate::domain::UserId::stored(1),
             version: crate::domain::Version::FIRST,
             change: crate::domain::Change::Deleted,
+            knows_profile: true,
             trace_parent: None,
         };
         Self { event, r#type, json }

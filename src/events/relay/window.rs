@@ -78,7 +78,8 @@ mod tests {
         let (position, occurred_at) = (Position(position), Timestamp::from_unix_micros(0));
         let id = Event::uuid(occurred_at, 0, position);
         let (user_id, version) = (UserId::stored(user), Version(position.0));
-        Event { position, id, occurred_at, user_id, version, change: Change::Deleted, trace_parent: None }
+        let change = Change::Deleted;
+        Event { position, id, occurred_at, user_id, version, change, knows_profile: true, trace_parent: None }
     }
 
     fn window(events: &[(i64, i64)]) -> Window {

@@ -23,12 +23,27 @@ pub struct User {
     /// Names this state of the user: the ETag of REST, with its quotes.
     #[prost(string, tag = "7")]
     pub etag: ::prost::alloc::string::String,
+    /// The user's key in the system that it came from: 1 to 255 characters, unique, compared byte for byte.
+    #[prost(string, optional, tag = "8")]
+    pub external_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether the user is switched on. Unspecified only in events of an earlier release: such an event does not say what
+    /// the external id, the status and the attributes are.
+    #[prost(enumeration = "UserStatus", tag = "9")]
+    pub status: i32,
+    /// What only the callers know about the user: a JSON object as text, empty when there is none. Not a Struct, which would
+    /// make every number a double.
+    #[prost(string, tag = "10")]
+    pub attributes: ::prost::alloc::string::String,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetUserRequest {
     /// Of the user; 1 or more.
     #[prost(int64, tag = "1")]
     pub id: i64,
+    /// Which fields to return (AIP-157): those of User, and `attributes.NAME` for one of the attributes. All when it is empty
+    /// or `*`.
+    #[prost(message, optional, tag = "2")]
+    pub read_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetUserResponse {
@@ -44,6 +59,9 @@ pub struct BatchGetUsersRequest {
     /// Of further users, whatever their case.
     #[prost(string, repeated, tag = "2")]
     pub emails: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Which fields of the users to return, as in GetUserRequest.
+    #[prost(message, optional, tag = "3")]
+    pub read_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchGetUsersResponse {
@@ -74,6 +92,19 @@ pub struct ListUsersRequest {
     /// Also counts all users that match.
     #[prost(bool, tag = "5")]
     pub include_total: bool,
+    /// Only the user with this external id.
+    #[prost(string, optional, tag = "6")]
+    pub external_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Only users with this status; with any when it is unspecified.
+    #[prost(enumeration = "UserStatus", tag = "7")]
+    pub status: i32,
+    /// The order: `id`, `name` or `email`, with a `-` before it for the reverse. By id when it is empty, or with a name prefix
+    /// by name. All pages of a list need the same.
+    #[prost(string, tag = "8")]
+    pub order_by: ::prost::alloc::string::String,
+    /// Which fields of the users to return, as in GetUserRequest.
+    #[prost(message, optional, tag = "9")]
+    pub read_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListUsersResponse {
@@ -95,6 +126,15 @@ pub struct CreateUserRequest {
     /// At most 254 bytes.
     #[prost(string, tag = "2")]
     pub email: ::prost::alloc::string::String,
+    /// The user's key in the system that it came from: 1 to 255 characters, unique, compared byte for byte.
+    #[prost(string, optional, tag = "3")]
+    pub external_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Active when it is unspecified.
+    #[prost(enumeration = "UserStatus", tag = "4")]
+    pub status: i32,
+    /// A JSON object as text, or empty: at most 8 KiB without white space, 64 members, 4 levels deep.
+    #[prost(string, tag = "5")]
+    pub attributes: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateUserResponse {
@@ -113,12 +153,26 @@ pub struct UpdateUserRequest {
     /// The new email.
     #[prost(string, tag = "3")]
     pub email: ::prost::alloc::string::String,
-    /// Which of `name` and `email` are to be set; `*` is both. Without a mask, those that are not empty (AIP-134).
+    /// Which of the fields are to be set: `name`, `email`, `external_id`, `status`, and `attributes` or `attributes_patch`. One
+    /// that is named and empty is removed, or for the status set to active. `*` is name, email and all others that are not
+    /// empty. Without a mask, those that are not empty (AIP-134).
     #[prost(message, optional, tag = "4")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
     /// Of the state to update; any when it is empty or `*`.
     #[prost(string, tag = "5")]
     pub etag: ::prost::alloc::string::String,
+    /// The new external id.
+    #[prost(string, optional, tag = "6")]
+    pub external_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// The new status.
+    #[prost(enumeration = "UserStatus", tag = "7")]
+    pub status: i32,
+    /// The new attributes, in place of all that the user has.
+    #[prost(string, tag = "8")]
+    pub attributes: ::prost::alloc::string::String,
+    /// A merge patch of the attributes (RFC 7396), as text: members that are null are removed.
+    #[prost(string, tag = "9")]
+    pub attributes_patch: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UpdateUserResponse {
@@ -236,6 +290,39 @@ pub struct UserEvent {
     #[prost(string, tag = "7")]
     pub traceparent: ::prost::alloc::string::String,
 }
+/// Whether a user is switched on. The service treats both alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum UserStatus {
+    /// Not said. In a create it means active, in a filter any.
+    Unspecified = 0,
+    /// The user is switched on.
+    Active = 1,
+    /// The user is switched off.
+    Disabled = 2,
+}
+impl UserStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "USER_STATUS_UNSPECIFIED",
+            Self::Active => "USER_STATUS_ACTIVE",
+            Self::Disabled => "USER_STATUS_DISABLED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "USER_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "USER_STATUS_ACTIVE" => Some(Self::Active),
+            "USER_STATUS_DISABLED" => Some(Self::Disabled),
+            _ => None,
+        }
+    }
+}
 /// What happened to a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -299,7 +386,8 @@ pub mod user_service_server {
             tonic::Response<super::BatchGetUsersResponse>,
             tonic::Status,
         >;
-        /// Lists users page by page: by id, or with a name prefix by name and id. The last page costs what the first one does.
+        /// Lists users page by page, by default by id, or with a name prefix by name and id. The last page costs what the first one
+        /// does. With filters a page may be short and not be the last.
         async fn list_users(
             &self,
             request: tonic::Request<super::ListUsersRequest>,
@@ -307,7 +395,7 @@ pub mod user_service_server {
             tonic::Response<super::ListUsersResponse>,
             tonic::Status,
         >;
-        /// Creates a user. ALREADY_EXISTS when another one has the email.
+        /// Creates a user. ALREADY_EXISTS when another one has the email or the external id.
         async fn create_user(
             &self,
             request: tonic::Request<super::CreateUserRequest>,
@@ -316,7 +404,7 @@ pub mod user_service_server {
             tonic::Status,
         >;
         /// Updates some fields of a user, and raises its version by one, even if they held the same before. NOT_FOUND, ABORTED
-        /// when the etag is stale, ALREADY_EXISTS when another user has the email.
+        /// when the etag is stale, ALREADY_EXISTS when another user has the email or the external id.
         async fn update_user(
             &self,
             request: tonic::Request<super::UpdateUserRequest>,

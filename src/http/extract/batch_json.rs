@@ -97,9 +97,13 @@ pub(crate) struct DeleteBody {
 impl From<OperationBody> for RawOperation {
     fn from(operation: OperationBody) -> Self {
         match operation {
-            OperationBody::Create(Object(UserBody { name, email })) => Self::Create { name, email },
-            OperationBody::Update(Object(UpdateBody { id, if_match, patch: Object(UserPatch { name, email }) })) => {
-                Self::Update { id, expected: if_match, name, email }
+            OperationBody::Create(Object(body)) => {
+                let (name, email, profile) = body.into_parts();
+                Self::Create { name, email, profile }
+            }
+            OperationBody::Update(Object(UpdateBody { id, if_match, patch: Object(patch) })) => {
+                let (name, email, profile) = patch.into_parts();
+                Self::Update { id, expected: if_match, name, email, profile }
             }
             OperationBody::Delete(Object(DeleteBody { id, if_match })) => Self::Delete { id, expected: if_match },
         }

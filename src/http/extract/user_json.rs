@@ -1,11 +1,16 @@
 //! A user's fields as JSON.
 
+use std::collections::BTreeMap;
+
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::body::Format;
-use crate::domain::{self, Email, FieldError, UserName};
+use crate::domain::{
+    self, Assignment, Attributes, AttributesPatch, Email, ExternalId, FieldError, RawProfile, Status, UserName,
+};
 use crate::http::problem::Failure;
 
 /// All fields of a user that a client decides.
@@ -14,25 +19,88 @@ use crate::http::problem::Failure;
 pub(crate) struct UserBody {
     /// 1 to 100 characters after trimming, without control characters.
     #[schema(min_length = 1, example = "Ada Lovelace")]
-    pub(crate) name: String,
+    name: String,
     /// Unique among all users, regardless of case.
     #[schema(format = IdnEmail, max_length = 254, example = "ada@example.com")]
-    pub(crate) email: String,
+    email: String,
+    // The next three are not a struct of their own: serde's `flatten` would read numbers as doubles.
+    /// The user's key in the system that it came from. Unique, and compared byte for byte. Null is none.
+    #[serde(default, deserialize_with = "assignment")]
+    #[schema(value_type = Option<String>, required = false, min_length = 1, max_length = 255, example = "hr-1815")]
+    external_id: Assignment<String>,
+    // Without a description of its own: utoipa would make an object of it.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = StatusName, inline, required = false)]
+    status: Option<String>,
+    /// What only the callers know about the user: at most 8 KiB without white space, 64 members and 4 levels.
+    #[serde(default, deserialize_with = "assignment")]
+    #[schema(value_type = Option<std::collections::HashMap<String, Value>>, required = false, example = json!({"department": "Sales"}))]
+    attributes: Assignment<Box<RawValue>>,
 }
 
-/// The fields of a user to change, as a merge patch (RFC 7396). A field that is missing stays as it is. No field can be
-/// removed.
+impl UserBody {
+    /// The name, the email and the other fields.
+    pub(crate) fn into_parts(self) -> (String, String, RawProfile) {
+        let Self { name, email, external_id, status, attributes } = self;
+        (name, email, RawProfile { external_id, status, attributes: attributes.map(text_of), merges: false })
+    }
+}
+
+/// The fields of a user to change, as a merge patch (RFC 7396). A field that is missing stays as it is. Name, email and
+/// status cannot be removed.
 #[derive(serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UserPatch {
     /// 1 to 100 characters after trimming, without control characters.
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = String, required = false, min_length = 1, example = "Ada Lovelace")]
-    pub(crate) name: Option<String>,
+    name: Option<String>,
     /// Unique among all users, regardless of case.
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = String, required = false, format = IdnEmail, max_length = 254, example = "ada@example.com")]
-    pub(crate) email: Option<String>,
+    email: Option<String>,
+    /// The user's key in the system that it came from. Null removes it.
+    #[serde(default, deserialize_with = "assignment")]
+    #[schema(value_type = Option<String>, required = false, min_length = 1, max_length = 255, example = "hr-1815")]
+    external_id: Assignment<String>,
+    // Without a description of its own: utoipa would make an object of it.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = StatusName, inline, required = false)]
+    status: Option<String>,
+    /// Merged into the user's attributes: a member that is null is removed, at any depth. Null removes all.
+    #[serde(default, deserialize_with = "assignment")]
+    #[schema(value_type = Option<std::collections::HashMap<String, Value>>, required = false, example = json!({"department": null, "team": "7"}))]
+    attributes: Assignment<Box<RawValue>>,
+}
+
+impl UserPatch {
+    /// The name, the email and the other fields.
+    pub(crate) fn into_parts(self) -> (Option<String>, Option<String>, RawProfile) {
+        let Self { name, email, external_id, status, attributes } = self;
+        (name, email, RawProfile { external_id, status, attributes: attributes.map(text_of), merges: true })
+    }
+}
+
+/// All fields of a user that a client of version 1 decides.
+#[derive(serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = v1::UserBody)]
+pub(crate) struct NameAndEmail {
+    /// 1 to 100 characters after trimming, without control characters.
+    #[schema(min_length = 1, example = "Ada Lovelace")]
+    pub(crate) name: String,
+    /// Unique among all users, regardless of case.
+    #[schema(format = IdnEmail, max_length = 254, example = "ada@example.com")]
+    pub(crate) email: String,
+}
+
+/// Whether the user is switched on. The service treats both alike, and does not show `active`.
+#[derive(ToSchema)]
+#[schema(as = Status, rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes a text")]
+pub(crate) enum StatusName {
+    Active,
+    Disabled,
 }
 
 /// Reads a field that may be missing, but not null: in a merge patch, null removes a field.
@@ -40,12 +108,30 @@ fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
     String::deserialize(deserializer).map(Some)
 }
 
+fn text_of(json: Box<RawValue>) -> String {
+    Box::<str>::from(json).into()
+}
+
+/// Reads a field that may be missing or null.
+fn assignment<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Assignment<T>, D::Error> {
+    Option::deserialize(deserializer).map(|value| value.map_or(Assignment::Remove, Assignment::Set))
+}
+
 impl Format for UserBody {
     const MEDIA_TYPE: &'static str = "application/json";
     const ACCEPT: &'static str = "accept";
 
     fn parse(bytes: &[u8]) -> Result<Self, Failure> {
-        parse(bytes, true)
+        parse(bytes, Fields::All)
+    }
+}
+
+impl Format for NameAndEmail {
+    const MEDIA_TYPE: &'static str = "application/json";
+    const ACCEPT: &'static str = "accept";
+
+    fn parse(bytes: &[u8]) -> Result<Self, Failure> {
+        parse(bytes, Fields::NameAndEmail)
     }
 }
 
@@ -54,39 +140,59 @@ impl Format for UserPatch {
     const ACCEPT: &'static str = "accept-patch";
 
     fn parse(bytes: &[u8]) -> Result<Self, Failure> {
-        parse(bytes, false)
+        parse(bytes, Fields::Patch)
     }
 }
 
-/// Parses a body. `complete`: all fields are required.
-fn parse<T: DeserializeOwned>(bytes: &[u8], complete: bool) -> Result<T, Failure> {
+/// The fields that a body may have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fields {
+    /// All. Name and email are required.
+    All,
+    /// Both are required.
+    NameAndEmail,
+    /// All. None is required.
+    Patch,
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8], fields: Fields) -> Result<T, Failure> {
     // Serde would take an array for a struct, too.
     let is_object = bytes.trim_ascii_start().first() == Some(&b'{');
     match serde_json::from_slice(bytes) {
         Ok(body) if is_object => Ok(body),
-        result => Err(explain(bytes, complete, result.err())),
+        result => Err(explain(bytes, fields, result.err())),
     }
 }
 
 /// The most fields that one answer reports: a body can hold thousands.
 const MAX_FIELD_ERRORS: usize = 20;
 
+/// The members of a body, as they were written: a [`Value`] would have other numbers.
+type Members<'a> = BTreeMap<String, &'a RawValue>;
+
 /// Finds everything that is wrong with a body, where serde reports only the first error. Only a failure costs this
 /// second pass.
-fn explain(bytes: &[u8], complete: bool, error: Option<serde_json::Error>) -> Failure {
-    let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
+fn explain(bytes: &[u8], fields: Fields, error: Option<serde_json::Error>) -> Failure {
+    let Ok(members) = serde_json::from_slice::<Members<'_>>(bytes) else {
+        if serde_json::from_slice::<Value>(bytes).is_err() {
+            return malformed(error);
+        }
+        return domain::Error::Invalid(vec![FieldError::of_user("must be an object")]).into();
+    };
+    // As text that is not what JSON allows, or nested too deep. Attributes may be both: they are checked by themselves.
+    let is_value =
+        |(name, json): (&String, &&RawValue)| name == "attributes" || serde_json::from_str::<Value>(json.get()).is_ok();
+    if !members.iter().all(is_value) {
         return malformed(error);
+    }
+    let mut errors = errors_of_known(&members, fields);
+    let is_known = |name: &str| match fields {
+        Fields::NameAndEmail => matches!(name, "name" | "email"),
+        Fields::All | Fields::Patch => matches!(name, "name" | "email" | "external_id" | "status" | "attributes"),
     };
-    let Value::Object(fields) = value else {
-        return domain::Error::Invalid(vec![FieldError { field: None, detail: "must be an object" }]).into();
-    };
-    let unknown = fields.keys().filter(|key| !["name", "email"].contains(&key.as_str()));
-    let unknown = unknown.map(|key| FieldError::new(key, "is not a known field"));
-    let known = [
-        check("name", fields.get("name"), complete, |text| UserName::parse(text).err()),
-        check("email", fields.get("email"), complete, |text| Email::parse(text).err()),
-    ];
-    let errors = Vec::from_iter(known.into_iter().flatten().chain(unknown).take(MAX_FIELD_ERRORS));
+    let unknown = members.keys().filter(|name| !is_known(name));
+    errors.extend(unknown.map(|name| FieldError::new(name, "is not a known field")).take(MAX_FIELD_ERRORS));
+    errors.truncate(MAX_FIELD_ERRORS);
     // If each field is valid, one of them occurs twice.
     if errors.is_empty() { malformed(error) } else { domain::Error::Invalid(errors).into() }
 }
@@ -96,18 +202,57 @@ fn malformed(error: Option<serde_json::Error>) -> Failure {
     Failure::MalformedBody(location.unwrap_or_default())
 }
 
+fn errors_of_known(members: &Members<'_>, fields: Fields) -> Vec<FieldError> {
+    let is_required = fields != Fields::Patch;
+    let mut errors = vec![
+        check("name", members, is_required, |text| UserName::parse(text).err()),
+        check("email", members, is_required, |text| Email::parse(text).err()),
+    ];
+    if fields != Fields::NameAndEmail {
+        errors.extend([external_id(members), status(members), attributes(members, fields == Fields::Patch)]);
+    }
+    errors.into_iter().flatten().collect()
+}
+
 fn check(
     field: &str,
-    value: Option<&Value>,
-    required: bool,
+    members: &Members<'_>,
+    is_required: bool,
     parse: impl Fn(String) -> Option<FieldError>,
 ) -> Option<FieldError> {
     let error = |detail| Some(FieldError::new(field, detail));
-    match value {
-        None if required => error("is required"),
+    match value(field, members) {
+        None if is_required => error("is required"),
         None => None,
-        Some(Value::String(text)) => parse(text.clone()),
-        Some(Value::Null) if !required => error("cannot be removed"),
+        Some(Value::String(text)) => parse(text),
+        Some(Value::Null) if !is_required => error("cannot be removed"),
         Some(_) => error("must be a string"),
     }
+}
+
+fn external_id(members: &Members<'_>) -> Option<FieldError> {
+    match value("external_id", members)? {
+        Value::Null => None,
+        Value::String(text) => ExternalId::parse(text).err(),
+        _ => Some(FieldError::new("external_id", "must be a string or null")),
+    }
+}
+
+fn status(members: &Members<'_>) -> Option<FieldError> {
+    match value("status", members)? {
+        Value::String(text) => Status::parse(&text).err(),
+        _ => Some(FieldError::new("status", Status::EXPECTED)),
+    }
+}
+
+fn attributes(members: &Members<'_>, is_patch: bool) -> Option<FieldError> {
+    match members.get("attributes")? {
+        json if json.get() == "null" => None,
+        json if is_patch => AttributesPatch::parse(json.get()).err(),
+        json => Attributes::parse(json.get()).err(),
+    }
+}
+
+fn value(field: &str, members: &Members<'_>) -> Option<Value> {
+    serde_json::from_str(members.get(field)?.get()).ok()
 }

@@ -31,9 +31,9 @@ impl Modify for TextPatterns {
             }
         }
         let schemas = openapi.components.iter_mut().flat_map(|components| &mut components.schemas);
-        for (_, body) in schemas.filter(|(name, _)| matches!(name.as_str(), "UserBody" | "UserPatch")) {
+        for (_, body) in schemas.filter(|(name, _)| matches!(name.as_str(), "UserBody" | "UserPatch" | "v1.UserBody")) {
             let Some(body) = object(body) else { continue };
-            for (field, pattern) in [("name", name()), ("email", email())] {
+            for (field, pattern) in [("name", name()), ("email", email()), ("external_id", external_id())] {
                 set_pattern(body.properties.get_mut(field), &pattern);
             }
         }
@@ -47,7 +47,9 @@ fn constrain_parameter(parameter: &mut Parameter, reads: bool) {
         "If-None-Match" if reads => tags(),
         "If-None-Match" => ANY.to_owned(),
         "email" => email(),
+        "external_id" => external_id(),
         "name_prefix" => name_prefix(),
+        "order_by" => ORDER.to_owned(),
         "page_token" => PAGE_TOKEN.to_owned(),
         "type" => TYPES.to_owned(),
         _ => return,
@@ -94,6 +96,7 @@ const CONTROLS: &str = r"\u0000-\u001f\u007f-\u009f";
 const WHITE: &str = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
 /// One entity tag (RFC 9110, 8.8.3).
 const TAG: &str = r#"(?:W/)?"[\t -!#-~]*""#;
+const ORDER: &str = "^-?(?:id|name|email)$";
 const ANY: &str = r"^\*$";
 const POSITIVE: &str = "[1-9][0-9]*";
 const TYPES: &str = r"^user\.(?:created|updated|deleted)(?:,user\.(?:created|updated|deleted))*$";
@@ -110,6 +113,11 @@ fn name() -> String {
 
 fn name_prefix() -> String {
     format!("^[^{CONTROLS}]*$")
+}
+
+/// As long as the schema says.
+fn external_id() -> String {
+    format!("^[^{CONTROLS}]+$")
 }
 
 /// A local part, quoted or not, and a domain.

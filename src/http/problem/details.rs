@@ -72,6 +72,9 @@ fn errors(failure: &Failure) -> Vec<FieldProblem> {
         Failure::Operation(operation) => {
             vec![FieldProblem { pointer: operation.pointer(), detail: operation.to_string().into() }]
         }
+        Failure::User(Error::ExternalIdTaken) => {
+            vec![FieldProblem { pointer: "/external_id".to_owned(), detail: failure.to_string().into() }]
+        }
         failure => failure.fields().iter().map(|field| FieldProblem::new("", field)).collect(),
     }
 }
@@ -90,9 +93,7 @@ struct FieldProblem {
 impl FieldProblem {
     /// `base` is the pointer to the user.
     fn new(base: &str, error: &FieldError) -> Self {
-        let escape = |field: &String| format!("{base}/{}", field.replace('~', "~0").replace('/', "~1"));
-        let pointer = error.field.as_ref().map_or_else(|| base.to_owned(), escape);
-        Self { pointer, detail: error.detail.into() }
+        Self { pointer: base.to_owned() + &error.pointer(), detail: error.detail.into() }
     }
 }
 
@@ -103,7 +104,8 @@ mod tests {
     #[test]
     fn a_pointer_escapes_what_rfc_6901_reserves() {
         let pointer = |field: Option<&str>| {
-            FieldProblem::new("", &FieldError { field: field.map(str::to_owned), detail: "" }).pointer
+            let error = FieldError { field: field.map(str::to_owned), below: String::new(), detail: "" };
+            FieldProblem::new("", &error).pointer
         };
         assert_eq!(pointer(None), "");
         assert_eq!(pointer(Some("")), "/");

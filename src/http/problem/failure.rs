@@ -122,7 +122,7 @@ const fn user_status(error: &domain::Error) -> StatusCode {
     match error {
         domain::Error::Invalid(_) | domain::Error::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         domain::Error::NotFound => StatusCode::NOT_FOUND,
-        domain::Error::EmailTaken => StatusCode::CONFLICT,
+        domain::Error::EmailTaken | domain::Error::ExternalIdTaken => StatusCode::CONFLICT,
         domain::Error::VersionMismatch => StatusCode::PRECONDITION_FAILED,
         domain::Error::InvalidPageToken => StatusCode::BAD_REQUEST,
         domain::Error::EventsGone | domain::Error::PositionUnknown => StatusCode::GONE,

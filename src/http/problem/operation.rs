@@ -24,8 +24,10 @@ impl OperationFailure {
         let Self { place, kind, error } = self;
         let part = match (kind, error) {
             (OperationKind::Create, Error::EmailTaken) => "create/email",
+            (OperationKind::Create, Error::ExternalIdTaken) => "create/external_id",
             (OperationKind::Create, Error::Invalid(_)) => "create",
             (OperationKind::Update, Error::EmailTaken) => "update/patch/email",
+            (OperationKind::Update, Error::ExternalIdTaken) => "update/patch/external_id",
             (OperationKind::Update, Error::Invalid(_)) => "update/patch",
             (OperationKind::Update, Error::NotFound) => "update/id",
             (OperationKind::Update, Error::VersionMismatch) => "update/if_match",

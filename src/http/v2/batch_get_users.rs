@@ -6,9 +6,9 @@ use super::as_of::with_freshness;
 use super::batch_caller::BatchCaller;
 use super::error_responses::{BatchErrors, CommonErrors, JsonErrors, PositionErrors};
 use super::held_body::holding;
-use super::user::User;
-use crate::domain::{self, AsOf};
-use crate::http::extract::{BatchGetBody, Body, freshness};
+use super::user::{ShownUser, User};
+use crate::domain::{self, AsOf, FieldMask};
+use crate::http::extract::{BatchGetBody, Body, Fields, FieldsQuery, freshness};
 use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
@@ -17,7 +17,8 @@ use crate::storage::Storage;
 #[derive(Serialize, ToSchema)]
 pub(crate) struct BatchGetAnswer {
     /// In the order of the request.
-    users: Vec<User>,
+    #[schema(value_type = Vec<User>)]
+    users: Vec<ShownUser>,
     missing: Missing,
 }
 
@@ -33,7 +34,7 @@ enum Missing {
 ///
 /// A user that is asked for twice is answered twice.
 #[utoipa::path(post, path = "/api/v2/users:batchGet", tag = "version 2", operation_id = "v2_batch_get_users",
-    params(
+    params(FieldsQuery,
         ("At-Least-Position" = Option<i64>, Header, minimum = 0, nullable = false,
             description = "Show at least all changes up to this `Events-Position`."),
         ("Cache-Control" = Option<String>, Header, nullable = false,
@@ -47,6 +48,7 @@ enum Missing {
 pub(crate) async fn batch_get_users(
     storage: web::Data<Storage>,
     caller: BatchCaller,
+    fields: Fields,
     request: HttpRequest,
     body: Body<BatchGetBody>,
 ) -> Result<HttpResponse, Failure> {
@@ -55,12 +57,12 @@ pub(crate) async fn batch_get_users(
     let answer = if let Some(emails) = emails {
         let (texts, keys): (Vec<_>, Vec<_>) = emails.into_iter().map(|email| (email.text, email.key)).unzip();
         let found = service::batch_get_users_by_email(&storage, keys, &freshness, &caller.id).await?;
-        answer(found, texts, Missing::Emails)
+        answer(found, fields.0.as_ref(), texts, Missing::Emails)
     } else {
         let ids = ids.unwrap_or_default();
         let asked = ids.iter().map(|id| id.get()).collect();
         let found = service::batch_get_users(&storage, ids, &freshness, &caller.id).await?;
-        answer(found, asked, Missing::Ids)
+        answer(found, fields.0.as_ref(), asked, Missing::Ids)
     };
     let freshness = answer.freshness();
     let response = HttpResponse::Ok().json(answer.value);
@@ -69,6 +71,7 @@ pub(crate) async fn batch_get_users(
 
 fn answer<T>(
     found: AsOf<Vec<Option<domain::User>>>,
+    mask: Option<&FieldMask>,
     asked: Vec<T>,
     missing_of: impl FnOnce(Vec<T>) -> Missing,
 ) -> AsOf<BatchGetAnswer> {
@@ -76,7 +79,7 @@ fn answer<T>(
         let (mut users, mut missing) = (Vec::with_capacity(found.len()), Vec::new());
         for (user, asked) in found.into_iter().zip(asked) {
             match user {
-                Some(user) => users.push(User::from(user)),
+                Some(user) => users.push(ShownUser::new(user, mask)),
                 None => missing.push(asked),
             }
         }

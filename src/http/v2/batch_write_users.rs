@@ -128,6 +128,10 @@ fn failure(error: AtomicError, kinds: &[OperationKind]) -> Failure {
             let (part, detail) = match (target, kind_at(place)) {
                 (Target::Address, OperationKind::Create) => ("create/email", "another operation has this email"),
                 (Target::Address, _) => ("update/patch/email", "another operation has this email"),
+                (Target::ExternalId, OperationKind::Create) => {
+                    ("create/external_id", "another operation has this external id")
+                }
+                (Target::ExternalId, _) => ("update/patch/external_id", "another operation has this external id"),
                 (Target::User, OperationKind::Delete) => ("delete/id", "another operation is about this user"),
                 (Target::User, _) => ("update/id", "another operation is about this user"),
             };

@@ -24,8 +24,8 @@ pub(crate) async fn create_user(
     key: Idempotency,
     body: Body<UserBody>,
 ) -> Result<HttpResponse, Failure> {
-    let UserBody { name, email } = body.0;
-    let Written { answer: user, is_replay } = service::create_user(&storage, name, email, key.0).await?;
+    let (name, email, profile) = body.0.into_parts();
+    let Written { answer: user, is_replay } = service::create_user(&storage, name, email, profile, key.0).await?;
     let freshness = user.freshness();
     let location = (LOCATION, format!("/api/v2/users/{}", user.value.id));
     let etag = (ETAG, user.value.version.etag());

@@ -10,11 +10,11 @@ use utoipa::IntoParams;
 
 use super::error_responses::{AcceptErrors, CommonErrors};
 use super::export_body::ExportBody;
-use super::list_users::{email, name_prefix};
+use super::list_users::{email, external_id, name_prefix, status};
 use crate::auth::Bearer;
-use crate::domain::{self, EmailKey, Filter, NamePrefix};
+use crate::domain::{self, EmailKey, ExternalId, Filter, NamePrefix, Status};
 use crate::events::Feed;
-use crate::http::extract::{Query, RESUME_AFTER, accepts_gzip, preferred_type};
+use crate::http::extract::{Query, RESUME_AFTER, StatusName, accepts_gzip, preferred_type};
 use crate::http::problem::Failure;
 use crate::net::Draining;
 use crate::service::{self, Exports};
@@ -32,6 +32,14 @@ pub(crate) struct ExportUsers {
     #[serde(default, deserialize_with = "name_prefix")]
     #[param(value_type = Option<String>, nullable = false, max_length = 100)]
     name_prefix: Option<NamePrefix>,
+    /// Only the user with this external id.
+    #[serde(default, deserialize_with = "external_id")]
+    #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 255)]
+    external_id: Option<ExternalId>,
+    /// Only users with this status.
+    #[serde(default, deserialize_with = "status")]
+    #[param(value_type = Option<StatusName>, nullable = false, inline)]
+    status: Option<Status>,
 }
 
 /// Exports all users.
@@ -67,8 +75,9 @@ pub(crate) async fn export_users(
     }
     let permit = exports.admit()?;
     let from = feed.watermark().await?;
-    let ExportUsers { email, name_prefix } = query.0;
-    let page = service::export_users(&storage, Filter { email, name_prefix }, from).await?;
+    let ExportUsers { email, name_prefix, external_id, status } = query.0;
+    let filter = Filter { email, name_prefix, external_id, status, order: None };
+    let page = service::export_users(&storage, filter, from).await?;
     let encoder = Encoder::new(format, gzip).map_err(|error| internal(&error))?;
     let time_left = request.extensions().get::<Bearer>().map(Bearer::time_left).unwrap_or_default();
     let body = ExportBody::new(encoder, page, permit, Draining::clone(&draining), time_left);

@@ -6,14 +6,14 @@ use super::error_responses::{CommonErrors, ConditionErrors, PositionErrors, User
 use super::etag;
 use super::user::{User, user_response};
 use crate::domain;
-use crate::http::extract::{PathUserId, freshness};
+use crate::http::extract::{Fields, FieldsQuery, PathUserId, freshness};
 use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
 
 /// Gets one user.
 #[utoipa::path(get, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_get_user",
-    params(
+    params(FieldsQuery,
         ("id" = i64, Path, minimum = 1, description = "The user's id."),
         ("If-Match" = Option<String>, Header, nullable = false,
             description = "Answer only with one of these versions, named by entity tag; `*` is any version."),
@@ -36,6 +36,7 @@ use crate::storage::Storage;
 pub(crate) async fn get_user(
     storage: web::Data<Storage>,
     id: PathUserId,
+    fields: Fields,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
     let expected = etag::if_match(request.headers())?;
@@ -54,5 +55,5 @@ pub(crate) async fn get_user(
         let response = HttpResponse::NotModified().insert_header((ETAG, version.etag())).finish();
         return Ok(with_freshness(response, &user));
     }
-    Ok(user_response(user))
+    Ok(user_response(user, fields.0.as_ref()))
 }

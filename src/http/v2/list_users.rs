@@ -6,9 +6,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::as_of::with_freshness;
 use super::error_responses::{CommonErrors, PositionErrors};
-use super::user::User;
-use crate::domain::{Email, EmailKey, Filter, NamePrefix, PageSize};
-use crate::http::extract::{Query, freshness, parse_text};
+use super::user::{ShownUser, User};
+use crate::domain::{Email, EmailKey, ExternalId, FieldMask, Filter, NamePrefix, Order, PageSize, Status};
+use crate::http::extract::{Query, StatusName, fields, freshness, parse_text};
 use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
@@ -35,6 +35,23 @@ pub(crate) struct ListUsers {
     #[serde(default, deserialize_with = "name_prefix")]
     #[param(value_type = Option<String>, nullable = false, max_length = 100)]
     name_prefix: Option<NamePrefix>,
+    /// Only the user with this external id.
+    #[serde(default, deserialize_with = "external_id")]
+    #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 255)]
+    external_id: Option<ExternalId>,
+    /// Only users with this status.
+    #[serde(default, deserialize_with = "status")]
+    #[param(value_type = Option<StatusName>, nullable = false, inline)]
+    status: Option<Status>,
+    /// The order: `id` (in which users were created), `name` or `email`, with a `-` before it for the reverse. By default
+    /// `id`, or with `name_prefix` `name`.
+    #[serde(default, deserialize_with = "order")]
+    #[param(value_type = Option<String>, nullable = false, example = "-id")]
+    order_by: Option<Order>,
+    /// Only these fields of each user, separated by commas; `attributes.NAME` is one of the attributes. By default all.
+    #[serde(default, deserialize_with = "fields")]
+    #[param(value_type = Option<String>, nullable = false, example = "id,name,attributes.department")]
+    fields: Option<FieldMask>,
 }
 
 pub(super) fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EmailKey>, D::Error> {
@@ -45,10 +62,23 @@ pub(super) fn name_prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     parse_text(deserializer, NamePrefix::parse).map(Some)
 }
 
+pub(super) fn external_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ExternalId>, D::Error> {
+    parse_text(deserializer, |text| ExternalId::parse(text.to_owned()).map_err(|error| error.detail)).map(Some)
+}
+
+pub(super) fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Status>, D::Error> {
+    parse_text(deserializer, |text| Status::parse(text).map_err(|error| error.detail)).map(Some)
+}
+
+fn order<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Order>, D::Error> {
+    parse_text(deserializer, Order::parse).map(Some)
+}
+
 /// One page of users.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct UserPage {
-    users: Vec<User>,
+    #[schema(value_type = Vec<User>)]
+    users: Vec<ShownUser>,
     /// The `page_token` for the next page. The last page has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -61,7 +91,8 @@ pub(crate) struct UserPage {
 
 /// Lists users, page by page.
 ///
-/// The order is by id, or with `name_prefix` by name and id. Every page costs the same, the last one too.
+/// Every page costs the same, the last one too. With `status`, or with `name_prefix` in another order than by name, a page
+/// may hold fewer users than asked for and not be the last: that is the one without `next_page_token`.
 #[utoipa::path(get, path = "/api/v2/users", tag = "version 2", operation_id = "v2_list_users",
     params(ListUsers,
         ("At-Least-Position" = Option<i64>, Header, minimum = 0, nullable = false,
@@ -79,9 +110,19 @@ pub(crate) async fn list_users(
     query: Query<ListUsers>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
-    let ListUsers { page_size, page_token, include_total, email, name_prefix } = query.0;
+    let ListUsers {
+        page_size,
+        page_token,
+        include_total,
+        email,
+        name_prefix,
+        external_id,
+        status,
+        order_by: order,
+        fields,
+    } = query.0;
     let size = page_size.and_then(PageSize::at_most_max).unwrap_or(PageSize::DEFAULT);
-    let filter = Filter { email, name_prefix };
+    let filter = Filter { email, name_prefix, external_id, status, order };
     let fresh = freshness(request.headers())?;
     let list = service::list_users(&storage, &filter, size, page_token.as_deref(), include_total, &fresh).await?;
     let freshness = list.freshness();
@@ -90,7 +131,7 @@ pub(crate) async fn list_users(
     if let Some(token) = &list.next_page_token {
         response.insert_header((LINK, next_link(request.query_string(), token)));
     }
-    let users = list.users.into_iter().map(User::from).collect();
+    let users = list.users.into_iter().map(|user| ShownUser::new(user, fields.as_ref())).collect();
     let page = UserPage { users, next_page_token: list.next_page_token, total: list.total };
     Ok(with_freshness(response.json(page), &freshness))
 }
@@ -99,7 +140,7 @@ pub(crate) async fn list_users(
 /// which name the service has for it.
 fn next_link(query: &str, token: &str) -> String {
     let mut parameters = Serializer::new(String::new());
-    for name in ["page_size", "name_prefix", "include_total"] {
+    for name in ["page_size", "name_prefix", "status", "order_by", "fields", "include_total"] {
         parameters.extend_pairs(form_urlencoded::parse(query.as_bytes()).filter(|(other, _)| other == name));
     }
     let parameters = parameters.append_pair("page_token", token).finish();

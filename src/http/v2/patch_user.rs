@@ -33,7 +33,8 @@ pub(crate) async fn patch_user(
     body: Body<UserPatch>,
 ) -> Result<HttpResponse, Failure> {
     let expected = etag::preconditions(request.headers())?;
-    let UserPatch { name, email } = body.0;
-    let Written { answer, is_replay } = service::update_user(&storage, id.0, expected, name, email, key.0).await?;
-    Ok(with_replay(user_response(answer), is_replay))
+    let (name, email, profile) = body.0.into_parts();
+    let Written { answer, is_replay } =
+        service::update_user(&storage, id.0, expected, name, email, profile, key.0).await?;
+    Ok(with_replay(user_response(answer, None), is_replay))
 }

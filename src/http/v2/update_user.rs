@@ -9,7 +9,9 @@ use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
 
-/// Replaces a user's name and email.
+/// Replaces a user's name and email, and each of the other fields that the body has.
+///
+/// A field that is missing stays as it is, so clients that do not know it keep it. Null removes it.
 #[utoipa::path(put, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_update_user",
     params(
         ("id" = i64, Path, minimum = 1, description = "The user's id."),
@@ -31,8 +33,8 @@ pub(crate) async fn update_user(
     body: Body<UserBody>,
 ) -> Result<HttpResponse, Failure> {
     let expected = etag::preconditions(request.headers())?;
-    let UserBody { name, email } = body.0;
+    let (name, email, profile) = body.0.into_parts();
     let Written { answer, is_replay } =
-        service::update_user(&storage, id.0, expected, Some(name), Some(email), key.0).await?;
-    Ok(with_replay(user_response(answer), is_replay))
+        service::update_user(&storage, id.0, expected, Some(name), Some(email), profile, key.0).await?;
+    Ok(with_replay(user_response(answer, None), is_replay))
 }

@@ -6,4 +6,6 @@ pub(crate) enum ConflictKey<'a> {
     User(i64),
     /// Any key of an address.
     Address(&'a str),
+    /// An external id.
+    ExternalId(&'a str),
 }

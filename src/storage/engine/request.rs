@@ -32,8 +32,8 @@ pub(crate) trait Request: Send + Sized + 'static {
 
     /// The conflict keys. No request in the same statement may share one, and no later request may overtake this one if
     /// it shares one.
-    fn conflict_keys(&self) -> [Option<ConflictKey<'_>>; 3] {
-        [None, None, None]
+    fn conflict_keys(&self) -> [Option<ConflictKey<'_>>; 4] {
+        [None, None, None, None]
     }
 
     /// Counts the changes that a request has made, which was answered so.

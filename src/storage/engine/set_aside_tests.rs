@@ -23,9 +23,9 @@ impl Request for WithKeys {
         Ok(Vec::new())
     }
 
-    fn conflict_keys(&self) -> [Option<ConflictKey<'_>>; 3] {
+    fn conflict_keys(&self) -> [Option<ConflictKey<'_>>; 4] {
         let [one, other] = self.0.map(|user| user.map(ConflictKey::User));
-        [one, other, None]
+        [one, other, None, None]
     }
 }
 

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::checkpoint::Checkpoint;
 use crate::domain::{Change, Email, Event, Position, User, UserId, UserName, Version};
+use crate::storage::database::schema::profile_columns::profile;
 use crate::storage::database::schema::tables::events;
 use crate::storage::database::schema::timestamp_column::TimestampColumn;
 
@@ -39,7 +40,14 @@ pub(crate) struct EventRow {
     occurred_at: TimestampColumn,
     salt: i64,
     trace_parent: Option<String>,
+    known_columns: Option<i16>,
+    external_id: Option<String>,
+    status: Option<i16>,
+    attributes: Option<String>,
 }
+
+/// The [`EVENT_COLUMNS`](crate::storage::database::schema::EVENT_COLUMNS) since which events have the user's profile.
+const WITH_PROFILE: i16 = 2;
 
 impl EventRow {
     /// Whether this release knows the kind of event: a newer release may have written it.
@@ -66,10 +74,13 @@ impl EventRow {
         } else {
             let (name, email, TimestampColumn(created_at)) = (self.name?, self.email?, self.created_at?);
             let (name, email) = (UserName::stored(name), Email::stored(email));
-            let user = User { id: user_id, name, email, version, created_at, updated_at: occurred_at };
+            let profile = profile((self.external_id, self.status, self.attributes));
+            let user = User { id: user_id, name, email, version, created_at, updated_at: occurred_at, profile };
             if self.kind == EventKind::Created.code() { Change::Created(user) } else { Change::Updated(user) }
         };
-        Some(Event { position, id, occurred_at, user_id, version, change, trace_parent: self.trace_parent })
+        let knows_profile = self.known_columns >= Some(WITH_PROFILE);
+        let trace_parent = self.trace_parent;
+        Some(Event { position, id, occurred_at, user_id, version, change, knows_profile, trace_parent })
     }
 }
 

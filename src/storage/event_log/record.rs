@@ -9,6 +9,7 @@ use diesel::sqlite::SqliteConnection;
 use super::event_row::EventKind;
 use crate::domain::{Timestamp, User, Version};
 use crate::storage::database::schema::EVENT_COLUMNS;
+use crate::storage::database::schema::profile_columns::columns;
 use crate::storage::database::schema::tables::{events, users};
 use crate::storage::database::schema::timestamp_column::TimestampColumn;
 use crate::telemetry::TracedSpan;
@@ -40,6 +41,7 @@ pub(crate) fn record_one(
 ) -> QueryResult<()> {
     // The event of a deletion keeps nothing of the user's data.
     let user_left = (kind != EventKind::Deleted).then_some(user);
+    let (external_id, status, attributes) = columns(user_left.and_then(|user| user.profile.as_deref()));
     diesel::insert_into(events::table)
         .values((
             events::kind.eq(kind.code()),
@@ -52,6 +54,9 @@ pub(crate) fn record_one(
             events::salt.eq(salt),
             events::trace_parent.eq(trace.map(|span| span.to_string())),
             events::known_columns.eq(EVENT_COLUMNS),
+            events::external_id.eq(external_id),
+            events::status.eq(status),
+            events::attributes.eq(attributes),
         ))
         .execute(sqlite)
         .map(drop)
@@ -76,6 +81,9 @@ pub(crate) fn record_created(
             TimestampColumn(now).into_sql::<SqlTimestamp>(),
             salt.into_sql::<BigInt>(),
             EVENT_COLUMNS.into_sql::<SmallInt>().nullable(),
+            users::external_id,
+            users::status,
+            users::attributes,
         ))
         .insert_into(events::table)
         .into_columns((
@@ -88,6 +96,9 @@ pub(crate) fn record_created(
             events::occurred_at,
             events::salt,
             events::known_columns,
+            events::external_id,
+            events::status,
+            events::attributes,
         ))
         .execute(sqlite)
         .map(drop)

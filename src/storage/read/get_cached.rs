@@ -13,13 +13,13 @@ use super::get_on_postgres::get_together;
 use super::lookup::{LookedUp, Lookup, users_by_key};
 use super::tail_statement::{Found, read};
 use crate::domain::{AsOf, User};
-use crate::storage::user_cache::{Changed, Fill, PostgresCache, Ticket};
+use crate::storage::user_cache::{Changed, Fill, LookupKey, PostgresCache, Ticket};
 
 /// How many statements a batch sends until all that has happened since the last one is read. Each reads 128 events.
 const MAX_STATEMENTS: usize = 8;
 
 /// A look-up that is still to be answered.
-type Open<'a, 'b> = (&'a Lookup, &'b mut Option<LookedUp>);
+type Open<'a, 'b> = (&'a Lookup, LookupKey<'a>, &'b mut Option<LookedUp>);
 
 /// Looks up users, in memory where they are known.
 pub(super) fn get_cached(
@@ -29,8 +29,8 @@ pub(super) fn get_cached(
 ) -> QueryResult<Vec<LookedUp>> {
     let mut answers = Vec::from_iter(batch.iter().map(|_| None));
     for statement in 1..=MAX_STATEMENTS {
-        let open =
-            batch.iter().copied().zip(&mut answers).filter(|(lookup, answer)| answer.is_none() && lookup.has_one_key());
+        let open = batch.iter().copied().zip(&mut answers).filter(|(_, answer)| answer.is_none());
+        let open = open.filter_map(|(lookup, answer)| Some((lookup, lookup.cached_key()?, answer)));
         let open = Vec::from_iter(open);
         let Some(ticket) = cache.ticket().filter(|_| !open.is_empty()) else { break };
         let is_cut = answer_together(postgres, cache, &ticket, open)?;
@@ -56,9 +56,9 @@ fn answer_together(
     ticket: &Ticket,
     open: Vec<Open<'_, '_>>,
 ) -> QueryResult<bool> {
-    let held = Vec::from_iter(open.iter().map(|(lookup, _)| cache.get(lookup.key())));
-    let missed = open.iter().zip(&held).filter(|(_, held)| held.is_none()).map(|((lookup, _), _)| *lookup);
-    let missed = Vec::from_iter(missed);
+    let held = Vec::from_iter(open.iter().map(|(_, key, _)| cache.get(*key)));
+    let missed = open.iter().zip(&held).filter(|(_, held)| held.is_none());
+    let missed = Vec::from_iter(missed.map(|((lookup, key, _), _)| (*lookup, *key)));
     let (ids, keys) = split(&missed);
     let Found { tail, by_id, by_key } = read(postgres, ticket, ids, keys)?;
     let changes = match tail.changes_since(ticket) {
@@ -70,16 +70,16 @@ fn answer_together(
     };
     let users =
         Users { by_id: by_id.into_iter().map(|user| (user.id.get(), user)).collect(), by_key: users_by_key(by_key) };
-    let fills = missed.iter().map(|lookup| Fill { key: lookup.key(), user: users.get(lookup) });
+    let fills = missed.iter().map(|(lookup, key)| Fill { key: *key, user: users.get(lookup) });
     if !cache.take_in(ticket, &tail, fills) || tail.is_cut {
         return Ok(tail.is_cut);
     }
     let mut hits = 0;
     let end = tail.highest(ticket);
-    for ((lookup, answer), held) in open.into_iter().zip(held) {
+    for ((lookup, key, answer), held) in open.into_iter().zip(held) {
         let is_hit = held.is_some();
         let now = match held {
-            Some(known) => match changes.of(lookup.key(), &known) {
+            Some(known) => match changes.of(key, &known) {
                 Changed::No => Some(known),
                 Changed::To(known) => Some(known),
                 Changed::Perhaps => None,
@@ -95,10 +95,10 @@ fn answer_together(
 }
 
 /// The ids, and the keys of addresses.
-fn split<'a>(lookups: &[&'a Lookup]) -> (Vec<i64>, Vec<&'a str>) {
-    let ids = lookups.iter().filter_map(|lookup| if let Lookup::Id(id) = lookup { Some(id.get()) } else { None });
+fn split<'a>(missed: &[(&'a Lookup, LookupKey<'a>)]) -> (Vec<i64>, Vec<&'a str>) {
+    let ids = missed.iter().filter_map(|(_, key)| if let LookupKey::Id(id) = key { Some(id.get()) } else { None });
     let keys =
-        lookups.iter().filter_map(|lookup| if let Lookup::Email(key) = lookup { Some(key.as_str()) } else { None });
+        missed.iter().filter_map(|(_, key)| if let LookupKey::Address(key) = key { Some(key.as_str()) } else { None });
     (ids.collect(), keys.collect())
 }
 
@@ -113,6 +113,7 @@ impl Users {
         match lookup {
             Lookup::Id(id) => self.by_id.get(&id.get()),
             Lookup::Email(key) => self.by_key.get(key.as_str()),
+            Lookup::ExternalId(_) => None,
         }
     }
 }

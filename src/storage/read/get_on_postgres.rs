@@ -8,16 +8,17 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 
 use super::lookup::{Lookup, users_by_key};
-use crate::domain::{AsOf, Position, User};
+use crate::domain::{AsOf, ExternalId, Position, User};
 use crate::storage::database::schema::log_end::log_end;
 use crate::storage::database::schema::tables::users;
 use crate::storage::database::schema::user_row::UserRow;
 
-/// On PostgreSQL one statement gets all users by id, and one or two statements get all users by address. Each is a
-/// separate transaction.
+/// On PostgreSQL one statement gets all users by id, one or two get all users by address, and one gets all by external id.
+/// Each is a separate transaction.
 pub(super) fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> QueryResult<Vec<AsOf<Option<User>>>> {
     let mut ids = Vec::with_capacity(batch.len());
     let (mut plain, mut others, mut older) = (Vec::new(), Vec::new(), Vec::new());
+    let mut external_ids = Vec::new();
     for lookup in batch {
         match lookup {
             Lookup::Id(id) => ids.push(id.get()),
@@ -26,17 +27,23 @@ pub(super) fn get_together(postgres: &mut PgConnection, batch: &[&Lookup]) -> Qu
                 others.push(key.as_str());
                 older.push(key.legacy());
             }
+            Lookup::ExternalId(external_id) => external_ids.push(external_id.as_str()),
         }
     }
     let by_id = get_by_ids(postgres, ids)?;
     let mut by_key = get_by_plain_keys(postgres, plain)?;
     by_key.extend(get_by_other_keys(postgres, others, older)?);
-    let end = by_id.iter().chain(&by_key).map(|(_, end)| *end).max();
+    let by_external_id = get_by_external_ids(postgres, external_ids)?;
+    let end = by_id.iter().chain(&by_key).chain(&by_external_id).map(|(_, end)| *end).max();
     let by_id = HashMap::<i64, User>::from_iter(by_id.into_iter().map(|(row, _)| (row.id, row.into())));
     let by_key = users_by_key(by_key.into_iter().map(|(row, _)| row.into()).collect());
+    let by_external_id = Vec::from_iter(by_external_id.into_iter().map(|(row, _)| User::from(row)));
+    let by_external_id = by_external_id.into_iter().filter_map(|user| Some((user.external_id()?.clone(), user)));
+    let by_external_id = HashMap::<ExternalId, User>::from_iter(by_external_id);
     let user = |lookup: &&Lookup| match lookup {
         Lookup::Id(id) => by_id.get(&id.get()).cloned(),
         Lookup::Email(key) => by_key.get(key.as_str()).cloned(),
+        Lookup::ExternalId(external_id) => by_external_id.get(external_id).cloned(),
     };
     let users = Vec::from_iter(batch.iter().map(user));
     let end = match end {
@@ -58,6 +65,12 @@ fn get_by_ids(postgres: &mut PgConnection, ids: Vec<i64>) -> QueryResult<Vec<Row
 fn get_by_plain_keys(postgres: &mut PgConnection, keys: Vec<&str>) -> QueryResult<Vec<Row>> {
     let Some(keys) = fill_up(keys) else { return Ok(Vec::new()) };
     users::table.filter(users::email_key.eq_any(keys)).select((UserRow::as_select(), log_end())).load(postgres)
+}
+
+fn get_by_external_ids(postgres: &mut PgConnection, external_ids: Vec<&str>) -> QueryResult<Vec<Row>> {
+    let Some(external_ids) = fill_up(external_ids) else { return Ok(Vec::new()) };
+    let these = users::table.filter(users::external_id.eq_any(external_ids));
+    these.select((UserRow::as_select(), log_end())).load(postgres)
 }
 
 /// Looks up address keys, and in rows without keys the legacy keys.

@@ -25,6 +25,11 @@ fn get_one(sqlite: &mut SqliteConnection, lookup: &Lookup) -> QueryResult<Option
             let row = users::table.find(id.get()).select(UserRow::as_select()).get_result(sqlite);
             return row.optional().map(|found| found.map(User::from));
         }
+        Lookup::ExternalId(external_id) => {
+            let these = users::table.filter(users::external_id.eq(external_id.as_str()));
+            let row = these.select(UserRow::as_select()).get_result::<UserRow>(sqlite);
+            return row.optional().map(|found| found.map(User::from));
+        }
         Lookup::Email(key) => key,
     };
     let rows: Vec<UserRow> = if key.is_plain() {

@@ -1,4 +1,4 @@
-//! Look-ups: one user by id or by address.
+//! Look-ups: one user by id, by address or by external id.
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -45,8 +45,12 @@ fn none_if_unstorable(
     batch: &[&Lookup],
     error: DieselError,
 ) -> QueryResult<Vec<LookedUp>> {
-    let [Lookup::Email(key)] = batch else { return Err(error) };
-    let is_unstorable = [key.as_str(), key.legacy()].into_iter().any(|text| is_unstorable(postgres, text, &error));
+    let texts = match batch {
+        [Lookup::Email(key)] => [key.as_str(), key.legacy()],
+        [Lookup::ExternalId(external_id)] => [external_id.as_str(); 2],
+        _ => return Err(error),
+    };
+    let is_unstorable = texts.into_iter().any(|text| is_unstorable(postgres, text, &error));
     if !is_unstorable {
         return Err(error);
     }

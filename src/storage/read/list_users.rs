@@ -5,7 +5,9 @@ use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use diesel::sql_types::{BigInt, SqlOrd, SqlType, Text};
 
-use crate::domain::{AsOf, Error, Folded, NamePrefix, Page, PageQuery, Position, Start, User, UserId};
+use crate::domain::{
+    AsOf, Error, Folded, Last, NamePrefix, OrderBy, Page, PageFilter, PageQuery, Position, Start, Status, User,
+};
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::locks::LockPolicy;
 use crate::storage::database::connection::{Connection, on_backend};
@@ -32,20 +34,22 @@ impl Request for PageQuery {
     }
 }
 
-/// An empty page if the database cannot store the prefix; otherwise the failure itself.
+/// An empty page if the database cannot store a text of the query; otherwise the failure itself.
 fn empty_if_unstorable(connection: &mut Connection, query: &PageQuery, error: DieselError) -> QueryResult<AsOf<Page>> {
-    let Start::ByName { prefix, .. } = &query.start else { return Err(error) };
     // A failed transaction must end before the next statement.
     let is_sound = connection.recover();
-    if is_sound && !prefix.legacy().is_empty() {
+    let prefix = query.filter.name_prefix.as_ref();
+    if is_sound && prefix.is_some_and(|prefix| !prefix.legacy().is_empty()) {
         // It may be a legacy prefix that cannot be stored.
         let query = query.clone().without_legacy_prefixes();
         return read_page(connection, &query).or_else(|error| empty_if_unstorable(connection, &query, error));
     }
     let Connection::Postgres(postgres, _) = connection else { return Err(error) };
-    if is_sound && is_unstorable(postgres, prefix.key().as_str(), &error) {
+    let last = if let Start::After { last: Some(last), .. } = &query.start { last.key.as_deref() } else { None };
+    let mut texts = prefix.map(|prefix| prefix.key().as_str()).into_iter().chain(last);
+    if is_sound && texts.any(|text| is_unstorable(postgres, text, &error)) {
         let end = diesel::select(log_end()).get_result(postgres)?;
-        let page = Page { users: Vec::new(), more: false, last_name: None, total: query.count.then_some(0) };
+        let page = Page { users: Vec::new(), next: None, total: query.count.then_some(0) };
         Ok(AsOf::latest(page, Position(end)))
     } else {
         Err(error)
@@ -58,114 +62,281 @@ pub(crate) fn read_page(connection: &mut Connection, query: &PageQuery) -> Query
         return read_users(connection, query);
     }
     connection.read_transaction(|connection| {
-        let total = Some(count(connection, &query.start)?);
+        let total = Some(count(connection, &query.filter)?);
         Ok(read_users(connection, query)?.map(|page| Page { total, ..page }))
     })
 }
 
+/// The most users that a page examines whose filter no index serves. So nobody can make the database scan.
+const MAX_EXAMINED: usize = 1_000;
+/// How many of them are read at once.
+const EXAMINED_AT_ONCE: i64 = 100;
+
 fn read_users(connection: &mut Connection, query: &PageQuery) -> QueryResult<AsOf<Page>> {
     let size = usize::from(query.size.get());
-    // One more row than asked for shows whether there is a next page.
-    let limit = i64::from(query.size.get()) + 1;
-    let (mut rows, mut names) = match &query.start {
-        Start::Offset(offset) => (by_offset(connection, *offset, limit)?, Vec::new()),
-        Start::AfterId(id) => (after_id(connection, *id, limit)?, Vec::new()),
-        Start::ByName { prefix, after } => by_name(connection, prefix, after.as_ref(), limit)?.into_iter().unzip(),
+    let Path { range, rest } = Path::of(query);
+    let (rows, cut, is_one_statement) = if rest == PageFilter::default() {
+        // One more row than asked for shows whether there is a next page.
+        (range.read(connection, &query.start, i64::from(query.size.get()) + 1)?, None, range.is_one())
+    } else {
+        let (rows, cut) = examine(connection, &query.start, &range, &rest, size)?;
+        (rows, cut, false)
     };
     let end = match rows.first() {
         // The last of several statements may have found nobody.
-        Some((_, end)) if query.start.is_one_range() => *end,
+        Some(row) if is_one_statement => row.end,
         _ => on_backend!(connection, |connection| diesel::select(log_end()).get_result(connection))?,
     };
-    let more = rows.len() > size;
-    rows.truncate(size);
-    names.truncate(size);
-    let last_name = names.pop().map(Folded::stored);
-    let users = rows.into_iter().map(|(row, _)| User::from(row)).collect();
-    Ok(AsOf::latest(Page { users, more, last_name, total: None }, Position(end)))
+    let last = rows.get(size.wrapping_sub(1)).filter(|_| rows.len() > size);
+    let next = last.map(Row::last).or(cut);
+    let users = rows.into_iter().take(size).map(|row| row.user).collect();
+    Ok(AsOf::latest(Page { users, next, total: None }, Position(end)))
 }
 
-/// A user, and the end of the log.
-type Row = (UserRow, i64);
+/// How a page is read: the range of an index, and what is left of the filter to examine in each row.
+struct Path<'a> {
+    range: Range<'a>,
+    rest: PageFilter,
+}
+
+/// The users that an index has next to each other, in the order of the page.
+enum Range<'a> {
+    All,
+    /// With this status, by id.
+    Status(i16),
+    /// By name.
+    Prefix(&'a NamePrefix),
+}
+
+impl<'a> Path<'a> {
+    fn of(query: &'a PageQuery) -> Self {
+        let by = if let Start::After { order, .. } = &query.start { order.by } else { OrderBy::Id };
+        let PageFilter { name_prefix, status } = &query.filter;
+        match (by, name_prefix, status.and_then(Status::code)) {
+            (OrderBy::Name, Some(prefix), _) => {
+                Self { range: Range::Prefix(prefix), rest: PageFilter { name_prefix: None, status: *status } }
+            }
+            // Only a few users have another status than the usual one, so there is an index of these.
+            (OrderBy::Id, prefix, Some(code)) => {
+                Self { range: Range::Status(code), rest: PageFilter { name_prefix: prefix.clone(), status: None } }
+            }
+            _ => Self { range: Range::All, rest: query.filter.clone() },
+        }
+    }
+}
+
+/// Reads on until a page is full, or enough users are examined. Returns after whom to go on, if the latter ended it.
+fn examine(
+    connection: &mut Connection,
+    start: &Start,
+    range: &Range<'_>,
+    filter: &PageFilter,
+    size: usize,
+) -> QueryResult<(Vec<Row>, Option<Last>)> {
+    let at_once = EXAMINED_AT_ONCE.max(i64::try_from(size).unwrap_or(i64::MAX) + 1);
+    let (mut found, mut examined, mut start) = (Vec::new(), 0, start.clone());
+    loop {
+        let rows = range.read(connection, &start, at_once)?;
+        let last = rows.last().filter(|_| i64::try_from(rows.len()) == Ok(at_once)).map(Row::last);
+        examined += rows.len();
+        found.extend(rows.into_iter().filter(|row| row.matches(filter)));
+        match last {
+            Some(last) if found.len() <= size && examined < MAX_EXAMINED => start = start.after(last),
+            last => return Ok((found, last)),
+        }
+    }
+}
+
+/// A row of a page.
+struct Row {
+    user: User,
+    /// The end of the log.
+    end: i64,
+    /// The key by which the page is ordered, unless that is the id.
+    key: Option<String>,
+}
+
+impl Row {
+    fn last(&self) -> Last {
+        Last { id: self.user.id, key: self.key.clone() }
+    }
+
+    fn matches(&self, PageFilter { name_prefix, status }: &PageFilter) -> bool {
+        status.is_none_or(|status| status == self.user.status())
+            && name_prefix.as_ref().is_none_or(|prefix| prefix.matches(&self.user))
+    }
+}
+
+impl Range<'_> {
+    /// Whether it is one range of the index.
+    fn is_one(&self) -> bool {
+        !matches!(self, Self::Prefix(prefix) if !prefix.legacy().is_empty())
+    }
+
+    fn read(&self, connection: &mut Connection, start: &Start, limit: i64) -> QueryResult<Vec<Row>> {
+        let (order, last) = match start {
+            Start::Offset(offset) => return by_offset(connection, *offset, limit),
+            Start::After { order, last } => (order, last.as_ref()),
+        };
+        match (order.by, self) {
+            (OrderBy::Id, Self::Status(code)) => by_id(connection, Some(*code), order.descending, last, limit),
+            (OrderBy::Id, _) if order.descending => by_id(connection, None, true, last, limit),
+            (OrderBy::Id, _) => after_id(connection, last.map_or(0, |last| last.id.get()), limit),
+            (OrderBy::Email, _) => by_email(connection, order.descending, last, limit),
+            (OrderBy::Name, Self::Prefix(prefix)) => by_prefix(connection, prefix, order.descending, last, limit),
+            (OrderBy::Name, _) => by_name(connection, &Folded::default(), order.descending, last, limit),
+        }
+    }
+}
 
 fn by_offset(connection: &mut Connection, offset: i64, limit: i64) -> QueryResult<Vec<Row>> {
-    on_backend!(connection, |connection| {
+    let rows = on_backend!(connection, |connection| {
         let these = users::table.order(users::id).offset(offset).limit(limit);
         these.select((UserRow::as_select(), log_end())).load(connection)
-    })
+    })?;
+    Ok(rows.into_iter().map(without_key).collect())
 }
 
-fn after_id(connection: &mut Connection, id: UserId, limit: i64) -> QueryResult<Vec<Row>> {
-    on_backend!(connection, |connection| {
-        let after = users::table.filter(users::id.gt(id.get()));
+/// The usual page. As a statement of its own, Diesel knows it without comparing its text.
+fn after_id(connection: &mut Connection, id: i64, limit: i64) -> QueryResult<Vec<Row>> {
+    let rows = on_backend!(connection, |connection| {
+        let after = users::table.filter(users::id.gt(id));
         after.order(users::id).limit(limit).select((UserRow::as_select(), log_end())).load(connection)
-    })
+    })?;
+    Ok(rows.into_iter().map(without_key).collect())
 }
 
-/// The users of a page, each with its name key. Reads one range of the index after the other.
-fn by_name(
+fn by_id(
+    connection: &mut Connection,
+    status: Option<i16>,
+    descending: bool,
+    last: Option<&Last>,
+    limit: i64,
+) -> QueryResult<Vec<Row>> {
+    let rows = on_backend!(connection, |connection| {
+        let mut query = users::table.select((UserRow::as_select(), log_end())).limit(limit).into_boxed();
+        if let Some(status) = status {
+            query = query.filter(users::status.eq(status));
+        }
+        query = match last.map(|last| last.id.get()) {
+            Some(id) if descending => query.filter(users::id.lt(id)),
+            Some(id) => query.filter(users::id.gt(id)),
+            None => query,
+        };
+        query = if descending { query.order(users::id.desc()) } else { query.order(users::id.asc()) };
+        query.load(connection)
+    })?;
+    Ok(rows.into_iter().map(without_key).collect())
+}
+
+fn by_email(connection: &mut Connection, descending: bool, last: Option<&Last>, limit: i64) -> QueryResult<Vec<Row>> {
+    let rows = on_backend!(connection, |connection| {
+        let columns = (UserRow::as_select(), log_end(), users::email_key);
+        let mut query = users::table.select(columns).limit(limit).into_boxed();
+        query = match last.and_then(|last| last.key.as_deref()) {
+            Some(key) if descending => query.filter(users::email_key.lt(key)),
+            Some(key) => query.filter(users::email_key.gt(key)),
+            None => query,
+        };
+        query = if descending { query.order(users::email_key.desc()) } else { query.order(users::email_key.asc()) };
+        query.load(connection)
+    })?;
+    Ok(rows.into_iter().map(with_key).collect())
+}
+
+/// The users whose names have a prefix. Reads one range of the index after the other.
+fn by_prefix(
     connection: &mut Connection,
     prefix: &NamePrefix,
-    after: Option<&(Folded, UserId)>,
+    descending: bool,
+    last: Option<&Last>,
     limit: i64,
-) -> QueryResult<Vec<(Row, String)>> {
+) -> QueryResult<Vec<Row>> {
     let mut rows = Vec::new();
-    for range in ranges(prefix) {
+    for range in ranges(prefix, descending) {
         let missing = limit - i64::try_from(rows.len()).unwrap_or(limit);
         // A page that stopped in an earlier range starts this one at its beginning.
-        let after = after.filter(|(name, _)| name >= range);
+        let is_within = |last: &&Last| {
+            let key = last.key.as_deref().unwrap_or_default();
+            if descending { range.end_of_prefix().is_none_or(|end| *key < *end) } else { key >= range.as_str() }
+        };
         if missing > 0 {
-            rows.extend(read_range(connection, range, after, missing)?);
+            rows.extend(by_name(connection, range, descending, last.filter(is_within), missing)?);
         }
     }
     Ok(rows)
 }
 
-fn read_range(
+fn by_name(
     connection: &mut Connection,
     prefix: &Folded,
-    after: Option<&(Folded, UserId)>,
+    descending: bool,
+    last: Option<&Last>,
     limit: i64,
-) -> QueryResult<Vec<(Row, String)>> {
-    // Ids start at 1, so (prefix, 0) sorts before every name with the prefix.
-    let (name, id) = after.map_or((prefix, 0), |(name, id)| (name, id.get()));
+) -> QueryResult<Vec<Row>> {
     let row = row_value(users::name_key, users::id);
     let rows = on_backend!(connection, |connection| {
-        let mut query = users::table
-            .filter(row.gt(row_value(name.as_str(), id)))
-            .order((users::name_key, users::id))
-            .limit(limit)
-            .select((UserRow::as_select(), log_end(), users::name_key))
-            .into_boxed();
+        let columns = (UserRow::as_select(), log_end(), users::name_key);
+        let mut query = users::table.select(columns).limit(limit).into_boxed();
+        query = match last.and_then(|last| Some((last.key.as_deref()?, last.id.get()))) {
+            Some((key, id)) if descending => query.filter(row.lt(row_value(key, id))),
+            Some((key, id)) => query.filter(row.gt(row_value(key, id))),
+            None => query,
+        };
+        if descending || last.is_none() {
+            query = query.filter(users::name_key.ge(prefix.as_str()));
+        }
         if let Some(end) = prefix.end_of_prefix() {
             query = query.filter(users::name_key.lt(end));
         }
-        query.load::<(UserRow, i64, String)>(connection)
+        query = if descending {
+            query.order((users::name_key.desc(), users::id.desc()))
+        } else {
+            query.order((users::name_key.asc(), users::id.asc()))
+        };
+        query.load(connection)
     })?;
-    Ok(rows.into_iter().map(|(row, end, name)| ((row, end), name)).collect())
+    Ok(rows.into_iter().map(with_key).collect())
+}
+
+fn without_key((user, end): (UserRow, i64)) -> Row {
+    Row { user: user.into(), end, key: None }
+}
+
+fn with_key((user, end, key): (UserRow, i64, String)) -> Row {
+    Row { user: user.into(), end, key: Some(key) }
 }
 
 /// The prefixes of the keys of all matching names, in key order. There are several if an earlier release has made some
 /// keys. None is a prefix of another.
-fn ranges(prefix: &NamePrefix) -> Vec<&Folded> {
+fn ranges(prefix: &NamePrefix, descending: bool) -> Vec<&Folded> {
     let mut ranges = Vec::from_iter([prefix.key()].into_iter().chain(prefix.legacy()));
     ranges.sort_unstable();
+    if descending {
+        ranges.reverse();
+    }
     ranges
 }
 
 /// Counts the users of all pages together.
-pub(crate) fn count(connection: &mut Connection, start: &Start) -> QueryResult<i64> {
-    let Start::ByName { prefix, .. } = start else {
-        return on_backend!(connection, |connection| users::table.count().get_result(connection));
-    };
-    ranges(prefix).into_iter().map(|range| count_range(connection, range)).sum()
+pub(crate) fn count(connection: &mut Connection, filter: &PageFilter) -> QueryResult<i64> {
+    let Some(prefix) = &filter.name_prefix else { return count_range(connection, None, filter.status) };
+    ranges(prefix, false).into_iter().map(|range| count_range(connection, Some(range), filter.status)).sum()
 }
 
-fn count_range(connection: &mut Connection, prefix: &Folded) -> QueryResult<i64> {
+fn count_range(connection: &mut Connection, prefix: Option<&Folded>, status: Option<Status>) -> QueryResult<i64> {
     on_backend!(connection, |connection| {
-        let mut query = users::table.filter(users::name_key.ge(prefix.as_str())).into_boxed();
-        if let Some(end) = prefix.end_of_prefix() {
+        let mut query = users::table.into_boxed();
+        if let Some(prefix) = prefix {
+            query = query.filter(users::name_key.ge(prefix.as_str()));
+        }
+        if let Some(end) = prefix.and_then(Folded::end_of_prefix) {
             query = query.filter(users::name_key.lt(end));
+        }
+        match status.map(Status::code) {
+            None => {}
+            Some(None) => query = query.filter(users::status.is_null()),
+            Some(code) => query = query.filter(users::status.eq(code)),
         }
         query.count().get_result(connection)
     })

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{AsOf, EmailKey, User, UserId};
+use crate::domain::{AsOf, EmailKey, ExternalId, User, UserId};
 use crate::storage::user_cache::LookupKey;
 
 /// Which user to get.
@@ -10,6 +10,7 @@ use crate::storage::user_cache::LookupKey;
 pub(crate) enum Lookup {
     Id(UserId),
     Email(EmailKey),
+    ExternalId(ExternalId),
 }
 
 /// What a look-up has found.
@@ -20,20 +21,18 @@ pub(crate) struct LookedUp {
 }
 
 impl Lookup {
-    /// By what the user cache knows it.
-    pub(crate) const fn key(&self) -> LookupKey<'_> {
+    /// By what the user cache knows it. External ids are not kept in memory.
+    pub(crate) const fn key(&self) -> Option<LookupKey<'_>> {
         match self {
-            Self::Id(id) => LookupKey::Id(*id),
-            Self::Email(key) => LookupKey::Address(key),
+            Self::Id(id) => Some(LookupKey::Id(*id)),
+            Self::Email(key) => Some(LookupKey::Address(key)),
+            Self::ExternalId(_) => None,
         }
     }
 
-    /// Whether one column decides. Addresses that have two keys are not kept in memory.
-    pub(super) const fn has_one_key(&self) -> bool {
-        match self {
-            Self::Id(_) => true,
-            Self::Email(key) => key.is_plain(),
-        }
+    /// By what the user cache on PostgreSQL knows it: it keeps no addresses that have two keys.
+    pub(super) fn cached_key(&self) -> Option<LookupKey<'_>> {
+        self.key().filter(|key| !matches!(key, LookupKey::Address(key) if !key.is_plain()))
     }
 }
 

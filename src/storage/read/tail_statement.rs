@@ -17,6 +17,7 @@ use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timest
 use super::get_on_postgres::{fill_up, fill_up_with};
 use crate::domain::{Email, User, UserId, UserName, Version};
 use crate::storage::database::schema::EVENT_COLUMNS;
+use crate::storage::database::schema::profile_columns::profile;
 use crate::storage::database::schema::timestamp_column::TimestampColumn;
 use crate::storage::database::sql_text::SqlText;
 use crate::storage::user_cache::{Tail, TailChange, TailEvent, Ticket};
@@ -25,7 +26,8 @@ use crate::storage::user_cache::{Tail, TailChange, TailEvent, Ticket};
 static STATE: SqlText = SqlText::new(
     "\
 SELECT 0, pruned_to, CAST(date_part('epoch', pg_postmaster_start_time()) * 1000000 AS bigint), CAST(NULL AS bigint),
-    CAST(NULL AS text), CAST(NULL AS text), CAST(NULL AS bigint), CAST(NULL AS timestamp), CAST(NULL AS timestamp)
+    CAST(NULL AS text), CAST(NULL AS text), CAST(NULL AS bigint), CAST(NULL AS timestamp), CAST(NULL AS timestamp),
+    CAST(NULL AS text), CAST(NULL AS smallint), CAST(NULL AS text)
 FROM event_log WHERE id = 1",
 );
 
@@ -34,7 +36,7 @@ static EVENTS: SqlText = SqlText::new(
     "
 UNION ALL (
     SELECT CASE WHEN kind = 3 THEN 3 WHEN kind < 3 AND known_columns >= :columns AND name IS NOT NULL THEN 1 ELSE 2 END,
-        id, salt, user_id, name, email, version, created_at, occurred_at
+        id, salt, user_id, name, email, version, created_at, occurred_at, external_id, status, attributes
     FROM events WHERE id >= :highest ORDER BY id LIMIT 128)",
 );
 
@@ -43,7 +45,8 @@ static GAPS: SqlText = SqlText::new(
     "
 UNION ALL
 SELECT CASE WHEN late.kind = 3 THEN 3 ELSE 2 END,
-    late.id, late.salt, late.user_id, late.name, late.email, late.version, late.created_at, late.occurred_at
+    late.id, late.salt, late.user_id, late.name, late.email, late.version, late.created_at, late.occurred_at,
+    late.external_id, late.status, late.attributes
 FROM unnest(:firsts, :lasts) AS gap (first, last)
 CROSS JOIN LATERAL (SELECT * FROM events WHERE id BETWEEN gap.first AND gap.last ORDER BY id LIMIT 128) AS late",
 );
@@ -51,13 +54,15 @@ CROSS JOIN LATERAL (SELECT * FROM events WHERE id BETWEEN gap.first AND gap.last
 static BY_ID: SqlText = SqlText::new(
     "
 UNION ALL
-SELECT 4, NULL, NULL, id, name, email, version, created_at, updated_at FROM users WHERE id = ANY(:ids)",
+SELECT 4, NULL, NULL, id, name, email, version, created_at, updated_at, external_id, status, attributes
+FROM users WHERE id = ANY(:ids)",
 );
 
 static BY_KEY: SqlText = SqlText::new(
     "
 UNION ALL
-SELECT 5, NULL, NULL, id, name, email, version, created_at, updated_at FROM users WHERE email_key = ANY(:keys)",
+SELECT 5, NULL, NULL, id, name, email, version, created_at, updated_at, external_id, status, attributes
+FROM users WHERE email_key = ANY(:keys)",
 );
 
 /// The `LIMIT` of events.
@@ -85,6 +90,9 @@ type Row = (
     Option<i64>,
     Option<TimestampColumn>,
     Option<TimestampColumn>,
+    Option<String>,
+    Option<i16>,
+    Option<String>,
 );
 
 /// What a statement has read.
@@ -142,7 +150,7 @@ impl Found {
 
 /// What an event says. One that lacks any of the user's data says only that something has changed.
 fn change(row: Row) -> TailChange {
-    let (kind, .., ref email, _, _, _) = row;
+    let (kind, .., ref email, _, _, _, _, _, _) = row;
     let email = email.clone();
     match kind {
         DELETED => TailChange::Deleted,
@@ -152,7 +160,7 @@ fn change(row: Row) -> TailChange {
 }
 
 /// The user of a row, if none of its data is missing.
-fn user((.., id, name, email, version, created_at, updated_at): Row) -> Option<User> {
+fn user((.., id, name, email, version, created_at, updated_at, external_id, status, attributes): Row) -> Option<User> {
     Some(User {
         id: UserId::stored(id?),
         name: UserName::stored(name?),
@@ -160,6 +168,7 @@ fn user((.., id, name, email, version, created_at, updated_at): Row) -> Option<U
         version: Version(version?),
         created_at: created_at?.0,
         updated_at: updated_at?.0,
+        profile: profile((external_id, status, attributes)),
     })
 }
 
@@ -238,6 +247,9 @@ impl<const PARTS: u8> Query for TailStatement<'_, PARTS> {
         Nullable<BigInt>,
         Nullable<SqlTimestamp>,
         Nullable<SqlTimestamp>,
+        Nullable<Text>,
+        Nullable<SmallInt>,
+        Nullable<Text>,
     );
 }
 

@@ -36,7 +36,7 @@ impl Request for Write {
         executions
     }
 
-    fn conflict_keys(&self) -> [Option<ConflictKey<'_>>; 3] {
+    fn conflict_keys(&self) -> [Option<ConflictKey<'_>>; 4] {
         self.keys()
     }
 

@@ -6,8 +6,9 @@ use csv_core::{ReadRecordResult, ReaderBuilder, Terminator};
 
 use super::fault::Fault;
 use super::record::{Content, Parsed};
+use crate::domain::{Assignment, RawProfile};
 use crate::transfer::format::cell::unguard;
-use crate::transfer::format::fields::{END, FIELDS};
+use crate::transfer::format::fields::{END, EXPORTED_EARLIER, FIELDS};
 
 /// The columns of a file, and how to split a record into them.
 pub(super) struct Table {
@@ -63,7 +64,7 @@ impl Table {
                 return Err(Fault::missing_column(field));
             }
         }
-        let is_exported = columns.len() == FIELDS.len();
+        let is_exported = (0..EXPORTED_EARLIER).all(|place| columns.contains(&place));
         self.columns = columns;
         Ok(is_exported)
     }
@@ -105,19 +106,36 @@ fn content<'a>(columns: &[usize], cells: impl ExactSizeIterator<Item = &'a str>)
     if cells.len() > columns.len() {
         return Err(Fault::TOO_MANY_FIELDS);
     }
-    let mut values = FIELDS.map(|_| "");
+    let mut values = FIELDS.map(|_| None);
     for (place, cell) in columns.iter().zip(cells) {
         if let Some(value) = values.get_mut(*place) {
-            *value = cell;
+            *value = Some(cell);
         }
     }
     let [id, name, email, rest @ ..] = values;
-    if id == END {
-        let is_alone = email.is_empty() && rest.iter().all(|cell| cell.is_empty());
+    let (name, email) = (name.unwrap_or_default(), email.unwrap_or_default());
+    if id == Some(END) {
+        let is_alone = email.is_empty() && rest.into_iter().flatten().all(str::is_empty);
         let users = name.parse().ok().filter(|_| is_alone && name.bytes().all(|byte| byte.is_ascii_digit()));
         return Ok(Content::End { users: users.ok_or(Fault::MALFORMED_END)? });
     }
-    Ok(Content::User { name: value("name", name)?, email: value("email", email)? })
+    let [_, _, _, external_id, status, attributes] = rest;
+    let profile = RawProfile {
+        external_id: assignment("external_id", external_id)?,
+        status: status.filter(|cell| !cell.is_empty()).map(|cell| value("status", cell)).transpose()?,
+        attributes: assignment("attributes", attributes)?,
+        merges: false,
+    };
+    Ok(Content::User { name: value("name", name)?, email: value("email", email)?, profile })
+}
+
+/// A cell of a column that the file may lack. An empty one says that the user has none.
+fn assignment(field: &str, cell: Option<&str>) -> Result<Assignment<String>, Fault> {
+    match cell {
+        None => Ok(Assignment::Keep),
+        Some("") => Ok(Assignment::Remove),
+        Some(cell) => value(field, cell).map(Assignment::Set),
+    }
 }
 
 fn value(field: &str, cell: &str) -> Result<String, Fault> {

@@ -6,22 +6,24 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::error::Category;
+use serde_json::value::RawValue;
 
 use super::fault::Fault;
 use super::record::{Content, Parsed};
-use crate::transfer::format::fields::{END, FIELDS};
+use crate::domain::{Assignment, RawProfile};
+use crate::transfer::format::fields::{END, EXPORTED_EARLIER, FIELDS};
 
 pub(super) fn parse(line: &[u8]) -> Result<Parsed, Fault> {
     let text = std::str::from_utf8(line).map_err(|_| Fault::NOT_UTF8)?;
     if text.contains('\0') {
         return Err(Fault::NUL);
     }
-    let Members(members) = serde_json::from_str(text).map_err(|error| match error.classify() {
+    let Members(members) = serde_json::from_str::<Members<'_>>(text).map_err(|error| match error.classify() {
         Category::Data => Fault::NOT_AN_OBJECT,
         _ => Fault::MALFORMED_JSON,
     })?;
     match members.as_slice() {
-        [(name, end)] if name == END => parse_end(end),
+        [(name, end)] if name == END => parse_end(&value(end)?),
         _ => parse_user(members),
     }
 }
@@ -32,7 +34,7 @@ fn parse_end(end: &Value) -> Result<Parsed, Fault> {
     Ok(Parsed { content: Content::End { users }, is_exported: true })
 }
 
-fn parse_user(members: Vec<(String, Value)>) -> Result<Parsed, Fault> {
+fn parse_user(members: Vec<(String, &RawValue)>) -> Result<Parsed, Fault> {
     let mut values = FIELDS.map(|_| None);
     for (name, value) in members {
         let known = FIELDS.iter().zip(&mut values).find(|(field, _)| **field == name);
@@ -41,25 +43,52 @@ fn parse_user(members: Vec<(String, Value)>) -> Result<Parsed, Fault> {
             return Err(Fault::repeated(&name));
         }
     }
-    let is_exported = values.iter().all(Option::is_some);
-    let [_, name, email, ..] = values;
-    let content = Content::User { name: text("name", name)?, email: text("email", email)? };
-    Ok(Parsed { content, is_exported })
+    let is_exported = values.iter().take(EXPORTED_EARLIER).all(Option::is_some);
+    let [_, name, email, _, _, _, external_id, status, attributes] = values;
+    let (name, email) = (text("name", name)?, text("email", email)?);
+    let (name, email) = (name.ok_or(Fault::missing("name"))?, email.ok_or(Fault::missing("email"))?);
+    let profile = RawProfile {
+        external_id: assignment(external_id, |json| text("external_id", Some(json)).map(Option::unwrap_or_default))?,
+        status: text("status", status.filter(|json| json.get() != NULL))?,
+        attributes: assignment(attributes, |json| Ok(json.get().to_owned()))?,
+        merges: false,
+    };
+    Ok(Parsed { content: Content::User { name, email, profile }, is_exported })
 }
 
-fn text(field: &str, value: Option<Value>) -> Result<String, Fault> {
-    match value {
-        None => Err(Fault::missing(field)),
+const NULL: &str = "null";
+
+/// A member that may be missing or null.
+fn assignment(
+    json: Option<&RawValue>,
+    read: impl FnOnce(&RawValue) -> Result<String, Fault>,
+) -> Result<Assignment<String>, Fault> {
+    Ok(match json {
+        None => Assignment::Keep,
+        Some(json) if json.get() == NULL => Assignment::Remove,
+        Some(json) => Assignment::Set(read(json)?),
+    })
+}
+
+fn text(field: &str, json: Option<&RawValue>) -> Result<Option<String>, Fault> {
+    match json.map(value).transpose()? {
+        None => Ok(None),
         Some(Value::String(text)) if text.contains('\0') => Err(Fault::nul_in(field)),
-        Some(Value::String(text)) => Ok(text),
+        Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(Fault::not_text(field)),
     }
 }
 
-/// The members of an object, in their order: `serde_json`'s own map forgets the first of two with one name.
-struct Members(Vec<(String, Value)>);
+/// The value of a member. Half a surrogate pair is none.
+fn value(json: &RawValue) -> Result<Value, Fault> {
+    serde_json::from_str(json.get()).map_err(|_| Fault::MALFORMED_JSON)
+}
 
-impl<'de> Deserialize<'de> for Members {
+/// The members of an object, in their order: `serde_json`'s own map forgets the first of two with one name. They are as
+/// they were written: numbers of attributes keep their digits.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(MembersVisitor)
     }
@@ -68,13 +97,13 @@ impl<'de> Deserialize<'de> for Members {
 struct MembersVisitor;
 
 impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members;
+    type Value = Members<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
         let mut members = Vec::new();
         while let Some(member) = map.next_entry()? {
             members.push(member);

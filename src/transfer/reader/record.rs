@@ -1,4 +1,5 @@
 use super::fault::{Broken, Fault};
+use crate::domain::RawProfile;
 
 /// One record of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +16,12 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// A user. The texts are as they were written, valid or not.
-    User { name: String, email: String },
+    User {
+        name: String,
+        email: String,
+        /// A file that does not have a field leaves it as it is.
+        profile: RawProfile,
+    },
     /// The file is whole, and holds as many users as it says.
     End { users: u64 },
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::{Assignment, Attributes, ExternalId, Profile, RawProfile, Status, User};
 use crate::transfer::writer::tests::{file, user};
 
 const HEADER: &str = "name,email\r\n";
@@ -14,7 +15,7 @@ impl Read {
     /// The line, and the user's texts or the fault's code and pointer, of each record.
     fn told(&self) -> Vec<(u64, String)> {
         let told = |record: &Record| match &record.content {
-            Ok(Content::User { name, email }) => format!("{name} <{email}>"),
+            Ok(Content::User { name, email, .. }) => format!("{name} <{email}>"),
             Ok(Content::End { users }) => format!("end of {users}"),
             Err(Fault { code, pointer: Some(pointer), .. }) => format!("{code} {pointer}"),
             Err(Fault { code, .. }) => (*code).to_owned(),
@@ -82,12 +83,93 @@ fn an_export_goes_in_again() {
         assert_eq!(ending, Ok(Ending::Marked));
         assert_eq!(records.pop().unwrap().content, Ok(Content::End { users: 11 }));
         let contents = records.iter().map(|record| record.content.clone().unwrap());
-        let expected = texts.map(|text| Content::User { name: text.to_owned(), email: format!("{text}@example.com") });
+        let expected = texts.map(|text| {
+            let (name, email) = (text.to_owned(), format!("{text}@example.com"));
+            Content::User { name, email, profile: nothing() }
+        });
         assert!(contents.eq(expected));
         let raw = records.iter().map(|record| record.raw.clone()).collect::<Vec<_>>();
         let lines = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let header = usize::from(format == Format::Csv);
         assert!(lines.skip(header).take(texts.len()).eq(raw.iter().map(Vec::as_slice)));
+    }
+}
+
+/// What an export says of a user with the default profile. On import it removes what the user has instead.
+fn nothing() -> RawProfile {
+    RawProfile {
+        external_id: Assignment::Remove,
+        status: Some("active".to_owned()),
+        attributes: Assignment::Remove,
+        merges: false,
+    }
+}
+
+#[test]
+fn profiles_go_in_again() {
+    for text in ["x-1", "=1", "a,\"b\"", " é "] {
+        let attributes = r#"{"a,b":"say \"hi\"","n":1.10}"#;
+        let profile = Profile {
+            external_id: Some(ExternalId::stored(text.to_owned())),
+            status: Status::Disabled,
+            attributes: Attributes::stored(attributes.to_owned()),
+        };
+        let exported = User { profile: profile.shared(), ..user(1, "Ada", "ada@example.com") };
+        let expected = RawProfile {
+            external_id: Assignment::Set(text.to_owned()),
+            status: Some("disabled".to_owned()),
+            attributes: Assignment::Set(attributes.to_owned()),
+            merges: false,
+        };
+        for format in Format::ALL {
+            let Read { records, .. } = read(format, file(format, std::slice::from_ref(&exported)));
+            let Ok(Content::User { profile, .. }) = &records[0].content else { panic!("{records:?}") };
+            assert_eq!(*profile, expected);
+        }
+    }
+}
+
+#[test]
+fn what_a_file_lacks_stays_as_it_is() {
+    let profiles = |format, text: &str| {
+        let contents = read(format, text).records.into_iter().map(|record| record.content);
+        Vec::from_iter(contents.map(|content| match content {
+            Ok(Content::User { profile, .. }) => Ok(profile),
+            Ok(Content::End { .. }) => panic!("it has no end"),
+            Err(fault) => Err(fault.code),
+        }))
+    };
+    let disabled = RawProfile { status: Some("disabled".into()), ..RawProfile::default() };
+    let removed = RawProfile { external_id: Assignment::Remove, ..RawProfile::default() };
+    assert_eq!(
+        profiles(Format::Csv, "name,email,status,external_id\na,b@c.de,disabled,\na,b@c.de,,x\n"),
+        [
+            Ok(RawProfile { external_id: Assignment::Remove, ..disabled.clone() }),
+            Ok(RawProfile { external_id: Assignment::Set("x".into()), ..RawProfile::default() }),
+        ]
+    );
+    let user = r#""name":"a","email":"b@c.de""#;
+    let lines = ["", r#","status":"disabled""#, r#","external_id":null"#, r#","external_id":1"#, r#","status":true"#];
+    let lines = lines.map(|more| format!("{{{user}{more}}}\n")).concat();
+    let expected = [Ok(RawProfile::default()), Ok(disabled), Ok(removed), Err("not_text"), Err("not_text")];
+    assert_eq!(profiles(Format::Ndjson, &lines), expected);
+}
+
+#[test]
+fn the_export_of_an_earlier_release_has_an_end() {
+    let ndjson = concat!(
+        r#"{"id":1,"name":"a","email":"b@c.de","version":1,"created_at":"","updated_at":""}"#,
+        "\n{\"end\":{\"users\":1}}\n"
+    );
+    let csv = "id,name,email,version,created_at,updated_at\r\n1,a,b@c.de,1,,\r\nend,1,,,,\r\n";
+    for (format, text) in [(Format::Ndjson, ndjson), (Format::Csv, csv)] {
+        let whole = read(format, text);
+        assert_eq!(whole.ending, Ok(Ending::Marked));
+        let Ok(Content::User { profile, .. }) = &whole.records[0].content else { panic!("{whole:?}") };
+        assert_eq!(*profile, RawProfile::default());
+        let cut = text.rsplit_once("end").unwrap().0;
+        let cut = cut.rsplit_once('\n').unwrap().0;
+        assert_eq!(read(format, cut).broken().1, "cut_short");
     }
 }
 

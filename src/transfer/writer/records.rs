@@ -3,8 +3,9 @@
 use std::io::Write as _;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use crate::domain::{Timestamp, User};
+use crate::domain::{Attributes, ExternalId, Timestamp, User};
 use crate::transfer::format::Format;
 use crate::transfer::format::cell::guard;
 use crate::transfer::format::fields::{END, FIELDS};
@@ -46,7 +47,7 @@ impl Writer {
         // Writing to a vector cannot fail.
         let _ = match self.format {
             Format::Ndjson => writeln!(out, "{{\"{END}\":{{\"users\":{users}}}}}"),
-            Format::Csv => write!(out, "{END},{users},,,,\r\n"),
+            Format::Csv => write!(out, "{END},{users}{}\r\n", ",".repeat(FIELDS.len() - 2)),
         };
     }
 }
@@ -62,6 +63,10 @@ struct Line<'a> {
     created_at: Timestamp,
     #[serde(serialize_with = "as_text")]
     updated_at: Timestamp,
+    // All members are always there: so an import of the file leaves a user as it was exported.
+    external_id: Option<&'a str>,
+    status: &'static str,
+    attributes: Option<&'a RawValue>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -77,6 +82,9 @@ fn write_line(user: &User, out: &mut Vec<u8>) {
         version: user.version.0,
         created_at: user.created_at,
         updated_at: user.updated_at,
+        external_id: user.external_id().map(ExternalId::as_str),
+        status: user.status().as_str(),
+        attributes: user.attributes().map(Attributes::json),
     };
     // Writing numbers and texts to a vector cannot fail.
     let _ = serde_json::to_writer(&mut *out, &line);
@@ -88,7 +96,11 @@ fn write_record(user: &User, out: &mut Vec<u8>) {
     write_cell(user.name.as_str(), out);
     out.push(b',');
     write_cell(user.email.as_str(), out);
-    let _ = write!(out, ",{},{},{}\r\n", user.version.0, user.created_at, user.updated_at);
+    let _ = write!(out, ",{},{},{},", user.version.0, user.created_at, user.updated_at);
+    write_cell(user.external_id().map_or("", ExternalId::as_str), out);
+    let _ = write!(out, ",{},", user.status().as_str());
+    write_cell(user.attributes().map_or("", Attributes::as_str), out);
+    out.extend(b"\r\n");
 }
 
 fn write_cell(value: &str, out: &mut Vec<u8>) {
@@ -106,6 +118,8 @@ pub(in crate::transfer) mod tests {
     use super::*;
     use crate::domain::{Email, UserId, UserName, Version};
 
+    const HEADER: &str = "id,name,email,version,created_at,updated_at,external_id,status,attributes";
+
     /// A user of made-up texts, valid or not.
     pub(in crate::transfer) fn user(id: i64, name: &str, email: &str) -> User {
         User {
@@ -115,6 +129,7 @@ pub(in crate::transfer) mod tests {
             version: Version(2),
             created_at: Timestamp::from_unix_micros(1_700_000_000_000_001),
             updated_at: Timestamp::from_unix_micros(1_700_000_060_000_000),
+            profile: None,
         }
     }
 
@@ -138,19 +153,20 @@ pub(in crate::transfer) mod tests {
         assert_eq!(
             text(Format::Ndjson, &[user(7, "Ada \"A\"", "ada@example.com")]),
             "{\"id\":7,\"name\":\"Ada \\\"A\\\"\",\"email\":\"ada@example.com\",\"version\":2,\
-             \"created_at\":\"2023-11-14T22:13:20.000001Z\",\"updated_at\":\"2023-11-14T22:14:20.000000Z\"}\n\
+             \"created_at\":\"2023-11-14T22:13:20.000001Z\",\"updated_at\":\"2023-11-14T22:14:20.000000Z\",\
+             \"external_id\":null,\"status\":\"active\",\"attributes\":null}\n\
              {\"end\":{\"users\":1}}\n"
         );
     }
 
     #[test]
     fn csv_quotes_what_needs_it() {
-        let times = "2,2023-11-14T22:13:20.000001Z,2023-11-14T22:14:20.000000Z\r\n";
+        let times = "2,2023-11-14T22:13:20.000001Z,2023-11-14T22:14:20.000000Z,,active,\r\n";
         assert_eq!(
             text(Format::Csv, &[user(7, "Ada, \"A\"", "ada@example.com"), user(9, "=1+1", "+a@example.com")]),
             format!(
-                "id,name,email,version,created_at,updated_at\r\n7,\"Ada, \"\"A\"\"\",ada@example.com,{times}\
-                 9,'=1+1,'+a@example.com,{times}end,2,,,,\r\n"
+                "{HEADER}\r\n7,\"Ada, \"\"A\"\"\",ada@example.com,{times}\
+                 9,'=1+1,'+a@example.com,{times}end,2,,,,,,,\r\n"
             )
         );
     }
@@ -158,6 +174,6 @@ pub(in crate::transfer) mod tests {
     #[test]
     fn nobody_is_written_too() {
         assert_eq!(text(Format::Ndjson, &[]), "{\"end\":{\"users\":0}}\n");
-        assert_eq!(text(Format::Csv, &[]), "id,name,email,version,created_at,updated_at\r\nend,0,,,,\r\n");
+        assert_eq!(text(Format::Csv, &[]), format!("{HEADER}\r\nend,0,,,,,,,\r\n"));
     }
 }

@@ -108,7 +108,7 @@ async fn a_call_that_waits_for_its_key_keeps_its_idempotency_key() {
     let header = Header { kid: Some("other".to_owned()), ..Header::new(Algorithm::RS256) };
     let token = signed(&header, &claims("users:write"), &other().private);
     for is_replay in [false, true] {
-        let john = CreateUserRequest { name: "John".into(), email: "john@example.com".into() };
+        let john = CreateUserRequest { name: "John".into(), email: "john@example.com".into(), ..Default::default() };
         let mut request = Request::new(john);
         let metadata = request.metadata_mut();
         metadata.insert("idempotency-key", "k".parse().unwrap());

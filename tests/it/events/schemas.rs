@@ -41,6 +41,47 @@ fn an_extension_that_comes_later_is_no_fault() {
     }
 }
 
+/// What a change by a release without profiles says, and one by this release.
+#[rstest]
+#[tokio::test]
+async fn profiles_are_known_or_not(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = App::start(db).await;
+    let attributes = json!({ "team": "7", "n": 1.5 });
+    let body =
+        json!({ "name": "A", "email": "a@b.co", "external_id": "x", "status": "disabled", "attributes": attributes });
+    app.post("/api/v2/users", &body).answer().await.body(201);
+    app.patch("/api/v2/users/1", &json!({ "attributes": null, "external_id": null, "status": "active" }))
+        .answer()
+        .await
+        .body(200);
+    app.patch("/api/v2/users/1", &body).answer().await.body(200);
+    let earlier =
+        "UPDATE events SET external_id = NULL, status = NULL, attributes = NULL, known_columns = 1 WHERE version = 3";
+    app.database.connect().run(earlier);
+    app.delete("/api/v2/users/1").answer().await.expect(204);
+
+    let (storage, _running) = library(&app.database);
+    let log = storage.events();
+    until("the log can be read", Duration::from_secs(20), async || log.heartbeat().await.is_ok()).await;
+    let (_, events) = log.follow(Follower::default(), 100).await.unwrap();
+    let schemas = EventSchemas::read();
+    let events = Vec::from_iter(events.iter().map(|event| {
+        let json: Value = serde_json::from_str(&to_json(event, "/users")).unwrap();
+        assert_eq!(schemas.fault(&json), None);
+        json
+    }));
+    let profiles = events.iter().map(|event| {
+        let data = &event["data"];
+        (event["dataschema"].is_string(), [&data["external_id"], &data["status"], &data["attributes"]])
+    });
+    let (null, x, disabled) = (Value::Null, json!("x"), json!("disabled"));
+    let nothing = [&null, &null, &null];
+    let expected = [(true, [&x, &disabled, &attributes]), (true, nothing), (false, nothing), (false, nothing)];
+    assert_eq!(Vec::from_iter(profiles), expected);
+    let columns = "SELECT concat_ws('', external_id, status, attributes) AS fact FROM events ORDER BY id DESC LIMIT 1";
+    assert_eq!(app.database.connect().facts(columns), [""], "a deletion keeps nothing");
+}
+
 /// Invalid events: each has one fault.
 #[rstest]
 #[case::without_an_id("/id", Value::Null)]
@@ -106,10 +147,12 @@ async fn what_the_service_writes_is_what_the_schemas_say(#[values(Db::Sqlite, Db
     let log = storage.events();
     until("the log can be read", Duration::from_secs(20), async || log.heartbeat().await.is_ok()).await;
     let (_, events) = log.follow(Follower::default(), 100).await.unwrap();
+    // Who checks events against the schemas of an earlier release goes on, until a user gets a profile.
+    let earlier = EventSchemas::earlier();
     let (schemas, mut seen) = (EventSchemas::read(), Vec::new());
     for event in &events {
         let json: Value = serde_json::from_str(&to_json(event, "https://users.example.com")).unwrap();
-        assert_eq!(schemas.fault(&json), None);
+        assert_eq!((schemas.fault(&json), earlier.fault(&json)), (None, None));
         seen.push((EventType::of(event), json.get("traceparent").is_some()));
     }
     let each = |traced| EventType::ALL.map(|kind| (kind, traced));

@@ -12,7 +12,7 @@ use crate::support::proto::{
 use crate::support::{App, Db, details};
 
 fn create(name: &str, email: &str) -> UserOperation {
-    let create = CreateUserRequest { name: name.to_owned(), email: email.to_owned() };
+    let create = CreateUserRequest { name: name.to_owned(), email: email.to_owned(), ..Default::default() };
     UserOperation { operation: Some(Operation::Create(create)) }
 }
 
@@ -68,7 +68,11 @@ async fn each_operation_has_its_own_result(#[values(Db::Sqlite, Db::Postgres)] d
     assert_eq!(refusal(&results[5]), refused(Code::NotFound, "USER_NOT_FOUND", "operations[5].update.id"));
     assert_eq!(refusal(&results[6]), refused(Code::Aborted, "VERSION_MISMATCH", "operations[6].update.etag"));
     assert!(position >= 5, "{position}");
-    let asked = BatchGetUsersRequest { ids: vec![3, 2], emails: vec!["A@example.com".into(), "y@example.com".into()] };
+    let asked = BatchGetUsersRequest {
+        ids: vec![3, 2],
+        emails: vec!["A@example.com".into(), "y@example.com".into()],
+        ..Default::default()
+    };
     let got = grpc.batch_get_users(asked).await.unwrap().into_inner();
     assert_eq!(got.users.iter().map(|user| user.id).collect::<Vec<_>>(), [3, 1]);
     assert_eq!((got.missing_ids, got.missing_emails), (vec![2], vec!["y@example.com".to_owned()]));

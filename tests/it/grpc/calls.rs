@@ -13,12 +13,12 @@ use crate::support::proto::{
 use crate::support::{Answered, App, Db, Grpc, details, until, user};
 
 async fn create(grpc: &mut Grpc, name: &str, email: &str) -> User {
-    let request = CreateUserRequest { name: name.to_owned(), email: email.to_owned() };
+    let request = CreateUserRequest { name: name.to_owned(), email: email.to_owned(), ..Default::default() };
     grpc.create_user(request).await.unwrap().into_inner().user.unwrap()
 }
 
 async fn get(grpc: &mut Grpc, id: i64) -> User {
-    grpc.get_user(GetUserRequest { id }).await.unwrap().into_inner().user.unwrap()
+    grpc.get_user(GetUserRequest { id, ..Default::default() }).await.unwrap().into_inner().user.unwrap()
 }
 
 /// A user as version 2 of REST shows it.
@@ -59,8 +59,10 @@ async fn several_are_got_at_once(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
         create(&mut grpc, name, &format!("{name}@example.com")).await;
     }
     let mut batch = async |ids: &[i64]| {
-        let answer =
-            grpc.batch_get_users(BatchGetUsersRequest { ids: ids.to_vec(), emails: Vec::new() }).await?.into_inner();
+        let answer = grpc
+            .batch_get_users(BatchGetUsersRequest { ids: ids.to_vec(), emails: Vec::new(), ..Default::default() })
+            .await?
+            .into_inner();
         Ok::<_, tonic::Status>(Vec::from_iter(answer.users.iter().map(|user| user.id)))
     };
     assert_eq!(batch(&[3, 99, 1, 3]).await.unwrap(), [3, 1, 3], "in the order of the request, without missing users");
@@ -113,7 +115,7 @@ async fn pages_go_on_from_one_protocol_to_the_other(#[values(Db::Sqlite, Db::Pos
 fn update(id: i64, name: &str, email: &str, mask: Option<&[&str]>, etag: &str) -> UpdateUserRequest {
     let paths = |paths: &[&str]| prost_types::FieldMask { paths: paths.iter().map(|&path| path.to_owned()).collect() };
     let (name, email, etag) = (name.to_owned(), email.to_owned(), etag.to_owned());
-    UpdateUserRequest { id, name, email, update_mask: mask.map(paths), etag }
+    UpdateUserRequest { id, name, email, update_mask: mask.map(paths), etag, ..Default::default() }
 }
 
 #[rstest]
@@ -175,7 +177,7 @@ async fn what_is_stale_is_not_changed(#[values(Db::Sqlite, Db::Postgres)] db: Db
     grpc.delete_user(delete("\"2\"")).await.unwrap();
     for status in [
         grpc.delete_user(delete("")).await.unwrap_err(),
-        grpc.get_user(GetUserRequest { id: 1 }).await.unwrap_err(),
+        grpc.get_user(GetUserRequest { id: 1, ..Default::default() }).await.unwrap_err(),
         grpc.update_user(update(1, "J", "", None, "")).await.unwrap_err(),
     ] {
         assert_eq!(status.code(), Code::NotFound);
@@ -190,7 +192,8 @@ async fn an_email_is_taken_whichever_protocol_took_it(#[values(Db::Sqlite, Db::P
     let mut grpc = app.grpc();
     create(&mut grpc, "John", "john@example.com").await;
     app.post("/api/v2/users", &user("Jim", "JOHN@example.com")).answer().await.problem(409, "email_taken");
-    let request = CreateUserRequest { name: "Jim".to_owned(), email: "John@Example.com".to_owned() };
+    let request =
+        CreateUserRequest { name: "Jim".to_owned(), email: "John@Example.com".to_owned(), ..Default::default() };
     let status = grpc.create_user(request).await.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::AlreadyExists, "another user has this email"));
     details(&status, "EMAIL_TAKEN");
@@ -202,11 +205,12 @@ async fn an_email_is_taken_whichever_protocol_took_it(#[values(Db::Sqlite, Db::P
 async fn metadata_says_how_fresh_an_answer_is(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = App::start_with(db, &[("MAX_STALENESS", "60s")]).await;
     let mut grpc = app.grpc();
-    let create = CreateUserRequest { name: "John".to_owned(), email: "john@example.com".to_owned() };
+    let create =
+        CreateUserRequest { name: "John".to_owned(), email: "john@example.com".to_owned(), ..Default::default() };
     let created = grpc.create_user(create).await.unwrap();
     let position = created.metadata().get("events-position").expect("a position").clone();
     let get = |at_least: &str, cache_control: &'static str| {
-        let mut request = Request::new(GetUserRequest { id: 1 });
+        let mut request = Request::new(GetUserRequest { id: 1, ..Default::default() });
         request.metadata_mut().insert("at-least-position", at_least.parse().unwrap());
         request.metadata_mut().insert("cache-control", cache_control.parse().unwrap());
         request
@@ -227,7 +231,10 @@ async fn metadata_says_how_fresh_an_answer_is(#[values(Db::Sqlite, Db::Postgres)
     assert_eq!(grpc.get_user(get("x", "")).await.unwrap_err().code(), Code::InvalidArgument);
     let listed = grpc.list_users(ListUsersRequest::default()).await.unwrap();
     assert_eq!(listed.metadata().get("events-position"), Some(&position));
-    let several = grpc.batch_get_users(BatchGetUsersRequest { ids: vec![2, 1], emails: Vec::new() }).await.unwrap();
+    let several = grpc
+        .batch_get_users(BatchGetUsersRequest { ids: vec![2, 1], emails: Vec::new(), ..Default::default() })
+        .await
+        .unwrap();
     assert_eq!(several.metadata().get("events-position"), Some(&position));
     let deleted = grpc.delete_user(DeleteUserRequest { id: 1, etag: String::new() }).await.unwrap();
     assert_ne!(deleted.metadata().get("events-position").expect("a position"), position);

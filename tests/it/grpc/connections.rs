@@ -112,7 +112,7 @@ async fn calls_in_flight_are_answered_at_the_end(#[values(Db::Sqlite, Db::Postgr
         async move {
             for turn in 0.. {
                 let (name, email) = (format!("{client}"), format!("{client}.{turn}@example.com"));
-                match grpc.create_user(CreateUserRequest { name, email }).await {
+                match grpc.create_user(CreateUserRequest { name, email, ..Default::default() }).await {
                     Ok(_) => *acknowledged.borrow_mut() += 1,
                     // The service no longer accepts calls. Clients report that differently, so the test compares the
                     // counts below.
@@ -155,13 +155,16 @@ async fn a_deadline_holds_whatever_the_database_does() {
     is_late(&status, "OUTCOME_UNKNOWN");
     lock.run("ROLLBACK");
     // The next call then has a connection that hangs, and needs no new one.
-    until("a read succeeds", SOON, async || grpc.get_user(GetUserRequest { id: 1 }).await.is_ok()).await;
+    until("a read succeeds", SOON, async || {
+        grpc.get_user(GetUserRequest { id: 1, ..Default::default() }).await.is_ok()
+    })
+    .await;
     postgres.freeze();
-    let status = grpc.get_user(timed(GetUserRequest { id: 1 })).await.unwrap_err();
+    let status = grpc.get_user(timed(GetUserRequest { id: 1, ..Default::default() })).await.unwrap_err();
     is_late(&status, "DEADLINE_EXCEEDED");
     assert!(begun.elapsed() < Duration::from_secs(6), "the calls ended after the service's own deadline");
     // The lane that hangs has no room, or no connection is available. In both cases the client may retry.
-    let status = grpc.get_user(GetUserRequest { id: 1 }).await.unwrap_err();
+    let status = grpc.get_user(GetUserRequest { id: 1, ..Default::default() }).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     assert!(status.get_error_details().retry_info().is_some(), "{status:?}");
     postgres.thaw();
@@ -201,7 +204,7 @@ async fn create_late(server: &Server, message: impl Future<Output = CreateUserRe
 }
 
 fn john() -> CreateUserRequest {
-    CreateUserRequest { name: "John".to_owned(), email: "john@example.com".to_owned() }
+    CreateUserRequest { name: "John".to_owned(), email: "john@example.com".to_owned(), ..Default::default() }
 }
 
 /// However late a message arrives, its caller never learns "not executed" while the database may execute the call.

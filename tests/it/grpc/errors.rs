@@ -36,7 +36,7 @@ async fn it_names_the_fields_that_are_wrong(#[values(Db::Sqlite, Db::Postgres)] 
         (Code::InvalidArgument, vec!["name".into(), "email".into()])
     );
     for id in [0, -1, i64::MIN] {
-        let status = grpc.get_user(GetUserRequest { id }).await.unwrap_err();
+        let status = grpc.get_user(GetUserRequest { id, ..Default::default() }).await.unwrap_err();
         assert_eq!((status.code(), fields(&status, "INVALID_ARGUMENT")), (Code::InvalidArgument, vec!["id".into()]));
         let delete = DeleteUserRequest { id, etag: String::new() };
         assert_eq!(grpc.delete_user(delete).await.unwrap_err().code(), Code::InvalidArgument);
@@ -67,21 +67,22 @@ async fn it_names_the_fields_that_are_wrong(#[values(Db::Sqlite, Db::Postgres)] 
 async fn only_a_token_with_the_scope_will_do() {
     let app = App::start(Db::Sqlite).await;
     let mut nobody = UserServiceClient::new(channel(app.grpc_address()));
-    let status = nobody.get_user(GetUserRequest { id: 1 }).await.unwrap_err();
+    let status = nobody.get_user(GetUserRequest { id: 1, ..Default::default() }).await.unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
     details(&status, "UNAUTHORIZED");
     let mut expired = app.grpc_with(&token(&json!({ "sub": "me", "scope": "users:read", "exp": now() - 60 })));
-    let status = expired.get_user(GetUserRequest { id: 1 }).await.unwrap_err();
+    let status = expired.get_user(GetUserRequest { id: 1, ..Default::default() }).await.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::Unauthenticated, "the token has expired"));
     details(&status, "INVALID_TOKEN");
     let mut reader = app.grpc_with(&token(&claims("users:read")));
     let mut writer = app.grpc_with(&token(&claims("users:write")));
-    let create = || CreateUserRequest { name: "John".to_owned(), email: "john@example.com".to_owned() };
+    let create =
+        || CreateUserRequest { name: "John".to_owned(), email: "john@example.com".to_owned(), ..Default::default() };
     let refusals = [
         reader.create_user(create()).await.unwrap_err(),
         reader.update_user(crate::support::proto::UpdateUserRequest::default()).await.unwrap_err(),
         reader.delete_user(DeleteUserRequest::default()).await.unwrap_err(),
-        writer.get_user(GetUserRequest { id: 1 }).await.unwrap_err(),
+        writer.get_user(GetUserRequest { id: 1, ..Default::default() }).await.unwrap_err(),
         writer.batch_get_users(BatchGetUsersRequest::default()).await.unwrap_err(),
         writer.list_users(ListUsersRequest::default()).await.unwrap_err(),
         writer.watch_users(WatchUsersRequest::default()).await.unwrap_err(),
@@ -91,8 +92,8 @@ async fn only_a_token_with_the_scope_will_do() {
         details(&status, "INSUFFICIENT_SCOPE");
     }
     writer.create_user(create()).await.unwrap();
-    reader.get_user(GetUserRequest { id: 1 }).await.unwrap();
-    let mut two = Request::new(GetUserRequest { id: 1 });
+    reader.get_user(GetUserRequest { id: 1, ..Default::default() }).await.unwrap();
+    let mut two = Request::new(GetUserRequest { id: 1, ..Default::default() });
     for token in [&*crate::support::TOKEN, "another"] {
         two.metadata_mut().append("authorization", bearer(token));
     }
@@ -129,17 +130,17 @@ async fn call<T: prost::Message + 'static>(app: &App, path: &'static str, messag
 #[tokio::test]
 async fn what_is_malformed_is_its_callers_fault() {
     let app = App::start(Db::Sqlite).await;
-    let not_a_name = CreateUserRequest { name: "\u{fc}".repeat(100), email: String::new() };
+    let not_a_name = CreateUserRequest { name: "\u{fc}".repeat(100), email: String::new(), ..Default::default() };
     // Field 1 of `GetUserRequest` is a number.
     let status = call(&app, "/users.v1.UserService/GetUser", not_a_name).await;
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
     details(&status, "MALFORMED_MESSAGE");
-    let long = CreateUserRequest { name: "n".repeat(70_000), email: String::new() };
+    let long = CreateUserRequest { name: "n".repeat(70_000), email: String::new(), ..Default::default() };
     let status = call(&app, "/users.v1.UserService/CreateUser", long).await;
     assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, "the message has more than 65536 bytes"));
     details(&status, "MESSAGE_TOO_LARGE");
     for path in ["/users.v1.UserService/Nothing", "/users.v2.UserService/GetUser", "/users.v1.UserService/GetUser/"] {
-        let status = call(&app, path, GetUserRequest { id: 1 }).await;
+        let status = call(&app, path, GetUserRequest { id: 1, ..Default::default() }).await;
         assert_eq!(status.code(), Code::Unimplemented, "{path}");
         details(&status, "UNIMPLEMENTED");
     }
@@ -155,13 +156,13 @@ async fn a_timeout_that_cannot_be_read_is_refused() {
     let app = App::start(Db::Sqlite).await;
     let mut grpc = app.grpc();
     for timeout in ["1", "soon", "-1S", "123456789S"] {
-        let mut request = Request::new(GetUserRequest { id: 1 });
+        let mut request = Request::new(GetUserRequest { id: 1, ..Default::default() });
         request.metadata_mut().insert("grpc-timeout", timeout.parse().unwrap());
         let status = grpc.get_user(request).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{timeout}");
         details(&status, "INVALID_TIMEOUT");
     }
-    let mut request = Request::new(GetUserRequest { id: 1 });
+    let mut request = Request::new(GetUserRequest { id: 1, ..Default::default() });
     request.set_timeout(Duration::from_hours(20_000));
     assert_eq!(grpc.get_user(request).await.unwrap_err().code(), Code::NotFound);
 }

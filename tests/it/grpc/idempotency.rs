@@ -23,7 +23,7 @@ fn of<T>(response: Response<T>) -> (bool, T) {
 async fn every_write_is_executed_once(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let app = App::start(db).await;
     let mut grpc = app.grpc();
-    let create = || CreateUserRequest { name: "John".into(), email: "john@example.com".into() };
+    let create = || CreateUserRequest { name: "John".into(), email: "john@example.com".into(), ..Default::default() };
     let update = || UpdateUserRequest { id: 1, name: "Joe".into(), ..UpdateUserRequest::default() };
     let delete = || DeleteUserRequest { id: 1, ..DeleteUserRequest::default() };
     let created = of(grpc.create_user(with_key(create(), "c")).await.unwrap());
@@ -41,7 +41,7 @@ async fn every_write_is_executed_once(#[values(Db::Sqlite, Db::Postgres)] db: Db
 async fn a_key_that_was_used_otherwise_or_is_malformed_is_refused() {
     let app = App::start(Db::Sqlite).await;
     let mut grpc = app.grpc();
-    let create = |email: &str| CreateUserRequest { name: "John".into(), email: email.into() };
+    let create = |email: &str| CreateUserRequest { name: "John".into(), email: email.into(), ..Default::default() };
     grpc.create_user(with_key(create("john@example.com"), "k")).await.unwrap();
     let reused = grpc.create_user(with_key(create("jane@example.com"), "k")).await.unwrap_err();
     assert_eq!(reused.code(), Code::InvalidArgument);

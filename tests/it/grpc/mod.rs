@@ -8,5 +8,6 @@ mod foreign;
 pub mod health;
 mod idempotency;
 mod observed;
+mod profiles;
 mod unauthenticated;
 mod watch;

@@ -24,7 +24,10 @@ async fn calls_are_counted_by_method_and_code(#[values(Db::Sqlite, Db::Postgres)
     assert!(metrics.has("grpc_request_duration_seconds_count", &[("method", GET), ("code", "OK")]));
     let mut grpc = app.grpc();
     for _ in 0..2 {
-        assert_eq!(grpc.get_user(GetUserRequest { id: 1 }).await.unwrap_err().code(), Code::NotFound);
+        assert_eq!(
+            grpc.get_user(GetUserRequest { id: 1, ..Default::default() }).await.unwrap_err().code(),
+            Code::NotFound
+        );
     }
     grpc.list_users(ListUsersRequest::default()).await.unwrap();
     assert_eq!(counted(GET, "NOT_FOUND").await, 2);
@@ -59,7 +62,8 @@ async fn a_call_is_part_of_its_callers_trace(#[values(Db::Sqlite, Db::Postgres)]
         request.metadata_mut().insert("traceparent", format!("00-{TRACE}-{PARENT}-01").parse().unwrap());
         request
     };
-    let john = CreateUserRequest { name: "John".to_owned(), email: "john@example.com".to_owned() };
+    let john =
+        CreateUserRequest { name: "John".to_owned(), email: "john@example.com".to_owned(), ..Default::default() };
     grpc.create_user(sampled(john.clone())).await.unwrap();
     let spans = otlp.wait(4).await;
     let call = spans.iter().find(|span| span.name == "users.v1.UserService/CreateUser").expect("the call's span");
@@ -82,7 +86,7 @@ async fn a_call_is_part_of_its_callers_trace(#[values(Db::Sqlite, Db::Postgres)]
 #[tokio::test]
 async fn a_call_has_a_line_where_that_is_wanted() {
     let app = App::start_with(Db::Sqlite, &[("ACCESS_LOG", "all"), ("LOG_FORMAT", "json")]).await;
-    let mut request = Request::new(GetUserRequest { id: 1 });
+    let mut request = Request::new(GetUserRequest { id: 1, ..Default::default() });
     request.metadata_mut().insert("x-request-id", "mine".parse().unwrap());
     app.grpc().get_user(request).await.unwrap_err();
     let line = || app.log().lines().find(|line| line.contains("GetUser")).map(str::to_owned);

@@ -53,7 +53,7 @@ async fn over_rest(haproxy: &HaProxy) -> Told {
 
 async fn over_grpc(haproxy: &HaProxy) -> Told {
     let client = UserServiceClient::with_interceptor(channel(haproxy.grpc_address()), Authorized(TOKEN.clone()));
-    crowd(async || match client.clone().get_user(GetUserRequest { id: 1 }).await {
+    crowd(async || match client.clone().get_user(GetUserRequest { id: 1, ..Default::default() }).await {
         Ok(_) => true,
         // The service allows no more concurrent calls than connections.
         Err(status) => {

@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{Answered, App, Db, Postgres, Program, Server, claims, signed, until, user};
@@ -15,6 +15,8 @@ use crate::support::{Answered, App, Db, Postgres, Program, Server, claims, signe
 const SECRET: &str = "canary-secret-0123456789abcdef0123456789";
 const EMAIL: &str = "canary-email@example.com";
 const NAME: &str = "Canary Name";
+const EXTERNAL_ID: &str = "canary-external-id";
+const ATTRIBUTE: &str = "canary-attribute";
 
 #[rstest]
 #[tokio::test]
@@ -32,6 +34,13 @@ async fn nothing_gives_a_secret_or_a_person_away(#[values(Db::Sqlite, Db::Postgr
             send(Method::POST, "/api/v2/users").json(&user(NAME, EMAIL)),
             send(Method::POST, "/api/v1/users").json(&user(NAME, "canary-email@")),
             send(Method::PATCH, "/api/v2/users/1").json(&json!({ "email": EMAIL })),
+            patch(
+                send(Method::PATCH, "/api/v2/users/1"),
+                &json!({ "external_id": EXTERNAL_ID, "attributes": { "a": ATTRIBUTE } }),
+            ),
+            patch(send(Method::PATCH, "/api/v2/users/1"), &json!({ "attributes": { "a": [ATTRIBUTE, "\0"] } })),
+            send(Method::POST, "/api/v2/users")
+                .json(&json!({ "name": NAME, "email": EMAIL, "external_id": EXTERNAL_ID })),
             send(Method::GET, "/api/v2/users/999"),
         ];
         for request in requests {
@@ -44,11 +53,15 @@ async fn nothing_gives_a_secret_or_a_person_away(#[values(Db::Sqlite, Db::Postgr
     let metrics = app.get("/metrics").answer().await.text;
     let (errors, log) = (errors.join("\n"), app.log());
     assert!(!errors.is_empty() && log.contains("listening") && metrics.contains("http_requests_total"));
-    for secret in [SECRET, &good, &weak, &forged, EMAIL, NAME] {
+    for secret in [SECRET, &good, &weak, &forged, EMAIL, NAME, EXTERNAL_ID, ATTRIBUTE] {
         for (place, text) in [("an error", &errors), ("the log", &log), ("the metrics", &metrics)] {
             assert!(!text.contains(secret), "{secret} in {place}: {text}");
         }
     }
+}
+
+fn patch(request: RequestBuilder, patch: &Value) -> RequestBuilder {
+    request.header("content-type", "application/merge-patch+json").body(patch.to_string())
 }
 
 /// Neither while the service works nor when the database fails.

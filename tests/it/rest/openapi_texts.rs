@@ -170,6 +170,26 @@ async fn bodies_are_what_the_document_says() {
     for (method, path) in [("POST", USERS), ("PUT", USER), ("POST", "/api/v1/users"), ("PUT", "/api/v1/users/{id}")] {
         check.bodies(method, path, &bodies).await;
     }
+    let long = "x".repeat(255);
+    let profiles = [
+        (json!({ "external_id": long }), true),
+        (json!({ "external_id": format!("{long}x") }), false),
+        (json!({ "external_id": null, "attributes": null, "status": "active" }), true),
+        (json!({ "external_id": "" }), false),
+        (json!({ "external_id": "a\nb" }), false),
+        (json!({ "status": "disabled", "attributes": { "a": [1.5, { "b": null }] } }), true),
+        (json!({ "status": null }), false),
+        (json!({ "status": "gone" }), false),
+        (json!({ "attributes": [] }), false),
+    ];
+    check.bodies("PATCH", USER, &profiles).await;
+    let whole = profiles.map(|(mut body, expected)| {
+        body.as_object_mut()
+            .unwrap()
+            .extend(json!({ "name": "John", "email": "john@example.com" }).as_object().unwrap().clone());
+        (body, expected)
+    });
+    check.bodies("PUT", USER, &whole).await;
     let patches = Vec::from_iter(names().each().map(|(name, expected)| (json!({ "name": name }), expected)));
     check.bodies("PATCH", USER, &patches).await;
     let patches = Vec::from_iter(emails().each().map(|(email, expected)| (json!({ "email": email }), expected)));
@@ -193,7 +213,10 @@ async fn parameters_are_what_the_document_says() {
     for path in [USERS, "/api/v2/users:export"] {
         check.queries(path, "email", &emails()).await;
         check.queries(path, "name_prefix", &prefixes).await;
+        check.queries(path, "status", &Texts::new(&["active", "disabled"], &["", "Active", "gone"])).await;
+        check.queries(path, "external_id", &Texts::new(&["x", " ", "山"], &["", "a\nb", "\0"])).await;
     }
+    check.queries(USERS, "order_by", &Texts::new(&["id", "-name", "email"], &["", "-", "Name", "version"])).await;
     check.queries(USERS, "include_total", &Texts::new(&["true", "false"], &["1", "yes", "True", ""])).await;
     for name in ["page", "limit"] {
         check.queries("/api/v1/users", name, &sizes).await;

@@ -93,12 +93,15 @@ async fn calls_share_the_places() {
     let app = App::start_with(Db::Sqlite, &FULL).await;
     let held = fill(&app);
     assert_eq!(format!("{:?}", Health::of(&app).check("").await.unwrap()), "Serving");
-    let status = app.grpc().get_user(GetUserRequest { id: 1 }).await.unwrap_err();
+    let status = app.grpc().get_user(GetUserRequest { id: 1, ..Default::default() }).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     assert!(details(&status, "OVERLOADED").retry_info().is_some());
     drop(held);
     until("there is room again", SOON, async || {
-        app.grpc().get_user(GetUserRequest { id: 1 }).await.is_err_and(|status| status.code() == Code::NotFound)
+        app.grpc()
+            .get_user(GetUserRequest { id: 1, ..Default::default() })
+            .await
+            .is_err_and(|status| status.code() == Code::NotFound)
     })
     .await;
 }

@@ -13,12 +13,24 @@ pub struct EventSchemas {
 
 impl EventSchemas {
     pub fn read() -> Self {
+        Self::of(|kind| format!("docs/events/{kind}.schema.json"))
+    }
+
+    /// The schemas of the releases before profiles. That of a deletion has not changed.
+    pub fn earlier() -> Self {
+        Self::of(|kind| match kind {
+            "user.deleted" => "docs/events/user.deleted.schema.json".to_owned(),
+            kind => format!("tests/it/events/earlier/{kind}.schema.json"),
+        })
+    }
+
+    fn of(path: impl Fn(&str) -> String) -> Self {
         let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
         compiler.set_default_draft(Draft::V2020_12);
         compiler.enable_format_assertions();
         let mut compile = |kind| {
-            let path = file_of(&format!("docs/events/{kind}.schema.json"));
-            let index = compiler.compile(path.to_str().expect("a path"), &mut schemas);
+            let file = file_of(&path(kind));
+            let index = compiler.compile(file.to_str().expect("a path"), &mut schemas);
             (kind, index.unwrap_or_else(|error| panic!("{kind}: {error:#}")))
         };
         let types = TYPES.map(&mut compile).to_vec();

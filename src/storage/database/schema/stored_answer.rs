@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::profile_columns::profile;
 use super::tables::idempotency_keys;
 use super::timestamp_column::TimestampColumn;
 use crate::domain::{AsOf, Email, Position, User, UserId, UserName, Version, Written};
@@ -18,6 +19,9 @@ pub(crate) struct StoredAnswer {
     email: Option<String>,
     created_at: Option<TimestampColumn>,
     updated_at: Option<TimestampColumn>,
+    external_id: Option<String>,
+    status: Option<i16>,
+    attributes: Option<String>,
 }
 
 impl StoredAnswer {
@@ -34,6 +38,7 @@ impl StoredAnswer {
             version: Version(self.version),
             created_at: self.created_at?.0,
             updated_at: self.updated_at?.0,
+            profile: profile((self.external_id.clone(), self.status, self.attributes.clone())),
         })
     }
 }

@@ -24,6 +24,9 @@ diesel::table! {
         salt -> BigInt,
         trace_parent -> Nullable<Text>,
         known_columns -> Nullable<SmallInt>,
+        external_id -> Nullable<Text>,
+        status -> Nullable<SmallInt>,
+        attributes -> Nullable<Text>,
     }
 }
 
@@ -49,6 +52,9 @@ diesel::table! {
         email -> Nullable<Text>,
         created_at -> Nullable<Timestamp>,
         updated_at -> Nullable<Timestamp>,
+        external_id -> Nullable<Text>,
+        status -> Nullable<SmallInt>,
+        attributes -> Nullable<Text>,
     }
 }
 
@@ -98,6 +104,9 @@ diesel::table! {
         has_keys -> Bool,
         key_revision -> BigInt,
         duplicate_of -> Nullable<BigInt>,
+        external_id -> Nullable<Text>,
+        status -> Nullable<SmallInt>,
+        attributes -> Nullable<Text>,
     }
 }
 

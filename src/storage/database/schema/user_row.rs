@@ -3,6 +3,7 @@
 use diesel::pg::Pg;
 use diesel::prelude::*;
 
+use super::profile_columns::profile;
 use super::tables::users;
 use super::timestamp_column::TimestampColumn;
 use crate::domain::{Email, User, UserId, UserName, Version};
@@ -17,6 +18,9 @@ pub(crate) struct UserRow {
     pub(crate) version: i64,
     created_at: TimestampColumn,
     updated_at: TimestampColumn,
+    external_id: Option<String>,
+    status: Option<i16>,
+    attributes: Option<String>,
 }
 
 /// The SQL types of a [`UserRow`], in its order.
@@ -34,6 +38,7 @@ impl From<UserRow> for User {
             version: Version(row.version),
             created_at: row.created_at.0,
             updated_at: row.updated_at.0,
+            profile: profile((row.external_id, row.status, row.attributes)),
         }
     }
 }

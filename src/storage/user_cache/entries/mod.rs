@@ -9,10 +9,12 @@
 
 mod lookup_key;
 
+use std::sync::Arc;
+
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
-use crate::domain::{Email, EmailKey, Timestamp, User, UserId, UserName, Version};
+use crate::domain::{Email, EmailKey, Profile, Timestamp, User, UserId, UserName, Version};
 
 pub(crate) use lookup_key::{Fill, LookupKey};
 
@@ -31,23 +33,24 @@ struct CachedUser {
     version: Version,
     created_at: Timestamp,
     updated_at: Timestamp,
+    profile: Option<Arc<Profile>>,
 }
 
 impl CachedUser {
     /// `None` if the name is longer than any that the service takes.
     fn new(user: &User, has_plain_key: bool) -> Option<Self> {
-        let &User { ref name, ref email, version, created_at, updated_at, .. } = user;
-        let (name, email) = (name.as_str(), email.as_str());
+        let &User { ref name, ref email, version, created_at, updated_at, ref profile, .. } = user;
+        let (name, email, profile) = (name.as_str(), email.as_str(), profile.clone());
         let texts = [name, email].concat().into_boxed_str();
-        Some(Self { texts, name: name.len().try_into().ok()?, has_plain_key, version, created_at, updated_at })
+        Some(Self { texts, name: name.len().try_into().ok()?, has_plain_key, version, created_at, updated_at, profile })
     }
 
     fn into_user(self, id: i64) -> User {
-        let Self { texts, name, version, created_at, updated_at, .. } = self;
+        let Self { texts, name, version, created_at, updated_at, profile, .. } = self;
         let mut name_text = String::from(texts);
         let email = name_text.split_off(name.into());
         let (name, email) = (UserName::stored(name_text), Email::stored(email));
-        User { id: UserId::stored(id), name, email, version, created_at, updated_at }
+        User { id: UserId::stored(id), name, email, version, created_at, updated_at, profile }
     }
 
     fn email(&self) -> &str {
@@ -255,7 +258,7 @@ impl Weighter<Key, Entry> for Bytes {
     fn weight(&self, key: &Key, entry: &Entry) -> u64 {
         let texts = match (key, entry) {
             (Key::Address(key), _) => key.len(),
-            (_, Entry::User(user)) => user.texts.len(),
+            (_, Entry::User(user)) => user.texts.len() + user.profile.as_deref().map_or(0, Profile::bytes),
             _ => 0,
         };
         (OVERHEAD + size_of::<(Key, Entry)>() + texts) as u64
@@ -269,7 +272,8 @@ mod tests {
     fn user(id: i64, email: &str) -> User {
         let now = Timestamp::from_unix_micros(0);
         let (name, email) = (UserName::stored(format!("User {id}")), Email::stored(email.to_owned()));
-        User { id: UserId::stored(id), name, email, version: Version::FIRST, created_at: now, updated_at: now }
+        let (id, version) = (UserId::stored(id), Version::FIRST);
+        User { id, name, email, version, created_at: now, updated_at: now, profile: None }
     }
 
     fn key(email: &str) -> EmailKey {

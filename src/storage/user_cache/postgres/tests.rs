@@ -91,7 +91,8 @@ fn told(place: i64, user: i64, change: TailChange) -> TailEvent {
 fn user(id: i64, version: i64) -> User {
     let now = Timestamp::from_unix_micros(0);
     let (name, email) = (UserName::stored(format!("User {id}")), Email::stored(format!("{id}@x.co")));
-    User { id: UserId::stored(id), name, email, version: Version(version), created_at: now, updated_at: now }
+    let (id, version) = (UserId::stored(id), Version(version));
+    User { id, name, email, version, created_at: now, updated_at: now, profile: None }
 }
 
 fn id(user: &User) -> LookupKey<'_> {

@@ -74,7 +74,7 @@ impl Bench {
 fn user(version: i64) -> User {
     let (now, name) = (Timestamp::from_unix_micros(0), UserName::stored("Ann".into()));
     let email = Email::stored("ann@example.com".into());
-    User { id: ID, name, email, version: Version(version), created_at: now, updated_at: now }
+    User { id: ID, name, email, version: Version(version), created_at: now, updated_at: now, profile: None }
 }
 
 /// An answer as of a log that ends where the user has got this version.

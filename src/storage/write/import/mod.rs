@@ -17,7 +17,7 @@ use super::postgres::unstorable;
 use super::request::{Create, Update, Write};
 use crate::domain::{
     Changes, EmailKey, Error, FieldError, ImportCounts, ImportFailure, ImportProgress, NewUser, OnConflict, Position,
-    User, UserId,
+    ProfileChange, User, UserId,
 };
 use crate::metrics::Change;
 use crate::storage::database::connection::Connection;
@@ -59,6 +59,8 @@ pub(crate) struct Row {
     pub(crate) line: i64,
     /// A create.
     pub(crate) write: Write,
+    /// What the record changes of the profile, if a user is updated.
+    pub(crate) profile: Option<Box<ProfileChange>>,
 }
 
 /// Another upload has taken over the import, or it was deleted. Nothing was changed.
@@ -227,20 +229,20 @@ enum RowOutcome {
     Created(User),
     Updated(User),
     Skipped,
-    /// Another user has the address, or one that earlier releases take for the same.
-    Taken,
+    /// Another user has the address, or one that earlier releases take for the same, or the external id.
+    Refused(Error),
 }
 
 impl RowOutcome {
     fn user(&self) -> Option<&User> {
         match self {
             Self::Created(user) | Self::Updated(user) => Some(user),
-            Self::Skipped | Self::Taken => None,
+            Self::Skipped | Self::Refused(_) => None,
         }
     }
 
     fn of_update(updated: Result<User, Error>) -> Self {
-        updated.map_or(Self::Taken, Self::Updated)
+        updated.map_or_else(Self::Refused, Self::Updated)
     }
 }
 
@@ -252,10 +254,13 @@ fn summary(rows: &[&Row], outcomes: &[RowOutcome]) -> (ImportCounts, Vec<ImportF
             RowOutcome::Created(_) => counts.created += 1,
             RowOutcome::Updated(_) => counts.updated += 1,
             RowOutcome::Skipped => counts.skipped += 1,
-            RowOutcome::Taken => {
+            RowOutcome::Refused(error) => {
                 counts.failed += 1;
-                let field = FieldError::new("email", "another user has this email");
-                failures.push(failure(row.line, &Error::EmailTaken, &field));
+                let field = match error {
+                    Error::ExternalIdTaken => FieldError::new("external_id", "another user has this external id"),
+                    _ => FieldError::new("email", "another user has this email"),
+                };
+                failures.push(failure(row.line, error, &field));
             }
         }
     }
@@ -263,7 +268,7 @@ fn summary(rows: &[&Row], outcomes: &[RowOutcome]) -> (ImportCounts, Vec<ImportF
 }
 
 fn failure(line: i64, error: &Error, field: &FieldError) -> ImportFailure {
-    let pointer = field.field.as_ref().map(|field| format!("/{field}"));
+    let pointer = field.field.is_some().then(|| field.pointer());
     ImportFailure { line, code: error.code().to_owned(), pointer, detail: field.detail.to_owned() }
 }
 
@@ -277,13 +282,16 @@ fn has_address(user: &User, create: &Create) -> bool {
     user.email.key().as_str() == create.email_key().as_str()
 }
 
-/// Whether a user has the name and the email of a row, spelled so.
-fn has_name_and_email(user: &User, create: &Create) -> bool {
-    user.name == create.new_user().name && user.email == create.new_user().email
+/// Whether a user is as a row says, the email spelled so.
+fn is_as_in(user: &User, row: &Row, create: &Create) -> bool {
+    let NewUser { name, email, .. } = create.new_user();
+    let has_profile = |change: &ProfileChange| change.apply(user.profile.as_deref()).as_ref() == Ok(&user.profile);
+    user.name == *name && user.email == *email && row.profile.as_deref().is_none_or(has_profile)
 }
 
-/// The update that gives a user the name and the email of a row.
-fn update_of(id: UserId, create: &Create) -> Update {
-    let NewUser { name, email } = create.new_user().clone();
-    Update::new(id, None, Changes { name: Some(name), email: Some(email) }, None, None)
+/// The update that makes a user as a row says.
+fn update_of(id: UserId, row: &Row, create: &Create) -> Update {
+    let NewUser { name, email, .. } = create.new_user().clone();
+    let changes = Changes { name: Some(name), email: Some(email), profile: row.profile.clone() };
+    Update::new(id, None, changes, None, None)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 
-use super::{Row, RowOutcome, has_address, has_name_and_email, update_of};
+use super::{Row, RowOutcome, has_address, is_as_in, update_of};
 use crate::domain::{EmailKey, Error, OnConflict, Position, User};
 use crate::storage::database::connection::locks::LockPolicy;
 use crate::storage::database::schema::tables::users;
@@ -22,7 +22,7 @@ pub(super) fn store_rows(
 ) -> QueryResult<Option<(Vec<RowOutcome>, Position)>> {
     let creates = Vec::from_iter(rows.iter().map(|row| &row.write));
     let Some((created, mut end)) = write_in_rounds(postgres, &creates, locks)? else { return Ok(None) };
-    let of_create = |created: Result<User, Error>| created.map_or(RowOutcome::Taken, RowOutcome::Created);
+    let of_create = |created: Result<User, Error>| created.map_or_else(RowOutcome::Refused, RowOutcome::Created);
     let mut outcomes = Vec::from_iter(created.into_iter().map(of_create));
     if on_conflict == OnConflict::Fail {
         return Ok(Some((outcomes, end)));
@@ -48,7 +48,7 @@ fn resolve(
     outcomes: &mut [RowOutcome],
 ) -> QueryResult<Vec<(usize, Write)>> {
     let refused = rows.iter().zip(outcomes).enumerate();
-    let refused = Vec::from_iter(refused.filter(|(_, (_, outcome))| matches!(outcome, RowOutcome::Taken)));
+    let refused = Vec::from_iter(refused.filter(|(_, (_, outcome))| matches!(outcome, RowOutcome::Refused(_))));
     if refused.is_empty() {
         return Ok(Vec::new());
     }
@@ -60,10 +60,10 @@ fn resolve(
         let Some(holder) = holders.of(create.email_key()).filter(|holder| has_address(holder, create)) else {
             continue;
         };
-        if on_conflict == OnConflict::Skip || has_name_and_email(holder, create) {
+        if on_conflict == OnConflict::Skip || is_as_in(holder, row, create) {
             *outcome = RowOutcome::Skipped;
         } else {
-            updates.push((at, Write::Update(update_of(holder.id, create))));
+            updates.push((at, Write::Update(update_of(holder.id, row, create))));
         }
     }
     Ok(updates)

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
-use super::{Row, RowOutcome, has_address, has_name_and_email, update_of};
+use super::{Row, RowOutcome, has_address, is_as_in, update_of};
 use crate::domain::{EmailKey, OnConflict, Position, User};
 use crate::storage::database::schema::tables::users;
 use crate::storage::database::schema::user_row::UserRow;
@@ -20,34 +20,37 @@ pub(super) fn store_rows(
     let creates = Vec::from_iter(rows.iter().filter_map(|row| row.write.create()));
     let created = create_in_order(sqlite, &creates, stamp)?;
     let mut outcomes = Vec::with_capacity(creates.len());
-    for (create, created) in creates.into_iter().zip(created) {
+    for ((row, create), created) in rows.iter().zip(creates).zip(created) {
         outcomes.push(match created {
             Ok(user) => RowOutcome::Created(user),
-            Err(_) => conflict(sqlite, create, on_conflict, stamp)?,
+            Err(error) => match resolve(sqlite, row, create, on_conflict, stamp)? {
+                Some(outcome) => outcome,
+                None => RowOutcome::Refused(error),
+            },
         });
     }
     let end = last_offset(sqlite)?;
     Ok((outcomes, end))
 }
 
-/// Does what is to be done about the user that has the address of a row.
-fn conflict(
+/// Does what is to be done about the user that has the address of a row. `None` if nothing can be.
+fn resolve(
     sqlite: &mut SqliteConnection,
+    row: &Row,
     create: &Create,
     on_conflict: OnConflict,
     stamp: Stamp,
-) -> QueryResult<RowOutcome> {
+) -> QueryResult<Option<RowOutcome>> {
     if on_conflict == OnConflict::Fail {
-        return Ok(RowOutcome::Taken);
+        return Ok(None);
     }
     let holder = holder(sqlite, create.email_key())?.filter(|holder| has_address(holder, create));
-    match holder {
-        None => Ok(RowOutcome::Taken),
-        Some(holder) if on_conflict == OnConflict::Skip || has_name_and_email(&holder, create) => {
-            Ok(RowOutcome::Skipped)
-        }
-        Some(holder) => update_one(sqlite, &update_of(holder.id, create), stamp).map(RowOutcome::of_update),
+    let Some(holder) = holder else { return Ok(None) };
+    if on_conflict == OnConflict::Skip || is_as_in(&holder, row, create) {
+        return Ok(Some(RowOutcome::Skipped));
     }
+    let updated = update_one(sqlite, &update_of(holder.id, row, create), stamp)?;
+    Ok(Some(RowOutcome::of_update(updated)))
 }
 
 fn holder(sqlite: &mut SqliteConnection, key: &EmailKey) -> QueryResult<Option<User>> {

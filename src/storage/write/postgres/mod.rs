@@ -16,8 +16,10 @@
 //!
 //! The statement is SQL text because Diesel has no `WITH`.
 
+mod new_profiles;
 mod parameters;
 mod statement;
+mod taken;
 pub(super) mod unstorable;
 
 use std::collections::{HashMap, HashSet};
@@ -40,8 +42,10 @@ use crate::storage::database::schema::tables::users;
 use crate::storage::database::schema::user_row::UserRow;
 use crate::storage::engine::request::Execution;
 use crate::storage::event_log::record::Stamp;
+use new_profiles::NewProfiles;
 use parameters::Parameters;
 use statement::{CreateStatement, WriteStatement};
+use taken::{is_open, name_what_is_taken};
 
 /// Runs the writes of a batch that share no conflict key with an earlier one; the others are deferred.
 ///
@@ -54,8 +58,19 @@ pub(super) fn write_batch(
 ) -> Result<Vec<Execution<Write>>, BatchError> {
     let (plan, begun) = (plan(batch), Instant::now());
     let panicked = |_| Err(DieselError::DeserializationError("panicked".into()));
-    let written = catch_unwind(AssertUnwindSafe(|| write_planned(postgres, &plan, batch.len(), locks)));
-    written.unwrap_or_else(panicked).map_err(|error| BatchError::from_write(error, locks, begun.elapsed()))
+    let written = catch_unwind(AssertUnwindSafe(|| write_planned(postgres, plan, batch.len(), locks)));
+    let written = written.unwrap_or_else(panicked);
+    let mut executions = written.map_err(|error| BatchError::from_write(error, locks, begun.elapsed()))?;
+    // The batch is committed. So neither a failure nor a panic may let it be tried again.
+    let named = catch_unwind(AssertUnwindSafe(|| name_what_is_taken(postgres, batch, &mut executions)));
+    if !matches!(named, Ok(Ok(()))) {
+        for (write, execution) in batch.iter().zip(&mut executions) {
+            if is_open(write, execution) {
+                *execution = Execution::Executed(Err(Error::Unavailable));
+            }
+        }
+    }
+    Ok(executions)
 }
 
 /// The outcome of each write, and the offset of the last event.
@@ -107,7 +122,8 @@ pub(super) fn write_in_rounds(
     let (mut open, mut end) = (Vec::from_iter(writes.iter().copied().enumerate()), Position::default());
     while !open.is_empty() {
         let round = Vec::from_iter(open.iter().map(|(_, write)| *write));
-        let executions = write_planned(postgres, &plan(&round), round.len(), locks)?;
+        let mut executions = write_planned(postgres, plan(&round), round.len(), locks)?;
+        name_what_is_taken(postgres, &round, &mut executions)?;
         let mut later = Vec::new();
         for ((at, write), execution) in open.into_iter().zip(executions) {
             match execution {
@@ -156,12 +172,13 @@ extern "SQL" {
 
 fn write_planned(
     postgres: &mut PgConnection,
-    plan: &Plan<'_>,
+    mut plan: Plan<'_>,
     messages: usize,
     locks: LockPolicy,
 ) -> QueryResult<Vec<Execution<Write>>> {
+    let (profiles, refused) = NewProfiles::make(postgres, &mut plan)?;
     let stamp = Stamp::now();
-    let mut written = execute(postgres, &Parameters::new(plan, stamp, locks), plan, locks)?;
+    let mut written = execute(postgres, &Parameters::new(&plan, &profiles, stamp, locks), &plan, locks)?;
     let end = written.end;
     let mut all = Vec::from_iter(std::iter::repeat_with(|| Execution::Deferred).take(messages));
     let mut answer = |at: usize, ran| {
@@ -174,10 +191,14 @@ fn write_planned(
         answer(*at, executed(created.ok_or(Error::EmailTaken), end));
     }
     for (at, update) in &plan.updates {
-        answer(*at, written.change_of(update.id, |found| outcome_of_update(update, found)));
+        let base = profiles.of(update.id).map(|new| new.base);
+        answer(*at, written.change_of(update.id, base, |found| outcome_of_update(update, found)));
     }
     for (at, delete) in &plan.deletes {
-        answer(*at, written.change_of(delete.id, outcome_of_delete));
+        answer(*at, written.change_of(delete.id, None, outcome_of_delete));
+    }
+    for (at, error) in refused {
+        answer(at, Execution::Executed(Err(error)));
     }
     Ok(all)
 }
@@ -194,10 +215,11 @@ fn execute(
     locks: LockPolicy,
 ) -> QueryResult<StatementOutcome> {
     if plan.updates.is_empty() && plan.deletes.is_empty() {
-        let created: Vec<(String, i64, Option<i64>)> = if plan.has_keys() {
-            CreateStatement::<true>(parameters).load(postgres)
-        } else {
-            CreateStatement::<false>(parameters).load(postgres)
+        let created: Vec<(String, i64, Option<i64>)> = match (plan.has_keys(), plan.has_profiles()) {
+            (true, true) => CreateStatement::<true, true>(parameters).load(postgres),
+            (true, false) => CreateStatement::<true, false>(parameters).load(postgres),
+            (false, true) => CreateStatement::<false, true>(parameters).load(postgres),
+            (false, false) => CreateStatement::<false, false>(parameters).load(postgres),
         }?;
         let mut written = StatementOutcome::default();
         for (email, id, end) in created {
@@ -206,11 +228,15 @@ fn execute(
         }
         return Ok(written);
     }
-    let rows: Vec<WrittenRow> = match (locks.skips_users, plan.has_keys()) {
-        (true, true) => WriteStatement::<true, true>(parameters).load(postgres),
-        (true, false) => WriteStatement::<true, false>(parameters).load(postgres),
-        (false, true) => WriteStatement::<false, true>(parameters).load(postgres),
-        (false, false) => WriteStatement::<false, false>(parameters).load(postgres),
+    let rows: Vec<WrittenRow> = match (locks.skips_users, plan.has_keys(), plan.has_profiles()) {
+        (true, true, true) => WriteStatement::<true, true, true>(parameters).load(postgres),
+        (true, true, false) => WriteStatement::<true, true, false>(parameters).load(postgres),
+        (true, false, true) => WriteStatement::<true, false, true>(parameters).load(postgres),
+        (true, false, false) => WriteStatement::<true, false, false>(parameters).load(postgres),
+        (false, true, true) => WriteStatement::<false, true, true>(parameters).load(postgres),
+        (false, true, false) => WriteStatement::<false, true, false>(parameters).load(postgres),
+        (false, false, true) => WriteStatement::<false, false, true>(parameters).load(postgres),
+        (false, false, false) => WriteStatement::<false, false, false>(parameters).load(postgres),
     }?;
     let mut written = StatementOutcome::default();
     for (id, created, end, version, changed) in rows {
@@ -248,16 +274,21 @@ impl StatementOutcome {
         self.end = self.end.max(Position(end.unwrap_or_default()));
     }
 
+    /// `base` is the version from which the user's new profile was made, if it changes.
     fn change_of(
         &mut self,
         id: UserId,
+        base: Option<Version>,
         outcome: impl FnOnce(Option<FoundUser>) -> Result<User, Error>,
     ) -> Execution<Write> {
         let id = id.get();
-        if self.locked.contains(&id) {
+        let found = self.found.remove(&id);
+        let has_moved = |found: &FoundUser| found.changed.is_none() && base.is_some_and(|base| base != found.version);
+        // A user that has changed meanwhile was as good as locked.
+        if self.locked.contains(&id) || found.as_ref().is_some_and(has_moved) {
             return Execution::Locked;
         }
-        executed(outcome(self.found.remove(&id)), self.end)
+        executed(outcome(found), self.end)
     }
 }
 
@@ -275,7 +306,7 @@ fn outcome_of_update(update: &Update, found: Option<FoundUser>) -> Result<User, 
         Some(FoundUser { version, .. }) if update.expected.is_some_and(|expected| expected != version) => {
             Err(Error::VersionMismatch)
         }
-        // The user exists and the version matches, so the address is taken.
+        // The user exists and the version matches, so the address is taken, or the external id (`taken`).
         Some(_) => Err(Error::EmailTaken),
     }
 }

@@ -4,10 +4,12 @@ use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::AstPass;
 use diesel::result::Error as DieselError;
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamp as SqlTimestamp};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, SmallInt, Text, Timestamp as SqlTimestamp};
 
-use crate::domain::{Once, UserId, Version};
+use super::new_profiles::NewProfiles;
+use crate::domain::{Once, Profile, UserId, Version};
 use crate::storage::database::connection::locks::LockPolicy;
+use crate::storage::database::schema::profile_columns::columns;
 use crate::storage::database::schema::timestamp_column::TimestampColumn;
 use crate::storage::event_log::record::Stamp;
 use crate::storage::write::request::plan::{Plan, Planned};
@@ -33,6 +35,15 @@ struct NewUsers<'a> {
     address_keys: Vec<Option<&'a str>>,
     traced_email_keys: Vec<&'a str>,
     traced_parents: Vec<String>,
+    profiles: ProfileArrays<'a>,
+}
+
+/// The columns of profiles. Empty, and so without cost, if no write has one.
+#[derive(Default)]
+struct ProfileArrays<'a> {
+    external_ids: Vec<Option<&'a str>>,
+    statuses: Vec<Option<i16>>,
+    attributes: Vec<Option<&'a str>>,
 }
 
 /// The columns of updates and deletes.
@@ -47,13 +58,16 @@ struct Changes<'a> {
     email_keys: Vec<Option<&'a str>>,
     address_keys: Vec<Option<&'a str>>,
     trace_parents: Vec<Option<String>>,
+    /// The versions from which the new profiles were made, of the users whose profile changes.
+    bases: Vec<Option<i64>>,
+    profiles: ProfileArrays<'a>,
 }
 
 impl<'a> Parameters<'a> {
-    pub(super) fn new(plan: &Plan<'a>, stamp: Stamp, locks: LockPolicy) -> Self {
+    pub(super) fn new(plan: &Plan<'a>, profiles: &'a NewProfiles, stamp: Stamp, locks: LockPolicy) -> Self {
         Self {
             new: NewUsers::new(&plan.creates),
-            changes: Changes::new(&plan.updates, &plan.deletes),
+            changes: Changes::new(&plan.updates, &plan.deletes, profiles),
             keyed: Keyed::new(plan),
             stamp,
             now: TimestampColumn(stamp.now),
@@ -72,6 +86,9 @@ impl<'a> Parameters<'a> {
             "new_address_keys" => out.push_bind_param::<Array<Nullable<Text>>, _>(&new.address_keys),
             "traced_email_keys" => out.push_bind_param::<Array<Text>, _>(&new.traced_email_keys),
             "traced_parents" => out.push_bind_param::<Array<Text>, _>(&new.traced_parents),
+            "new_external_ids" => out.push_bind_param::<Array<Nullable<Text>>, _>(&new.profiles.external_ids),
+            "new_statuses" => out.push_bind_param::<Array<Nullable<SmallInt>>, _>(&new.profiles.statuses),
+            "new_attributes" => out.push_bind_param::<Array<Nullable<Text>>, _>(&new.profiles.attributes),
             "ids" => out.push_bind_param::<Array<Nullable<BigInt>>, _>(&changes.ids),
             "expected" => out.push_bind_param::<Array<Nullable<BigInt>>, _>(&changes.expected),
             "are_deletes" => out.push_bind_param::<Array<Bool>, _>(&changes.are_deletes),
@@ -81,6 +98,10 @@ impl<'a> Parameters<'a> {
             "email_keys" => out.push_bind_param::<Array<Nullable<Text>>, _>(&changes.email_keys),
             "address_keys" => out.push_bind_param::<Array<Nullable<Text>>, _>(&changes.address_keys),
             "trace_parents" => out.push_bind_param::<Array<Nullable<Text>>, _>(&changes.trace_parents),
+            "bases" => out.push_bind_param::<Array<Nullable<BigInt>>, _>(&changes.bases),
+            "external_ids" => out.push_bind_param::<Array<Nullable<Text>>, _>(&changes.profiles.external_ids),
+            "statuses" => out.push_bind_param::<Array<Nullable<SmallInt>>, _>(&changes.profiles.statuses),
+            "attributes" => out.push_bind_param::<Array<Nullable<Text>>, _>(&changes.profiles.attributes),
             "keyed_email_keys" => out.push_bind_param::<Array<Text>, _>(&keyed.email_keys),
             "new_keys" => out.push_bind_param::<Array<Binary>, _>(&keyed.creates.ids),
             "new_requests" => out.push_bind_param::<Array<Binary>, _>(&keyed.creates.requests),
@@ -108,7 +129,22 @@ impl<'a> NewUsers<'a> {
             address_keys: creates.iter().map(|(_, create)| create.email_key().address_key()).collect(),
             traced_email_keys,
             traced_parents,
+            profiles: ProfileArrays::new(creates.iter().map(|(_, create)| create.profile())),
         }
+    }
+}
+
+impl<'a> ProfileArrays<'a> {
+    fn new(profiles: impl Iterator<Item = Option<&'a Profile>> + Clone) -> Self {
+        let mut arrays = Self::default();
+        if profiles.clone().any(|profile| profile.is_some()) {
+            for (external_id, status, attributes) in profiles.map(columns) {
+                arrays.external_ids.push(external_id);
+                arrays.statuses.push(status);
+                arrays.attributes.push(attributes);
+            }
+        }
+        arrays
     }
 }
 
@@ -120,11 +156,13 @@ const EXPECTED: usize = 10;
 type Change<'a> = (UserId, Option<Version>, Option<TracedSpan>, Option<&'a Update>);
 
 impl<'a> Changes<'a> {
-    fn new(updates: &[Planned<'a, Update>], deletes: &[Planned<'a, Delete>]) -> Self {
+    fn new(updates: &[Planned<'a, Update>], deletes: &[Planned<'a, Delete>], profiles: &'a NewProfiles) -> Self {
         let updates = updates.iter().map(|(_, update)| (update.id, update.expected, update.trace, Some(*update)));
         let deletes = deletes.iter().map(|(_, delete)| (delete.id, delete.expected, delete.trace, None));
         let rows: Vec<Change<'a>> = updates.chain(deletes).collect();
         let mut ids = Vec::from_iter(rows.iter().map(|(id, ..)| Some(id.get())));
+        let new_profile = |(id, ..): &Change<'a>| profiles.of(*id);
+        let bases = Vec::from_iter(rows.iter().map(|row| new_profile(row).map(|new| new.base.0)));
         // No user has the id NULL. `unnest` fills up the other columns, which are shorter.
         ids.resize(ids.len().max(EXPECTED), None);
         let texts =
@@ -139,6 +177,8 @@ impl<'a> Changes<'a> {
             email_keys: texts(Update::email_key),
             address_keys: texts(Update::address_key),
             trace_parents: rows.iter().map(|(_, _, trace, _)| trace.map(|trace| trace.to_string())).collect(),
+            profiles: ProfileArrays::new(rows.iter().map(|row| new_profile(row)?.profile.as_deref())),
+            bases,
         }
     }
 }

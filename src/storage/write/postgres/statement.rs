@@ -24,14 +24,16 @@ use crate::storage::database::sql_text::SqlText;
 static CREATE: SqlText = SqlText::new(
     "\
 WITH created AS (
-    INSERT INTO users (name, name_key, email, email_key, address_key, has_keys, version, created_at, updated_at)
+    INSERT INTO users (name, name_key, email, email_key, address_key, has_keys, version, created_at, updated_at
+        :profile_columns)
     SELECT unnest(:new_names), unnest(:new_name_keys), unnest(:new_emails), unnest(:new_email_keys),
-        unnest(:new_address_keys), true, 1, :now, :now
+        unnest(:new_address_keys), true, 1, :now, :now :new_profiles
     ON CONFLICT DO NOTHING
-    RETURNING email_key, id, name, email
+    RETURNING email_key, id, name, email :profile_columns
 ), recorded AS (
-    INSERT INTO events (kind, user_id, version, name, email, created_at, occurred_at, salt, trace_parent, known_columns)
-    SELECT 1, created.id, 1, created.name, created.email, :now, :now, :salt, traced.trace_parent, 1
+    INSERT INTO events (kind, user_id, version, name, email, created_at, occurred_at, salt, trace_parent, known_columns,
+        external_id, status, attributes)
+    SELECT 1, created.id, 1, created.name, created.email, :now, :now, :salt, traced.trace_parent, 2, :created_profile
     FROM created
     LEFT JOIN unnest(:traced_email_keys, :traced_parents) AS traced (email_key, trace_parent)
         ON traced.email_key = created.email_key
@@ -56,22 +58,27 @@ WHERE (SELECT set_config('lock_timeout', :lock_timeout, true) || set_config('use
 /// - The same condition sets `user_service.records`. Without it the trigger `users_mark_change` would leave a mark in the
 ///   log of events, which tells the user caches of all replicas that there was a change without an event.
 /// - Rows of users that were created or found have the offset of the last event, if there is one.
+/// - Profiles are in it only if a write has one (`push_profile`). An update has the whole new profile, and the version of
+///   the user that it was made from: if the user has another one meanwhile, the update is set aside.
 /// - The last SELECT finds users that exist and were not `found`: another transaction has locked them, or has deleted
 ///   them since the statement began. The next attempt shows which. If all users were found, it looks up nothing.
 static WRITE: SqlText = SqlText::new(
     "\
 WITH created AS (
-    INSERT INTO users (name, name_key, email, email_key, address_key, has_keys, version, created_at, updated_at)
+    INSERT INTO users (name, name_key, email, email_key, address_key, has_keys, version, created_at, updated_at
+        :profile_columns)
     SELECT unnest(:new_names), unnest(:new_name_keys), unnest(:new_emails), unnest(:new_email_keys),
-        unnest(:new_address_keys), true, 1, :now, :now
+        unnest(:new_address_keys), true, 1, :now, :now :new_profiles
     ON CONFLICT DO NOTHING
-    RETURNING email_key, id, name, email
+    RETURNING email_key, id, name, email :profile_columns
 ), found AS (
     SELECT users.id, users.version, wanted.expected, wanted.is_delete, wanted.name, wanted.name_key, wanted.email,
-        wanted.email_key, wanted.address_key, wanted.trace_parent, :now AS now
+        wanted.email_key, wanted.address_key, wanted.trace_parent, :now AS now :wanted_profile
     FROM users
-    JOIN unnest(:ids, :expected, :are_deletes, :names, :name_keys, :emails, :email_keys, :address_keys, :trace_parents)
-        AS wanted (id, expected, is_delete, name, name_key, email, email_key, address_key, trace_parent)
+    JOIN unnest(:ids, :expected, :are_deletes, :names, :name_keys, :emails, :email_keys, :address_keys, :trace_parents
+            :profiles)
+        AS wanted (id, expected, is_delete, name, name_key, email, email_key, address_key, trace_parent
+            :profile_names)
         ON wanted.id = users.id
     ORDER BY users.id
     FOR UPDATE OF users :skip_locked
@@ -86,22 +93,27 @@ WITH created AS (
         key_revision = users.key_revision + 1,
         version = users.version + 1,
         updated_at = found.now
+        :set_profile
     FROM found
     WHERE users.id = found.id AND NOT found.is_delete AND (found.expected IS NULL OR found.expected = found.version)
         AND (found.email_key IS NULL OR NOT EXISTS (
             SELECT FROM users AS other WHERE other.email_key = found.email_key AND other.id <> found.id))
         AND (found.address_key IS NULL OR NOT EXISTS (
             SELECT FROM users AS other WHERE other.address_key = found.address_key AND other.id <> found.id))
-    RETURNING users.id, users.name, users.email, users.version, users.created_at, users.updated_at
+        :profile_may_be_set
+    RETURNING users.id, users.name, users.email, users.version, users.created_at, users.updated_at, users.external_id,
+        users.status, users.attributes
 ), deleted AS (
     DELETE FROM users USING found
     WHERE users.id = found.id AND found.is_delete AND (found.expected IS NULL OR found.expected = found.version)
-    RETURNING users.id, users.name, users.email, users.version, users.created_at, users.updated_at
+    RETURNING users.id, users.name, users.email, users.version, users.created_at, users.updated_at, users.external_id,
+        users.status, users.attributes
 ), changed AS (
     SELECT * FROM updated UNION ALL SELECT * FROM deleted
 ), recorded AS (
-    INSERT INTO events (kind, user_id, version, name, email, created_at, occurred_at, salt, trace_parent, known_columns)
-    SELECT 1, created.id, 1, created.name, created.email, :now, :now, :salt, traced.trace_parent, 1
+    INSERT INTO events (kind, user_id, version, name, email, created_at, occurred_at, salt, trace_parent, known_columns,
+        external_id, status, attributes)
+    SELECT 1, created.id, 1, created.name, created.email, :now, :now, :salt, traced.trace_parent, 2, :created_profile
     FROM created
     LEFT JOIN unnest(:traced_email_keys, :traced_parents) AS traced (email_key, trace_parent)
         ON traced.email_key = created.email_key
@@ -109,19 +121,21 @@ WITH created AS (
     SELECT CASE WHEN found.is_delete THEN 3 ELSE 2 END, changed.id,
         changed.version + CASE WHEN found.is_delete THEN 1 ELSE 0 END,
         CASE WHEN NOT found.is_delete THEN changed.name END, CASE WHEN NOT found.is_delete THEN changed.email END,
-        CASE WHEN NOT found.is_delete THEN changed.created_at END, found.now, :salt, found.trace_parent, 1
+        CASE WHEN NOT found.is_delete THEN changed.created_at END, found.now, :salt, found.trace_parent, 2,
+        CASE WHEN NOT found.is_delete THEN changed.external_id END, CASE WHEN NOT found.is_delete THEN changed.status END,
+        CASE WHEN NOT found.is_delete THEN changed.attributes END
     FROM changed
     JOIN found ON found.id = changed.id
     RETURNING id
 :stored)
-SELECT id, email, (SELECT max(id) FROM recorded), NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT id, email, (SELECT max(id) FROM recorded), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM created
 WHERE (SELECT set_config('lock_timeout', :lock_timeout, true) || set_config('user_service.records', 'on', true)) IS NOT NULL
 UNION ALL
 SELECT found.id, NULL, (SELECT max(id) FROM recorded), found.version, changed.*
 FROM found LEFT JOIN changed ON changed.id = found.id
 UNION ALL
-SELECT locked.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT locked.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM unnest(:ids) AS locked (id)
 WHERE locked.id NOT IN (SELECT found.id FROM found) AND EXISTS (SELECT FROM users WHERE users.id = locked.id)",
 );
@@ -131,9 +145,10 @@ WHERE locked.id NOT IN (SELECT found.id FROM found) AND EXISTS (SELECT FROM user
 static STORE_CREATED: SqlText = SqlText::new(
     "\
 ), stored AS (
-    INSERT INTO idempotency_keys (key, request, stored_at, position, user_id, version, name, email, created_at, updated_at)
+    INSERT INTO idempotency_keys (key, request, stored_at, position, user_id, version, name, email, created_at, updated_at,
+        external_id, status, attributes)
     SELECT keyed.key, keyed.request, :now, (SELECT max(id) FROM recorded), created.id, 1, created.name, created.email,
-        :now, :now
+        :now, :now, :created_profile
     FROM created
     JOIN unnest(:keyed_email_keys, :new_keys, :new_requests) AS keyed (email_key, key, request)
         ON keyed.email_key = created.email_key
@@ -147,42 +162,98 @@ static STORE_CHANGED: SqlText = SqlText::new(
     SELECT keyed.key, keyed.request, found.now, (SELECT max(id) FROM recorded), changed.id, changed.version,
         CASE WHEN NOT found.is_delete THEN changed.name END, CASE WHEN NOT found.is_delete THEN changed.email END,
         CASE WHEN NOT found.is_delete THEN changed.created_at END,
-        CASE WHEN NOT found.is_delete THEN changed.updated_at END
+        CASE WHEN NOT found.is_delete THEN changed.updated_at END,
+        CASE WHEN NOT found.is_delete THEN changed.external_id END, CASE WHEN NOT found.is_delete THEN changed.status END,
+        CASE WHEN NOT found.is_delete THEN changed.attributes END
     FROM changed
     JOIN found ON found.id = changed.id
     JOIN unnest(:keyed_ids, :keys, :requests) AS keyed (id, key, request) ON keyed.id = changed.id
 ",
 );
 
-/// Creates users. `KEYED`: some have an idempotency key. It is part of the type so that Diesel keeps both texts prepared.
-pub(super) struct CreateStatement<'a, const KEYED: bool>(pub(super) &'a Parameters<'a>);
+/// Pushes what a statement has for profiles, if it is `PROFILED`: otherwise new users have none, and others keep theirs.
+fn push_profile<'b>(
+    parameters: &'b Parameters<'b>,
+    is_profiled: bool,
+    name: &str,
+    out: &mut AstPass<'_, 'b, Pg>,
+) -> QueryResult<()> {
+    let text = match (name, is_profiled) {
+        ("profile_columns", true) => &PROFILE_COLUMNS,
+        ("new_profiles", true) => &NEW_PROFILES,
+        ("created_profile", true) => &CREATED_PROFILE,
+        ("created_profile", false) => &NO_PROFILE,
+        ("wanted_profile", true) => &WANTED_PROFILE,
+        ("profiles", true) => &PROFILES,
+        ("profile_names", true) => &PROFILE_NAMES,
+        ("set_profile", true) => &SET_PROFILE,
+        ("profile_may_be_set", true) => &PROFILE_MAY_BE_SET,
+        (
+            "profile_columns" | "new_profiles" | "wanted_profile" | "profiles" | "profile_names" | "set_profile"
+            | "profile_may_be_set",
+            false,
+        ) => return Ok(()),
+        _ => return parameters.bind(name, out),
+    };
+    text.push(out, |name, out| parameters.bind(name, out))
+}
 
-impl<const KEYED: bool> QueryFragment<Pg> for CreateStatement<'_, KEYED> {
+static PROFILE_COLUMNS: SqlText = SqlText::new(", external_id, status, attributes");
+static NEW_PROFILES: SqlText =
+    SqlText::new(", unnest(:new_external_ids), unnest(:new_statuses), unnest(:new_attributes)");
+static CREATED_PROFILE: SqlText = SqlText::new("created.external_id, created.status, created.attributes");
+static NO_PROFILE: SqlText = SqlText::new("NULL, NULL, NULL");
+static WANTED_PROFILE: SqlText = SqlText::new(", wanted.base, wanted.external_id, wanted.status, wanted.attributes");
+static PROFILES: SqlText = SqlText::new(", :bases, :external_ids, :statuses, :attributes");
+static PROFILE_NAMES: SqlText = SqlText::new(", base, external_id, status, attributes");
+static SET_PROFILE: SqlText = SqlText::new(
+    "\
+        , external_id = CASE WHEN found.base IS NULL THEN users.external_id ELSE found.external_id END,
+        status = CASE WHEN found.base IS NULL THEN users.status ELSE found.status END,
+        attributes = CASE WHEN found.base IS NULL THEN users.attributes ELSE found.attributes END",
+);
+static PROFILE_MAY_BE_SET: SqlText = SqlText::new(
+    "\
+        AND (found.base IS NULL OR found.base = found.version)
+        AND (found.external_id IS NULL OR NOT EXISTS (
+            SELECT FROM users AS other WHERE other.external_id = found.external_id AND other.id <> found.id))",
+);
+
+/// Creates users. `KEYED`: some have an idempotency key. `PROFILED`: some have a profile. Both are part of the type so that
+/// Diesel keeps all texts prepared.
+pub(super) struct CreateStatement<'a, const KEYED: bool, const PROFILED: bool>(pub(super) &'a Parameters<'a>);
+
+impl<const KEYED: bool, const PROFILED: bool> QueryFragment<Pg> for CreateStatement<'_, KEYED, PROFILED> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         CREATE.push(&mut out, |name, out| match name {
-            "stored" if KEYED => STORE_CREATED.push(out, |name, out| self.0.bind(name, out)),
+            "stored" if KEYED => STORE_CREATED.push(out, |name, out| push_profile(self.0, PROFILED, name, out)),
             "stored" => Ok(()),
-            name => self.0.bind(name, out),
+            name => push_profile(self.0, PROFILED, name, out),
         })
     }
 }
 
-impl<const KEYED: bool> QueryId for CreateStatement<'_, KEYED> {
-    type QueryId = CreateStatement<'static, KEYED>;
+impl<const KEYED: bool, const PROFILED: bool> QueryId for CreateStatement<'_, KEYED, PROFILED> {
+    type QueryId = CreateStatement<'static, KEYED, PROFILED>;
 
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl<const KEYED: bool> Query for CreateStatement<'_, KEYED> {
+impl<const KEYED: bool, const PROFILED: bool> Query for CreateStatement<'_, KEYED, PROFILED> {
     type SqlType = (Text, BigInt, Nullable<BigInt>);
 }
 
-impl<const KEYED: bool> RunQueryDsl<PgConnection> for CreateStatement<'_, KEYED> {}
+impl<const KEYED: bool, const PROFILED: bool> RunQueryDsl<PgConnection> for CreateStatement<'_, KEYED, PROFILED> {}
 
 /// Creates, updates and deletes users. `SKIPS`: locked users are skipped. `KEYED`: some writes have an idempotency key.
-pub(super) struct WriteStatement<'a, const SKIPS: bool, const KEYED: bool>(pub(super) &'a Parameters<'a>);
+/// `PROFILED`: some give a user a profile, or change one.
+pub(super) struct WriteStatement<'a, const SKIPS: bool, const KEYED: bool, const PROFILED: bool>(
+    pub(super) &'a Parameters<'a>,
+);
 
-impl<const SKIPS: bool, const KEYED: bool> QueryFragment<Pg> for WriteStatement<'_, SKIPS, KEYED> {
+impl<const SKIPS: bool, const KEYED: bool, const PROFILED: bool> QueryFragment<Pg>
+    for WriteStatement<'_, SKIPS, KEYED, PROFILED>
+{
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         WRITE.push(&mut out, |name, out| match name {
             "skip_locked" => {
@@ -190,23 +261,28 @@ impl<const SKIPS: bool, const KEYED: bool> QueryFragment<Pg> for WriteStatement<
                 Ok(())
             }
             "stored" if KEYED => {
-                STORE_CREATED.push(out, |name, out| self.0.bind(name, out))?;
+                STORE_CREATED.push(out, |name, out| push_profile(self.0, PROFILED, name, out))?;
                 STORE_CHANGED.push(out, |name, out| self.0.bind(name, out))
             }
             "stored" => Ok(()),
-            name => self.0.bind(name, out),
+            name => push_profile(self.0, PROFILED, name, out),
         })
     }
 }
 
-impl<const SKIPS: bool, const KEYED: bool> QueryId for WriteStatement<'_, SKIPS, KEYED> {
-    type QueryId = WriteStatement<'static, SKIPS, KEYED>;
+impl<const SKIPS: bool, const KEYED: bool, const PROFILED: bool> QueryId
+    for WriteStatement<'_, SKIPS, KEYED, PROFILED>
+{
+    type QueryId = WriteStatement<'static, SKIPS, KEYED, PROFILED>;
 
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl<const SKIPS: bool, const KEYED: bool> Query for WriteStatement<'_, SKIPS, KEYED> {
+impl<const SKIPS: bool, const KEYED: bool, const PROFILED: bool> Query for WriteStatement<'_, SKIPS, KEYED, PROFILED> {
     type SqlType = (BigInt, Nullable<Text>, Nullable<BigInt>, Nullable<BigInt>, MaybeUserColumns);
 }
 
-impl<const SKIPS: bool, const KEYED: bool> RunQueryDsl<PgConnection> for WriteStatement<'_, SKIPS, KEYED> {}
+impl<const SKIPS: bool, const KEYED: bool, const PROFILED: bool> RunQueryDsl<PgConnection>
+    for WriteStatement<'_, SKIPS, KEYED, PROFILED>
+{
+}

@@ -1,6 +1,8 @@
 //! A create.
 
-use crate::domain::{EmailKey, Folded, NewUser, Once, Timestamp, User, UserId, Version};
+use crate::domain::{
+    Attributes, EmailKey, ExternalId, Folded, NewUser, Once, Profile, Timestamp, User, UserId, Version,
+};
 use crate::telemetry::TracedSpan;
 
 /// A user to create, with its keys. The caller's thread computes the keys, not the actor's.
@@ -38,6 +40,18 @@ impl Create {
         &self.email_key
     }
 
+    pub(crate) fn profile(&self) -> Option<&Profile> {
+        self.new.profile.as_deref()
+    }
+
+    pub(crate) fn external_id(&self) -> Option<&ExternalId> {
+        self.new.external_id()
+    }
+
+    pub(crate) fn attributes(&self) -> Option<&str> {
+        self.profile()?.attributes.as_ref().map(Attributes::as_str)
+    }
+
     /// The span of the request, if it is traced.
     pub(crate) const fn trace(&self) -> Option<TracedSpan> {
         self.trace
@@ -56,6 +70,7 @@ impl Create {
             version: Version::FIRST,
             created_at: now,
             updated_at: now,
+            profile: self.new.profile.clone(),
         }
     }
 }

@@ -5,11 +5,13 @@ mod delete;
 pub(crate) mod plan;
 mod update;
 
+use std::borrow::Cow;
+
 pub(crate) use create::Create;
 pub(crate) use delete::Delete;
 pub(crate) use update::Update;
 
-use crate::domain::{EmailKey, Once, Operation, UserId};
+use crate::domain::{EmailKey, ExternalId, Once, Operation, ProfileChange, UserId};
 use crate::metrics::Change;
 use crate::storage::engine::conflict_key::ConflictKey;
 use crate::telemetry::TracedSpan;
@@ -73,8 +75,17 @@ impl Write {
         }
     }
 
-    /// The user and the addresses that the write changes.
-    pub(super) fn keys(&self) -> [Option<ConflictKey<'_>>; 3] {
+    /// The external id that the user is to have.
+    pub(super) fn external_id(&self) -> Option<&ExternalId> {
+        match self {
+            Self::Create(create) => create.external_id(),
+            Self::Update(update) => update.external_id(),
+            Self::Delete(_) => None,
+        }
+    }
+
+    /// The user, the addresses and the external id that the write changes.
+    pub(super) fn keys(&self) -> [Option<ConflictKey<'_>>; 4] {
         let user = self.user().map(|id| ConflictKey::User(id.get()));
         let (legacy, address) = match self {
             Self::Create(create) => (Some(create.email_key().legacy()), create.email_key().address_key()),
@@ -83,11 +94,23 @@ impl Write {
         };
         // If both keys of an address are the same, they count once: a write must not conflict with itself.
         let address = address.filter(|key| legacy != Some(key));
-        [user, legacy.map(ConflictKey::Address), address.map(ConflictKey::Address)]
+        let external_id = self.external_id().map(|id| ConflictKey::ExternalId(id.as_str()));
+        [user, legacy.map(ConflictKey::Address), address.map(ConflictKey::Address), external_id]
     }
 
     /// The texts that the write stores, each with the name of its field in the API.
-    pub(super) fn texts(&self) -> Vec<(&'static str, &str)> {
+    pub(super) fn texts(&self) -> Vec<(&'static str, Cow<'_, str>)> {
+        let external_id = self.external_id().map(|id| ("external_id", Cow::Borrowed(id.as_str())));
+        let attributes = match self {
+            Self::Create(create) => create.attributes().map(Cow::Borrowed),
+            Self::Update(update) => update.profile_change().and_then(ProfileChange::attributes_text),
+            Self::Delete(_) => None,
+        };
+        let others = external_id.into_iter().chain(attributes.map(|text| ("attributes", text)));
+        self.name_and_email().into_iter().map(|(field, text)| (field, Cow::Borrowed(text))).chain(others).collect()
+    }
+
+    fn name_and_email(&self) -> Vec<(&'static str, &str)> {
         match self {
             Self::Create(create) => vec![
                 ("name", create.name()),

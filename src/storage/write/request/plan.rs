@@ -57,6 +57,12 @@ impl<'a> Plan<'a> {
             || self.deletes.iter().any(|(_, delete)| delete.once.is_some())
     }
 
+    /// Whether a write gives a user a profile, or changes one.
+    pub(crate) fn has_profiles(&self) -> bool {
+        self.creates.iter().any(|(_, create)| create.profile().is_some())
+            || self.updates.iter().any(|(_, update)| update.profile_change().is_some())
+    }
+
     fn push(&mut self, at: usize, write: &'a Write) {
         match write {
             Write::Create(row) => self.creates.push((at, row)),
@@ -75,14 +81,18 @@ impl<'a> Plan<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Changes, NewUser, UserId};
+    use crate::domain::{Assignment, Changes, NewUser, RawProfile, UserId};
 
     fn create(email: &str) -> Write {
-        Write::Create(Create::new(NewUser::parse("Ann".into(), email.into()).unwrap(), None, None))
+        Write::Create(Create::new(
+            NewUser::parse("Ann".into(), email.into(), RawProfile::default()).unwrap(),
+            None,
+            None,
+        ))
     }
 
     fn update(id: i64, email: Option<&str>) -> Write {
-        let changes = Changes::parse(None, email.map(Into::into)).unwrap();
+        let changes = Changes::parse(None, email.map(Into::into), RawProfile::default()).unwrap();
         Write::Update(Update::new(UserId::stored(id), None, changes, None, None))
     }
 
@@ -116,6 +126,18 @@ mod tests {
     fn of_the_writes_for_one_address_the_first_runs_whatever_its_case() {
         let batch = [create("A@x.co"), create("a@X.co"), update(1, Some("a@x.co")), create("b@x.co")];
         assert_eq!(indexes(&batch), [vec![0, 3], vec![], vec![]]);
+    }
+
+    #[test]
+    fn of_the_writes_for_one_external_id_the_first_runs() {
+        let profile = || RawProfile { external_id: Assignment::Set("x".into()), ..RawProfile::default() };
+        let create = |email: &str| {
+            let new = NewUser::parse("Ann".into(), email.into(), profile()).unwrap();
+            Write::Create(Create::new(new, None, None))
+        };
+        let changes = Changes::parse(None, None, profile()).unwrap();
+        let update = Write::Update(Update::new(UserId::stored(1), None, changes, None, None));
+        assert_eq!(indexes(&[create("a@x.co"), create("b@x.co"), update, delete(2)]), [vec![0], vec![], vec![3]]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! An update.
 
-use crate::domain::{Changes, Email, EmailKey, Folded, Once, UserId, UserName, Version};
+use crate::domain::{Changes, Email, EmailKey, ExternalId, Folded, Once, ProfileChange, UserId, UserName, Version};
 use crate::telemetry::TracedSpan;
 
 /// An update of a user, with the keys of the changed fields.
@@ -41,6 +41,15 @@ impl Update {
 
     pub(crate) fn email_key(&self) -> Option<&str> {
         self.email_key.as_ref().map(EmailKey::legacy)
+    }
+
+    pub(crate) fn profile_change(&self) -> Option<&ProfileChange> {
+        self.changes.profile.as_deref()
+    }
+
+    /// The external id that the user is to have.
+    pub(crate) fn external_id(&self) -> Option<&ExternalId> {
+        self.changes.external_id()
     }
 
     /// The keys of the new address.

@@ -27,7 +27,8 @@ impl FindAnswers<'_> {
 impl QueryFragment<Sqlite> for FindAnswers<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         out.push_sql(
-            "SELECT key, request, position, user_id, version, name, email, created_at, updated_at
+            "SELECT key, request, position, user_id, version, name, email, created_at, updated_at,
+                external_id, status, attributes
             FROM idempotency_keys WHERE key IN (",
         );
         for (at, key) in self.0.iter().enumerate() {

@@ -11,6 +11,7 @@
 //! the rate at which a loaded writer added events.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
@@ -23,9 +24,12 @@ mod store_answers;
 mod update_user;
 
 use super::request::{Create, Delete, Update, Write};
-use crate::domain::{AsOf, Error, Position, Timestamp, User, UserId, Version, Written};
+use crate::domain::{
+    AsOf, EmailKey, Error, ExternalId, Position, Profile, ProfileChange, Timestamp, User, UserId, Version, Written,
+};
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::sqlite::{commit, roll_back};
+use crate::storage::database::schema::profile_columns::columns;
 use crate::storage::database::schema::tables::users;
 use crate::storage::database::schema::user_row::UserRow;
 use crate::storage::engine::request::Execution;
@@ -134,10 +138,13 @@ pub(super) fn create_in_order(
 ) -> QueryResult<Vec<Result<User, Error>>> {
     let mut created = insert_in_order(sqlite, rows, stamp.now)?;
     let ids = created.values().copied().min().zip(created.values().copied().max());
-    let outcomes = Vec::from_iter(
-        rows.iter()
-            .map(|row| created.remove(row.email()).map(|id| row.stored_as(id, stamp.now)).ok_or(Error::EmailTaken)),
-    );
+    let mut outcomes = Vec::with_capacity(rows.len());
+    for row in rows {
+        outcomes.push(match created.remove(row.email()) {
+            Some(id) => Ok(row.stored_as(id, stamp.now)),
+            None => Err(what_is_taken(sqlite, Some(row.email_key()), row.external_id(), None)?),
+        });
+    }
     if rows.iter().any(|row| row.trace().is_some()) {
         // No single statement can add a different trace to each event. So creates that are traced pay for one statement
         // per event.
@@ -171,7 +178,13 @@ pub(super) fn update_one(
     update: &Update,
     stamp: Stamp,
 ) -> QueryResult<Result<User, Error>> {
-    let updated = UpdateUser::new(update, stamp.now).get_result::<UserRow>(sqlite).optional();
+    let profile = match update.profile_change().map(|change| changed_profile(sqlite, update, change)).transpose()? {
+        Some(Err(error)) => return Ok(Err(error)),
+        Some(Ok(profile)) => Some(profile),
+        None => None,
+    };
+    let profile = profile.as_ref().map(|profile| columns(profile.as_deref()));
+    let updated = UpdateUser::new(update, profile, stamp.now).get_result::<UserRow>(sqlite).optional();
     match updated {
         Ok(Some(row)) => {
             let user = User::from(row);
@@ -180,9 +193,41 @@ pub(super) fn update_one(
         }
         Ok(None) => reason_for_no_row(sqlite, update.id).map(Err),
         // SQLite has rolled back the statement, not the transaction.
-        Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Ok(Err(Error::EmailTaken)),
+        Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
+            what_is_taken(sqlite, update.new_address(), update.external_id(), Some(update.id)).map(Err)
+        }
         Err(error) => Err(error),
     }
+}
+
+/// The profile after the update, or why the user cannot have it. Nobody else writes meanwhile.
+fn changed_profile(
+    sqlite: &mut SqliteConnection,
+    update: &Update,
+    change: &ProfileChange,
+) -> QueryResult<Result<Option<Arc<Profile>>, Error>> {
+    let found = users::table.find(update.id.get()).select(UserRow::as_select()).first::<UserRow>(sqlite).optional()?;
+    Ok(match found {
+        None => Err(Error::NotFound),
+        Some(row) if update.expected.is_some_and(|expected| expected.0 != row.version) => Err(Error::VersionMismatch),
+        Some(row) => change.apply(User::from(row).profile.as_deref()).map_err(Error::Invalid),
+    })
+}
+
+/// Why a user cannot be stored, if a unique index is in the way. `id` is the user, if it exists.
+fn what_is_taken(
+    sqlite: &mut SqliteConnection,
+    address: Option<&EmailKey>,
+    external_id: Option<&ExternalId>,
+    id: Option<UserId>,
+) -> QueryResult<Error> {
+    let (Some(address), Some(_)) = (address, external_id) else {
+        return Ok(if external_id.is_some() { Error::ExternalIdTaken } else { Error::EmailTaken });
+    };
+    let has_address = users::email_key.eq(address.legacy()).or(users::address_key.eq(address.address_key()));
+    let others = users::table.filter(has_address).filter(users::id.ne(id.map_or(0, UserId::get)));
+    let is_taken = diesel::select(diesel::dsl::exists(others)).get_result(sqlite)?;
+    Ok(if is_taken { Error::EmailTaken } else { Error::ExternalIdTaken })
 }
 
 /// Why a statement found no user with this id and the expected version.
@@ -216,7 +261,7 @@ fn is_expected(expected: Option<Version>) -> _ {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::NewUser;
+    use crate::domain::{NewUser, RawProfile};
     use crate::storage::database::connection::Connection;
     use crate::storage::database::schema::migrations;
     use crate::storage::database::schema::tables::events;
@@ -233,7 +278,11 @@ mod tests {
     }
 
     fn row(name: &str, email: &str, trace: Option<TracedSpan>) -> Create {
-        Create::new(NewUser::parse(name.into(), format!("{email}@example.com")).unwrap(), trace, None)
+        Create::new(
+            NewUser::parse(name.into(), format!("{email}@example.com"), RawProfile::default()).unwrap(),
+            trace,
+            None,
+        )
     }
 
     fn create(sqlite: &mut SqliteConnection, rows: &[Create]) -> Vec<Result<(i64, String), Error>> {

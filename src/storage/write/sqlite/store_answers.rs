@@ -2,10 +2,11 @@
 
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Binary, Text, Timestamp as SqlTimestamp};
+use diesel::sql_types::{BigInt, Binary, Nullable, SmallInt, Text, Timestamp as SqlTimestamp};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use crate::domain::{Once, Position, User};
+use crate::storage::database::schema::profile_columns::{ProfileTexts, columns};
 use crate::storage::database::schema::tables::idempotency_keys;
 use crate::storage::database::schema::timestamp_column::TimestampColumn;
 use crate::storage::event_log::record::Stamp;
@@ -29,7 +30,8 @@ pub(super) fn store_answers<'a>(
         }
     }
     for rows in created.chunks(StoreCreated::MAX_ROWS) {
-        StoreCreated { rows, now, position }.execute(sqlite)?;
+        let profiles = rows.iter().map(|(.., user)| columns(user.profile.as_deref())).collect();
+        StoreCreated { rows, profiles, now, position }.execute(sqlite)?;
     }
     Ok(())
 }
@@ -43,6 +45,7 @@ fn store_one(
     now: TimestampColumn,
     position: i64,
 ) -> QueryResult<()> {
+    let (external_id, status, attributes) = columns(user_left.and_then(|user| user.profile.as_deref()));
     diesel::insert_into(idempotency_keys::table)
         .values((
             idempotency_keys::key.eq(once.id()),
@@ -55,14 +58,21 @@ fn store_one(
             idempotency_keys::email.eq(user_left.map(|user| user.email.as_str())),
             idempotency_keys::created_at.eq(user_left.map(|user| TimestampColumn(user.created_at))),
             idempotency_keys::updated_at.eq(user_left.map(|user| TimestampColumn(user.updated_at))),
+            idempotency_keys::external_id.eq(external_id),
+            idempotency_keys::status.eq(status),
+            idempotency_keys::attributes.eq(attributes),
         ))
         .execute(sqlite)
         .map(drop)
 }
 
+/// A create's key, the id of its user, and the user.
+type Created<'a> = (&'a Once, i64, &'a User);
+
 /// Stores the answers to creates. SQL text, because Diesel never keeps an INSERT of several rows prepared.
 struct StoreCreated<'a> {
-    rows: &'a [(&'a Once, i64, &'a User)],
+    rows: &'a [Created<'a>],
+    profiles: Vec<ProfileTexts<'a>>,
     now: TimestampColumn,
     position: i64,
 }
@@ -76,16 +86,17 @@ impl QueryFragment<Sqlite> for StoreCreated<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         out.push_sql(
             "INSERT INTO idempotency_keys
-                (key, request, stored_at, position, user_id, version, name, email, created_at, updated_at)
+                (key, request, stored_at, position, user_id, version, name, email, created_at, updated_at, external_id,
+                status, attributes)
             SELECT new.column1, new.column2, batch.now, batch.position, new.column3, 1, new.column4, new.column5,
-                batch.now, batch.now
+                batch.now, batch.now, new.column6, new.column7, new.column8
             FROM (SELECT ",
         );
         out.push_bind_param::<SqlTimestamp, _>(&self.now)?;
         out.push_sql(" AS now, ");
         out.push_bind_param::<BigInt, _>(&self.position)?;
         out.push_sql(" AS position) AS batch, (VALUES ");
-        for (at, (once, id, user)) in self.rows.iter().enumerate() {
+        for (at, ((once, id, user), profile)) in self.rows.iter().zip(&self.profiles).enumerate() {
             out.push_sql(if at == 0 { "(" } else { ", (" });
             out.push_bind_param::<Binary, _>(once.id())?;
             out.push_sql(", ");
@@ -96,6 +107,13 @@ impl QueryFragment<Sqlite> for StoreCreated<'_> {
             out.push_bind_param::<Text, _>(user.name.as_str())?;
             out.push_sql(", ");
             out.push_bind_param::<Text, _>(user.email.as_str())?;
+            let (external_id, status, attributes) = profile;
+            out.push_sql(", ");
+            out.push_bind_param::<Nullable<Text>, _>(external_id)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Nullable<SmallInt>, _>(status)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Nullable<Text>, _>(attributes)?;
             out.push_sql(")");
         }
         out.push_sql(") AS new");

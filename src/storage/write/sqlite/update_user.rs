@@ -2,10 +2,11 @@
 
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Nullable, Text, Timestamp as SqlTimestamp};
+use diesel::sql_types::{BigInt, Nullable, SmallInt, Text, Timestamp as SqlTimestamp};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use crate::domain::Timestamp;
+use crate::storage::database::schema::profile_columns::ProfileTexts;
 use crate::storage::database::schema::timestamp_column::TimestampColumn;
 use crate::storage::database::schema::user_row::UserColumns;
 use crate::storage::write::request::Update;
@@ -19,11 +20,14 @@ pub(super) struct UpdateUser<'a> {
     changes_address: bool,
     /// The key of the new address, if the address changes.
     address_key: Option<&'a str>,
+    /// The new profile, if it changes.
+    profile: Option<ProfileTexts<'a>>,
     now: TimestampColumn,
 }
 
 impl<'a> UpdateUser<'a> {
-    pub(super) fn new(update: &'a Update, now: Timestamp) -> Self {
+    /// `profile` is the new one, if the update changes it.
+    pub(super) fn new(update: &'a Update, profile: Option<ProfileTexts<'a>>, now: Timestamp) -> Self {
         let changes = [
             (", name = ", update.name()),
             (", name_key = ", update.name_key()),
@@ -36,6 +40,7 @@ impl<'a> UpdateUser<'a> {
             changes,
             changes_address: update.email().is_some(),
             address_key: update.address_key(),
+            profile,
             now: TimestampColumn(now),
         }
     }
@@ -55,13 +60,21 @@ impl QueryFragment<Sqlite> for UpdateUser<'_> {
             out.push_sql(", duplicate_of = NULL, address_key = ");
             out.push_bind_param::<Nullable<Text>, _>(&self.address_key)?;
         }
+        if let Some((external_id, status, attributes)) = &self.profile {
+            out.push_sql(", external_id = ");
+            out.push_bind_param::<Nullable<Text>, _>(external_id)?;
+            out.push_sql(", status = ");
+            out.push_bind_param::<Nullable<SmallInt>, _>(status)?;
+            out.push_sql(", attributes = ");
+            out.push_bind_param::<Nullable<Text>, _>(attributes)?;
+        }
         out.push_sql(" WHERE id = ");
         out.push_bind_param::<BigInt, _>(&self.id)?;
         if let Some(version) = &self.expected {
             out.push_sql(" AND version = ");
             out.push_bind_param::<BigInt, _>(version)?;
         }
-        out.push_sql(" RETURNING id, name, email, version, created_at, updated_at");
+        out.push_sql(" RETURNING id, name, email, version, created_at, updated_at, external_id, status, attributes");
         Ok(())
     }
 }

@@ -1,0 +1,11 @@
+ALTER TABLE idempotency_keys DROP COLUMN attributes;
+ALTER TABLE idempotency_keys DROP COLUMN status;
+ALTER TABLE idempotency_keys DROP COLUMN external_id;
+ALTER TABLE events DROP COLUMN attributes;
+ALTER TABLE events DROP COLUMN status;
+ALTER TABLE events DROP COLUMN external_id;
+DROP INDEX users_status;
+DROP INDEX users_external_id;
+ALTER TABLE users DROP COLUMN attributes;
+ALTER TABLE users DROP COLUMN status;
+ALTER TABLE users DROP COLUMN external_id;
