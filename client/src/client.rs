@@ -1,5 +1,5 @@
 //! The client's methods. `builder.rs` has its constructors, and `watch.rs` has [`Client::watch_users`],
-//! and `export.rs` [`Client::export_users`].
+//! `export.rs` [`Client::export_users`], and `batch.rs` what writes many users.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,12 +10,14 @@ use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use crate::call::{Attempt, Call, IdempotencyKey, Kind, Options, RequestId, TraceParent};
 use crate::error::{Error, Failed};
 use crate::event::{Notices, WatchUsers};
+use crate::fields::{UserFields, UserPatch};
 use crate::list::{ListUsers, Page, Users};
+use crate::operation::MAX_BATCH;
 #[cfg(doc)]
 use crate::problem::Code;
 use crate::retry::Caller;
 use crate::transport::Transport;
-use crate::user::{Etag, User, UserFields, UserPatch};
+use crate::user::{Etag, User};
 
 /// A client of the service. Clones are cheap, and share their connections and their retry budget.
 #[derive(Clone)]
@@ -28,9 +30,6 @@ struct Shared {
     transport: Transport,
     caller: Caller,
 }
-
-/// The most ids that one request may have.
-const BATCH: usize = 1_000;
 
 impl Client {
     pub(crate) fn new(transport: Transport, caller: Caller, options: Options) -> Self {
@@ -71,7 +70,7 @@ impl Client {
     /// Creates a user.
     ///
     /// # Errors
-    /// [`Code::InvalidUser`], [`Code::EmailTaken`]; [`Error::OutcomeUnknown`].
+    /// [`Code::InvalidUser`], [`Code::EmailTaken`], [`Code::ExternalIdTaken`]; [`Error::OutcomeUnknown`].
     pub async fn create_user(&self, fields: &UserFields) -> Result<User, Error> {
         self.call(Kind::Write, |attempt| async move {
             match self.transport() {
@@ -104,7 +103,7 @@ impl Client {
     pub async fn get_users(&self, ids: &[i64]) -> Result<Vec<User>, Error> {
         let call = &self.begin(Kind::Read);
         let mut users = Vec::with_capacity(ids.len());
-        for ids in ids.chunks(BATCH) {
+        for ids in ids.chunks(MAX_BATCH) {
             let get = |attempt| async move {
                 match self.transport() {
                     Transport::Rest(rest) => rest.get_users(attempt, ids).await,
@@ -156,11 +155,12 @@ impl Client {
         .await
     }
 
-    /// Replaces a user's name and email. With an etag, does so only if the user is still in that state.
+    /// Replaces a user's name and email, and those of its other fields that are given. With an etag, does so only if the
+    /// user is still in that state.
     ///
     /// # Errors
-    /// [`Code::UserNotFound`], [`Code::VersionMismatch`], [`Code::InvalidUser`], [`Code::EmailTaken`];
-    /// [`Error::OutcomeUnknown`].
+    /// [`Code::UserNotFound`], [`Code::VersionMismatch`], [`Code::InvalidUser`], [`Code::EmailTaken`],
+    /// [`Code::ExternalIdTaken`]; [`Error::OutcomeUnknown`].
     pub async fn update_user(&self, id: i64, fields: &UserFields, etag: Option<&Etag>) -> Result<User, Error> {
         self.call(Kind::Write, |attempt| async move {
             match self.transport() {
@@ -234,12 +234,16 @@ impl Client {
         self.shared.caller.call(&self.begin(kind), kind, send).await
     }
 
-    fn begin(&self, kind: Kind) -> Call {
+    pub(crate) fn begin(&self, kind: Kind) -> Call {
         Call::begin(&self.options, kind)
     }
 
     pub(crate) fn transport(&self) -> &Transport {
         &self.shared.transport
+    }
+
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.shared.caller
     }
 }
 

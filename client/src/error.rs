@@ -43,6 +43,10 @@ pub enum Error {
     /// The token provider failed. Nothing was sent.
     #[error("no token: {0}")]
     Token(#[source] BoxError),
+    /// The client cannot make this call, such as a batch of more than 1,000 operations, or an import over
+    /// gRPC. Nothing was sent.
+    #[error("the call is not possible: {0}")]
+    InvalidCall(#[source] BoxError),
     /// The builder's settings are invalid.
     #[error("the client cannot be built: {0}")]
     Configuration(#[source] BoxError),
@@ -73,7 +77,7 @@ impl Error {
             Self::Problem(problem) => problem.code.is_transient(),
             Self::NoAnswer { source, .. } => !source.is::<Foreign>(),
             Self::DeadlineExceeded { .. } => true,
-            Self::OutcomeUnknown { .. } | Self::Token(_) | Self::Configuration(_) => false,
+            Self::OutcomeUnknown { .. } | Self::Token(_) | Self::InvalidCall(_) | Self::Configuration(_) => false,
         }
     }
 }
@@ -165,7 +169,8 @@ impl Failed {
     }
 }
 
-fn of_problem(problem: Box<Problem>, request_id: RequestId) -> Error {
+/// The error for a problem.
+pub(crate) fn of_problem(problem: Box<Problem>, request_id: RequestId) -> Error {
     match problem.code {
         Code::OutcomeUnknown => Error::OutcomeUnknown { request_id, source: problem },
         Code::DeadlineExceeded => Error::DeadlineExceeded { request_id },

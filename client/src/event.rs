@@ -36,6 +36,9 @@ pub struct Event {
     pub version: i64,
     /// The user after the change. `None` after a deletion.
     pub user: Option<User>,
+    /// Whether the event says what the user's external id, status and attributes are. If not, an earlier release of the
+    /// service has written it, and `user` holds none of them: keep what you know. A deletion says nothing about them.
+    pub knows_profile: bool,
     /// The span that made the change (W3C Trace Context), if it was traced.
     pub traceparent: Option<String>,
 }

@@ -38,6 +38,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod batch;
 mod budget;
 mod builder;
 mod call;
@@ -45,13 +46,20 @@ mod client;
 mod error;
 mod event;
 mod export;
+mod fields;
 mod grpc;
+mod import;
+mod imported;
 mod list;
+mod operation;
+mod outcomes;
+mod pointer;
 mod problem;
 mod rest;
 mod retry;
 mod token;
 mod transport;
+mod upload;
 mod user;
 mod watch;
 
@@ -61,7 +69,11 @@ pub use client::Client;
 pub use error::Error;
 pub use event::{Event, EventType, Notice, WatchUsers};
 pub use export::Export;
+pub use fields::{Assign, UserFields, UserPatch};
+pub use imported::{Import, ImportFailure, ImportState, OnConflict};
 pub use list::ListUsers;
+pub use operation::Operation;
+pub use outcomes::Written;
 pub use problem::{Code, FieldError, Problem};
 pub use token::{Ask, Token};
-pub use user::{Etag, User, UserFields, UserPatch, UserV1};
+pub use user::{Etag, Status, User, UserV1};

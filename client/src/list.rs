@@ -3,13 +3,15 @@
 use futures_util::stream::BoxStream;
 
 use crate::error::Failed;
-use crate::user::User;
+use crate::user::{Status, User};
 
 /// Which users to list. By default all of them. The order is by id; with a name prefix, it is by name and id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListUsers {
     pub(crate) email: Option<String>,
     pub(crate) name_prefix: Option<String>,
+    pub(crate) external_id: Option<String>,
+    pub(crate) status: Option<Status>,
     pub(crate) page_size: u8,
 }
 
@@ -18,7 +20,7 @@ impl ListUsers {
     #[must_use]
     pub const fn new() -> Self {
         // The maximum. Callers usually want all pages, so large pages save requests.
-        Self { email: None, name_prefix: None, page_size: 100 }
+        Self { email: None, name_prefix: None, external_id: None, status: None, page_size: 100 }
     }
 
     /// Only the user with this email, compared as the service does: see [`User::email`](crate::User::email).
@@ -32,6 +34,20 @@ impl ListUsers {
     #[must_use]
     pub fn name_prefix(mut self, name_prefix: impl Into<String>) -> Self {
         self.name_prefix = Some(name_prefix.into());
+        self
+    }
+
+    /// Only the user with this external id, compared byte for byte.
+    #[must_use]
+    pub fn external_id(mut self, external_id: impl Into<String>) -> Self {
+        self.external_id = Some(external_id.into());
+        self
+    }
+
+    /// Only users with this status.
+    #[must_use]
+    pub const fn status(mut self, status: Status) -> Self {
+        self.status = Some(status);
         self
     }
 

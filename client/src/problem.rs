@@ -13,6 +13,8 @@ pub struct Problem {
     pub detail: String,
     /// The invalid fields.
     pub fields: Vec<FieldError>,
+    /// The operation of a batch that is at fault, from 0. `fields` are those of this operation.
+    pub operation: Option<usize>,
     /// The trace that the call belongs to, if any (W3C Trace Context).
     pub trace_id: Option<String>,
     /// The id of the request in the service's log.
@@ -23,9 +25,13 @@ pub struct Problem {
 
 /// An error in one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FieldError {
     /// The field's name, such as `email`. Empty if the error concerns the whole.
     pub field: String,
+    /// The part of the field that is wrong, as a JSON pointer (RFC 6901) into the user, such as
+    /// `/attributes/address/city`. Over gRPC a dot in the name of an attribute looks like another level.
+    pub pointer: String,
     /// A description of the error, for humans.
     pub detail: String,
 }
@@ -35,7 +41,10 @@ impl std::error::Error for Problem {}
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code, self.detail)?;
-        for FieldError { field, detail } in &self.fields {
+        if let Some(operation) = self.operation {
+            write!(f, "; operation {operation}")?;
+        }
+        for FieldError { field, detail, .. } in &self.fields {
             write!(f, "; {field} {detail}")?;
         }
         write!(f, " (request {})", self.request_id)
@@ -50,6 +59,8 @@ pub enum Code {
     UserNotFound,
     /// Another user has this email.
     EmailTaken,
+    /// Another user has this external id.
+    ExternalIdTaken,
     /// The idempotency key belongs to another request.
     IdempotencyKeyReused,
     /// The user is no longer in the state that the etag names.
@@ -60,6 +71,12 @@ pub enum Code {
     InvalidId,
     /// A batch is malformed. [`Problem::fields`] says where.
     InvalidBatch,
+    /// The caller has no import with this id.
+    ImportNotFound,
+    /// The upload differs from what its import has stored, begins at another line, or is not the only one under way.
+    ImportConflict,
+    /// The users of an import cannot be read; those before are stored.
+    InvalidFile,
     /// A filter of the list or the page size is invalid.
     InvalidQuery,
     /// The page token does not belong to this list.
@@ -94,14 +111,18 @@ pub enum Code {
     Other(String),
 }
 
-const KNOWN: [(Code, &str); 21] = [
+const KNOWN: [(Code, &str); 25] = [
     (Code::UserNotFound, "user_not_found"),
     (Code::EmailTaken, "email_taken"),
+    (Code::ExternalIdTaken, "external_id_taken"),
     (Code::IdempotencyKeyReused, "idempotency_key_reused"),
     (Code::VersionMismatch, "version_mismatch"),
     (Code::InvalidUser, "invalid_user"),
     (Code::InvalidId, "invalid_id"),
     (Code::InvalidBatch, "invalid_batch"),
+    (Code::ImportNotFound, "import_not_found"),
+    (Code::ImportConflict, "import_conflict"),
+    (Code::InvalidFile, "invalid_file"),
     (Code::InvalidQuery, "invalid_query"),
     (Code::InvalidPageToken, "invalid_page_token"),
     (Code::EventsGone, "events_gone"),
@@ -174,8 +195,8 @@ mod tests {
 
     #[test]
     fn a_problem_displays_all_of_its_parts() {
-        let field = FieldError { field: "email".into(), detail: "must be a valid email address".into() };
-        let problem = Problem {
+        let (_, field) = crate::pointer::read("/email", "must be a valid email address".into());
+        let mut problem = Problem {
             code: Code::InvalidUser,
             detail: "the user is not valid".into(),
             fields: vec![field],
@@ -186,5 +207,7 @@ mod tests {
             problem.to_string(),
             "invalid_user: the user is not valid; email must be a valid email address (request 7)"
         );
+        problem.operation = Some(2);
+        assert!(problem.to_string().contains("not valid; operation 2; email must"), "{problem}");
     }
 }

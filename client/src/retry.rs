@@ -4,11 +4,13 @@ use std::iter::Map;
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder, Retryable as _};
+use http::HeaderMap;
 use tokio::time::{Instant, timeout_at};
 
 use crate::budget::Budget;
 use crate::call::{Attempt, Call, Kind};
 use crate::error::{Error, Failed};
+use crate::outcomes::Results;
 use crate::problem::Code;
 use crate::token::{Ask, Token};
 
@@ -41,7 +43,7 @@ impl Caller {
                 retries += 1;
                 may_have_happened |= kind == Kind::Write && failed.may_have_happened();
                 let goes_on = retries <= MAX_RETRIES || may_have_happened;
-                self.pause(failed, pause.filter(|_| goes_on)?, call.deadline)
+                self.pause(failed.retry_after(), pause.filter(|_| goes_on)?, call.deadline)
             })
             .await;
         result.map_err(|failed| {
@@ -54,10 +56,28 @@ impl Caller {
         })
     }
 
+    /// Makes a call that cannot be repeated, and has no deadline.
+    pub(crate) async fn once<T, F>(&self, call: &Call, send: impl FnOnce(HeaderMap) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Failed>>,
+    {
+        self.budget.earn();
+        let result = match self.headers(call, Ask::Usual).await {
+            Ok(headers) => send(headers).await,
+            Err(failed) => Err(failed),
+        };
+        result.map_err(|failed| failed.into_error(Kind::Write, call.request_id.clone()))
+    }
+
+    /// The pauses before a batch is sent again.
+    pub(crate) fn batch_pauses(&self) -> BatchPauses<'_> {
+        BatchPauses { caller: self, pauses: pauses(FIRST_PAUSE, LONGEST_PAUSE), retries: 0 }
+    }
+
     /// The pause before the next attempt. `None` to stop retrying.
-    fn pause(&self, failed: &Failed, pause: Duration, deadline: Instant) -> Option<Duration> {
+    fn pause(&self, retry_after: Duration, pause: Duration, deadline: Instant) -> Option<Duration> {
         // The jitter comes on top of what the service asks for, so that not all clients return at the same moment.
-        let pause = failed.retry_after().saturating_add(pause);
+        let pause = retry_after.saturating_add(pause);
         let is_in_time = Instant::now().checked_add(pause).is_some_and(|next| next < deadline);
         (is_in_time && self.budget.spend()).then_some(pause)
     }
@@ -80,12 +100,7 @@ impl Caller {
     where
         F: Future<Output = Result<T, Failed>>,
     {
-        let mut headers = call.headers();
-        if let Some(token) = &self.token {
-            let token = timeout_at(call.deadline, token.authorization(ask)).await;
-            let token = token.map_err(|_| Failed::TooLate { sent: false })?.map_err(Failed::Token)?;
-            headers.insert(http::header::AUTHORIZATION, token);
-        }
+        let headers = self.headers(call, ask).await?;
         if Instant::now() >= call.deadline {
             return Err(Failed::TooLate { sent: false });
         }
@@ -99,8 +114,37 @@ impl Caller {
         }
     }
 
+    /// The headers of a request, with a token.
+    async fn headers(&self, call: &Call, ask: Ask) -> Result<HeaderMap, Failed> {
+        let mut headers = call.headers();
+        if let Some(token) = &self.token {
+            let token = timeout_at(call.deadline, token.authorization(ask)).await;
+            let token = token.map_err(|_| Failed::TooLate { sent: false })?.map_err(Failed::Token)?;
+            headers.insert(http::header::AUTHORIZATION, token);
+        }
+        Ok(headers)
+    }
+
     fn attempt_deadline(&self, call: &Call) -> Instant {
         Instant::now().checked_add(self.attempt_timeout).map_or(call.deadline, |it| it.min(call.deadline))
+    }
+}
+
+/// The pauses before a batch is sent again because some of its operations were refused for now. They follow the rules of
+/// other retries.
+pub(crate) struct BatchPauses<'a> {
+    caller: &'a Caller,
+    pauses: Pauses,
+    retries: usize,
+}
+
+impl BatchPauses<'_> {
+    /// `None` if the batch is not to be sent again.
+    pub(crate) fn before_repeating(&mut self, results: &Results, deadline: Instant) -> Option<Duration> {
+        let retry_after = results.retry_after()?;
+        self.retries += 1;
+        let goes_on = self.retries <= MAX_RETRIES || results.is_unknown();
+        self.caller.pause(retry_after, self.pauses.next().filter(|_| goes_on)?, deadline)
     }
 }
 

@@ -1,9 +1,10 @@
-//! Users, and the fields and etags of their changes.
+//! Users, and their etags. `fields.rs` has what changes them.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 /// A user. It serializes as in version 2 of the REST API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,51 @@ pub struct User {
     pub created_at: DateTime<Utc>,
     /// When the user was last updated, to the microsecond.
     pub updated_at: DateTime<Utc>,
+    /// The user's key in the system that it came from, if it has one: 1 to 255 characters, unique, compared byte for
+    /// byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// Whether the user is switched on.
+    #[serde(default, skip_serializing_if = "Status::is_active")]
+    pub status: Status,
+    /// What only the service's callers know about the user; empty if there is nothing. The service keeps all digits of a
+    /// number, but here numbers are what `serde_json` makes of them: an integer of up to 64 bits, or a double. A program
+    /// that turns on the feature `arbitrary_precision` of `serde_json` keeps all digits.
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "Map::is_empty")]
+    pub attributes: Map<String, Value>,
+}
+
+/// Whether a user is switched on. The service treats both alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Status {
+    /// The user is switched on.
+    #[default]
+    Active,
+    /// The user is switched off.
+    Disabled,
+}
+
+impl Status {
+    /// The name in REST, such as `active`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    const fn is_active(&self) -> bool {
+        matches!(self, Self::Active)
+    }
+}
+
+/// In an export `null` stands for no attributes.
+fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl User {
@@ -51,49 +97,6 @@ pub struct UserV1 {
     pub email: String,
 }
 
-/// The fields of a user that the caller sets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct UserFields {
-    /// 1 to 100 characters after trimming, no control characters.
-    pub name: String,
-    /// At most 254 bytes; unique, see [`User::email`].
-    pub email: String,
-}
-
-impl UserFields {
-    /// Does not validate the fields; the service does.
-    pub fn new(name: impl Into<String>, email: impl Into<String>) -> Self {
-        Self { name: name.into(), email: email.into() }
-    }
-}
-
-/// A partial update of a user. Fields that are `None` stay unchanged.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct UserPatch {
-    /// The new name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The new email.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-}
-
-impl UserPatch {
-    /// Sets the new name.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// Sets the new email.
-    #[must_use]
-    pub fn email(mut self, email: impl Into<String>) -> Self {
-        self.email = Some(email.into());
-        self
-    }
-}
-
 /// Identifies a state of a user: see [`User::etag`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Etag(String);
@@ -109,5 +112,42 @@ impl Etag {
 impl fmt::Display for Etag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// A user in JSON, for tests.
+#[cfg(test)]
+pub(crate) const JOHN: &str = r#"{"id":1,"name":"John","email":"john@example.com","version":1,
+    "created_at":"2026-01-31T12:00:00Z","updated_at":"2026-01-31T12:00:00Z"}"#;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn john(profile: &str) -> User {
+        serde_json::from_str(&JOHN.replace('}', &format!("{profile}}}"))).unwrap()
+    }
+
+    #[test]
+    fn a_profile_that_is_missing_or_null_is_empty() {
+        let john_alone = john("");
+        assert_eq!(
+            (&john_alone.external_id, john_alone.status, john_alone.attributes.len()),
+            (&None, Status::Active, 0)
+        );
+        assert_eq!(john(r#","external_id":null,"status":"active","attributes":null"#), john_alone);
+        assert_eq!(json!(john_alone).as_object().unwrap().len(), 6);
+    }
+
+    #[test]
+    fn a_profile_is_written_as_it_was_read() {
+        let profile = r#","external_id":"hr-1","status":"disabled","attributes":{"a":{"b":[1,2.5]}}"#;
+        let john = john(profile);
+        assert_eq!((john.external_id.as_deref(), john.status), (Some("hr-1"), Status::Disabled));
+        assert_eq!(serde_json::from_value::<User>(json!(john)).unwrap(), john);
+        assert_eq!(json!(john)["attributes"], json!({ "a": { "b": [1, 2.5] } }));
+        assert_eq!(json!(john)["status"], john.status.as_str());
     }
 }

@@ -3,19 +3,20 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 #![allow(unreachable_pub, reason = "a test crate has no users")]
 
+mod arguments;
 mod fake;
 
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use arguments::{etag, fields, on_conflict, operations, patch};
 use fake::{Fake, Seen, answer};
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use user_service_client::{
-    Client, Error, Etag, Event, ListUsers, Notice, RequestId, TraceParent, User, UserFields, UserPatch, UserV1,
-    WatchUsers,
+    Client, Error, Event, Import, ListUsers, Notice, RequestId, TraceParent, User, UserV1, WatchUsers, Written,
 };
 
 /// One file of the contract.
@@ -40,6 +41,8 @@ struct Request {
     path: String,
     headers: serde_json::Map<String, Value>,
     body: Option<Value>,
+    /// The lines of a file in NDJSON.
+    lines: Option<Vec<Value>>,
 }
 
 #[derive(Deserialize)]
@@ -122,6 +125,10 @@ fn compare(name: &str, seen: &Seen, request: &Request) {
     for header in conditions.iter().filter(|name| !request.headers.contains_key(**name)) {
         assert_eq!(seen.headers.get(*header), None, "{name}");
     }
+    if let Some(lines) = &request.lines {
+        let seen = seen.body.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        return assert_eq!(&Vec::from_iter(seen), lines, "{name}");
+    }
     assert_eq!(serde_json::from_str(&seen.body).ok(), request.body, "{name}");
 }
 
@@ -144,13 +151,12 @@ async fn outcome(client: &Client, call: &Value) -> Result<Value, Error> {
     let (name, arguments) = call.as_object().unwrap().iter().next().expect("a call");
     let text = |name: &str| arguments[name].as_str().unwrap_or_default();
     let id = arguments["id"].as_i64().unwrap_or_default();
-    let fields = UserFields::new(text("name"), text("email"));
-    let etag = arguments["version"].as_i64().map(etag);
+    let etag = etag(arguments);
     Ok(match name.as_str() {
-        "create_user" => json!(client.create_user(&fields).await?),
+        "create_user" => json!(client.create_user(&fields(arguments)).await?),
         "get_user" => json!(client.get_user(id).await?),
-        "update_user" => json!(client.update_user(id, &fields, etag.as_ref()).await?),
-        "patch_user" => json!(client.patch_user(id, &UserPatch::default().name(text("name")), etag.as_ref()).await?),
+        "update_user" => json!(client.update_user(id, &fields(arguments), etag.as_ref()).await?),
+        "patch_user" => json!(client.patch_user(id, &patch(arguments), etag.as_ref()).await?),
         "delete_user" => json!(client.delete_user(id, etag.as_ref()).await?),
         "list_users" => {
             let size = u8::try_from(arguments["page_size"].as_u64().unwrap()).unwrap();
@@ -168,15 +174,24 @@ async fn outcome(client: &Client, call: &Value) -> Result<Value, Error> {
             let notices = client.watch_users(watch).take(usize::try_from(count).unwrap());
             json!(notices.map_ok(|notice| shown(&notice)).try_collect::<Vec<_>>().await?)
         }
+        "write_users" => {
+            let outcomes = client.write_users(&operations(arguments)).await?;
+            json!(Vec::from_iter(outcomes.iter().map(|outcome| match outcome {
+                Ok(written) => shown_written(written),
+                Err(error) => json!({ "error": error_json(error) }),
+            })))
+        }
+        "write_users_atomically" => {
+            let written = client.write_users_atomically(&operations(arguments)).await?;
+            json!(Vec::from_iter(written.iter().map(shown_written)))
+        }
+        "import_users" => {
+            let users = arguments["users"].as_array().unwrap().iter().map(|user| Ok::<_, Error>(fields(user)));
+            let users = stream::iter(Vec::from_iter(users));
+            shown_import(&client.import_users(text("id"), users, on_conflict(arguments)).await?)
+        }
         other => panic!("{other} is no call"),
     })
-}
-
-/// The etag of a user with this version.
-fn etag(version: i64) -> Etag {
-    let user = json!({ "id": 1, "name": "", "email": "", "version": version,
-        "created_at": "2026-01-31T12:00:00Z", "updated_at": "2026-01-31T12:00:00Z" });
-    serde_json::from_value::<User>(user).unwrap().etag()
 }
 
 fn shown(Notice { position, event, .. }: &Notice) -> Value {
@@ -188,9 +203,27 @@ fn shown_event(event: &Event) -> Value {
         "version": event.version, "user": event.user, "traceparent": event.traceparent })
 }
 
+fn shown_written(Written { user, is_replay, .. }: &Written) -> Value {
+    json!({ "user": user, "is_replay": is_replay })
+}
+
+fn shown_import(import: &Import) -> Value {
+    let failures = Vec::from_iter(import.failures.iter().map(|failure| {
+        json!({ "line": failure.line, "code": failure.code.as_str(), "pointer": failure.pointer,
+            "detail": failure.detail })
+    }));
+    json!({ "id": import.id, "state": import.state.as_str(), "on_conflict": import.on_conflict.as_str(),
+        "next_line": import.next_line, "records": import.records, "created": import.created,
+        "updated": import.updated, "skipped": import.skipped, "failed": import.failed, "failures": failures })
+}
+
 fn error_json(error: &Error) -> Value {
     let problem = error.problem().unwrap_or_else(|| panic!("{error:?}"));
     let fields = problem.fields.iter().map(|field| json!({ "field": field.field, "detail": field.detail }));
-    json!({ "code": problem.code.as_str(), "detail": problem.detail, "fields": Vec::from_iter(fields),
-        "trace_id": problem.trace_id, "request_id": problem.request_id })
+    let mut json = json!({ "code": problem.code.as_str(), "detail": problem.detail, "fields": Vec::from_iter(fields),
+        "trace_id": problem.trace_id, "request_id": problem.request_id });
+    if let Some(operation) = problem.operation {
+        json["operation"] = operation.into();
+    }
+    json
 }

@@ -2,15 +2,48 @@
 
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
+use serde_json::{Map, Value};
 
 use super::generated as pb;
 use crate::error::Failed;
 use crate::event::{Event, EventType, Notice};
-use crate::user::User;
+use crate::user::{Status, User};
 
 pub(super) fn user(user: Option<pb::User>) -> Result<User, Failed> {
-    let pb::User { id, name, email, version, created_at, updated_at, .. } = user.ok_or_else(|| lacks("user"))?;
-    Ok(User { id, name, email, version, created_at: time(created_at)?, updated_at: time(updated_at)? })
+    let user = user.ok_or_else(|| lacks("user"))?;
+    let status = match pb::UserStatus::try_from(user.status).map_err(|_| lacks("status that is known"))? {
+        // Of an earlier release.
+        pb::UserStatus::Unspecified | pb::UserStatus::Active => Status::Active,
+        pb::UserStatus::Disabled => Status::Disabled,
+    };
+    let pb::User { id, name, email, version, created_at, updated_at, external_id, attributes, .. } = user;
+    Ok(User {
+        id,
+        name,
+        email,
+        version,
+        created_at: time(created_at)?,
+        updated_at: time(updated_at)?,
+        external_id,
+        status,
+        attributes: object(&attributes)?,
+    })
+}
+
+fn object(text: &str) -> Result<Map<String, Value>, Failed> {
+    if text.is_empty() {
+        return Ok(Map::new());
+    }
+    serde_json::from_str(text).map_err(|_| lacks("attributes that can be read"))
+}
+
+/// In a request without one the status is unspecified.
+pub(super) const fn status(status: Option<Status>) -> pb::UserStatus {
+    match status {
+        None => pb::UserStatus::Unspecified,
+        Some(Status::Active) => pb::UserStatus::Active,
+        Some(Status::Disabled) => pb::UserStatus::Disabled,
+    }
 }
 
 pub(super) fn users(users: Vec<pb::User>) -> Result<Vec<User>, Failed> {
@@ -39,13 +72,14 @@ fn event(event: pb::UserEvent) -> Result<Option<Event>, Failed> {
         pb::EventType::UserUpdated => EventType::Updated,
         pb::EventType::UserDeleted => EventType::Deleted,
     };
+    let knows_profile = event.user.as_ref().is_some_and(|user| user.status() != pb::UserStatus::Unspecified);
     let user = match r#type {
         EventType::Created | EventType::Updated => Some(user(event.user)?),
         EventType::Deleted => None,
     };
     let traceparent = Some(event.traceparent).filter(|text| !text.is_empty());
     let (id, user_id, version) = (event.id, event.user_id, event.version);
-    Ok(Some(Event { id, r#type, time: time(event.time)?, user_id, version, user, traceparent }))
+    Ok(Some(Event { id, r#type, time: time(event.time)?, user_id, version, user, knows_profile, traceparent }))
 }
 
 fn time(time: Option<Timestamp>) -> Result<DateTime<Utc>, Failed> {
@@ -90,6 +124,24 @@ mod tests {
     fn unknown_event_types_are_skipped() {
         let notice = notice_of(pb::UserEvent { r#type: 99, ..pb::UserEvent::default() }).unwrap();
         assert_eq!(notice, Notice { position: 9, event: None });
+    }
+
+    #[test]
+    fn an_event_of_an_earlier_release_knows_no_profile() {
+        for (status, knows_profile) in [(pb::UserStatus::Unspecified, false), (pb::UserStatus::Disabled, true)] {
+            let user = Some(pb::User { status: status.into(), ..john() });
+            let (r#type, time) = (pb::EventType::UserUpdated.into(), john().created_at);
+            let event = pb::UserEvent { r#type, user, time, ..pb::UserEvent::default() };
+            assert_eq!(notice_of(event).unwrap().event.unwrap().knows_profile, knows_profile);
+        }
+    }
+
+    #[test]
+    fn attributes_are_an_object() {
+        let with = |attributes: &str| user(Some(pb::User { attributes: attributes.to_owned(), ..john() }));
+        assert_eq!(with("").unwrap().attributes, Map::new());
+        assert_eq!(with(r#"{"a":[1]}"#).unwrap().attributes["a"], serde_json::json!([1]));
+        assert!(matches!(with("[]"), Err(Failed::NoAnswer(_))));
     }
 
     #[test]

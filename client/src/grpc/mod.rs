@@ -1,13 +1,14 @@
 //! The gRPC transport.
 
+mod batch;
 mod convert;
 mod generated;
+mod requests;
 mod status;
 
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use prost_types::FieldMask;
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
@@ -16,18 +17,18 @@ use tonic::{Request, Response, Status};
 use crate::call::{Attempt, USER_AGENT};
 use crate::error::Failed;
 use crate::event::{Notices, WatchUsers};
+use crate::fields::{UserFields, UserPatch};
 use crate::list::{ListUsers, Page};
 use crate::token::BoxError;
-use crate::user::{Etag, User, UserFields, UserPatch};
+use crate::user::{Etag, User};
 use generated::user_service_client::UserServiceClient;
-use generated::{
-    BatchGetUsersRequest, CreateUserRequest, DeleteUserRequest, GetUserRequest, ListUsersRequest, UpdateUserRequest,
-    WatchUsersRequest,
-};
+use generated::{GetUserRequest, ListUsersRequest, UpdateUserRequest, WatchUsersRequest};
 
 /// All calls share one connection. An unanswered ping shows that it is dead.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
+/// Holds a thousand users with all that they may have, which tonic's own limit of 4 MiB does not.
+const LARGEST_MESSAGE: usize = 16 << 20;
 
 /// Makes attempts over gRPC.
 pub(crate) struct Grpc(UserServiceClient<Channel>);
@@ -47,12 +48,12 @@ impl Grpc {
             Some("https") => endpoint = endpoint.tls_config(ClientTlsConfig::new().with_native_roots())?,
             _ => return Err("the address must be http:// or https:// and a host".into()),
         }
-        Ok(Self(UserServiceClient::new(endpoint.connect_lazy())))
+        let client = UserServiceClient::new(endpoint.connect_lazy());
+        Ok(Self(client.max_decoding_message_size(LARGEST_MESSAGE)))
     }
 
     pub(crate) async fn create_user(&self, attempt: Attempt, fields: &UserFields) -> Result<User, Failed> {
-        let UserFields { name, email } = fields.clone();
-        let request = request(attempt, CreateUserRequest { name, email, ..Default::default() });
+        let request = request(attempt, requests::create(fields.clone()));
         convert::user(message(self.client().create_user(request).await)?.user)
     }
 
@@ -61,21 +62,16 @@ impl Grpc {
         convert::user(message(self.client().get_user(request).await)?.user)
     }
 
-    /// Takes at most 1,000 ids.
-    pub(crate) async fn get_users(&self, attempt: Attempt, ids: &[i64]) -> Result<Vec<User>, Failed> {
-        let request =
-            request(attempt, BatchGetUsersRequest { ids: ids.to_vec(), emails: Vec::new(), ..Default::default() });
-        convert::users(message(self.client().batch_get_users(request).await)?.users)
-    }
-
     pub(crate) async fn list_users(&self, attempt: Attempt, list: &ListUsers, token: &str) -> Result<Page, Failed> {
-        let ListUsers { email, name_prefix, page_size } = list.clone();
+        let ListUsers { email, name_prefix, external_id, status, page_size } = list.clone();
         let list = ListUsersRequest {
             page_size: page_size.into(),
             page_token: token.to_owned(),
             email,
             name_prefix,
             include_total: false,
+            external_id,
+            status: convert::status(status).into(),
             ..Default::default()
         };
         let page = message(self.client().list_users(request(attempt, list)).await)?;
@@ -90,8 +86,7 @@ impl Grpc {
         fields: &UserFields,
         etag: Option<&Etag>,
     ) -> Result<User, Failed> {
-        let UserFields { name, email } = fields.clone();
-        self.patch_user(attempt, id, &UserPatch { name: Some(name), email: Some(email) }, etag).await
+        self.update(attempt, requests::update(id, fields.clone().into(), etag)).await
     }
 
     pub(crate) async fn patch_user(
@@ -101,22 +96,15 @@ impl Grpc {
         patch: &UserPatch,
         etag: Option<&Etag>,
     ) -> Result<User, Failed> {
-        let fields = [("name", &patch.name), ("email", &patch.email)];
-        let given = fields.into_iter().filter(|(_, value)| value.is_some());
-        let UserPatch { name, email } = patch.clone();
-        let update = UpdateUserRequest {
-            id,
-            name: name.unwrap_or_default(),
-            email: email.unwrap_or_default(),
-            update_mask: Some(FieldMask { paths: given.map(|(field, _)| field.to_owned()).collect() }),
-            etag: text(etag),
-            ..Default::default()
-        };
+        self.update(attempt, requests::update(id, patch.clone().into(), etag)).await
+    }
+
+    async fn update(&self, attempt: Attempt, update: UpdateUserRequest) -> Result<User, Failed> {
         convert::user(message(self.client().update_user(request(attempt, update)).await)?.user)
     }
 
     pub(crate) async fn delete_user(&self, attempt: Attempt, id: i64, etag: Option<&Etag>) -> Result<(), Failed> {
-        let request = request(attempt, DeleteUserRequest { id, etag: text(etag) });
+        let request = request(attempt, requests::delete(id, etag));
         message(self.client().delete_user(request).await).map(|_| ())
     }
 
@@ -144,8 +132,4 @@ fn request<T>(attempt: Attempt, message: T) -> Request<T> {
 
 fn message<T>(response: Result<Response<T>, Status>) -> Result<T, Failed> {
     response.map(Response::into_inner).map_err(status::failed)
-}
-
-fn text(etag: Option<&Etag>) -> String {
-    etag.map(ToString::to_string).unwrap_or_default()
 }

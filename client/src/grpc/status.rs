@@ -4,10 +4,11 @@ use std::error::Error;
 use std::iter::successors;
 
 use tonic::{Code as GrpcCode, ConnectError, Status};
-use tonic_types::{BadRequest, ErrorDetails, FieldViolation, StatusExt as _};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::call::X_REQUEST_ID;
 use crate::error::Failed;
+use crate::pointer;
 use crate::problem::{Code, FieldError, Problem};
 
 /// The domain of the service's error details.
@@ -39,11 +40,14 @@ fn causes(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
 fn problem(status: &Status) -> Option<Problem> {
     let details = status.get_error_details();
     let info = details.error_info().filter(|info| info.domain == DOMAIN)?;
-    let fields = details.bad_request().map(fields).unwrap_or_default();
+    let violations = details.bad_request().map(|request| request.field_violations.as_slice()).unwrap_or_default();
+    let (operations, fields): (Vec<_>, Vec<_>) = violations.iter().map(read).unzip();
+    let operation = operations.into_iter().flatten().next();
     Some(Problem {
-        code: code(&info.reason, &fields),
+        code: if operation.is_some() { code_in_batch(&info.reason) } else { code(&info.reason, &fields) },
         detail: status.message().to_owned(),
         fields,
+        operation,
         trace_id: info.metadata.get("trace_id").cloned(),
         request_id: request_id(status, &details),
         retry_after: details.retry_info().and_then(|info| info.retry_delay),
@@ -52,20 +56,22 @@ fn problem(status: &Status) -> Option<Problem> {
 
 /// The reason is REST's code in upper case. Where REST distinguishes parts of a request, the field does here.
 fn code(reason: &str, fields: &[FieldError]) -> Code {
-    let names_an_id = || fields.iter().any(|wrong| matches!(wrong.field.as_str(), "id" | "ids"));
+    let names = |parts: &[&str]| fields.iter().any(|wrong| parts.contains(&wrong.field.as_str()));
     match reason {
-        "INVALID_ARGUMENT" if names_an_id() => Code::InvalidId,
+        "INVALID_ARGUMENT" if names(&["id", "ids"]) => Code::InvalidId,
+        "INVALID_ARGUMENT" if names(&["emails", "operations"]) => Code::InvalidBatch,
         "INVALID_ARGUMENT" => Code::InvalidQuery,
         other => Code::parse(&other.to_ascii_lowercase()),
     }
 }
 
-fn fields(request: &BadRequest) -> Vec<FieldError> {
-    let field = |violation: &FieldViolation| FieldError {
-        field: violation.field.clone(),
-        detail: violation.description.clone(),
-    };
-    request.field_violations.iter().map(field).collect()
+/// In an operation of a batch, whatever is malformed is the batch's.
+fn code_in_batch(reason: &str) -> Code {
+    if reason == "INVALID_ARGUMENT" { Code::InvalidBatch } else { code(reason, &[]) }
+}
+
+fn read(violation: &FieldViolation) -> (Option<usize>, FieldError) {
+    pointer::read(&pointer::of_grpc(&violation.field), violation.description.clone())
 }
 
 fn request_id(status: &Status, details: &ErrorDetails) -> String {
@@ -97,7 +103,8 @@ mod tests {
         let expected = Problem {
             code: Code::Overloaded,
             detail: "too much is waiting".into(),
-            fields: vec![FieldError { field: "email".into(), detail: "must be a valid email address".into() }],
+            fields: vec![pointer::read("/email", "must be a valid email address".into()).1],
+            operation: None,
             trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
             request_id: "abc".into(),
             retry_after: Some(Duration::from_secs(7)),
@@ -107,10 +114,13 @@ mod tests {
 
     #[test]
     fn codes_equal_those_of_rest() {
-        let field = |name: &str| [FieldError { field: name.into(), detail: String::new() }];
+        let field = |name: &str| [pointer::read(&pointer::of_grpc(name), String::new()).1];
         assert_eq!(code("INVALID_ARGUMENT", &field("ids")), Code::InvalidId);
         assert_eq!(code("INVALID_ARGUMENT", &field("email")), Code::InvalidQuery);
+        assert_eq!(code("INVALID_ARGUMENT", &field("emails[3]")), Code::InvalidBatch);
         assert_eq!(code("EMAIL_TAKEN", &[]), Code::EmailTaken);
+        assert_eq!(code_in_batch("INVALID_ARGUMENT"), Code::InvalidBatch);
+        assert_eq!(code_in_batch("EMAIL_TAKEN"), Code::EmailTaken);
     }
 
     #[test]

@@ -9,15 +9,16 @@ use crate::token::BoxError;
 /// A complete response with a status of success.
 pub(super) struct Answer {
     status: StatusCode,
+    pub(super) headers: HeaderMap,
     body: Vec<u8>,
 }
 
 impl Answer {
     pub(super) async fn of(request: RequestBuilder) -> Result<Self, Failed> {
         let response = begin(request).await?;
-        let status = response.status();
+        let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await.map_err(no_answer)?;
-        Ok(Self { status, body: body.into() })
+        Ok(Self { status, headers, body: body.into() })
     }
 
     /// Reads the JSON body of a response with this status. The service would not send any other status of success, but

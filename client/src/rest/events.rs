@@ -39,8 +39,9 @@ fn event(json: &str) -> serde_json::Result<Option<Event>> {
         EventType::Created | EventType::Updated => Some(User::deserialize(&cloud_event.data)?),
         EventType::Deleted => None,
     };
-    let CloudEvent { id, time, traceparent, .. } = cloud_event;
-    Ok(Some(Event { id, r#type, time, user_id, version, user, traceparent }))
+    let CloudEvent { id, time, traceparent, dataschema, .. } = cloud_event;
+    let knows_profile = dataschema.is_some();
+    Ok(Some(Event { id, r#type, time, user_id, version, user, knows_profile, traceparent }))
 }
 
 #[derive(Deserialize)]
@@ -54,6 +55,8 @@ struct CloudEvent {
     id: String,
     time: DateTime<Utc>,
     traceparent: Option<String>,
+    /// Events of earlier releases have none.
+    dataschema: Option<String>,
     data: serde_json::Value,
 }
 
@@ -82,6 +85,22 @@ mod tests {
     fn unknown_event_types_are_skipped() {
         let notice = read(block(Some(r#"{"type":"user.merged","data":7}"#))).unwrap();
         assert_eq!(notice, Notice { position: 9, event: None });
+    }
+
+    #[test]
+    fn an_event_of_an_earlier_release_knows_no_profile() {
+        let data = |schema| {
+            format!(
+                r#"{{"type":"user.created","id":"1","time":"2026-01-31T12:00:00Z"{schema},"data":{{"id":7,"name":"John",
+                "email":"john@example.com","version":1,"created_at":"2026-01-31T12:00:00Z",
+                "updated_at":"2026-01-31T12:00:00Z"}}}}"#
+            )
+        };
+        for (schema, knows_profile) in [("", false), (r#","dataschema":"urn:user-service:event:user.created:2""#, true)]
+        {
+            let event = read(block(Some(&data(schema)))).unwrap().event.unwrap();
+            assert_eq!(event.knows_profile, knows_profile, "{schema}");
+        }
     }
 
     #[test]

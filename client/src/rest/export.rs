@@ -38,11 +38,16 @@ struct Lines {
     users: u64,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
+/// A line of an export. It is no untagged enum: with that the feature `arbitrary_precision` of `serde_json`, which a
+/// program may turn on, could read no number.
 enum Line {
-    End { end: End },
-    User(User),
+    User(Box<User>),
+    End(End),
+}
+
+#[derive(Deserialize)]
+struct LastLine {
+    end: End,
 }
 
 #[derive(Deserialize)]
@@ -50,18 +55,27 @@ struct End {
     users: u64,
 }
 
+impl Line {
+    fn read(line: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(line).map(Self::User).or_else(|no_user| {
+            let last = serde_json::from_slice::<LastLine>(line);
+            last.map(|line| Self::End(line.end)).map_err(|_| no_user)
+        })
+    }
+}
+
 impl Lines {
     /// The next user. `None` at the end that the export itself names.
     async fn next_user(&mut self) -> Result<Option<User>, Failed> {
         loop {
             if let Some(line) = self.line() {
-                return match serde_json::from_slice(&line) {
+                return match Line::read(&line) {
                     Ok(Line::User(user)) => {
                         self.users += 1;
-                        Ok(Some(user))
+                        Ok(Some(*user))
                     }
-                    Ok(Line::End { end }) if end.users == self.users => Ok(None),
-                    Ok(Line::End { .. }) => Err(Failed::foreign("an export with another number of users than it has")),
+                    Ok(Line::End(end)) if end.users == self.users => Ok(None),
+                    Ok(Line::End(_)) => Err(Failed::foreign("an export with another number of users than it has")),
                     Err(error) => Err(Failed::foreign(format!("a line of an export: {error}"))),
                 };
             }
@@ -110,6 +124,13 @@ mod tests {
                 Err(_) => return (ids, false),
             }
         }
+    }
+
+    #[test]
+    fn null_stands_for_what_a_user_has_not() {
+        let line = JOHN.replace('}', r#","external_id":null,"status":"active","attributes":null}"#);
+        let Line::User(john) = Line::read(line.as_bytes()).unwrap() else { panic!("{line}") };
+        assert_eq!((&john.external_id, john.attributes.len()), (&None, 0));
     }
 
     #[tokio::test]

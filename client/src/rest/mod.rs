@@ -1,15 +1,17 @@
 //! The REST transport: version 2 of the API.
 
 mod answer;
+mod batch;
 mod events;
 mod export;
+mod import;
 mod problem;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE, IF_MATCH};
+use http::{HeaderMap, Method};
 use reqwest::{RequestBuilder, Url, redirect};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
@@ -18,14 +20,13 @@ use serde::{Deserialize, Serialize};
 use crate::call::{Attempt, USER_AGENT};
 use crate::error::Failed;
 use crate::event::{Notices, WatchUsers};
+use crate::fields::{UserFields, UserPatch};
 use crate::list::{ListUsers, Page, Users};
-use crate::problem::{Code, Problem};
 use crate::token::BoxError;
-use crate::user::{Etag, User, UserFields, UserPatch};
+use crate::user::{Etag, User};
 use answer::Answer;
 
 const USERS: &str = "/api/v2/users";
-const BATCH_GET: &str = "/api/v2/users:batchGet";
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -59,31 +60,25 @@ impl Rest {
     }
 
     pub(crate) async fn create_user(&self, attempt: Attempt, fields: &UserFields) -> Result<User, Failed> {
-        let request = body(self.request(Method::POST, USERS, attempt), JSON, fields)?;
+        let request = body(self.request(Method::POST, USERS, attempt.headers), JSON, fields)?;
         Answer::of(request).await?.json(201)
     }
 
     pub(crate) async fn get_user(&self, attempt: Attempt, id: i64) -> Result<User, Failed> {
-        Answer::of(self.request(Method::GET, &path(id), attempt)).await?.json(200)
-    }
-
-    /// Takes at most 1,000 ids.
-    pub(crate) async fn get_users(&self, attempt: Attempt, ids: &[i64]) -> Result<Vec<User>, Failed> {
-        let request = body(self.request(Method::POST, BATCH_GET, attempt), JSON, &AskedUsers { ids })?;
-        let found: FoundUsers = Answer::of(request).await.map_err(of_invalid_id)?.json(200)?;
-        Ok(found.users)
+        Answer::of(self.request(Method::GET, &path(id), attempt.headers)).await?.json(200)
     }
 
     pub(crate) async fn list_users(&self, attempt: Attempt, list: &ListUsers, token: &str) -> Result<Page, Failed> {
         let mut query = vec![("page_size", list.page_size.to_string())];
         query.extend(filters(list));
         query.extend((!token.is_empty()).then(|| ("page_token", token.to_owned())));
-        let page: UserPage = Answer::of(self.request(Method::GET, USERS, attempt).query(&query)).await?.json(200)?;
+        let page: UserPage =
+            Answer::of(self.request(Method::GET, USERS, attempt.headers).query(&query)).await?.json(200)?;
         Ok(Page { users: page.users, next_page_token: page.next_page_token })
     }
 
     pub(crate) async fn export_users(&self, attempt: Attempt, list: &ListUsers) -> Result<(i64, Users), Failed> {
-        let request = self.request(Method::GET, "/api/v2/users:export", attempt).header(ACCEPT, NDJSON);
+        let request = self.request(Method::GET, "/api/v2/users:export", attempt.headers).header(ACCEPT, NDJSON);
         export::open(request.query(&Vec::from_iter(filters(list)))).await
     }
 
@@ -94,7 +89,7 @@ impl Rest {
         fields: &UserFields,
         etag: Option<&Etag>,
     ) -> Result<User, Failed> {
-        let request = if_match(self.request(Method::PUT, &path(id), attempt), etag);
+        let request = if_match(self.request(Method::PUT, &path(id), attempt.headers), etag);
         Answer::of(body(request, JSON, fields)?).await?.json(200)
     }
 
@@ -105,17 +100,17 @@ impl Rest {
         patch: &UserPatch,
         etag: Option<&Etag>,
     ) -> Result<User, Failed> {
-        let request = if_match(self.request(Method::PATCH, &path(id), attempt), etag);
+        let request = if_match(self.request(Method::PATCH, &path(id), attempt.headers), etag);
         Answer::of(body(request, MERGE_PATCH, patch)?).await?.json(200)
     }
 
     pub(crate) async fn delete_user(&self, attempt: Attempt, id: i64, etag: Option<&Etag>) -> Result<(), Failed> {
-        let request = if_match(self.request(Method::DELETE, &path(id), attempt), etag);
+        let request = if_match(self.request(Method::DELETE, &path(id), attempt.headers), etag);
         Answer::of(request).await?.empty(204)
     }
 
     pub(crate) async fn watch_users(&self, attempt: Attempt, watch: &WatchUsers) -> Result<Notices, Failed> {
-        let mut request = self.request(Method::GET, "/api/v2/events", attempt);
+        let mut request = self.request(Method::GET, "/api/v2/events", attempt.headers);
         if let Some(after) = watch.after {
             request = request.header("last-event-id", after);
         }
@@ -126,30 +121,8 @@ impl Rest {
         events::open(request).await
     }
 
-    fn request(&self, method: Method, path: &str, attempt: Attempt) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base)).headers(attempt.headers)
-    }
-}
-
-/// The users to get, in JSON.
-#[derive(Serialize)]
-struct AskedUsers<'a> {
-    ids: &'a [i64],
-}
-
-/// The users that were found, in JSON.
-#[derive(Deserialize)]
-struct FoundUsers {
-    users: Vec<User>,
-}
-
-/// An invalid id has the same code over both protocols. Nothing else can be wrong with a list of ids.
-fn of_invalid_id(failed: Failed) -> Failed {
-    match failed {
-        Failed::Problem(problem) if problem.code == Code::InvalidBatch => {
-            Failed::Problem(Box::new(Problem { code: Code::InvalidId, ..*problem }))
-        }
-        other => other,
+    fn request(&self, method: Method, path: &str, headers: HeaderMap) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base)).headers(headers)
     }
 }
 
@@ -166,8 +139,14 @@ fn path(id: i64) -> String {
 }
 
 fn filters(list: &ListUsers) -> impl Iterator<Item = (&'static str, String)> {
-    let email = list.email.clone().map(|email| ("email", email));
-    email.into_iter().chain(list.name_prefix.clone().map(|name_prefix| ("name_prefix", name_prefix)))
+    let status = list.status.map(|status| status.as_str().to_owned());
+    let filters = [
+        ("email", list.email.clone()),
+        ("name_prefix", list.name_prefix.clone()),
+        ("external_id", list.external_id.clone()),
+        ("status", status),
+    ];
+    filters.into_iter().filter_map(|(name, value)| Some((name, value?)))
 }
 
 fn if_match(request: RequestBuilder, etag: Option<&Etag>) -> RequestBuilder {

@@ -2,37 +2,25 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
 
 use crate::call::X_REQUEST_ID;
-use crate::problem::{Code, FieldError, Problem};
+use crate::pointer;
+use crate::problem::{Code, Problem};
 
 /// The problem in a response. `None` if it did not come from the service.
 pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Option<Problem> {
-    let text = |name: &http::HeaderName| headers.get(name)?.to_str().ok();
-    if !text(&CONTENT_TYPE)?.starts_with("application/problem+json") {
+    if !text(headers, &CONTENT_TYPE)?.starts_with("application/problem+json") {
         return None;
     }
-    let json: Json = serde_json::from_slice(body).ok()?;
-    // Problem details of other services may have a `code` too.
-    if json.r#type != format!("urn:user-service:problem:{}", json.code) {
-        return None;
-    }
-    Some(Problem {
-        code: Code::parse(&json.code),
-        detail: json.detail,
-        fields: json.errors.into_iter().map(FieldError::from).collect(),
-        trace_id: json.trace_id,
-        request_id: text(&X_REQUEST_ID).unwrap_or_default().to_owned(),
-        retry_after: text(&RETRY_AFTER).and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs),
-    })
+    serde_json::from_slice::<ProblemJson>(body).ok()?.into_problem(headers)
 }
 
 /// The members that the client reads.
 #[derive(Deserialize)]
-struct Json {
+pub(super) struct ProblemJson {
     r#type: String,
     code: String,
     #[serde(default)]
@@ -48,12 +36,29 @@ struct JsonField {
     detail: String,
 }
 
-impl From<JsonField> for FieldError {
-    /// The field is the first token of the pointer (RFC 6901), since the service's bodies are flat.
-    fn from(JsonField { pointer, detail }: JsonField) -> Self {
-        let token = pointer.strip_prefix('/').unwrap_or(&pointer);
-        Self { field: token.replace("~1", "/").replace("~0", "~"), detail }
+impl ProblemJson {
+    /// The problem, in a response with these headers. `None` if it did not come from the service.
+    pub(super) fn into_problem(self, headers: &HeaderMap) -> Option<Problem> {
+        // Problem details of other services may have a `code` too.
+        if self.r#type != format!("urn:user-service:problem:{}", self.code) {
+            return None;
+        }
+        let read = |JsonField { pointer, detail }| pointer::read(&pointer, detail);
+        let (operations, fields): (Vec<_>, Vec<_>) = self.errors.into_iter().map(read).unzip();
+        Some(Problem {
+            code: Code::parse(&self.code),
+            detail: self.detail,
+            fields,
+            operation: operations.into_iter().flatten().next(),
+            trace_id: self.trace_id,
+            request_id: text(headers, &X_REQUEST_ID).unwrap_or_default().to_owned(),
+            retry_after: text(headers, &RETRY_AFTER).and_then(|it| it.parse().ok()).map(Duration::from_secs),
+        })
     }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
 #[cfg(test)]
@@ -76,11 +81,12 @@ mod tests {
     #[test]
     fn all_members_are_read() {
         let problem = read(&headers("application/problem+json"), BODY.as_bytes()).unwrap();
-        let field = |field: &str, detail: &str| FieldError { field: field.into(), detail: detail.into() };
+        let field = |pointer: &str, detail: &str| pointer::read(pointer, detail.into()).1;
         let expected = Problem {
             code: Code::InvalidUser,
             detail: "the user is not valid".into(),
-            fields: vec![field("a/b~c", "is not a known field"), field("", "must be an object")],
+            fields: vec![field("/a~1b~0c", "is not a known field"), field("", "must be an object")],
+            operation: None,
             trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
             request_id: "abc".into(),
             retry_after: Some(Duration::from_secs(7)),

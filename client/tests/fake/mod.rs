@@ -85,7 +85,24 @@ async fn read(stream: &mut TcpStream) -> Option<Seen> {
     while bytes.len() < end + length {
         (stream.read_buf(&mut bytes).await.ok()? > 0).then_some(())?;
     }
-    Some(Seen { method, path, headers, body: String::from_utf8(bytes[end..].to_vec()).unwrap() })
+    let is_chunked = headers.contains_key("transfer-encoding");
+    // The last chunk is empty.
+    while is_chunked && !bytes.ends_with(b"\r\n0\r\n\r\n") {
+        (stream.read_buf(&mut bytes).await.ok()? > 0).then_some(())?;
+    }
+    let body = String::from_utf8(bytes[end..].to_vec()).unwrap();
+    Some(Seen { method, path, headers, body: if is_chunked { unchunked(&body) } else { body } })
+}
+
+/// The content of a chunked body.
+fn unchunked(body: &str) -> String {
+    let (mut content, mut rest) = (String::new(), body);
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap();
+        content.push_str(&after[..size]);
+        rest = after[size..].strip_prefix("\r\n").unwrap();
+    }
+    content
 }
 
 /// A response with a `content-length`.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::support::{App, Db, email};
+use crate::support::{Answered as _, App, Db};
 
 #[rstest]
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn keep(db: Db, file: &Path) {
     let contract: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
     let app = App::start(db).await;
     for user in contract["given"].as_array().unwrap() {
-        app.create(user["name"].as_str().unwrap(), email(user)).await;
+        app.post("/api/v2/users", user).answer().await.body(201);
     }
     for exchange in contract["exchanges"].as_array().unwrap() {
         let response = send(&app, &exchange["request"]).await;
@@ -66,6 +66,9 @@ async fn send(app: &App, request: &Value) -> Response {
     }
     if let Some(body) = request.get("body") {
         sent = sent.body(body.to_string());
+    }
+    if let Some(lines) = request["lines"].as_array() {
+        sent = sent.body(String::from_iter(lines.iter().map(|line| format!("{line}\n"))));
     }
     sent.send().await.unwrap()
 }
