@@ -17,7 +17,7 @@ use crate::domain::OnConflict;
 use crate::import::{self, ImportFile};
 use crate::output::{print, print_error, print_line};
 use crate::transfer::Format;
-use crate::{auth, export, healthcheck, seed, server, storage, telemetry};
+use crate::{auth, check_attributes, export, healthcheck, seed, server, storage, telemetry};
 
 /// Stores users and serves them over REST. Configured by environment variables; see docs/configuration.md.
 #[derive(Parser)]
@@ -64,6 +64,8 @@ enum Command {
         #[arg(long)]
         restart: bool,
     },
+    /// Count the users whose attributes the configured schema does not allow, and name some of them; the exit code tells.
+    CheckAttributes,
     /// Copy a SQLite database into a new file while it is in use.
     Backup {
         /// The file to make.
@@ -121,6 +123,7 @@ pub fn run() -> ExitCode {
         Command::Import { file, format, on_conflict, restart } => {
             exit_code(import::import(&config.storage, &ImportFile { file, format, on_conflict, restart }))
         }
+        Command::CheckAttributes => exit_code(check_attributes::check_attributes(&config.storage)),
         Command::Backup { file } => exit_code(storage::backup(&config.storage, &file)),
         Command::RetryParked => exit_code(retry_parked(&config)),
         Command::Token { subject, scope, ttl } => exit_code(token(&config, &subject, &scope, ttl)),

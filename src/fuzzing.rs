@@ -1,6 +1,6 @@
 //! What the fuzz targets in `fuzz/` use of private modules. Compiled only with `--cfg fuzzing`.
 
-use crate::domain::{Changes, FieldError, NewUser};
+use crate::domain::{Changes, Error, FieldError, NewUser};
 use crate::http::{Format as _, UserBody, UserPatch};
 
 /// Parses the body of a create.
@@ -10,7 +10,10 @@ use crate::http::{Format as _, UserBody, UserPatch};
 pub fn new_user(bytes: &[u8]) -> Result<NewUser, Vec<FieldError>> {
     let body = UserBody::parse(bytes).map_err(|failure| failure.fields().to_vec())?;
     let (name, email, profile) = body.into_parts();
-    NewUser::parse(name, email, profile)
+    NewUser::parse(name, email, profile).map_err(|error| match error {
+        Error::Invalid(fields) => fields,
+        _ => Vec::new(),
+    })
 }
 
 /// Parses a merge patch.

@@ -19,6 +19,7 @@
 //! The binary is the product. The library exists so that tests and benches can reach its parts.
 
 pub mod auth;
+pub mod check_attributes;
 pub mod cli;
 pub mod config;
 pub mod domain;

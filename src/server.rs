@@ -35,7 +35,7 @@ use crate::metrics::Metrics;
 use crate::net::{self, ConnectionSlots, Draining, ListenError, Tls};
 use crate::service::{self, Exports, Imports};
 use crate::signals;
-use crate::storage::{self, Readiness, Storage};
+use crate::storage::{self, AttributesSchemaFile, Readiness, Storage};
 use crate::telemetry::{Traces, TracesError};
 
 /// How long the last spans may take to reach the collector.
@@ -82,7 +82,8 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
 async fn serve_connections(config: &Config) -> Result<(), ServeError> {
     let mut signal = signals::watch(config.shutdown.grace)?;
     open_enough_files(config);
-    actix_rt::spawn(reload_on_hangup(config.http.tls.clone(), unix::signal(SignalKind::hangup())?));
+    let (tls, schema) = (config.http.tls.clone(), config.storage.attributes_schema.clone());
+    actix_rt::spawn(reload_on_hangup(tls, schema, unix::signal(SignalKind::hangup())?));
     let (components, running) = Components::start(config)?;
     let Components { storage, metrics, traces, draining, .. } = components.clone();
     let relay = config.events.relay.clone();
@@ -280,12 +281,18 @@ fn open_enough_files(config: &Config) {
 }
 
 /// Reloads the certificate at every SIGHUP. Unhandled, the signal would end the process.
-async fn reload_on_hangup(tls: Option<Tls>, mut hangups: Signal) {
+async fn reload_on_hangup(tls: Option<Tls>, schema: Option<AttributesSchemaFile>, mut hangups: Signal) {
     while hangups.recv().await.is_some() {
+        match schema.as_ref().map(AttributesSchemaFile::reload) {
+            Some(Ok(())) => log::info!("SIGHUP: took the schema for attributes that is there now"),
+            Some(Err(error)) => log::error!("SIGHUP: the schema for attributes stays as it was: its file {error}"),
+            None => {}
+        }
         match tls.as_ref().map(Tls::reload) {
             Some(Ok(())) => log::info!("SIGHUP: took the certificate that is there now"),
             Some(Err(error)) => log::error!("SIGHUP: the certificate stays as it was: {error}"),
-            None => log::info!("SIGHUP: there is nothing to reload"),
+            None if schema.is_none() => log::info!("SIGHUP: there is nothing to reload"),
+            None => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
-use user_service::domain::{Email, NewUser, UserName};
+use user_service::domain::{Changes, NewUser};
 use user_service::fuzzing;
 use user_service_fuzz::{check_email, check_name, read};
 
@@ -20,16 +20,21 @@ fuzz_target!(|bytes: &[u8]| {
     let mut own = Map::new();
     own.extend(changes.name.as_ref().map(|name| ("name".to_owned(), name.as_str().into())));
     own.extend(changes.email.as_ref().map(|email| ("email".to_owned(), email.as_str().into())));
-    assert_eq!(fuzzing::changes(&bytes_of(&own)).as_ref(), Ok(&changes));
-    for field in ["name", "email", "id"] {
+    let plain = Changes { profile: None, ..changes.clone() };
+    assert_eq!(fuzzing::changes(&bytes_of(&own)), Ok(plain));
+    let has_profile = ["external_id", "status", "attributes"].iter().any(|field| has(&patch, field));
+    assert_eq!(changes.profile.is_some(), has_profile);
+    for field in ["name", "email", "status", "id"] {
         let mut other = own.clone();
         other.insert(field.to_owned(), Value::Null);
         assert!(fuzzing::changes(&bytes_of(&other)).is_err(), "{other:?}");
     }
 
     // A patch is also a valid create if and only if it has all fields.
-    let whole = changes.name.zip(changes.email).map(|(name, email): (UserName, Email)| NewUser { name, email });
-    assert_eq!(fuzzing::new_user(bytes).ok(), whole);
+    let new = fuzzing::new_user(bytes).ok();
+    let whole = new.map(|NewUser { name, email, .. }| (name, email));
+    // As a patch, attributes may be longer than what they become.
+    assert!(whole == changes.name.zip(changes.email) || has(&patch, "attributes"));
 });
 
 fn has(patch: &Value, field: &str) -> bool {

@@ -3,7 +3,9 @@
 use std::fmt::Debug;
 
 use serde_json::Value;
-use user_service::domain::{Email, FieldError, Folded, NamePrefix, UserName};
+use user_service::domain::{
+    Attributes, AttributesPatch, Email, ExternalId, FieldError, Folded, NamePrefix, Profile, UserName,
+};
 
 /// Parses a body and checks the result against the JSON of the same bytes. `None` if the body is rejected.
 ///
@@ -18,22 +20,30 @@ pub fn read<T: Debug + PartialEq>(
         assert_eq!(result, Err(Vec::new()), "a body that is not JSON has no field errors");
         return None;
     };
-    // The same value without insignificant differences: white space, escapes and repeated fields.
+    // The same value without insignificant differences: white space, escapes and repeated fields. The numbers of attributes
+    // would become others, and a name that occurs twice there is wrong.
+    let is_same = json.get("attributes").is_none();
     let again = read(json.to_string().as_bytes());
     match result {
         Ok(read) => {
-            assert_eq!(again.as_ref(), Ok(&read));
+            assert!(!is_same || again.as_ref() == Ok(&read));
             let fields = json.as_object().expect("only an object is a user");
-            assert!(fields.keys().all(|key| key == "name" || key == "email"), "an unknown field");
-            assert!(fields.values().all(Value::is_string));
+            for (name, value) in fields {
+                match name.as_str() {
+                    "name" | "email" | "status" => assert!(value.is_string(), "{name}"),
+                    "external_id" => assert!(value.is_string() || value.is_null()),
+                    "attributes" => assert!(value.is_object() || value.is_null()),
+                    _ => panic!("an unknown field"),
+                }
+            }
             Some((read, json))
         }
         Err(complaints) if complaints.is_empty() => {
-            assert!(again.is_ok(), "rejected without a reason: {again:?}");
+            assert!(!is_same || again.is_ok(), "rejected without a reason: {again:?}");
             None
         }
         Err(complaints) => {
-            assert_eq!(again.as_ref(), Err(&complaints));
+            assert!(!is_same || again.as_ref() == Err(&complaints));
             check_complaints(&complaints, &json);
             None
         }
@@ -52,6 +62,25 @@ fn check_complaints(complaints: &[FieldError], json: &Value) {
             _ => panic!("{complaint}"),
         }
     }
+}
+
+/// Checks an accepted profile against the body it came from.
+///
+/// # Panics
+/// When the service should have rejected it, or stores it otherwise than it shows it.
+pub fn check_profile(profile: &Profile, body: &Value) {
+    let external_id = profile.external_id.as_ref().map(ExternalId::as_str);
+    assert_eq!(external_id, body["external_id"].as_str());
+    assert!(external_id.is_none_or(|id| (1..=255).contains(&id.chars().count()) && !id.contains(char::is_control)));
+    assert_eq!(profile.status.as_str(), body["status"].as_str().unwrap_or("active"));
+    let Some(attributes) = &profile.attributes else { return };
+    let text = attributes.as_str();
+    assert!(text.len() <= Attributes::MAX_BYTES && !text.contains('\0') && !text.contains("\\u0000"));
+    assert_eq!(serde_json::from_str::<Value>(text).expect("JSON"), body["attributes"], "the same, but for its form");
+    assert_eq!(Attributes::parse(text), Ok(Some(attributes.clone())), "the form is canonical");
+    assert_eq!(Attributes::stored(text.to_owned()).as_ref(), Some(attributes));
+    let patch = AttributesPatch::parse("{}").expect("an empty patch");
+    assert_eq!(patch.apply(Some(attributes)), Ok(Some(attributes.clone())), "an empty patch changes nothing");
 }
 
 /// Checks an accepted name against the value it came from.

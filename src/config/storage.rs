@@ -2,12 +2,14 @@
 
 use super::events::{RETENTION, retention};
 use super::reader::{Reader, delay};
-use crate::storage::{self, DatabaseUrl, EventLog, KeyRetention};
+use crate::storage::{self, AttributesSchemaFile, DatabaseUrl, EventLog, KeyRetention};
 
 pub(super) const DATABASE_URL: &str = "DATABASE_URL";
 
 const MAX_USER_CACHE: u64 = 1 << 40;
 const USER_CACHE_RANGE: &str = "a whole number of bytes from 0 to 1099511627776";
+
+const ATTRIBUTES_SCHEMA: &str = "ATTRIBUTES_SCHEMA";
 
 const MAX_KEYS: usize = 1_000_000_000;
 
@@ -39,6 +41,7 @@ impl Reader<'_> {
         let max_staleness = self.value("MAX_STALENESS", "0s", STALENESS_RANGE, |text| {
             delay(text).filter(|bound| *bound <= storage::Settings::LONGEST_STALENESS)
         });
+        let attributes_schema = self.attributes_schema();
         let is_possible = max_staleness.is_none_or(|bound| bound.is_zero()) || user_cache_bytes != Some(0);
         self.require(
             is_possible,
@@ -58,7 +61,22 @@ impl Reader<'_> {
             auto_migrate: auto_migrate?,
             user_cache_bytes: user_cache_bytes?,
             max_staleness: max_staleness?,
+            attributes_schema,
         })
+    }
+
+    /// Reads the schema's file. `None` if there is none, or a mistake.
+    fn attributes_schema(&mut self) -> Option<AttributesSchemaFile> {
+        let path = self.text(ATTRIBUTES_SCHEMA).ok()??;
+        match AttributesSchemaFile::read(path.clone().into()) {
+            Ok(file) => {
+                self.effective.push((ATTRIBUTES_SCHEMA, path));
+                Some(file)
+            }
+            Err(error) => {
+                self.mistake(ATTRIBUTES_SCHEMA, &path, format!("a file with a JSON Schema (2020-12): this one {error}"))
+            }
+        }
     }
 
     pub(super) fn key_retention(&mut self) -> Option<KeyRetention> {

@@ -6,6 +6,8 @@
 pub enum Error {
     #[error("the user is not valid")]
     Invalid(Vec<FieldError>),
+    #[error("the attributes are not what the schema allows")]
+    InvalidAttributes(Vec<Violation>),
     #[error("no user has this id")]
     NotFound,
     #[error("another user has this email")]
@@ -47,6 +49,7 @@ impl Error {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Invalid(_) => "invalid_user",
+            Self::InvalidAttributes(_) => "invalid_attributes",
             Self::NotFound => "user_not_found",
             Self::EmailTaken => "email_taken",
             Self::ExternalIdTaken => "external_id_taken",
@@ -94,6 +97,15 @@ impl FieldError {
     pub(crate) const fn of_user(detail: &'static str) -> Self {
         Self { field: None, below: String::new(), detail }
     }
+}
+
+/// A part of a user that a schema for attributes forbids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Where it is in the user, as a JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// What is wrong with it. It may quote the caller's own value.
+    pub detail: String,
 }
 
 impl From<Vec<FieldError>> for Error {

@@ -30,6 +30,21 @@ impl Default for AttributesMask {
     }
 }
 
+impl AttributesMask {
+    fn add(&mut self, name: &str) -> Result<(), &'static str> {
+        match self {
+            Self::Named(names) if names.iter().any(|other| other == name) => {}
+            // No user has more, and each is compared with each.
+            Self::Named(names) if names.len() == Attributes::MAX_MEMBERS => {
+                return Err("must name at most 64 attributes");
+            }
+            Self::Named(names) => names.push(name.to_owned()),
+            Self::All => {}
+        }
+        Ok(())
+    }
+}
+
 impl FieldMask {
     /// Parses the names of fields. `attributes.NAME` is one of the attributes.
     ///
@@ -51,9 +66,7 @@ impl FieldMask {
                 other => {
                     let attribute = other.strip_prefix("attributes.").filter(|name| !name.is_empty());
                     let attribute = attribute.ok_or("must be names of a user's fields, or attributes.NAME")?;
-                    if let AttributesMask::Named(names) = &mut mask.attributes {
-                        names.push(attribute.to_owned());
-                    }
+                    mask.attributes.add(attribute)?;
                 }
             }
         }
@@ -85,6 +98,13 @@ mod tests {
         for other in ["", "id,", "Id", "etag", "attributes.", "attribute", "id name"] {
             assert!(parse(other).is_err(), "{other}");
         }
+    }
+
+    #[test]
+    fn names_of_attributes_are_bounded() {
+        let names = |count: usize| Vec::from_iter((0..count).map(|n| format!("attributes.a{n}"))).join(",");
+        assert!(parse(&format!("{0},{0}", names(64))).is_ok());
+        assert!(parse(&names(65)).is_err());
     }
 
     #[test]

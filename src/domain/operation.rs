@@ -1,6 +1,8 @@
 //! The operations of a batch: what is asked for, and the same parsed.
 
-use super::{Changes, Error, Fingerprint, NewUser, RawProfile, UserId, Version};
+use std::sync::Arc;
+
+use super::{AttributesSchema, Changes, Error, Fingerprint, NewUser, RawProfile, UserId, Version};
 
 /// The most operations of one batch, and the most users that one request gets.
 pub const MAX_BATCH: usize = 1_000;
@@ -25,12 +27,14 @@ impl Operation {
     /// Parses the fields of a user.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with every field that is wrong.
-    pub fn parse(raw: RawOperation) -> Result<Self, Error> {
+    /// [`Error::Invalid`] with every field that is wrong, or [`Error::InvalidAttributes`].
+    pub fn parse(raw: RawOperation, schema: Option<&Arc<AttributesSchema>>) -> Result<Self, Error> {
         Ok(match raw {
-            RawOperation::Create { name, email, profile } => Self::Create(NewUser::parse(name, email, profile)?),
+            RawOperation::Create { name, email, profile } => {
+                Self::Create(NewUser::parse(name, email, profile.held_to(schema))?)
+            }
             RawOperation::Update { id, expected, name, email, profile } => {
-                Self::Update { id, expected, changes: Changes::parse(name, email, profile)? }
+                Self::Update { id, expected, changes: Changes::parse(name, email, profile.held_to(schema))? }
             }
             RawOperation::Delete { id, expected } => Self::Delete { id, expected },
         })

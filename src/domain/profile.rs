@@ -1,9 +1,10 @@
 //! What a user may have beside a name and an address.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Assignment, Attributes, AttributesPatch, ExternalId, FieldError, Fingerprint, Status};
+use super::{
+    Assignment, Attributes, AttributesPatch, AttributesSchema, Error, ExternalId, FieldError, Fingerprint, Status,
+};
 
 /// What a user may have beside a name and an address. Most users have the default, which costs nothing: see
 /// [`shared`](Self::shared).
@@ -33,9 +34,10 @@ impl Profile {
     /// # Errors
     /// Every field that is wrong.
     pub fn parse(raw: RawProfile) -> Result<Option<Arc<Self>>, Vec<FieldError>> {
-        match ProfileChange::parse(RawProfile { merges: false, ..raw })? {
+        match ProfileChange::parse(RawProfile { merges: false, schema: None, ..raw })? {
             None => Ok(None),
-            Some(change) => change.apply(None),
+            // Only a merge, or a schema, could refuse it.
+            Some(change) => Ok(change.apply(None).unwrap_or_default()),
         }
     }
 
@@ -58,6 +60,24 @@ pub struct RawProfile {
     pub attributes: Assignment<String>,
     /// Whether a change merges the attributes into those that the user has (RFC 7396). Otherwise it replaces them.
     pub merges: bool,
+    /// Whether the caller's API has no profiles. Then no schema asks anything of it.
+    pub is_unaware: bool,
+    /// What the attributes are held to.
+    pub schema: Option<Arc<AttributesSchema>>,
+}
+
+impl RawProfile {
+    /// Of a caller whose API has no profiles.
+    #[must_use]
+    pub fn unaware() -> Self {
+        Self { is_unaware: true, ..Self::default() }
+    }
+
+    /// Holds the attributes to a schema.
+    #[must_use]
+    pub fn held_to(self, schema: Option<&Arc<AttributesSchema>>) -> Self {
+        Self { schema: schema.filter(|_| !self.is_unaware).cloned(), ..self }
+    }
 }
 
 /// What an update changes of a profile.
@@ -66,6 +86,7 @@ pub struct ProfileChange {
     external_id: Assignment<ExternalId>,
     status: Option<Status>,
     attributes: AttributesChange,
+    schema: Option<Arc<AttributesSchema>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +109,7 @@ impl ProfileChange {
         let attributes = AttributesChange::parse(raw.attributes, raw.merges);
         match (external_id, status, attributes) {
             (Ok(external_id), Ok(status), Ok(attributes)) => {
-                Ok(Some(Box::new(Self { external_id, status, attributes })))
+                Ok(Some(Box::new(Self { external_id, status, attributes, schema: raw.schema })))
             }
             (external_id, status, attributes) => {
                 Err([external_id.err(), status.err(), attributes.err()].into_iter().flatten().collect())
@@ -99,8 +120,9 @@ impl ProfileChange {
     /// The profile after the change.
     ///
     /// # Errors
-    /// Why the attributes cannot be merged: they may become too many or too long.
-    pub fn apply(&self, profile: Option<&Profile>) -> Result<Option<Arc<Profile>>, Vec<FieldError>> {
+    /// [`Error::Invalid`] if the attributes cannot be merged, because they become too many or too long, and
+    /// [`Error::InvalidAttributes`] if the schema forbids what they become.
+    pub fn apply(&self, profile: Option<&Profile>) -> Result<Option<Arc<Profile>>, Error> {
         let Profile { external_id, status, attributes } = profile.cloned().unwrap_or_default();
         let external_id = match &self.external_id {
             Assignment::Keep => external_id,
@@ -113,6 +135,9 @@ impl ProfileChange {
             AttributesChange::Replace(Assignment::Set(attributes)) => Some(attributes.clone()),
             AttributesChange::Merge(patch) => patch.apply(attributes.as_ref()).map_err(|error| vec![error])?,
         };
+        if self.attributes != AttributesChange::Replace(Assignment::Keep) {
+            hold(attributes.as_ref(), self.schema.as_deref())?;
+        }
         Ok(Profile { external_id, status: self.status.unwrap_or(status), attributes }.shared())
     }
 
@@ -124,10 +149,10 @@ impl ProfileChange {
 
     /// The text of the attributes that the change sets, or of their patch.
     #[must_use]
-    pub fn attributes_text(&self) -> Option<Cow<'_, str>> {
+    pub fn attributes_text(&self) -> Option<&str> {
         match &self.attributes {
-            AttributesChange::Replace(attributes) => attributes.value().map(Attributes::as_str).map(Cow::Borrowed),
-            AttributesChange::Merge(patch) => Some(Cow::Owned(patch.to_text())),
+            AttributesChange::Replace(attributes) => attributes.value().map(Attributes::as_str),
+            AttributesChange::Merge(patch) => Some(patch.as_str()),
         }
     }
 
@@ -138,7 +163,7 @@ impl ProfileChange {
         let asked = asked.text(self.status.map(Status::as_str));
         match &self.attributes {
             AttributesChange::Replace(attributes) => assignment(asked, attributes, Attributes::as_str),
-            AttributesChange::Merge(patch) => asked.number(3).text(Some(&patch.to_text())),
+            AttributesChange::Merge(patch) => asked.number(3).text(Some(patch.as_str())),
         }
     }
 }
@@ -155,6 +180,14 @@ impl AttributesChange {
             Assignment::Remove => Ok(Self::Replace(Assignment::Remove)),
         }
     }
+}
+
+/// Holds the attributes of a user to a schema, if there is one.
+///
+/// # Errors
+/// [`Error::InvalidAttributes`] with what it forbids.
+pub(super) fn hold(attributes: Option<&Attributes>, schema: Option<&AttributesSchema>) -> Result<(), Error> {
+    schema.map_or(Ok(()), |schema| schema.check(attributes).map_err(Error::InvalidAttributes))
 }
 
 fn assignment<T>(asked: Fingerprint, assignment: &Assignment<T>, text: fn(&T) -> &str) -> Fingerprint {
@@ -174,7 +207,7 @@ mod tests {
             external_id: Assignment::Set(external_id.to_owned()),
             status: Some(status.to_owned()),
             attributes: Assignment::Set(attributes.to_owned()),
-            merges: false,
+            ..RawProfile::default()
         }
     }
 
@@ -185,7 +218,7 @@ mod tests {
             external_id: Assignment::Remove,
             status: Some("active".into()),
             attributes: Assignment::Remove,
-            merges: false,
+            ..RawProfile::default()
         };
         assert_eq!(Profile::parse(removed), Ok(None));
     }
@@ -194,6 +227,26 @@ mod tests {
     fn every_field_that_is_wrong_is_named() {
         let fields = Profile::parse(raw("", "gone", "[]")).unwrap_err().into_iter().map(|error| error.field.unwrap());
         assert_eq!(Vec::from_iter(fields), ["external_id", "status", "attributes"]);
+    }
+
+    #[test]
+    fn a_schema_holds_what_is_written() {
+        let schema = Arc::new(AttributesSchema::parse(r#"{"required":["a"]}"#).unwrap());
+        let stored = Profile::parse(raw("x", "active", r#"{"b":1}"#)).unwrap();
+        let apply = |raw: RawProfile| {
+            let change = ProfileChange::parse(raw.held_to(Some(&schema))).unwrap().unwrap();
+            change.apply(stored.as_deref()).map(drop)
+        };
+        let merge = |attributes: &str| RawProfile {
+            attributes: Assignment::Set(attributes.to_owned()),
+            merges: true,
+            ..RawProfile::default()
+        };
+        assert_eq!(apply(merge(r#"{"a":1}"#)), Ok(()));
+        assert!(matches!(apply(merge(r#"{"c":1}"#)), Err(Error::InvalidAttributes(_))));
+        assert!(apply(RawProfile { attributes: Assignment::Remove, ..RawProfile::default() }).is_err());
+        // What was stored before the schema stays, as long as nothing is written over it.
+        assert_eq!(apply(RawProfile { status: Some("disabled".into()), ..RawProfile::default() }), Ok(()));
     }
 
     #[test]
@@ -212,7 +265,7 @@ mod tests {
             external_id: Assignment::Remove,
             status: Some("active".into()),
             attributes: Assignment::Remove,
-            merges: false,
+            ..RawProfile::default()
         };
         assert_eq!(change(emptied), None);
     }

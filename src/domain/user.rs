@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::profile::hold;
 use super::{
-    Attributes, Email, ExternalId, FieldError, Fingerprint, Profile, ProfileChange, RawProfile, Status, Timestamp,
-    UserId, UserName,
+    Attributes, Email, Error, ExternalId, FieldError, Fingerprint, Profile, ProfileChange, RawProfile, Status,
+    Timestamp, UserId, UserName,
 };
 
 /// A stored user.
@@ -84,11 +85,16 @@ impl NewUser {
     /// Parses all fields.
     ///
     /// # Errors
-    /// Every field that is wrong, not only the first.
-    pub fn parse(name: String, email: String, profile: RawProfile) -> Result<Self, Vec<FieldError>> {
+    /// [`Error::Invalid`] with every field that is wrong, not only the first, or [`Error::InvalidAttributes`].
+    pub fn parse(name: String, email: String, profile: RawProfile) -> Result<Self, Error> {
+        let schema = profile.schema.clone();
         match (UserName::parse(name), Email::parse(email), Profile::parse(profile)) {
-            (Ok(name), Ok(email), Ok(profile)) => Ok(Self { name, email, profile }),
-            (name, email, profile) => Err(all_errors(name.err(), email.err(), profile.err())),
+            (Ok(name), Ok(email), Ok(profile)) => {
+                let new = Self { name, email, profile };
+                hold(new.profile.as_ref().and_then(|profile| profile.attributes.as_ref()), schema.as_deref())?;
+                Ok(new)
+            }
+            (name, email, profile) => Err(all_errors(name.err(), email.err(), profile.err()).into()),
         }
     }
 

@@ -172,7 +172,7 @@ fn field_at_fault(place: usize, kind: Kind, error: &Error) -> String {
         Error::ExternalIdTaken => path(place, kind, "external_id"),
         Error::NotFound => path(place, kind, "id"),
         Error::VersionMismatch => path(place, kind, "etag"),
-        Error::Invalid(_) => format!("operations[{place}].{}", kind_name(Some(kind))),
+        Error::Invalid(_) | Error::InvalidAttributes(_) => format!("operations[{place}].{}", kind_name(Some(kind))),
         _ => format!("operations[{place}]"),
     }
 }

@@ -92,6 +92,12 @@ impl Failure {
                 let violation = |error: &domain::FieldError| FieldViolation::new(path(error), error.detail);
                 fields.iter().map(violation).collect()
             }
+            Self::User(domain::Error::InvalidAttributes(violations)) => {
+                violations.iter().map(|violation| of_violation(violation, "")).collect()
+            }
+            Self::Operation { field, error: domain::Error::InvalidAttributes(violations) } => {
+                violations.iter().map(|violation| of_violation(violation, field)).collect()
+            }
             Self::User(error @ domain::Error::ExternalIdTaken) => {
                 vec![FieldViolation::new("external_id", error.to_string())]
             }
@@ -123,6 +129,12 @@ impl Failure {
             _ => None,
         }
     }
+}
+
+/// `base` is the path to the user.
+fn of_violation(violation: &domain::Violation, base: &str) -> FieldViolation {
+    let path = format!("{base}{}", violation.pointer.replace('/', "."));
+    FieldViolation::new(path.trim_start_matches('.'), &violation.detail)
 }
 
 /// The path of the field that is wrong, with the part of it.
@@ -163,7 +175,10 @@ impl From<domain::Error> for Status {
 
 const fn user_code(error: &domain::Error) -> Code {
     match error {
-        domain::Error::Invalid(_) | domain::Error::InvalidPageToken | domain::Error::KeyReused => Code::InvalidArgument,
+        domain::Error::Invalid(_)
+        | domain::Error::InvalidAttributes(_)
+        | domain::Error::InvalidPageToken
+        | domain::Error::KeyReused => Code::InvalidArgument,
         domain::Error::NotFound => Code::NotFound,
         domain::Error::EmailTaken | domain::Error::ExternalIdTaken => Code::AlreadyExists,
         domain::Error::VersionMismatch => Code::Aborted,

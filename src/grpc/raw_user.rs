@@ -14,6 +14,7 @@ pub(super) fn of_create(request: CreateUserRequest) -> Result<(String, String, R
         status: status.map(|status| status.as_str().to_owned()),
         attributes: set_or(Assignment::Keep, attributes),
         merges: false,
+        ..RawProfile::default()
     };
     Ok((name, email, profile))
 }
@@ -38,6 +39,7 @@ pub(super) fn of_update(request: UpdateUserRequest) -> Result<(Option<String>, O
         status: mask.status.then(|| status.as_str().to_owned()),
         attributes,
         merges: mask.attributes_patch,
+        ..RawProfile::default()
     };
     Ok((mask.name.then_some(name), mask.email.then_some(email), profile))
 }

@@ -26,7 +26,7 @@ pub async fn batch_write_users(
 ) -> Result<Vec<OperationOutcome>, Error> {
     let write = async {
         let count = operations.len();
-        let parsed = parse_all(operations).await;
+        let parsed = parse_all(storage, operations).await;
         let once = once_each(key, &parsed, false);
         if let Some(once) = &once {
             storage.check_reuse(once).await?;
@@ -63,7 +63,7 @@ pub async fn batch_write_users_atomically(
     key: Option<IdempotencyKey>,
 ) -> Result<Written<Vec<Option<User>>>, AtomicError> {
     let write = async {
-        let parsed = parse_all(operations).await;
+        let parsed = parse_all(storage, operations).await;
         let once = once_each(key, &parsed, true);
         let refuse = |(place, operation): (usize, Result<Operation, Error>)| {
             operation.map_err(|error| AtomicError::Operation(RefusedOperation { place, error }))
@@ -110,11 +110,12 @@ impl From<Error> for AtomicError {
 }
 
 /// Parses the operations. A thousand take milliseconds, so other requests of this thread get their turns in between.
-async fn parse_all(operations: Vec<RawOperation>) -> Vec<Result<Operation, Error>> {
+async fn parse_all(storage: &Storage, operations: Vec<RawOperation>) -> Vec<Result<Operation, Error>> {
     const PARSED_AT_ONCE: usize = 50;
+    let schema = storage.attributes_schema();
     let mut parsed = Vec::with_capacity(operations.len());
     for operation in operations {
-        parsed.push(Operation::parse(operation));
+        parsed.push(Operation::parse(operation, schema.as_ref()));
         if parsed.len() % PARSED_AT_ONCE == 0 {
             yield_now().await;
         }
@@ -182,7 +183,7 @@ mod tests {
         };
         let delete = |id| RawOperation::Delete { id: UserId::stored(id), expected: None };
         let twice = |operations: Vec<RawOperation>| {
-            let parsed = operations.into_iter().map(|operation| Operation::parse(operation).unwrap());
+            let parsed = operations.into_iter().map(|operation| Operation::parse(operation, None).unwrap());
             touched_twice(&Vec::from_iter(parsed))
         };
         assert_eq!(twice(vec![create("a@x.org"), update(1, Some("b@x.org")), update(2, None), delete(3)]), None);

@@ -7,7 +7,7 @@ use crate::telemetry::use_case;
 /// Creates a user: once, if there is a key.
 ///
 /// # Errors
-/// [`Error::Invalid`] with every invalid field, [`Error::EmailTaken`], [`Error::ExternalIdTaken`],
+/// [`Error::Invalid`] with every invalid field, [`Error::InvalidAttributes`], [`Error::EmailTaken`], [`Error::ExternalIdTaken`],
 /// [`Error::KeyReused`], or the storage's errors.
 pub async fn create_user(
     storage: &Storage,
@@ -17,7 +17,7 @@ pub async fn create_user(
     key: Option<IdempotencyKey>,
 ) -> Result<Written<User>, Error> {
     let create = async {
-        let new = NewUser::parse(name, email, profile)?;
+        let new = NewUser::parse(name, email, profile.held_to(storage.attributes_schema().as_ref()))?;
         let once = key.map(|key| key.once(|asked| new.add_to(asked)));
         storage.create_user(new, once).await
     };

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep};
 
 use super::imports::ImportPermit;
 use crate::domain::{
-    Error, FieldError, ImportCounts, ImportFailure, ImportId, ImportOptions, ImportProgress, NewUser, OnConflict,
-    ProfileChange, RecordsHash,
+    Error, ImportCounts, ImportFailure, ImportId, ImportOptions, ImportProgress, NewUser, OnConflict, ProfileChange,
+    RecordsHash,
 };
 use crate::metrics::ImportedRecords;
 use crate::storage::{Closed, ImportRecord, NextRecords, OpenImport, PreparedChunk, Storage, StoredImport};
@@ -212,14 +212,17 @@ impl Import {
         }
         self.next_bytes += raw.len();
         match content {
-            Ok(Content::User { name, email, profile }) => match NewUser::parse(name, email, profile.clone()) {
-                Ok(user) => {
-                    // It is valid, as the user is.
-                    let change = ProfileChange::parse(profile).ok().flatten();
-                    self.add(ImportRecord::new(line_number(line), user, change), before).await?;
+            Ok(Content::User { name, email, profile }) => {
+                let profile = profile.held_to(self.storage.attributes_schema().as_ref());
+                match NewUser::parse(name, email, profile.clone()) {
+                    Ok(user) => {
+                        // It is valid, as the user is.
+                        let change = ProfileChange::parse(profile).ok().flatten();
+                        self.add(ImportRecord::new(line_number(line), user, change), before).await?;
+                    }
+                    Err(error) => self.fail(of_user(line, &error)),
                 }
-                Err(fields) => self.fail(fields.iter().map(|field| of_field(line, field))),
-            },
+            }
             Ok(Content::End { .. }) => {}
             Err(fault) => self.fail([of_fault(line, &fault)]),
         }
@@ -399,10 +402,21 @@ fn line_number(line: u64) -> i64 {
     i64::try_from(line).unwrap_or(i64::MAX)
 }
 
-fn of_field(line: u64, error: &FieldError) -> ImportFailure {
-    let pointer = error.field.is_some().then(|| error.pointer());
-    let code = Error::Invalid(Vec::new()).code().to_owned();
-    ImportFailure { line: line_number(line), code, pointer, detail: error.detail.to_owned() }
+/// What is wrong with a user, part by part.
+fn of_user(line: u64, error: &Error) -> Vec<ImportFailure> {
+    let failure = |pointer: String, detail: &str| ImportFailure {
+        line: line_number(line),
+        code: error.code().to_owned(),
+        pointer: Some(pointer).filter(|pointer| !pointer.is_empty()),
+        detail: detail.to_owned(),
+    };
+    match error {
+        Error::Invalid(fields) => fields.iter().map(|field| failure(field.pointer(), field.detail)).collect(),
+        Error::InvalidAttributes(violations) => {
+            violations.iter().map(|violation| failure(violation.pointer.clone(), &violation.detail)).collect()
+        }
+        other => vec![failure(String::new(), &other.to_string())],
+    }
 }
 
 fn of_fault(line: u64, Fault { code, pointer, detail }: &Fault) -> ImportFailure {

@@ -8,7 +8,7 @@ use crate::telemetry::use_case;
 /// Updates the given fields of a user, and increments its version even if they have not changed: once, if there is a key.
 ///
 /// # Errors
-/// [`Error::Invalid`] with every invalid field, [`Error::NotFound`], [`Error::VersionMismatch`], [`Error::EmailTaken`],
+/// [`Error::Invalid`] with every invalid field, [`Error::InvalidAttributes`], [`Error::NotFound`], [`Error::VersionMismatch`], [`Error::EmailTaken`],
 /// [`Error::ExternalIdTaken`], [`Error::KeyReused`], or the storage's errors.
 pub async fn update_user(
     storage: &Storage,
@@ -20,7 +20,7 @@ pub async fn update_user(
     key: Option<IdempotencyKey>,
 ) -> Result<Written<User>, Error> {
     let update = async {
-        let changes = Changes::parse(name, email, profile)?;
+        let changes = Changes::parse(name, email, profile.held_to(storage.attributes_schema().as_ref()))?;
         let once = key.map(|key| key.once(|asked| add_expected(changes.add_to(asked.number(id.get())), &expected)));
         match expected {
             Expected::AnyVersion => storage.update_user(id, None, changes, once).await,

@@ -112,7 +112,7 @@ impl Storage {
     }
 
     /// Executes all operations or none, in one transaction: deletes first, then updates, then creates. No two of them
-    /// may touch the same user or the same address.
+    /// may touch the same user, address or external id.
     pub async fn write_all_or_none(
         &self,
         operations: Vec<Operation>,

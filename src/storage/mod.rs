@@ -31,6 +31,7 @@ pub use database::backup::{BackupError, backup};
 pub use database::keeper::readiness::{Check, Readiness};
 pub use database::schema::migrations::{MigrateError, migrate};
 pub use database::settings::Settings;
+pub use database::settings::attributes_schema_file::{AttributesSchemaFile, SchemaFileError};
 pub use database::settings::database_url::DatabaseUrl;
 pub use event_log::checkpoint::Checkpoint;
 pub use event_log::follow::Follower;
@@ -45,8 +46,8 @@ pub use write::atomic::RefusedOperation;
 pub use write::import::Superseded;
 
 use crate::domain::{
-    AsOf, Changes, EmailKey, Error, ExternalId, Freshness, NewUser, Once, Page, PageQuery, User, UserId, Version,
-    Written,
+    AsOf, AttributesSchema, Changes, EmailKey, Error, ExternalId, Freshness, NewUser, Once, Page, PageQuery, User,
+    UserId, Version, Written,
 };
 use crate::metrics::{IdempotencyMetrics, Metrics};
 use crate::telemetry::{Context, TracedSpan, note_look_up};
@@ -86,6 +87,7 @@ pub struct Storage {
     keeper: Arc<Keeper>,
     pool: Pool,
     idempotency: IdempotencyMetrics,
+    attributes_schema: Option<AttributesSchemaFile>,
     /// On PostgreSQL the actors have it, too: they ask what has changed.
     cache: Option<UserCache>,
 }
@@ -120,6 +122,7 @@ impl Storage {
             keeper: Arc::clone(&keeper),
             pool: pool.clone(),
             idempotency: metrics.idempotency().clone(),
+            attributes_schema: settings.attributes_schema.clone(),
             cache,
         };
         let watched = storage.clone();
@@ -130,6 +133,12 @@ impl Storage {
         }
         let keeper = keeper::spawn(keeper, pool, settings.auto_migrate, metrics.hung_calls("keeper"))?;
         Ok((storage, Running { actors, keeper }))
+    }
+
+    /// What attributes are held to, if the operator says so.
+    #[must_use]
+    pub fn attributes_schema(&self) -> Option<Arc<AttributesSchema>> {
+        self.attributes_schema.as_ref().map(AttributesSchemaFile::current)
     }
 
     /// Creates a user. [`Error::EmailTaken`] if another user has the address.

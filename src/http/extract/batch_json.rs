@@ -42,7 +42,7 @@ pub(crate) struct BatchWriteBody {
     #[serde(deserialize_with = "at_most::<MAX_BATCH, _, _>")]
     #[schema(max_items = 1000)]
     pub(crate) operations: Vec<OperationBody>,
-    /// Whether to execute all operations or none. Then no two may touch the same user or the same email; deletes are
+    /// Whether to execute all operations or none. Then no two may touch the same user, email or external id; deletes are
     /// executed first, then updates, then creates.
     #[serde(default)]
     pub(crate) atomic: bool,

@@ -20,7 +20,7 @@ pub use body::BodyLimits;
 #[cfg(fuzzing)]
 pub(crate) use body::Format;
 pub(crate) use body::{LargeBody, has_media_type, is_encoded};
-pub(crate) use fields::{Fields, FieldsQuery, fields};
+pub(crate) use fields::{Fields, fields};
 pub(crate) use freshness::{AT_LEAST_POSITION, EVENTS_POSITION, by_cache_control, freshness};
 pub(crate) use idempotency::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, Idempotency, with_replay};
 pub(crate) use import_id::PathImportId;

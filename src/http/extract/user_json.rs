@@ -42,7 +42,7 @@ impl UserBody {
     /// The name, the email and the other fields.
     pub(crate) fn into_parts(self) -> (String, String, RawProfile) {
         let Self { name, email, external_id, status, attributes } = self;
-        (name, email, RawProfile { external_id, status, attributes: attributes.map(text_of), merges: false })
+        (name, email, raw_profile(external_id, status, attributes, false))
     }
 }
 
@@ -77,7 +77,7 @@ impl UserPatch {
     /// The name, the email and the other fields.
     pub(crate) fn into_parts(self) -> (Option<String>, Option<String>, RawProfile) {
         let Self { name, email, external_id, status, attributes } = self;
-        (name, email, RawProfile { external_id, status, attributes: attributes.map(text_of), merges: true })
+        (name, email, raw_profile(external_id, status, attributes, true))
     }
 }
 
@@ -108,8 +108,14 @@ fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
     String::deserialize(deserializer).map(Some)
 }
 
-fn text_of(json: Box<RawValue>) -> String {
-    Box::<str>::from(json).into()
+fn raw_profile(
+    external_id: Assignment<String>,
+    status: Option<String>,
+    attributes: Assignment<Box<RawValue>>,
+    merges: bool,
+) -> RawProfile {
+    let attributes = attributes.map(|json| Box::<str>::from(json).into());
+    RawProfile { external_id, status, attributes, merges, ..RawProfile::default() }
 }
 
 /// Reads a field that may be missing or null.

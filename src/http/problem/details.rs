@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::failure::Failure;
 use super::operation::OperationFailure;
-use crate::domain::{Error, FieldError};
+use crate::domain::{Error, FieldError, Violation};
 use crate::telemetry::Context;
 
 pub(super) const CONTENT: &str = "application/problem+json";
@@ -69,6 +69,13 @@ fn errors(failure: &Failure) -> Vec<FieldProblem> {
             let base = operation.pointer();
             fields.iter().map(|field| FieldProblem::new(&base, field)).collect()
         }
+        Failure::Operation(operation @ OperationFailure { error: Error::InvalidAttributes(violations), .. }) => {
+            let base = operation.pointer();
+            violations.iter().map(|violation| FieldProblem::of_violation(&base, violation)).collect()
+        }
+        Failure::User(Error::InvalidAttributes(violations)) => {
+            violations.iter().map(|violation| FieldProblem::of_violation("", violation)).collect()
+        }
         Failure::Operation(operation) => {
             vec![FieldProblem { pointer: operation.pointer(), detail: operation.to_string().into() }]
         }
@@ -91,6 +98,11 @@ struct FieldProblem {
 }
 
 impl FieldProblem {
+    /// `base` is the pointer to the user.
+    fn of_violation(base: &str, violation: &Violation) -> Self {
+        Self { pointer: format!("{base}{}", violation.pointer), detail: violation.detail.clone().into() }
+    }
+
     /// `base` is the pointer to the user.
     fn new(base: &str, error: &FieldError) -> Self {
         Self { pointer: base.to_owned() + &error.pointer(), detail: error.detail.into() }

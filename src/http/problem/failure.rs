@@ -120,7 +120,9 @@ const fn refusal(refused: Refused) -> StatusCode {
 
 const fn user_status(error: &domain::Error) -> StatusCode {
     match error {
-        domain::Error::Invalid(_) | domain::Error::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+        domain::Error::Invalid(_) | domain::Error::InvalidAttributes(_) | domain::Error::KeyReused => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         domain::Error::NotFound => StatusCode::NOT_FOUND,
         domain::Error::EmailTaken | domain::Error::ExternalIdTaken => StatusCode::CONFLICT,
         domain::Error::VersionMismatch => StatusCode::PRECONDITION_FAILED,

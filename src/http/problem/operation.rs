@@ -25,10 +25,10 @@ impl OperationFailure {
         let part = match (kind, error) {
             (OperationKind::Create, Error::EmailTaken) => "create/email",
             (OperationKind::Create, Error::ExternalIdTaken) => "create/external_id",
-            (OperationKind::Create, Error::Invalid(_)) => "create",
+            (OperationKind::Create, Error::Invalid(_) | Error::InvalidAttributes(_)) => "create",
             (OperationKind::Update, Error::EmailTaken) => "update/patch/email",
             (OperationKind::Update, Error::ExternalIdTaken) => "update/patch/external_id",
-            (OperationKind::Update, Error::Invalid(_)) => "update/patch",
+            (OperationKind::Update, Error::Invalid(_) | Error::InvalidAttributes(_)) => "update/patch",
             (OperationKind::Update, Error::NotFound) => "update/id",
             (OperationKind::Update, Error::VersionMismatch) => "update/if_match",
             (OperationKind::Delete, Error::NotFound) => "delete/id",

@@ -23,7 +23,7 @@ pub(crate) async fn create_user(
 ) -> Result<HttpResponse, Failure> {
     let NameAndEmail { name, email } = body.0;
     let Written { answer, is_replay } =
-        service::create_user(&storage, name, email, RawProfile::default(), key.0).await?;
+        service::create_user(&storage, name, email, RawProfile::unaware(), key.0).await?;
     let location = format!("/api/v1/users/{}", answer.value.id);
     let response = HttpResponse::Created().insert_header((LOCATION, location)).json(User::from(answer.value));
     Ok(with_replay(response, is_replay))

@@ -28,7 +28,7 @@ pub(crate) async fn update_user(
         Expected::AnyVersion,
         Some(name),
         Some(email),
-        RawProfile::default(),
+        RawProfile::unaware(),
         key.0,
     )
     .await?;

@@ -8,7 +8,7 @@ use super::error_responses::{BatchErrors, CommonErrors, JsonErrors, PositionErro
 use super::held_body::holding;
 use super::user::{ShownUser, User};
 use crate::domain::{self, AsOf, FieldMask};
-use crate::http::extract::{BatchGetBody, Body, Fields, FieldsQuery, freshness};
+use crate::http::extract::{BatchGetBody, Body, Fields, freshness};
 use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
@@ -34,7 +34,9 @@ enum Missing {
 ///
 /// A user that is asked for twice is answered twice.
 #[utoipa::path(post, path = "/api/v2/users:batchGet", tag = "version 2", operation_id = "v2_batch_get_users",
-    params(FieldsQuery,
+    params(
+        ("fields" = Option<String>, Query, nullable = false, example = "id,name,attributes.department",
+            description = "Only these fields of a user, separated by commas; `attributes.NAME` is one of the attributes. By default all."),
         ("At-Least-Position" = Option<i64>, Header, minimum = 0, nullable = false,
             description = "Show at least all changes up to this `Events-Position`."),
         ("Cache-Control" = Option<String>, Header, nullable = false,

@@ -6,14 +6,16 @@ use super::error_responses::{CommonErrors, ConditionErrors, PositionErrors, User
 use super::etag;
 use super::user::{User, user_response};
 use crate::domain;
-use crate::http::extract::{Fields, FieldsQuery, PathUserId, freshness};
+use crate::http::extract::{Fields, PathUserId, freshness};
 use crate::http::problem::Failure;
 use crate::service;
 use crate::storage::Storage;
 
 /// Gets one user.
 #[utoipa::path(get, path = "/api/v2/users/{id}", tag = "version 2", operation_id = "v2_get_user",
-    params(FieldsQuery,
+    params(
+        ("fields" = Option<String>, Query, nullable = false, example = "id,name,attributes.department",
+            description = "Only these fields of a user, separated by commas; `attributes.NAME` is one of the attributes. By default all."),
         ("id" = i64, Path, minimum = 1, description = "The user's id."),
         ("If-Match" = Option<String>, Header, nullable = false,
             description = "Answer only with one of these versions, named by entity tag; `*` is any version."),

@@ -75,6 +75,7 @@ fn actor(folder: &tempfile::TempDir) -> Actor {
         auto_migrate: false,
         user_cache_bytes: 0,
         max_staleness: Duration::ZERO,
+        attributes_schema: None,
     };
     let metrics = Metrics::new("sqlite").unwrap();
     let lane = metrics.lane("probes", 1, settings.mailbox);

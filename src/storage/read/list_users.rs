@@ -75,17 +75,18 @@ const EXAMINED_AT_ONCE: i64 = 100;
 fn read_users(connection: &mut Connection, query: &PageQuery) -> QueryResult<AsOf<Page>> {
     let size = usize::from(query.size.get());
     let Path { range, rest } = Path::of(query);
-    let (rows, cut, is_one_statement) = if rest == PageFilter::default() {
+    let (rows, cut, end) = if rest == PageFilter::default() {
         // One more row than asked for shows whether there is a next page.
-        (range.read(connection, &query.start, i64::from(query.size.get()) + 1)?, None, range.is_one())
-    } else {
-        let (rows, cut) = examine(connection, &query.start, &range, &rest, size)?;
-        (rows, cut, false)
-    };
-    let end = match rows.first() {
+        let rows = range.read(connection, &query.start, i64::from(query.size.get()) + 1)?;
         // The last of several statements may have found nobody.
-        Some(row) if is_one_statement => row.end,
-        _ => on_backend!(connection, |connection| diesel::select(log_end()).get_result(connection))?,
+        let end = rows.first().filter(|_| range.is_one()).map(|row| row.end);
+        (rows, None, end)
+    } else {
+        examine(connection, &query.start, &range, &rest, size)?
+    };
+    let end = match end {
+        Some(end) => end,
+        None => on_backend!(connection, |connection| diesel::select(log_end()).get_result(connection))?,
     };
     let last = rows.get(size.wrapping_sub(1)).filter(|_| rows.len() > size);
     let next = last.map(Row::last).or(cut);
@@ -125,24 +126,27 @@ impl<'a> Path<'a> {
     }
 }
 
-/// Reads on until a page is full, or enough users are examined. Returns after whom to go on, if the latter ended it.
+/// Reads on until a page is full, or enough users are examined. Returns after whom to go on, if the latter ended it, and the
+/// end of the log as of the first statement: those after it show no less.
 fn examine(
     connection: &mut Connection,
     start: &Start,
     range: &Range<'_>,
     filter: &PageFilter,
     size: usize,
-) -> QueryResult<(Vec<Row>, Option<Last>)> {
+) -> QueryResult<(Vec<Row>, Option<Last>, Option<i64>)> {
     let at_once = EXAMINED_AT_ONCE.max(i64::try_from(size).unwrap_or(i64::MAX) + 1);
     let (mut found, mut examined, mut start) = (Vec::new(), 0, start.clone());
+    let mut end = None;
     loop {
         let rows = range.read(connection, &start, at_once)?;
         let last = rows.last().filter(|_| i64::try_from(rows.len()) == Ok(at_once)).map(Row::last);
         examined += rows.len();
+        end = end.or(rows.first().filter(|_| range.is_one()).map(|row| row.end));
         found.extend(rows.into_iter().filter(|row| row.matches(filter)));
         match last {
             Some(last) if found.len() <= size && examined < MAX_EXAMINED => start = start.after(last),
-            last => return Ok((found, last)),
+            last => return Ok((found, last, end)),
         }
     }
 }

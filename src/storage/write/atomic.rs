@@ -18,7 +18,7 @@ use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::locks::LockPolicy;
 use crate::storage::engine::request::{Execution, Request};
 
-/// Writes of which no two touch the same user or the same address.
+/// Writes of which no two touch the same user, address or external id.
 pub(crate) struct AtomicBatch {
     pub(crate) writes: Vec<Write>,
 }

@@ -6,7 +6,7 @@ use csv_core::{ReadRecordResult, ReaderBuilder, Terminator};
 
 use super::fault::Fault;
 use super::record::{Content, Parsed};
-use crate::domain::{Assignment, RawProfile};
+use crate::domain::{Assignment, RawProfile, Status};
 use crate::transfer::format::cell::unguard;
 use crate::transfer::format::fields::{END, EXPORTED_EARLIER, FIELDS};
 
@@ -122,12 +122,18 @@ fn content<'a>(columns: &[usize], cells: impl ExactSizeIterator<Item = &'a str>)
     let [_, _, _, external_id, status, attributes] = rest;
     let profile = RawProfile {
         external_id: assignment("external_id", external_id)?,
-        status: status.filter(|cell| !cell.is_empty()).map(|cell| value("status", cell)).transpose()?,
+        status: status
+            .map(|cell| if cell.is_empty() { Ok(ACTIVE.to_owned()) } else { value("status", cell) })
+            .transpose()?,
         attributes: assignment("attributes", attributes)?,
         merges: false,
+        ..RawProfile::default()
     };
     Ok(Content::User { name: value("name", name)?, email: value("email", email)?, profile })
 }
+
+/// What no status means.
+const ACTIVE: &str = Status::Active.as_str();
 
 /// A cell of a column that the file may lack. An empty one says that the user has none.
 fn assignment(field: &str, cell: Option<&str>) -> Result<Assignment<String>, Fault> {

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::fault::Fault;
 use super::record::{Content, Parsed};
-use crate::domain::{Assignment, RawProfile};
+use crate::domain::{Assignment, RawProfile, Status};
 use crate::transfer::format::fields::{END, EXPORTED_EARLIER, FIELDS};
 
 pub(super) fn parse(line: &[u8]) -> Result<Parsed, Fault> {
@@ -49,9 +49,13 @@ fn parse_user(members: Vec<(String, &RawValue)>) -> Result<Parsed, Fault> {
     let (name, email) = (name.ok_or(Fault::missing("name"))?, email.ok_or(Fault::missing("email"))?);
     let profile = RawProfile {
         external_id: assignment(external_id, |json| text("external_id", Some(json)).map(Option::unwrap_or_default))?,
-        status: text("status", status.filter(|json| json.get() != NULL))?,
+        status: match status {
+            Some(json) if json.get() == NULL => Some(Status::Active.as_str().to_owned()),
+            status => text("status", status)?,
+        },
         attributes: assignment(attributes, |json| Ok(json.get().to_owned()))?,
         merges: false,
+        ..RawProfile::default()
     };
     Ok(Parsed { content: Content::User { name, email, profile }, is_exported })
 }

@@ -101,7 +101,7 @@ fn nothing() -> RawProfile {
         external_id: Assignment::Remove,
         status: Some("active".to_owned()),
         attributes: Assignment::Remove,
-        merges: false,
+        ..RawProfile::default()
     }
 }
 
@@ -119,7 +119,7 @@ fn profiles_go_in_again() {
             external_id: Assignment::Set(text.to_owned()),
             status: Some("disabled".to_owned()),
             attributes: Assignment::Set(attributes.to_owned()),
-            merges: false,
+            ..RawProfile::default()
         };
         for format in Format::ALL {
             let Read { records, .. } = read(format, file(format, std::slice::from_ref(&exported)));
@@ -145,7 +145,11 @@ fn what_a_file_lacks_stays_as_it_is() {
         profiles(Format::Csv, "name,email,status,external_id\na,b@c.de,disabled,\na,b@c.de,,x\n"),
         [
             Ok(RawProfile { external_id: Assignment::Remove, ..disabled.clone() }),
-            Ok(RawProfile { external_id: Assignment::Set("x".into()), ..RawProfile::default() }),
+            Ok(RawProfile {
+                external_id: Assignment::Set("x".into()),
+                status: Some("active".into()),
+                ..RawProfile::default()
+            }),
         ]
     );
     let user = r#""name":"a","email":"b@c.de""#;

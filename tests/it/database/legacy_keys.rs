@@ -237,8 +237,10 @@ async fn until_all_have_keys_lists_by_name_ask_for_the_older_ones(#[values(Db::S
     for prefix in may {
         assert!(by_prefix(&app, prefix).await.contains(&4), "{prefix}");
     }
-    let pages = join_all(jose.map(|prefix| walk(&app, prefix, None))).await;
+    let pages = join_all(jose.map(|prefix| walk(&app, prefix, "name", None))).await;
     assert_eq!(pages, [[2, 6, 1]; 3]);
+    let reversed = join_all(jose.map(|prefix| walk(&app, prefix, "-name", None))).await;
+    assert_eq!(reversed, [[1, 6, 2]; 3]);
     // A page token from before the new keys still leads to the remaining users.
     let first = first_page(&app, "josé").await;
     drop(lock);
@@ -248,7 +250,7 @@ async fn until_all_have_keys_lists_by_name_ask_for_the_older_ones(#[values(Db::S
         assert_eq!(by_prefix(&app, prefix).await, [3, 4], "{prefix}");
     }
     let token = first["next_page_token"].as_str().expect("a token");
-    assert!(walk(&app, "josé", Some(token)).await.ends_with(&[6, 1]), "the walk misses no remaining user");
+    assert!(walk(&app, "josé", "name", Some(token)).await.ends_with(&[6, 1]), "the walk misses no remaining user");
 }
 
 async fn first_page(server: &Server, prefix: &str) -> Value {
@@ -257,10 +259,10 @@ async fn first_page(server: &Server, prefix: &str) -> Value {
 }
 
 /// The ids on all pages of one user each, starting at a token.
-async fn walk(server: &Server, prefix: &str, token: Option<&str>) -> Vec<i64> {
+async fn walk(server: &Server, prefix: &str, order: &str, token: Option<&str>) -> Vec<i64> {
     let (mut ids, mut token) = (Vec::new(), token.map(str::to_owned));
     loop {
-        let mut query = vec![("name_prefix", prefix), ("page_size", "1")];
+        let mut query = vec![("name_prefix", prefix), ("order_by", order), ("page_size", "1")];
         query.extend(token.as_deref().map(|token| ("page_token", token)));
         let page = server.get(&format!("{USERS}?{}", query_string(&query))).answer().await.body(200);
         ids.extend(page["users"].as_array().expect("users").iter().filter_map(|user| user["id"].as_i64()));

@@ -60,6 +60,28 @@ async fn a_crowd_at_one_user_is_served_by_both(#[values(Db::Sqlite, Db::Postgres
     assert_eq!(app.everyone().await[0]["version"], 1 + CLIENTS * TURNS);
 }
 
+/// Merges at both replicas: each has read the profile that another one replaces meanwhile, and none is lost.
+#[rstest]
+#[tokio::test]
+async fn merges_at_both_are_all_made(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    const TURNS: usize = 3;
+    let (app, other) = pair_with(db, &[("DB_DEADLINE", "30s"), ("DB_MAX_WAIT", "30s")]).await;
+    app.create("John", "john@example.com").await;
+    let replicas = [&*app, &other];
+    at_once(CLIENTS, async |client: usize| {
+        for turn in 0..TURNS {
+            let patch = json!({ "attributes": { "all": { format!("{client}.{turn}"): 1 } } });
+            replicas[client % 2].patch("/api/v2/users/1", &patch).answer().await.body(200);
+        }
+    })
+    .await;
+    for replica in replicas {
+        let user = replica.get("/api/v2/users/1").answer().await.body(200);
+        assert_eq!(user["version"], 1 + CLIENTS * TURNS);
+        assert_eq!(user["attributes"]["all"].as_object().unwrap().len(), CLIENTS * TURNS);
+    }
+}
+
 #[rstest]
 #[tokio::test]
 async fn one_of_both_gets_the_email(#[values(Db::Sqlite, Db::Postgres)] db: Db) {

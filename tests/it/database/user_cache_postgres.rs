@@ -269,3 +269,27 @@ async fn an_event_without_all_of_its_data_is_seen() {
         assert_eq!(find(&app, "john@example.com").await.expect("the user")["name"], name.as_str(), "{data}");
     }
 }
+
+/// A replica of the release before updates a user whose profile it does not know. It loses none of it, and this release
+/// shows all of it, although it has the user in memory.
+#[tokio::test]
+async fn a_profile_outlives_a_replica_that_does_not_know_it() {
+    let app = app().await;
+    let body = json!({ "name": "John", "email": "john@example.com", "external_id": "x", "attributes": { "a": 1.5 } });
+    let john = app.post("/api/v2/users", &body).answer().await.body(201);
+    let mut earlier = app.database.connect();
+    for round in 2..5 {
+        let user = get(&app, &john["id"]).await.expect("the user");
+        warm(&app, &user).await;
+        earlier.run(&format!(
+            "BEGIN; SET LOCAL user_service.records = 'on';
+             UPDATE users SET name = 'Round {round}', name_key = 'round {round}', version = {round}, updated_at = now() WHERE id = {id};
+             INSERT INTO events (name, email, created_at, known_columns, kind, user_id, version, occurred_at, salt)
+                VALUES ('Round {round}', 'john@example.com', now(), 1, 2, {id}, {round}, now(), {round}); COMMIT",
+            id = john["id"]
+        ));
+        let user = get(&app, &john["id"]).await.expect("the user");
+        assert_eq!(user["name"], format!("Round {round}"));
+        assert_eq!((&user["external_id"], &user["attributes"]), (&json!("x"), &json!({ "a": 1.5 })));
+    }
+}

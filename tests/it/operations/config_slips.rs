@@ -73,6 +73,7 @@ const VARIABLES: &[Row] = &[
     ("DB_AUTO_MIGRATE", "false", "False", &["fasle", "no", "0"]),
     ("USER_CACHE_BYTES", "0", "", &["16MiB", "-1", "1e6"]),
     ("MAX_STALENESS", "60s", "", TIMES),
+    ("ATTRIBUTES_SCHEMA", "schema.json", "", &["~/schema.json", "$HOME/schema.json", "cert.pem"]),
     ("IDEMPOTENCY_RETENTION", "2d", "", &["2", "2D", "2x", "2M"]),
     ("IDEMPOTENCY_MAX_KEYS", "10", "", &["1k"]),
     (
@@ -173,7 +174,7 @@ fn read(dir: &Path, variable: Option<(&str, &str)>, name: &str) -> Result<Config
 
 /// The path in the folder if the value is the name of a file, otherwise the value.
 fn at(dir: &Path, value: &str) -> String {
-    if Path::new(value).extension().is_some_and(|it| it == "pem") && !value.starts_with(['~', '$']) {
+    if Path::new(value).extension().is_some_and(|it| it == "pem" || it == "json") && !value.starts_with(['~', '$']) {
         dir.join(value).to_string_lossy().into_owned()
     } else {
         value.to_owned()
@@ -184,6 +185,7 @@ fn at(dir: &Path, value: &str) -> String {
 fn folder() -> TempDir {
     let dir = TempDir::new().unwrap();
     Authority::new().sign("localhost").write(dir.path());
+    fs::write(dir.path().join("schema.json"), "{}").unwrap();
     fs::write(dir.path().join("public.pem"), include_str!("../keys/ed.pub.pem")).unwrap();
     dir
 }

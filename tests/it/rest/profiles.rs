@@ -4,7 +4,7 @@ use reqwest::header::IF_MATCH;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::{Answered, App, Db, at_once};
+use crate::support::{Answered, App, Db, at_once, seeded};
 
 const USERS: &str = "/api/v2/users";
 const JOHN: &str = "/api/v2/users/1";
@@ -306,6 +306,25 @@ async fn pages_with_a_status_are_complete(#[values(Db::Sqlite, Db::Postgres)] db
     for other in ["", "&status=disabled"] {
         app.get(&format!("{USERS}?page_token={token}{other}")).answer().await.problem(400, "invalid_page_token");
     }
+}
+
+/// A page looks at a bounded number of users. It may be empty, and not be the last.
+#[rstest]
+#[tokio::test]
+async fn a_page_is_bounded_by_what_it_looks_at(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let app = seeded(db, 2_500, &[]).await;
+    app.database.connect().run("UPDATE users SET status = 1 WHERE id <= 2300");
+    for order in ["id", "-id", "name"] {
+        let query = format!("status=active&page_size=100&order_by={order}");
+        let mut found = pages(&app, &query).await;
+        found.sort_by_key(|user| user["id"].as_i64());
+        assert!(found.iter().map(|user| user["id"].as_i64().unwrap()).eq(2301..=2500), "{order}");
+    }
+    let first = app.get(&format!("{USERS}?status=active")).answer().await.body(200);
+    assert_eq!(first["users"], json!([]));
+    assert!(first["next_page_token"].is_string());
+    let export = app.get("/api/v2/users:export?status=active").answer().await.expect(200).text.clone();
+    assert_eq!(export.lines().count(), 201);
 }
 
 /// The users of all pages.

@@ -23,6 +23,7 @@ pub fn library(database: &Database) -> (Storage, Running) {
         auto_migrate: true,
         user_cache_bytes: 1 << 20,
         max_staleness: Duration::ZERO,
+        attributes_schema: None,
     };
     Storage::start(&settings, &metrics).expect("threads")
 }

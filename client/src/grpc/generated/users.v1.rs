@@ -196,7 +196,7 @@ pub struct BatchWriteUsersRequest {
     /// At most 1,000.
     #[prost(message, repeated, tag = "1")]
     pub operations: ::prost::alloc::vec::Vec<UserOperation>,
-    /// Execute all operations or none. Then no two may touch the same user or the same email; deletes are executed first, then
+    /// Execute all operations or none. Then no two may touch the same user, email or external id; deletes are executed first, then
     /// updates, then creates. The call fails with the status of the operation at fault, which `BadRequest` names:
     /// `operations\[3\].create.email`.
     #[prost(bool, tag = "2")]

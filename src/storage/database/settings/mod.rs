@@ -1,5 +1,6 @@
 //! Where the database is, and how the storage works with it.
 
+pub(crate) mod attributes_schema_file;
 pub(crate) mod database_url;
 mod percent_code;
 mod postgres_uri;
@@ -8,6 +9,7 @@ mod sqlite_path;
 use std::time::Duration;
 
 use crate::domain::Freshness;
+use attributes_schema_file::AttributesSchemaFile;
 use database_url::DatabaseUrl;
 
 /// How the storage works. Each value is documented where it is configured.
@@ -29,6 +31,8 @@ pub struct Settings {
     pub user_cache_bytes: u64,
     /// How old an answer from memory may be. 0 asks the database each time what has changed.
     pub max_staleness: Duration,
+    /// What attributes are held to.
+    pub attributes_schema: Option<AttributesSchemaFile>,
 }
 
 impl Settings {

@@ -42,7 +42,7 @@ use crate::storage::database::schema::tables::users;
 use crate::storage::database::schema::user_row::UserRow;
 use crate::storage::engine::request::Execution;
 use crate::storage::event_log::record::Stamp;
-use new_profiles::NewProfiles;
+use new_profiles::Prepared;
 use parameters::Parameters;
 use statement::{CreateStatement, WriteStatement};
 use taken::{is_open, name_what_is_taken};
@@ -56,13 +56,19 @@ pub(super) fn write_batch(
     batch: &[&Write],
     locks: LockPolicy,
 ) -> Result<Vec<Execution<Write>>, BatchError> {
-    let (plan, begun) = (plan(batch), Instant::now());
-    let panicked = |_| Err(DieselError::DeserializationError("panicked".into()));
-    let written = catch_unwind(AssertUnwindSafe(|| write_planned(postgres, plan, batch.len(), locks)));
-    let written = written.unwrap_or_else(panicked);
-    let mut executions = written.map_err(|error| BatchError::from_write(error, locks, begun.elapsed()))?;
+    let (mut plan, begun) = (plan(batch), Instant::now());
+    let mut executions = if plan.changes_profiles() && !locks.skips_users {
+        write_after_waiting(postgres, plan, batch.len(), locks)?
+    } else {
+        let prepared = Prepared::new(postgres, &mut plan);
+        let prepared = prepared.map_err(|error| BatchError::before_commit(error, locks, begun.elapsed()))?;
+        let panicked = |_| Err(DieselError::DeserializationError("panicked".into()));
+        let written = catch_unwind(AssertUnwindSafe(|| write_planned(postgres, &plan, prepared, batch.len(), locks)));
+        let written = written.unwrap_or_else(panicked);
+        written.map_err(|error| BatchError::from_write(error, locks, begun.elapsed()))?
+    };
     // The batch is committed. So neither a failure nor a panic may let it be tried again.
-    let named = catch_unwind(AssertUnwindSafe(|| name_what_is_taken(postgres, batch, &mut executions)));
+    let named = catch_unwind(AssertUnwindSafe(|| name_what_is_taken(postgres, batch, &mut executions, false)));
     if !matches!(named, Ok(Ok(()))) {
         for (write, execution) in batch.iter().zip(&mut executions) {
             if is_open(write, execution) {
@@ -71,6 +77,35 @@ pub(super) fn write_batch(
         }
     }
     Ok(executions)
+}
+
+/// Runs a batch that changes profiles and waits for its users. They are locked before their profiles are read: a lock that
+/// was waited for has changed its user.
+fn write_after_waiting(
+    postgres: &mut PgConnection,
+    mut plan: Plan<'_>,
+    messages: usize,
+    locks: LockPolicy,
+) -> Result<Vec<Execution<Write>>, BatchError> {
+    let begun = Instant::now();
+    AnsiTransactionManager::begin_transaction(postgres)?;
+    let ids = plan.updates.iter().map(|(_, update)| update.id).chain(plan.deletes.iter().map(|(_, delete)| delete.id));
+    let ids = Vec::from_iter(ids.map(UserId::get));
+    let written = lock(postgres, &ids, locks).and_then(|_| {
+        let prepared = Prepared::new(postgres, &mut plan)?;
+        write_planned(postgres, &plan, prepared, messages, locks)
+    });
+    match written {
+        Ok(executions) => {
+            AnsiTransactionManager::commit_transaction(postgres).map_err(BatchError::from_autocommit)?;
+            Ok(executions)
+        }
+        Err(error) => {
+            // Whatever becomes of this, nothing is committed.
+            let _ = AnsiTransactionManager::rollback_transaction(postgres);
+            Err(BatchError::before_commit(error, locks, begun.elapsed()))
+        }
+    }
 }
 
 /// The outcome of each write, and the offset of the last event.
@@ -122,8 +157,10 @@ pub(super) fn write_in_rounds(
     let (mut open, mut end) = (Vec::from_iter(writes.iter().copied().enumerate()), Position::default());
     while !open.is_empty() {
         let round = Vec::from_iter(open.iter().map(|(_, write)| *write));
-        let mut executions = write_planned(postgres, plan(&round), round.len(), locks)?;
-        name_what_is_taken(postgres, &round, &mut executions)?;
+        let mut plan = plan(&round);
+        let prepared = Prepared::new(postgres, &mut plan)?;
+        let mut executions = write_planned(postgres, &plan, prepared, round.len(), locks)?;
+        name_what_is_taken(postgres, &round, &mut executions, true)?;
         let mut later = Vec::new();
         for ((at, write), execution) in open.into_iter().zip(executions) {
             match execution {
@@ -153,14 +190,18 @@ fn lock_users(postgres: &mut PgConnection, writes: &[&Write], locks: LockPolicy)
         return Ok(true);
     }
     let ids = Vec::from_iter(writes.iter().filter_map(|write| write.user()).map(UserId::get));
-    let timeout = format!("{}ms", locks.timeout.as_millis());
-    diesel::select(set_config("lock_timeout", timeout, true)).execute(postgres)?;
     let found: i64 = users::table.filter(users::id.eq_any(&ids)).count().get_result(postgres)?;
-    let locked = users::table.filter(users::id.eq_any(&ids)).order(users::id).select(users::id).for_update();
-    let locked: Vec<i64> =
-        if locks.skips_users { locked.skip_locked().load(postgres)? } else { locked.load(postgres)? };
+    let locked = lock(postgres, &ids, locks)?;
     // One that was deleted in between counts as locked: the next attempt does not find it.
     Ok(i64::try_from(locked.len()).is_ok_and(|locked| locked >= found))
+}
+
+/// Locks users in the order of their ids, and returns the ids of those that it has locked.
+fn lock(postgres: &mut PgConnection, ids: &[i64], locks: LockPolicy) -> QueryResult<Vec<i64>> {
+    let timeout = format!("{}ms", locks.timeout.as_millis());
+    diesel::select(set_config("lock_timeout", timeout, true)).execute(postgres)?;
+    let locked = users::table.filter(users::id.eq_any(ids)).order(users::id).select(users::id).for_update();
+    if locks.skips_users { locked.skip_locked().load(postgres) } else { locked.load(postgres) }
 }
 
 #[diesel::declare_sql_function]
@@ -170,15 +211,20 @@ extern "SQL" {
     fn set_config(name: Text, value: Text, is_local: Bool) -> Text;
 }
 
+/// Executes the writes of a plan in one statement.
 fn write_planned(
     postgres: &mut PgConnection,
-    mut plan: Plan<'_>,
+    plan: &Plan<'_>,
+    Prepared { profiles, refused }: Prepared,
     messages: usize,
     locks: LockPolicy,
 ) -> QueryResult<Vec<Execution<Write>>> {
-    let (profiles, refused) = NewProfiles::make(postgres, &mut plan)?;
     let stamp = Stamp::now();
-    let mut written = execute(postgres, &Parameters::new(&plan, &profiles, stamp, locks), &plan, locks)?;
+    let mut written = if plan.is_empty() {
+        StatementOutcome::default()
+    } else {
+        execute(postgres, &Parameters::new(plan, &profiles, stamp, locks), plan, locks)?
+    };
     let end = written.end;
     let mut all = Vec::from_iter(std::iter::repeat_with(|| Execution::Deferred).take(messages));
     let mut answer = |at: usize, ran| {

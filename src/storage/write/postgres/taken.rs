@@ -11,7 +11,8 @@ use crate::storage::engine::request::Execution;
 use crate::storage::write::request::Write;
 
 /// Tells the refused writes with an external id apart: the statement says of each only that the address or the external
-/// id is taken. One of which neither is taken any more is decided anew, in a later batch.
+/// id is taken. If neither is taken any more, another write has given it up since: that one counts as locked, and is tried
+/// again after a pause. In a transaction, where it may be a write of the same, it is refused.
 ///
 /// # Errors
 /// When the database cannot say. The executions are as they were.
@@ -19,6 +20,7 @@ pub(super) fn name_what_is_taken(
     postgres: &mut PgConnection,
     batch: &[&Write],
     executions: &mut [Execution<Write>],
+    in_transaction: bool,
 ) -> QueryResult<()> {
     let refused = batch.iter().zip(&*executions).filter(|(write, execution)| is_open(write, execution));
     let refused = Vec::from_iter(refused.map(|(write, _)| *write));
@@ -28,7 +30,11 @@ pub(super) fn name_what_is_taken(
     let taken = Taken::find(postgres, &refused)?;
     for (write, execution) in batch.iter().zip(executions) {
         if is_open(write, execution) {
-            *execution = taken.outcome_of(write);
+            *execution = match taken.by_another(write) {
+                Some(error) => Execution::Executed(Err(error)),
+                None if in_transaction => Execution::Executed(Err(Error::ExternalIdTaken)),
+                None => Execution::Locked,
+            };
         }
     }
     Ok(())
@@ -42,6 +48,7 @@ pub(super) fn is_open(write: &Write, execution: &Execution<Write>) -> bool {
 /// The users that have addresses and external ids.
 struct Taken {
     external_ids: HashMap<String, i64>,
+    legacy: HashMap<String, i64>,
     addresses: HashMap<String, i64>,
 }
 
@@ -59,26 +66,24 @@ impl Taken {
         let these = users::table.filter(users::email_key.eq_any(legacy).or(users::address_key.eq_any(addresses)));
         let found: Vec<(String, Option<String>, i64)> =
             these.select((users::email_key, users::address_key, users::id)).load(postgres)?;
-        let keys =
-            found.into_iter().flat_map(|(legacy, address, id)| [Some(legacy), address].map(|key| Some((key?, id))));
-        let addresses = keys.flatten().collect();
-        Ok(Self { external_ids, addresses })
+        let mut taken = Self { external_ids, legacy: HashMap::new(), addresses: HashMap::new() };
+        for (legacy, address, id) in found {
+            taken.legacy.insert(legacy, id);
+            taken.addresses.extend(address.map(|address| (address, id)));
+        }
+        Ok(taken)
     }
 
-    fn outcome_of(&self, write: &Write) -> Execution<Write> {
+    fn by_another(&self, write: &Write) -> Option<Error> {
         let is_others = |id: &i64| write.user().is_none_or(|user| user.get() != *id);
         let is_taken = |key: &EmailKey| {
-            let keys = [Some(key.legacy()), key.address_key()].into_iter().flatten();
-            keys.filter_map(|key| self.addresses.get(key)).any(is_others)
+            let holders = [self.legacy.get(key.legacy()), key.address_key().and_then(|key| self.addresses.get(key))];
+            holders.into_iter().flatten().any(is_others)
         };
         if write.new_address().is_some_and(is_taken) {
-            return Execution::Executed(Err(Error::EmailTaken));
+            return Some(Error::EmailTaken);
         }
         let holder = write.external_id().and_then(|external_id| self.external_ids.get(external_id.as_str()));
-        if holder.is_some_and(is_others) {
-            Execution::Executed(Err(Error::ExternalIdTaken))
-        } else {
-            Execution::Deferred
-        }
+        holder.is_some_and(is_others).then_some(Error::ExternalIdTaken)
     }
 }

@@ -5,8 +5,6 @@ mod delete;
 pub(crate) mod plan;
 mod update;
 
-use std::borrow::Cow;
-
 pub(crate) use create::Create;
 pub(crate) use delete::Delete;
 pub(crate) use update::Update;
@@ -99,15 +97,15 @@ impl Write {
     }
 
     /// The texts that the write stores, each with the name of its field in the API.
-    pub(super) fn texts(&self) -> Vec<(&'static str, Cow<'_, str>)> {
-        let external_id = self.external_id().map(|id| ("external_id", Cow::Borrowed(id.as_str())));
+    pub(super) fn texts(&self) -> Vec<(&'static str, &str)> {
+        let external_id = self.external_id().map(|id| ("external_id", id.as_str()));
         let attributes = match self {
-            Self::Create(create) => create.attributes().map(Cow::Borrowed),
+            Self::Create(create) => create.attributes(),
             Self::Update(update) => update.profile_change().and_then(ProfileChange::attributes_text),
             Self::Delete(_) => None,
         };
         let others = external_id.into_iter().chain(attributes.map(|text| ("attributes", text)));
-        self.name_and_email().into_iter().map(|(field, text)| (field, Cow::Borrowed(text))).chain(others).collect()
+        self.name_and_email().into_iter().chain(others).collect()
     }
 
     fn name_and_email(&self) -> Vec<(&'static str, &str)> {

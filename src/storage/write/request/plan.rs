@@ -7,8 +7,8 @@
 //! wait. Further ones are refused at once.
 //!
 //! Creates are executed in the order of their addresses, and users are locked in the order of their ids. So two
-//! replicas that change the same users do not deadlock. Deadlocks remain possible where updates change addresses that
-//! another replica's batch takes or frees in the same moment: a timeout resolves them.
+//! replicas that change the same users do not deadlock. Deadlocks remain possible where writes take or free addresses or
+//! external ids that another replica's batch takes or frees in the same moment: a timeout resolves them.
 
 use std::collections::HashSet;
 
@@ -61,6 +61,16 @@ impl<'a> Plan<'a> {
     pub(crate) fn has_profiles(&self) -> bool {
         self.creates.iter().any(|(_, create)| create.profile().is_some())
             || self.updates.iter().any(|(_, update)| update.profile_change().is_some())
+    }
+
+    /// Whether an update changes a profile.
+    pub(crate) fn changes_profiles(&self) -> bool {
+        self.updates.iter().any(|(_, update)| update.profile_change().is_some())
+    }
+
+    /// Whether there is nothing to do.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.creates.is_empty() && self.updates.is_empty() && self.deletes.is_empty()
     }
 
     fn push(&mut self, at: usize, write: &'a Write) {

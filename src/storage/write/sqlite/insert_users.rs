@@ -72,7 +72,7 @@ impl QueryFragment<Sqlite> for InsertUsers<'_> {
             out.push_sql(")");
         }
         // Without a WHERE, SQLite would parse ON as part of the join.
-        out.push_sql(") AS new WHERE true ON CONFLICT DO NOTHING RETURNING email, id");
+        out.push_sql(") AS new WHERE true ON CONFLICT DO NOTHING RETURNING email, external_id, id");
         Ok(())
     }
 }
@@ -85,7 +85,7 @@ impl QueryId for InsertUsers<'_> {
 }
 
 impl Query for InsertUsers<'_> {
-    type SqlType = (Text, BigInt);
+    type SqlType = (Text, Nullable<Text>, BigInt);
 }
 
 impl RunQueryDsl<SqliteConnection> for InsertUsers<'_> {}

@@ -137,10 +137,11 @@ pub(super) fn create_in_order(
     stamp: Stamp,
 ) -> QueryResult<Vec<Result<User, Error>>> {
     let mut created = insert_in_order(sqlite, rows, stamp.now)?;
-    let ids = created.values().copied().min().zip(created.values().copied().max());
+    let ids = || created.values().map(|(_, id)| *id);
+    let ids = ids().min().zip(ids().max());
     let mut outcomes = Vec::with_capacity(rows.len());
     for row in rows {
-        outcomes.push(match created.remove(row.email()) {
+        outcomes.push(match take_created(&mut created, row) {
             Some(id) => Ok(row.stored_as(id, stamp.now)),
             None => Err(what_is_taken(sqlite, Some(row.email_key()), row.external_id(), None)?),
         });
@@ -163,14 +164,23 @@ pub(super) fn create_in_order(
 pub(crate) fn insert_in_order(sqlite: &mut SqliteConnection, rows: &[&Create], now: Timestamp) -> QueryResult<Created> {
     let mut created = Created::with_capacity(rows.len());
     for rows in rows.chunks(InsertUsers::MAX_ROWS) {
-        created.extend(InsertUsers::new(rows, now).load::<(String, i64)>(sqlite)?);
+        let inserted = InsertUsers::new(rows, now).load::<(String, Option<String>, i64)>(sqlite)?;
+        created.extend(inserted.into_iter().map(|(email, external_id, id)| (email, (external_id, id))));
     }
     Ok(created)
 }
 
-/// The ids of created users, by their addresses as given. Not by a key: two addresses may share one key while the other
+/// The id of the user that this create has made. Of two with one address the first may have been refused for its external
+/// id, and the second not.
+fn take_created(created: &mut Created, row: &Create) -> Option<i64> {
+    let (external_id, _) = created.get(row.email())?;
+    let is_made = external_id.as_deref() == row.external_id().map(ExternalId::as_str);
+    if is_made { created.remove(row.email()).map(|(_, id)| id) } else { None }
+}
+
+/// The external ids and the ids of created users, by their addresses as given. Not by a key: two addresses may share one key while the other
 /// key of one is taken.
-pub(crate) type Created = HashMap<String, i64>;
+pub(crate) type Created = HashMap<String, (Option<String>, i64)>;
 
 /// Updates one user, and records the event.
 pub(super) fn update_one(
@@ -210,7 +220,7 @@ fn changed_profile(
     Ok(match found {
         None => Err(Error::NotFound),
         Some(row) if update.expected.is_some_and(|expected| expected.0 != row.version) => Err(Error::VersionMismatch),
-        Some(row) => change.apply(User::from(row).profile.as_deref()).map_err(Error::Invalid),
+        Some(row) => change.apply(User::from(row).profile.as_deref()),
     })
 }
 
@@ -261,7 +271,7 @@ fn is_expected(expected: Option<Version>) -> _ {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{NewUser, RawProfile};
+    use crate::domain::{Assignment, NewUser, RawProfile};
     use crate::storage::database::connection::Connection;
     use crate::storage::database::schema::migrations;
     use crate::storage::database::schema::tables::events;
@@ -323,6 +333,37 @@ mod tests {
             let expected = outcomes.into_iter().flatten().map(|(id, name)| (id, Some(name), None));
             let expected = Vec::from_iter([(1, Some("Earlier".to_owned()), None)].into_iter().chain(expected));
             assert_eq!(recorded(sqlite), expected);
+        });
+    }
+
+    #[test]
+    fn of_users_with_one_address_one_may_be_refused_for_its_external_id() {
+        with_sqlite(|sqlite| {
+            let row = |name: &str, email: &str, external_id: Option<&str>| {
+                let external_id = external_id.map_or(Assignment::Keep, |id| Assignment::Set(id.to_owned()));
+                let profile = RawProfile { external_id, ..RawProfile::default() };
+                Create::new(NewUser::parse(name.into(), email.into(), profile).unwrap(), None, None)
+            };
+            assert!(create(sqlite, &[row("Earlier", "x@x.co", Some("x"))]).iter().all(Result::is_ok));
+            let rows = [
+                row("First", "a@x.co", Some("x")),
+                row("Second", "a@x.co", None),
+                row("Third", "a@x.co", Some("y")),
+                row("Fourth", "b@x.co", Some("y")),
+                row("Fifth", "b@x.co", Some("y")),
+            ];
+            let outcomes = create(sqlite, &rows).into_iter().map(|outcome| outcome.map(|(_, name)| name));
+            // When it is asked why the first was refused, the second has the address.
+            let expected = [
+                Err(Error::EmailTaken),
+                Ok("Second".to_owned()),
+                Err(Error::EmailTaken),
+                Ok("Fourth".to_owned()),
+                Err(Error::EmailTaken),
+            ];
+            assert_eq!(Vec::from_iter(outcomes), expected);
+            let names = recorded(sqlite).into_iter().map(|(_, name, _)| name.unwrap());
+            assert_eq!(Vec::from_iter(names), ["Earlier", "Second", "Fourth"]);
         });
     }
 
