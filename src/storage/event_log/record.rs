@@ -12,6 +12,7 @@ use crate::storage::database::schema::EVENT_COLUMNS;
 use crate::storage::database::schema::profile_columns::columns;
 use crate::storage::database::schema::tables::{events, users};
 use crate::storage::database::schema::timestamp_column::TimestampColumn;
+use crate::storage::database::schema::user_row::UserRow;
 use crate::telemetry::TracedSpan;
 
 /// What all events of one batch share.
@@ -62,7 +63,7 @@ pub(crate) fn record_one(
         .map(drop)
 }
 
-/// Records the creation of consecutive users: all users with one of these ids.
+/// Records the creation of consecutive users, all with the default profile: all users with one of these ids.
 pub(crate) fn record_created(
     sqlite: &mut SqliteConnection,
     ids: RangeInclusive<i64>,
@@ -81,9 +82,6 @@ pub(crate) fn record_created(
             TimestampColumn(now).into_sql::<SqlTimestamp>(),
             salt.into_sql::<BigInt>(),
             EVENT_COLUMNS.into_sql::<SmallInt>().nullable(),
-            users::external_id,
-            users::status,
-            users::attributes,
         ))
         .insert_into(events::table)
         .into_columns((
@@ -96,12 +94,20 @@ pub(crate) fn record_created(
             events::occurred_at,
             events::salt,
             events::known_columns,
-            events::external_id,
-            events::status,
-            events::attributes,
         ))
         .execute(sqlite)
         .map(drop)
+}
+
+/// The same for users of whom some have a profile. Most have none, and do not pay for its columns.
+pub(crate) fn record_profiled(
+    sqlite: &mut SqliteConnection,
+    ids: RangeInclusive<i64>,
+    stamp: Stamp,
+) -> QueryResult<()> {
+    let these = users::table.filter(users::id.between(*ids.start(), *ids.end())).order(users::id);
+    let created: Vec<UserRow> = these.select(UserRow::as_select()).load(sqlite)?;
+    created.into_iter().try_for_each(|row| record_one(sqlite, EventKind::Created, &row.into(), None, stamp))
 }
 
 /// A deletion is a change too, so it has its own version.

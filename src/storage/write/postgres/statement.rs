@@ -31,9 +31,9 @@ WITH created AS (
     ON CONFLICT DO NOTHING
     RETURNING email_key, id, name, email :profile_columns
 ), recorded AS (
-    INSERT INTO events (kind, user_id, version, name, email, created_at, occurred_at, salt, trace_parent, known_columns,
-        external_id, status, attributes)
-    SELECT 1, created.id, 1, created.name, created.email, :now, :now, :salt, traced.trace_parent, 2, :created_profile
+    INSERT INTO events (kind, user_id, version, name, email, created_at, occurred_at, salt, trace_parent, known_columns
+        :profile_columns)
+    SELECT 1, created.id, 1, created.name, created.email, :now, :now, :salt, traced.trace_parent, 2 :with_created_profile
     FROM created
     LEFT JOIN unnest(:traced_email_keys, :traced_parents) AS traced (email_key, trace_parent)
         ON traced.email_key = created.email_key
@@ -183,14 +183,21 @@ fn push_profile<'b>(
         ("new_profiles", true) => &NEW_PROFILES,
         ("created_profile", true) => &CREATED_PROFILE,
         ("created_profile", false) => &NO_PROFILE,
+        ("with_created_profile", true) => &WITH_CREATED_PROFILE,
         ("wanted_profile", true) => &WANTED_PROFILE,
         ("profiles", true) => &PROFILES,
         ("profile_names", true) => &PROFILE_NAMES,
         ("set_profile", true) => &SET_PROFILE,
         ("profile_may_be_set", true) => &PROFILE_MAY_BE_SET,
         (
-            "profile_columns" | "new_profiles" | "wanted_profile" | "profiles" | "profile_names" | "set_profile"
-            | "profile_may_be_set",
+            "profile_columns"
+            | "new_profiles"
+            | "wanted_profile"
+            | "profiles"
+            | "profile_names"
+            | "set_profile"
+            | "profile_may_be_set"
+            | "with_created_profile",
             false,
         ) => return Ok(()),
         _ => return parameters.bind(name, out),
@@ -202,6 +209,7 @@ static PROFILE_COLUMNS: SqlText = SqlText::new(", external_id, status, attribute
 static NEW_PROFILES: SqlText =
     SqlText::new(", unnest(:new_external_ids), unnest(:new_statuses), unnest(:new_attributes)");
 static CREATED_PROFILE: SqlText = SqlText::new("created.external_id, created.status, created.attributes");
+static WITH_CREATED_PROFILE: SqlText = SqlText::new(", created.external_id, created.status, created.attributes");
 static NO_PROFILE: SqlText = SqlText::new("NULL, NULL, NULL");
 static WANTED_PROFILE: SqlText = SqlText::new(", wanted.base, wanted.external_id, wanted.status, wanted.attributes");
 static PROFILES: SqlText = SqlText::new(", :bases, :external_ids, :statuses, :attributes");

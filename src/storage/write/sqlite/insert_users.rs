@@ -34,10 +34,10 @@ impl<'a> InsertUsers<'a> {
 
 impl QueryFragment<Sqlite> for InsertUsers<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let (columns, values) = if self.profiles.is_empty() {
-            ("", "")
+        let (columns, values, external_id) = if self.profiles.is_empty() {
+            ("", "", "NULL")
         } else {
-            (", external_id, status, attributes", ", new.column6, new.column7, new.column8")
+            (", external_id, status, attributes", ", new.column6, new.column7, new.column8", "external_id")
         };
         out.push_sql(
             "INSERT INTO users (name, name_key, email, email_key, address_key, has_keys, version, created_at, updated_at",
@@ -72,7 +72,9 @@ impl QueryFragment<Sqlite> for InsertUsers<'_> {
             out.push_sql(")");
         }
         // Without a WHERE, SQLite would parse ON as part of the join.
-        out.push_sql(") AS new WHERE true ON CONFLICT DO NOTHING RETURNING email, external_id, id");
+        out.push_sql(") AS new WHERE true ON CONFLICT DO NOTHING RETURNING email, ");
+        out.push_sql(external_id);
+        out.push_sql(", id");
         Ok(())
     }
 }

@@ -34,7 +34,7 @@ use crate::storage::database::schema::tables::users;
 use crate::storage::database::schema::user_row::UserRow;
 use crate::storage::engine::request::Execution;
 use crate::storage::event_log::event_row::EventKind;
-use crate::storage::event_log::record::{Stamp, record_created, record_one};
+use crate::storage::event_log::record::{Stamp, record_created, record_one, record_profiled};
 use crate::storage::user_cache::{SqliteCache, UserChange};
 use insert_users::InsertUsers;
 use store_answers::store_answers;
@@ -155,7 +155,8 @@ pub(super) fn create_in_order(
             }
         }
     } else if let Some((first, last)) = ids {
-        record_created(sqlite, first..=last, stamp)?;
+        let record = if rows.iter().any(|row| row.profile().is_some()) { record_profiled } else { record_created };
+        record(sqlite, first..=last, stamp)?;
     }
     Ok(outcomes)
 }
