@@ -13,11 +13,11 @@ use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret as _;
 
 use crate::config::Config;
-use crate::domain::OnConflict;
+use crate::domain::{AttributeName, OnConflict};
 use crate::import::{self, ImportFile};
 use crate::output::{print, print_error, print_line};
 use crate::transfer::Format;
-use crate::{auth, check_attributes, export, healthcheck, seed, server, storage, telemetry};
+use crate::{attribute_indexes, auth, check_attributes, export, healthcheck, seed, server, storage, telemetry};
 
 /// Stores users and serves them over REST. Configured by environment variables; see docs/configuration.md.
 #[derive(Parser)]
@@ -66,6 +66,14 @@ enum Command {
     },
     /// Count the users whose attributes the configured schema does not allow, and name some of them; the exit code tells.
     CheckAttributes,
+    /// Make the indexes of attributes that the configuration names, and end.
+    IndexAttributes,
+    /// Drop the index of an attribute that the configuration names no more.
+    DropAttributeIndex {
+        /// The attribute.
+        #[arg(value_parser = attribute)]
+        name: AttributeName,
+    },
     /// Copy a SQLite database into a new file while it is in use.
     Backup {
         /// The file to make.
@@ -124,6 +132,10 @@ pub fn run() -> ExitCode {
             exit_code(import::import(&config.storage, &ImportFile { file, format, on_conflict, restart }))
         }
         Command::CheckAttributes => exit_code(check_attributes::check_attributes(&config.storage)),
+        Command::IndexAttributes => exit_code(attribute_indexes::index_attributes(&config.storage)),
+        Command::DropAttributeIndex { name } => {
+            exit_code(attribute_indexes::drop_attribute_index(&config.storage, &name))
+        }
         Command::Backup { file } => exit_code(storage::backup(&config.storage, &file)),
         Command::RetryParked => exit_code(retry_parked(&config)),
         Command::Token { subject, scope, ttl } => exit_code(token(&config, &subject, &scope, ttl)),
@@ -187,6 +199,10 @@ fn ttl(text: &str) -> Result<Duration, String> {
 
 fn format(name: &str) -> Result<Format, &'static str> {
     Format::named(name).ok_or("must be ndjson or csv")
+}
+
+fn attribute(name: &str) -> Result<AttributeName, &'static str> {
+    AttributeName::parse(name).ok_or("must be 1 to 40 letters of ASCII, digits, _ and -")
 }
 
 fn on_conflict(word: &str) -> Result<OnConflict, &'static str> {

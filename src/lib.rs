@@ -13,11 +13,12 @@
 //! - [`lambda`] drives the application of [`http`] on AWS Lambda, where no connections come in.
 //! - [`net`] is what all listeners share: sockets, TLS, limits of connections, and draining.
 //! - [`metrics`] and [`telemetry`] report what the service does.
-//! - [`seed`], [`mod@export`], [`mod@import`], [`healthcheck`] and [`output`] serve the other commands, and [`proxy`] finds the proxy of outgoing
+//! - [`seed`], [`mod@export`], [`mod@import`], [`attribute_indexes`], [`healthcheck`] and [`output`] serve the other commands, and [`proxy`] finds the proxy of outgoing
 //!   requests.
 //!
 //! The binary is the product. The library exists so that tests and benches can reach its parts.
 
+pub mod attribute_indexes;
 pub mod auth;
 pub mod check_attributes;
 pub mod cli;

@@ -146,6 +146,7 @@ const ROOMS: &[Room] = &[
     room("lambda", &["http", "telemetry"], &["actix", "ureq"]),
     room("healthcheck", &["http"], &["ureq"]),
     room("seed", &["domain", "output", "storage"], &[]),
+    room("attribute_indexes", &["domain", "output", "storage"], &[]),
     room("check_attributes", &["domain", "output", "storage"], &[]),
     room("export", &["output", "storage", "transfer"], &[]),
     room("import", &["domain", "metrics", "output", "service", "storage", "transfer"], &["actix"]),
@@ -174,6 +175,7 @@ const ROOMS: &[Room] = &[
     room(
         "cli",
         &[
+            "attribute_indexes",
             "auth",
             "check_attributes",
             "config",

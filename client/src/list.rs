@@ -1,5 +1,7 @@
 //! Options for listing users.
 
+use std::collections::BTreeMap;
+
 use futures_util::stream::BoxStream;
 
 use crate::error::Failed;
@@ -12,6 +14,7 @@ pub struct ListUsers {
     pub(crate) name_prefix: Option<String>,
     pub(crate) external_id: Option<String>,
     pub(crate) status: Option<Status>,
+    pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) page_size: u8,
 }
 
@@ -20,7 +23,14 @@ impl ListUsers {
     #[must_use]
     pub const fn new() -> Self {
         // The maximum. Callers usually want all pages, so large pages save requests.
-        Self { email: None, name_prefix: None, external_id: None, status: None, page_size: 100 }
+        Self {
+            email: None,
+            name_prefix: None,
+            external_id: None,
+            status: None,
+            attributes: BTreeMap::new(),
+            page_size: 100,
+        }
     }
 
     /// Only the user with this email, compared as the service does: see [`User::email`](crate::User::email).
@@ -48,6 +58,14 @@ impl ListUsers {
     #[must_use]
     pub const fn status(mut self, status: Status) -> Self {
         self.status = Some(status);
+        self
+    }
+
+    /// Only users who have this attribute: with this text, or with a number or a boolean that is written so. Of several
+    /// attributes, users have all. The service filters by those that its operator chose (`ATTRIBUTES_INDEXED`), and refuses any other.
+    #[must_use]
+    pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.attributes.insert(name.into(), value.into());
         self
     }
 

@@ -79,6 +79,8 @@ pub enum Code {
     InvalidFile,
     /// A filter of the list or the page size is invalid.
     InvalidQuery,
+    /// The index that a filter by attribute needs is still being made. The service's `/ready` says how far it is.
+    IndexNotReady,
     /// The page token does not belong to this list.
     InvalidPageToken,
     /// Events after this position have been pruned, or the position belongs to another database. Watch from now on,
@@ -111,7 +113,7 @@ pub enum Code {
     Other(String),
 }
 
-const KNOWN: [(Code, &str); 25] = [
+const KNOWN: [(Code, &str); 26] = [
     (Code::UserNotFound, "user_not_found"),
     (Code::EmailTaken, "email_taken"),
     (Code::ExternalIdTaken, "external_id_taken"),
@@ -124,6 +126,7 @@ const KNOWN: [(Code, &str); 25] = [
     (Code::ImportConflict, "import_conflict"),
     (Code::InvalidFile, "invalid_file"),
     (Code::InvalidQuery, "invalid_query"),
+    (Code::IndexNotReady, "index_not_ready"),
     (Code::InvalidPageToken, "invalid_page_token"),
     (Code::EventsGone, "events_gone"),
     (Code::Unauthorized, "unauthorized"),

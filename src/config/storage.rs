@@ -2,7 +2,7 @@
 
 use super::events::{RETENTION, retention};
 use super::reader::{Reader, delay};
-use crate::storage::{self, AttributesSchemaFile, DatabaseUrl, EventLog, KeyRetention};
+use crate::storage::{self, AttributesSchemaFile, DatabaseUrl, EventLog, IndexedAttributes, KeyRetention};
 
 pub(super) const DATABASE_URL: &str = "DATABASE_URL";
 
@@ -10,6 +10,8 @@ const MAX_USER_CACHE: u64 = 1 << 40;
 const USER_CACHE_RANGE: &str = "a whole number of bytes from 0 to 1099511627776";
 
 const ATTRIBUTES_SCHEMA: &str = "ATTRIBUTES_SCHEMA";
+
+const ATTRIBUTES_INDEXED: &str = "ATTRIBUTES_INDEXED";
 
 const MAX_KEYS: usize = 1_000_000_000;
 
@@ -42,6 +44,7 @@ impl Reader<'_> {
             delay(text).filter(|bound| *bound <= storage::Settings::LONGEST_STALENESS)
         });
         let attributes_schema = self.attributes_schema();
+        let attributes_indexed = self.attributes_indexed();
         let is_possible = max_staleness.is_none_or(|bound| bound.is_zero()) || user_cache_bytes != Some(0);
         self.require(
             is_possible,
@@ -59,9 +62,12 @@ impl Reader<'_> {
             max_wait: max_wait?,
             connect_timeout: connect_timeout?,
             auto_migrate: auto_migrate?,
+            // Lambda freezes the process between requests.
+            builds_indexes: auto_migrate? && !on_lambda,
             user_cache_bytes: user_cache_bytes?,
             max_staleness: max_staleness?,
             attributes_schema,
+            attributes_indexed: attributes_indexed?,
         })
     }
 
@@ -77,6 +83,15 @@ impl Reader<'_> {
                 self.mistake(ATTRIBUTES_SCHEMA, &path, format!("a file with a JSON Schema (2020-12): this one {error}"))
             }
         }
+    }
+
+    fn attributes_indexed(&mut self) -> Option<IndexedAttributes> {
+        let Some(text) = self.text(ATTRIBUTES_INDEXED).ok()? else { return Some(IndexedAttributes::default()) };
+        let Some(names) = IndexedAttributes::parse(&text) else {
+            return self.mistake(ATTRIBUTES_INDEXED, &text, IndexedAttributes::EXPECTED);
+        };
+        self.effective.push((ATTRIBUTES_INDEXED, text));
+        Some(names)
     }
 
     pub(super) fn key_retention(&mut self) -> Option<KeyRetention> {

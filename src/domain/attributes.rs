@@ -48,6 +48,17 @@ impl Attributes {
         Self::of(&members).ok()?
     }
 
+    /// The text of a member that is a string, or of a number or a boolean as it is written.
+    #[must_use]
+    pub fn scalar(&self, name: &str) -> Option<String> {
+        let member = json_node::member(self.as_str(), name)?.get();
+        match member.as_bytes().first()? {
+            b'"' => serde_json::from_str(member).ok(),
+            b'{' | b'[' | b'n' => None,
+            _ => Some(member.to_owned()),
+        }
+    }
+
     fn of(members: &Members) -> Result<Option<Self>, FieldError> {
         let error = |detail| Err(FieldError::new(FIELD, detail));
         if members.is_empty() {

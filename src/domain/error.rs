@@ -32,6 +32,9 @@ pub enum Error {
     /// Not executed: the database cannot be reached, or is not ready.
     #[error("the database is not available; nothing was changed")]
     Unavailable,
+    /// Not executed: the index that the filter needs is being made.
+    #[error("the index of this attribute is still being made; /ready says how far it is")]
+    IndexNotReady,
     /// Not executed: the database needs an operator's repair. Retrying soon is of no use.
     #[error("the database is not usable; nothing was changed")]
     Unusable,
@@ -58,6 +61,7 @@ impl Error {
             Self::InvalidPageToken => "invalid_page_token",
             Self::EventsGone | Self::PositionUnknown => "events_gone",
             Self::Overloaded => "overloaded",
+            Self::IndexNotReady => "index_not_ready",
             Self::Unavailable | Self::Unusable => "unavailable",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::Internal => "internal",

@@ -78,6 +78,12 @@ fn object(text: &str, depth: usize) -> Result<Members, Wrong> {
     Ok(members)
 }
 
+/// The member of an object with this name, if the text is an object and has one.
+pub(super) fn member<'a>(text: &'a str, name: &str) -> Option<&'a RawValue> {
+    let RawMembers(members) = serde_json::from_str(text).ok()?;
+    members.into_iter().find_map(|(other, value)| (other == name).then_some(value))
+}
+
 fn array(text: &str, depth: usize) -> Result<String, Wrong> {
     let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| NOT_TEXT)?;
     let mut out = String::from("[");

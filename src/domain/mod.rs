@@ -6,6 +6,7 @@
 
 mod as_of;
 mod assignment;
+mod attribute_filter;
 mod attributes;
 mod attributes_schema;
 mod characters;
@@ -35,6 +36,7 @@ mod written;
 
 pub use as_of::AsOf;
 pub use assignment::Assignment;
+pub use attribute_filter::{AttributeFilter, AttributeName, InvalidAttributeFilter};
 pub use attributes::{Attributes, AttributesPatch};
 pub use attributes_schema::{AttributesSchema, InvalidSchema};
 pub use email::Email;

@@ -1,7 +1,7 @@
 //! Lists of users: filters, pages and page queries.
 
 use super::characters::is_control;
-use super::{EmailKey, ExternalId, Folded, Order, Status, User, UserId};
+use super::{AttributeFilter, EmailKey, ExternalId, Folded, Order, Status, User, UserId};
 
 /// Which users a list contains. Without a filter it contains all.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +14,8 @@ pub struct Filter {
     pub external_id: Option<ExternalId>,
     /// Users with this status.
     pub status: Option<Status>,
+    /// Users with all of these attributes.
+    pub attributes: Vec<AttributeFilter>,
     /// The order that was asked for.
     pub order: Option<Order>,
 }
@@ -25,6 +27,7 @@ impl Filter {
         self.name_prefix.as_ref().is_none_or(|prefix| prefix.matches(user))
             && self.status.is_none_or(|status| status == user.status())
             && self.external_id.as_ref().is_none_or(|external_id| user.external_id() == Some(external_id))
+            && self.attributes.iter().all(|attribute| attribute.matches(user))
     }
 
     /// The order of the list: without another one by id, or with a prefix by name.
@@ -115,6 +118,7 @@ pub struct PageQuery {
 pub struct PageFilter {
     pub name_prefix: Option<NamePrefix>,
     pub status: Option<Status>,
+    pub attributes: Vec<AttributeFilter>,
 }
 
 impl PageQuery {

@@ -79,13 +79,19 @@ fn checksum(content: &[u8], filter: &Filter) -> u32 {
             hasher.update(part.as_bytes());
         }
     }
+    for attribute in &filter.attributes {
+        hasher.update(&[0xfa]);
+        hasher.update(attribute.name.as_str().as_bytes());
+        hasher.update(&[0xf9]);
+        hasher.update(attribute.value().as_bytes());
+    }
     hasher.finalize()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::NamePrefix;
+    use crate::domain::{AttributeFilter, AttributeName, NamePrefix};
 
     fn by_name(prefix: &str) -> Filter {
         Filter { name_prefix: Some(NamePrefix::parse(prefix).unwrap()), ..Filter::default() }
@@ -116,7 +122,10 @@ mod tests {
         let text = token(None).encode(&Filter::default());
         let with_status = |status| Filter { status: Some(status), ..Filter::default() };
         let (active, disabled) = (with_status(Status::Active), with_status(Status::Disabled));
-        for other in [by_name(""), by_name("a"), active, disabled, ordered("-id"), ordered("name")] {
+        let named = AttributeName::parse("a").unwrap();
+        let attributes = AttributeFilter::parse_all([("a".to_owned(), "b".to_owned())], &[named]).unwrap();
+        let with_attribute = Filter { attributes, ..Filter::default() };
+        for other in [by_name(""), by_name("a"), active, disabled, with_attribute, ordered("-id"), ordered("name")] {
             assert_eq!(PageToken::decode(&text, &other), Err(Error::InvalidPageToken));
         }
     }

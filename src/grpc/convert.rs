@@ -1,11 +1,15 @@
 //! Converts between messages and the types of the domain.
 
+use std::collections::BTreeMap;
+
 use prost_types::Timestamp;
 
 use super::failure::Failure;
 use super::generated::users::{ListUsersRequest, User, UserStatus};
 use super::raw_user;
-use crate::domain::{self, Email, ExternalId, Filter, NamePrefix, Order, PageSize, UserId};
+use crate::domain::{
+    self, AttributeFilter, AttributeName, Email, ExternalId, Filter, NamePrefix, Order, PageSize, UserId,
+};
 
 impl From<domain::User> for User {
     fn from(user: domain::User) -> Self {
@@ -52,17 +56,24 @@ pub(super) fn page_size(size: i32) -> Result<PageSize, Failure> {
     Ok(PageSize::at_most_max(u64::try_from(size).map_err(|_| negative)?).unwrap_or(PageSize::DEFAULT))
 }
 
-pub(super) fn filter(request: &ListUsersRequest) -> Result<Filter, Failure> {
+/// Parses the filters and the order. Lists can be filtered by attributes that are `indexed`.
+pub(super) fn filter(request: &ListUsersRequest, indexed: &[AttributeName]) -> Result<Filter, Failure> {
     let invalid = |field: &'static str, detail| Failure::InvalidField { field: field.into(), detail };
     let email = request.email.as_deref().map(Email::parse_to_find).transpose();
     let name_prefix = request.name_prefix.as_deref().map(NamePrefix::parse).transpose();
     let order = Some(request.order_by.as_str()).filter(|order| !order.is_empty()).map(Order::parse).transpose();
     let external_id = request.external_id.clone().map(ExternalId::parse).transpose();
+    // By name, so that the first mistake is always the same.
+    let attributes = AttributeFilter::parse_all(BTreeMap::from_iter(request.attributes.clone()), indexed);
     Ok(Filter {
         email: email.map_err(|error| invalid("email", error.detail))?,
         name_prefix: name_prefix.map_err(|detail| invalid("name_prefix", detail))?,
         external_id: external_id.map_err(|error| invalid("external_id", error.detail))?,
         status: raw_user::status("status", request.status)?,
+        attributes: attributes.map_err(|error| Failure::InvalidField {
+            field: format!("attributes[{}]", error.name.chars().take(32).collect::<String>()).into(),
+            detail: error.detail,
+        })?,
         order: order.map_err(|detail| invalid("order_by", detail))?,
     })
 }

@@ -183,7 +183,10 @@ const fn user_code(error: &domain::Error) -> Code {
         domain::Error::EmailTaken | domain::Error::ExternalIdTaken => Code::AlreadyExists,
         domain::Error::VersionMismatch => Code::Aborted,
         domain::Error::EventsGone | domain::Error::PositionUnknown => Code::OutOfRange,
-        domain::Error::Overloaded | domain::Error::Unavailable | domain::Error::Unusable => Code::Unavailable,
+        domain::Error::Overloaded
+        | domain::Error::IndexNotReady
+        | domain::Error::Unavailable
+        | domain::Error::Unusable => Code::Unavailable,
         domain::Error::OutcomeUnknown => Code::DeadlineExceeded,
         domain::Error::Internal => Code::Internal,
     }

@@ -60,7 +60,8 @@ impl UserService for Users {
     async fn list_users(&self, request: Request<ListUsersRequest>) -> Result<Response<ListUsersResponse>, Status> {
         let freshness = freshness(request.metadata())?;
         let request = request.into_inner();
-        let (size, filter, include_total) = (page_size(request.page_size)?, filter(&request)?, request.include_total);
+        let (size, include_total) = (page_size(request.page_size)?, request.include_total);
+        let filter = filter(&request, self.storage.attributes_indexed())?;
         let mask = read_mask(request.read_mask.as_ref())?;
         let page_token = Some(request.page_token.as_str()).filter(|token| !token.is_empty());
         let list = service::list_users(&self.storage, &filter, size, page_token, include_total, &freshness).await?;

@@ -82,5 +82,6 @@ pub(super) fn start(filter: &Filter, after: Option<PageToken>) -> Start {
 }
 
 pub(super) fn page_filter(filter: &Filter) -> PageFilter {
-    PageFilter { name_prefix: filter.name_prefix.clone(), status: filter.status }
+    let Filter { name_prefix, status, attributes, .. } = filter.clone();
+    PageFilter { name_prefix, status, attributes }
 }

@@ -27,12 +27,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use batch_slots::BatchSlot;
+pub use database::attribute_indexes::IndexProgress;
+pub use database::attribute_indexes::commands::{IndexError, drop_attribute_index, index_attributes};
 pub use database::backup::{BackupError, backup};
 pub use database::keeper::readiness::{Check, Readiness};
 pub use database::schema::migrations::{MigrateError, migrate};
 pub use database::settings::Settings;
 pub use database::settings::attributes_schema_file::{AttributesSchemaFile, SchemaFileError};
 pub use database::settings::database_url::DatabaseUrl;
+pub use database::settings::indexed_attributes::IndexedAttributes;
 pub use event_log::checkpoint::Checkpoint;
 pub use event_log::follow::Follower;
 pub use event_log::{
@@ -46,14 +49,15 @@ pub use write::atomic::RefusedOperation;
 pub use write::import::Superseded;
 
 use crate::domain::{
-    AsOf, AttributesSchema, Changes, EmailKey, Error, ExternalId, Freshness, NewUser, Once, Page, PageQuery, User,
-    UserId, Version, Written,
+    AsOf, AttributeName, AttributesSchema, Changes, EmailKey, Error, ExternalId, Freshness, NewUser, Once, Page,
+    PageQuery, User, UserId, Version, Written,
 };
 use crate::metrics::{IdempotencyMetrics, Metrics};
 use crate::telemetry::{Context, TracedSpan, note_look_up};
 use batch_slots::BatchSlots;
-use database::keeper;
+use database::attribute_indexes::{AttributeIndexes, builder};
 use database::keeper::state::Keeper;
+use database::keeper::{self, Duties};
 use database::pool::Pool;
 use database::workers::Workers;
 use engine::actors::{Actors, Common};
@@ -88,6 +92,8 @@ pub struct Storage {
     pool: Pool,
     idempotency: IdempotencyMetrics,
     attributes_schema: Option<AttributesSchemaFile>,
+    attributes_indexed: Arc<IndexedAttributes>,
+    indexes: AttributeIndexes,
     /// On PostgreSQL the actors have it, too: they ask what has changed.
     cache: Option<UserCache>,
 }
@@ -103,6 +109,7 @@ impl Storage {
         let cache = user_cache(settings, metrics);
         let pool = Pool::new(settings, metrics, cache.clone())?;
         let keeper = Arc::new(Keeper::default());
+        let indexes = AttributeIndexes::new(&settings.attributes_indexed);
         let common = Common { settings, pool: &pool, keeper: &keeper, metrics };
         let mut actors = Actors::default();
         let events = EventLog::new(pool.clone(), Arc::clone(&keeper), settings.deadline, metrics.hung_calls("events"));
@@ -123,6 +130,8 @@ impl Storage {
             pool: pool.clone(),
             idempotency: metrics.idempotency().clone(),
             attributes_schema: settings.attributes_schema.clone(),
+            attributes_indexed: Arc::new(settings.attributes_indexed.clone()),
+            indexes: indexes.clone(),
             cache,
         };
         let watched = storage.clone();
@@ -131,14 +140,29 @@ impl Storage {
             let watched = storage.clone();
             metrics.watch_check(check.word(), move || watched.readiness() == Readiness::Failing(check));
         }
-        let keeper = keeper::spawn(keeper, pool, settings.auto_migrate, metrics.hung_calls("keeper"))?;
-        Ok((storage, Running { actors, keeper }))
+        let watched = Arc::clone(&keeper);
+        let builder = builder::spawn(settings, indexes.clone(), move || watched.is_migrated())?;
+        let Settings { auto_migrate, builds_indexes, .. } = *settings;
+        let duties = Duties { keeper, indexes, auto_migrate, builds_indexes };
+        let keeper = keeper::spawn(duties, pool, metrics.hung_calls("keeper"))?;
+        Ok((storage, Running { actors, keeper, _builder: builder }))
     }
 
     /// What attributes are held to, if the operator says so.
     #[must_use]
     pub fn attributes_schema(&self) -> Option<Arc<AttributesSchema>> {
         self.attributes_schema.as_ref().map(AttributesSchemaFile::current)
+    }
+
+    /// The attributes by which lists can be filtered, or will be once their indexes are made.
+    #[must_use]
+    pub fn attributes_indexed(&self) -> &[AttributeName] {
+        &self.attributes_indexed
+    }
+
+    /// Each of these attributes, and how far its index is. Never waits for the database.
+    pub fn index_progress(&self) -> impl Iterator<Item = (&AttributeName, IndexProgress)> {
+        self.indexes.progress()
     }
 
     /// Creates a user. [`Error::EmailTaken`] if another user has the address.
@@ -219,8 +243,9 @@ impl Storage {
         });
     }
 
-    /// Reads one page of users.
+    /// Reads one page of users. [`Error::IndexNotReady`] if a filter needs an index that is still being made.
     pub async fn list_users(&self, query: PageQuery) -> Result<AsOf<Page>, Error> {
+        self.indexes.require(&query.filter.attributes)?;
         let query = if self.keeper.all_have_keys() { query.without_legacy_prefixes() } else { query };
         self.pages.ask(query).await
     }
@@ -320,6 +345,7 @@ fn trace() -> Option<TracedSpan> {
 pub struct Running {
     actors: Actors,
     keeper: keeper::Handle,
+    _builder: Option<builder::Handle>,
 }
 
 impl Running {

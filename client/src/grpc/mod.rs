@@ -63,7 +63,7 @@ impl Grpc {
     }
 
     pub(crate) async fn list_users(&self, attempt: Attempt, list: &ListUsers, token: &str) -> Result<Page, Failed> {
-        let ListUsers { email, name_prefix, external_id, status, page_size } = list.clone();
+        let ListUsers { email, name_prefix, external_id, status, attributes, page_size } = list.clone();
         let list = ListUsersRequest {
             page_size: page_size.into(),
             page_token: token.to_owned(),
@@ -72,6 +72,7 @@ impl Grpc {
             include_total: false,
             external_id,
             status: convert::status(status).into(),
+            attributes: attributes.into_iter().collect(),
             ..Default::default()
         };
         let page = message(self.client().list_users(request(attempt, list)).await)?;

@@ -7,6 +7,7 @@ mod export;
 mod import;
 mod problem;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,9 +70,9 @@ impl Rest {
     }
 
     pub(crate) async fn list_users(&self, attempt: Attempt, list: &ListUsers, token: &str) -> Result<Page, Failed> {
-        let mut query = vec![("page_size", list.page_size.to_string())];
+        let mut query = vec![(Cow::Borrowed("page_size"), list.page_size.to_string())];
         query.extend(filters(list));
-        query.extend((!token.is_empty()).then(|| ("page_token", token.to_owned())));
+        query.extend((!token.is_empty()).then(|| (Cow::Borrowed("page_token"), token.to_owned())));
         let page: UserPage =
             Answer::of(self.request(Method::GET, USERS, attempt.headers).query(&query)).await?.json(200)?;
         Ok(Page { users: page.users, next_page_token: page.next_page_token })
@@ -138,7 +139,7 @@ fn path(id: i64) -> String {
     format!("{USERS}/{id}")
 }
 
-fn filters(list: &ListUsers) -> impl Iterator<Item = (&'static str, String)> {
+fn filters(list: &ListUsers) -> impl Iterator<Item = (Cow<'static, str>, String)> {
     let status = list.status.map(|status| status.as_str().to_owned());
     let filters = [
         ("email", list.email.clone()),
@@ -146,7 +147,9 @@ fn filters(list: &ListUsers) -> impl Iterator<Item = (&'static str, String)> {
         ("external_id", list.external_id.clone()),
         ("status", status),
     ];
-    filters.into_iter().filter_map(|(name, value)| Some((name, value?)))
+    let attributes = list.attributes.clone().into_iter();
+    let attributes = attributes.map(|(name, value)| (Cow::Owned(format!("attributes.{name}")), value));
+    filters.into_iter().filter_map(|(name, value)| Some((Cow::Borrowed(name), value?))).chain(attributes)
 }
 
 fn if_match(request: RequestBuilder, etag: Option<&Etag>) -> RequestBuilder {

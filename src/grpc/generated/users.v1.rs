@@ -75,7 +75,7 @@ pub struct BatchGetUsersResponse {
     #[prost(string, repeated, tag = "3")]
     pub missing_emails: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListUsersRequest {
     /// How many users the page may hold: 20 when it is not set; more than 100 is 100.
     #[prost(int32, tag = "1")]
@@ -105,6 +105,13 @@ pub struct ListUsersRequest {
     /// Which fields of the users to return, as in GetUserRequest.
     #[prost(message, optional, tag = "9")]
     pub read_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// Only users with all of these attributes: a string, or a number or a boolean that is written so. Only attributes that the
+    /// service has indexes of (ATTRIBUTES_INDEXED).
+    #[prost(map = "string, string", tag = "10")]
+    pub attributes: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListUsersResponse {

@@ -1,5 +1,7 @@
 //! Query strings, as structs that serde deserializes.
 //!
+//! A field whose name ends with a dot takes all parameters whose names start so, as a map.
+//!
 //! An unknown parameter is an error: the service would answer a misspelt filter with all users. `serde_urlencoded` and
 //! `serde_html_form` do not serve here. They read bytes that are not UTF-8 as U+FFFD, which asks for something else,
 //! and their errors do not name the parameter.
@@ -7,11 +9,13 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::future::{Ready, ready};
+use std::iter::Peekable;
 use std::vec;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use percent_encoding::percent_decode_str;
+use serde::de::value::MapDeserializer;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer as _, MapAccess, Visitor,
 };
@@ -104,29 +108,42 @@ impl<'de> Deserializer<'de> for QueryString<'de> {
 
 /// The parameters of a query string, in the order of the struct's fields.
 struct Parameters<'de> {
-    rest: vec::IntoIter<(usize, Cow<'de, str>)>,
+    rest: Peekable<vec::IntoIter<Parameter<'de>>>,
     fields: &'static [&'static str],
-    value: Option<(&'static str, Cow<'de, str>)>,
+    value: Option<Parameter<'de>>,
+}
+
+#[derive(Clone)]
+struct Parameter<'de> {
+    /// The place of the struct's field.
+    field: usize,
+    name: Cow<'de, str>,
+    value: Cow<'de, str>,
 }
 
 impl<'de> Parameters<'de> {
     fn parse(query: &'de str, fields: &'static [&'static str]) -> Result<Self, InvalidQuery> {
-        let mut parameters: Vec<(usize, Cow<'de, str>)> = Vec::new();
+        let mut parameters: Vec<Parameter<'de>> = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name).ok_or_else(|| InvalidQuery::new(name, NOT_UTF8))?;
             let value = decode(value).ok_or_else(|| InvalidQuery::new(&name, NOT_UTF8))?;
-            let Some(field) = fields.iter().position(|field| *field == name) else {
+            let Some(field) = fields.iter().position(|field| takes(field, &name)) else {
                 return Err(InvalidQuery::new(&name, "is not known here"));
             };
-            if parameters.iter().any(|(other, _)| *other == field) {
+            if parameters.iter().any(|other| other.name == name) {
                 return Err(InvalidQuery::new(&name, "is given more than once"));
             }
-            parameters.push((field, value));
+            parameters.push(Parameter { field, name, value });
         }
-        parameters.sort_unstable_by_key(|(field, _)| *field);
-        Ok(Self { rest: parameters.into_iter(), fields, value: None })
+        parameters.sort_by_key(|parameter| parameter.field);
+        Ok(Self { rest: parameters.into_iter().peekable(), fields, value: None })
     }
+}
+
+/// Whether a field takes the parameter with this name.
+fn takes(field: &str, name: &str) -> bool {
+    if field.ends_with('.') { name.len() > field.len() && name.starts_with(field) } else { name == field }
 }
 
 const NOT_UTF8: &str = "must be UTF-8, percent-encoded";
@@ -144,15 +161,23 @@ impl<'de> MapAccess<'de> for Parameters<'de> {
     type Error = InvalidQuery;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, InvalidQuery> {
-        let next = self.rest.next().and_then(|(field, value)| Some((*self.fields.get(field)?, value)));
-        let Some((name, value)) = next else { return Ok(None) };
-        self.value = Some((name, value));
-        seed.deserialize(name.into_deserializer()).map(Some)
+        let next = self.rest.next().and_then(|next| Some((*self.fields.get(next.field)?, next)));
+        let Some((field, next)) = next else { return Ok(None) };
+        self.value = Some(next);
+        seed.deserialize(field.into_deserializer()).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, InvalidQuery> {
-        let Some((name, value)) = self.value.take() else { return Err(InvalidQuery::custom("a value without a name")) };
-        seed.deserialize(Value(value)).map_err(|error| InvalidQuery { parameter: name.to_owned(), ..error })
+        let Some(first) = self.value.take() else { return Err(InvalidQuery::custom("a value without a name")) };
+        if let Some(prefix) = self.fields.get(first.field).filter(|field| field.ends_with('.')) {
+            let more = std::iter::from_fn(|| self.rest.next_if(|next| next.field == first.field));
+            let member =
+                |Parameter { name, value, .. }: Parameter<'de>| (name.replacen(prefix, "", 1), value.into_owned());
+            let members = Vec::from_iter([first.clone()].into_iter().chain(more).map(member));
+            return seed.deserialize(MapDeserializer::new(members.into_iter()));
+        }
+        let Parameter { name, value, .. } = first;
+        seed.deserialize(Value(value)).map_err(|error| InvalidQuery { parameter: name.into_owned(), ..error })
     }
 }
 
@@ -197,6 +222,8 @@ impl<'de> Deserializer<'de> for Value<'de> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde::Deserialize;
 
     use super::*;
@@ -209,6 +236,8 @@ mod tests {
         flag: bool,
         #[serde(deserialize_with = "short")]
         short: String,
+        #[serde(rename = "map.")]
+        map: BTreeMap<String, String>,
     }
 
     fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -255,6 +284,17 @@ mod tests {
         assert_eq!(parse("m=1").unwrap_err(), "m: is not known here");
         assert_eq!(parse("text=1&text=1").unwrap_err(), "text: is given more than once");
         assert_eq!(parse("number=x&m=1").unwrap_err(), "m: is not known here", "before any value is looked at");
+    }
+
+    #[test]
+    fn a_field_with_a_dot_takes_all_that_start_so() {
+        let map = |query| parse(query).map(|example| Vec::from_iter(example.map));
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(map("map.a=1&text=x&map.b.map.c=2%26&short=a"), Ok(vec![pair("a", "1"), pair("b.map.c", "2&")]));
+        assert_eq!(map("map.=1").unwrap_err(), "map.: is not known here");
+        assert_eq!(map("map=1").unwrap_err(), "map: is not known here");
+        assert_eq!(map("map.a=1&map.%61=2").unwrap_err(), "map.a: is given more than once");
+        assert_eq!(map("map.a=1&short=long").unwrap_err(), "short: must be short");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use utoipa::Modify;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, ParameterStyle};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{OpenApi as Document, RefOr, Required};
@@ -79,6 +79,35 @@ fn describe_keys(operation: &mut Operation) {
             let description = "`true` if the request was executed earlier, with the same key.";
             let replayed = HeaderBuilder::new().description(Some(description));
             response.headers.insert("Idempotency-Replayed".to_owned(), replayed.build().into());
+        }
+    }
+}
+
+/// The filters by attribute. A parameter is an object here, of which each member is a parameter of its own.
+pub(super) struct AttributeFilters;
+
+impl Modify for AttributeFilters {
+    fn modify(&self, openapi: &mut Document) {
+        let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^attributes\\.[A-Za-z0-9_-]{1,40}$"));
+        let value = ObjectBuilder::new().schema_type(Type::String).max_length(Some(255));
+        let members = ObjectBuilder::new()
+            .property_names(Some(name.build()))
+            .additional_properties(Some(RefOr::from(value.build())));
+        let text = "Only users with these attributes, such as `attributes.department=Sales`: a string, or a number or a boolean \
+                    that is written so. Only for those that `ATTRIBUTES_INDEXED` names.";
+        let filters = ParameterBuilder::new()
+            .name("attributes")
+            .parameter_in(ParameterIn::Query)
+            .required(Required::False)
+            .description(Some(text))
+            .style(Some(ParameterStyle::Form))
+            .explode(Some(true))
+            .schema(Some(members.build()))
+            .build();
+        for path in ["/api/v2/users", "/api/v2/users:export"] {
+            if let Some(list) = openapi.paths.paths.get_mut(path).and_then(|item| item.get.as_mut()) {
+                list.parameters.get_or_insert_default().push(filters.clone().into());
+            }
         }
     }
 }

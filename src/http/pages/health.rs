@@ -5,10 +5,10 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::Timestamp;
+use crate::domain::{AttributeName, Timestamp};
 use crate::metrics::{CONTENT_TYPE, Metrics};
 use crate::net::Draining;
-use crate::storage::{Readiness, Storage};
+use crate::storage::{IndexProgress, Readiness, Storage};
 
 /// The process is alive.
 #[derive(Serialize, ToSchema)]
@@ -44,6 +44,20 @@ pub(crate) struct ReadyBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<&'static str>,
+    /// The attributes by which lists can be filtered, or will be. Left out if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attribute_indexes: Vec<AttributeIndex>,
+}
+
+/// The index of an attribute.
+#[derive(Serialize, ToSchema)]
+struct AttributeIndex {
+    /// The attribute.
+    #[schema(example = "department")]
+    name: String,
+    /// How much of it is made. At 100 lists can be filtered by it, and not before.
+    #[schema(maximum = 100)]
+    percent: u8,
 }
 
 /// Checks whether the service can serve requests.
@@ -56,15 +70,24 @@ pub(crate) struct ReadyBody {
     (status = SERVICE_UNAVAILABLE, description = "It cannot. The body names the check that fails.", body = ReadyBody,
         headers(("Retry-After" = u32, description = "After how many seconds to try again.")))))]
 pub(crate) async fn ready(storage: web::Data<Storage>, draining: web::Data<Draining>) -> HttpResponse {
+    let indexes = storage.index_progress();
+    let index = |(name, progress): (&AttributeName, IndexProgress)| AttributeIndex {
+        name: name.to_string(),
+        percent: progress.percent(),
+    };
+    let attribute_indexes = Vec::from_iter(indexes.map(index));
     let failing = |check, detail| {
-        let body = ReadyBody { ready: false, failing: Some(check), detail: Some(detail) };
+        let body =
+            ReadyBody { ready: false, failing: Some(check), detail: Some(detail), attribute_indexes: Vec::new() };
         HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, "1")).json(body)
     };
     if draining.is_draining() {
         return failing("shutdown", "the service is shutting down");
     }
     match storage.readiness() {
-        Readiness::Ready => HttpResponse::Ok().json(ReadyBody { ready: true, failing: None, detail: None }),
+        Readiness::Ready => {
+            HttpResponse::Ok().json(ReadyBody { ready: true, failing: None, detail: None, attribute_indexes })
+        }
         Readiness::Failing(check) => failing(check.word(), check.detail()),
     }
 }

@@ -93,6 +93,8 @@ impl Failure {
             {
                 Some(("retry-after", "1".into()))
             }
+            // Made for a million users within seconds to minutes.
+            Self::User(domain::Error::IndexNotReady) => Some(("retry-after", "5".into())),
             Self::Refused(Refused::Denied(Denied::NoKeys)) => Some(("retry-after", "1".into())),
             Self::Refused(Refused::Denied(denied)) => Some(("www-authenticate", challenge(*denied).into())),
             Self::ImportConflict { retry_after: Some(seconds), .. } => Some(("retry-after", (*seconds).into())),
@@ -128,9 +130,10 @@ const fn user_status(error: &domain::Error) -> StatusCode {
         domain::Error::VersionMismatch => StatusCode::PRECONDITION_FAILED,
         domain::Error::InvalidPageToken => StatusCode::BAD_REQUEST,
         domain::Error::EventsGone | domain::Error::PositionUnknown => StatusCode::GONE,
-        domain::Error::Overloaded | domain::Error::Unavailable | domain::Error::Unusable => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        domain::Error::Overloaded
+        | domain::Error::IndexNotReady
+        | domain::Error::Unavailable
+        | domain::Error::Unusable => StatusCode::SERVICE_UNAVAILABLE,
         domain::Error::OutcomeUnknown => StatusCode::GATEWAY_TIMEOUT,
         domain::Error::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use actix_web::http::header::{CONTENT_TYPE, ContentEncoding, HeaderValue, VARY};
@@ -10,7 +11,7 @@ use utoipa::IntoParams;
 
 use super::error_responses::{AcceptErrors, CommonErrors};
 use super::export_body::ExportBody;
-use super::list_users::{email, external_id, name_prefix, status};
+use super::list_users::{attribute_filters, email, external_id, name_prefix, status};
 use crate::auth::Bearer;
 use crate::domain::{self, EmailKey, ExternalId, Filter, NamePrefix, Status};
 use crate::events::Feed;
@@ -40,6 +41,10 @@ pub(crate) struct ExportUsers {
     #[serde(default, deserialize_with = "status")]
     #[param(value_type = Option<StatusName>, nullable = false, inline)]
     status: Option<Status>,
+    /// Filters by attribute: names and values.
+    #[serde(default, rename = "attributes.")]
+    #[param(ignore)]
+    attributes: BTreeMap<String, String>,
 }
 
 /// Exports all users.
@@ -75,8 +80,9 @@ pub(crate) async fn export_users(
     }
     let permit = exports.admit()?;
     let from = feed.watermark().await?;
-    let ExportUsers { email, name_prefix, external_id, status } = query.0;
-    let filter = Filter { email, name_prefix, external_id, status, order: None };
+    let ExportUsers { email, name_prefix, external_id, status, attributes } = query.0;
+    let attributes = attribute_filters(&storage, attributes)?;
+    let filter = Filter { email, name_prefix, external_id, status, attributes, order: None };
     let page = service::export_users(&storage, filter, from).await?;
     let encoder = Encoder::new(format, gzip).map_err(|error| internal(&error))?;
     let time_left = request.extensions().get::<Bearer>().map(Bearer::time_left).unwrap_or_default();

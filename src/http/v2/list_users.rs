@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use actix_web::http::header::LINK;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -7,7 +9,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::as_of::with_freshness;
 use super::error_responses::{CommonErrors, PositionErrors};
 use super::user::{ShownUser, User};
-use crate::domain::{Email, EmailKey, ExternalId, FieldMask, Filter, NamePrefix, Order, PageSize, Status};
+use crate::domain::{
+    AttributeFilter, Email, EmailKey, ExternalId, FieldMask, Filter, NamePrefix, Order, PageSize, Status,
+};
 use crate::http::extract::{Query, StatusName, fields, freshness, parse_text};
 use crate::http::problem::Failure;
 use crate::service;
@@ -43,6 +47,10 @@ pub(crate) struct ListUsers {
     #[serde(default, deserialize_with = "status")]
     #[param(value_type = Option<StatusName>, nullable = false, inline)]
     status: Option<Status>,
+    /// Filters by attribute: names and values.
+    #[serde(default, rename = "attributes.")]
+    #[param(ignore)]
+    attributes: BTreeMap<String, String>,
     /// The order: `id` (in which users were created), `name` or `email`, with a `-` before it for the reverse. By default
     /// `id`, or with `name_prefix` `name`.
     #[serde(default, deserialize_with = "order")]
@@ -70,6 +78,17 @@ pub(super) fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
     parse_text(deserializer, |text| Status::parse(text).map_err(|error| error.detail)).map(Some)
 }
 
+/// Parses filters by attribute.
+pub(super) fn attribute_filters(
+    storage: &Storage,
+    asked: BTreeMap<String, String>,
+) -> Result<Vec<AttributeFilter>, Failure> {
+    AttributeFilter::parse_all(asked, storage.attributes_indexed()).map_err(|error| Failure::InvalidQuery {
+        parameter: format!("attributes.{}", error.name.chars().take(32).collect::<String>()),
+        detail: error.detail.into(),
+    })
+}
+
 fn order<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Order>, D::Error> {
     parse_text(deserializer, Order::parse).map(Some)
 }
@@ -91,8 +110,9 @@ pub(crate) struct UserPage {
 
 /// Lists users, page by page.
 ///
-/// Every page costs the same, the last one too. With `status`, or with `name_prefix` in another order than by name, a page
-/// may hold fewer users than asked for and not be the last: that is the one without `next_page_token`.
+/// Every page costs the same, the last one too. With several filters, or with one in another order than its own (`name_prefix`
+/// by name, attributes by id), a page may hold fewer users than asked for and not be the last: that is the one without
+/// `next_page_token`.
 #[utoipa::path(get, path = "/api/v2/users", tag = "version 2", operation_id = "v2_list_users",
     params(ListUsers,
         ("At-Least-Position" = Option<i64>, Header, minimum = 0, nullable = false,
@@ -118,11 +138,13 @@ pub(crate) async fn list_users(
         name_prefix,
         external_id,
         status,
+        attributes,
         order_by: order,
         fields,
     } = query.0;
     let size = page_size.and_then(PageSize::at_most_max).unwrap_or(PageSize::DEFAULT);
-    let filter = Filter { email, name_prefix, external_id, status, order };
+    let attributes = attribute_filters(&storage, attributes)?;
+    let filter = Filter { email, name_prefix, external_id, status, attributes, order };
     let fresh = freshness(request.headers())?;
     let list = service::list_users(&storage, &filter, size, page_token.as_deref(), include_total, &fresh).await?;
     let freshness = list.freshness();
@@ -140,8 +162,10 @@ pub(crate) async fn list_users(
 /// which name the service has for it.
 fn next_link(query: &str, token: &str) -> String {
     let mut parameters = Serializer::new(String::new());
-    for name in ["page_size", "name_prefix", "status", "order_by", "fields", "include_total"] {
-        parameters.extend_pairs(form_urlencoded::parse(query.as_bytes()).filter(|(other, _)| other == name));
+    for name in ["page_size", "name_prefix", "status", "attributes.", "order_by", "fields", "include_total"] {
+        let asked = form_urlencoded::parse(query.as_bytes());
+        parameters
+            .extend_pairs(asked.filter(|(other, _)| other == name || (name.ends_with('.') && other.starts_with(name))));
     }
     let parameters = parameters.append_pair("page_token", token).finish();
     format!("</api/v2/users?{parameters}>; rel=\"next\"")
@@ -158,6 +182,10 @@ mod tests {
         assert_eq!(
             link("&page_token=s&include_total=true&&name_prefix=%c3%a9+%26&page_size=007"),
             "</api/v2/users?page_size=007&name_prefix=%C3%A9+%26&include_total=true&page_token=t>; rel=\"next\""
+        );
+        assert_eq!(
+            link("attributes.b=%26&attributesx=1&attributes.a=1"),
+            "</api/v2/users?attributes.b=%26&attributes.a=1&page_token=t>; rel=\"next\""
         );
         assert_eq!(link("name_prefix"), "</api/v2/users?name_prefix=&page_token=t>; rel=\"next\"");
     }

@@ -6,8 +6,10 @@
 //! - [`workers`] runs threads that may hang in the database, and replaces them.
 //! - [`pool`] shares connections, and detects those that are dead, hang, or lead to a displaced file.
 //! - [`sql_text`] is for statements that are written as text.
+//! - [`attribute_indexes`] lets lists be filtered by attributes.
 //! - [`keeper`] connects, migrates, and checks every second what requests need.
 
+pub(super) mod attribute_indexes;
 pub(super) mod backup;
 pub(super) mod connection;
 pub(super) mod keeper;

@@ -17,6 +17,7 @@ use crate::storage::database::connection::locks::{LockPolicy, LockTimeouts};
 use crate::storage::database::pool::Pool;
 use crate::storage::database::settings::Settings;
 use crate::storage::database::settings::database_url::DatabaseUrl;
+use crate::storage::database::settings::indexed_attributes::IndexedAttributes;
 
 /// What a test sends. Each kind has one effect on its batch.
 #[derive(Clone, Copy)]
@@ -76,6 +77,8 @@ fn actor(folder: &tempfile::TempDir) -> Actor {
         user_cache_bytes: 0,
         max_staleness: Duration::ZERO,
         attributes_schema: None,
+        attributes_indexed: IndexedAttributes::default(),
+        builds_indexes: false,
     };
     let metrics = Metrics::new("sqlite").unwrap();
     let lane = metrics.lane("probes", 1, settings.mailbox);

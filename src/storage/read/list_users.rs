@@ -6,8 +6,10 @@ use diesel::result::Error as DieselError;
 use diesel::sql_types::{BigInt, SqlOrd, SqlType, Text};
 
 use crate::domain::{
-    AsOf, Error, Folded, Last, NamePrefix, OrderBy, Page, PageFilter, PageQuery, Position, Start, Status, User,
+    AsOf, AttributeFilter, Error, Folded, Last, NamePrefix, OrderBy, Page, PageFilter, PageQuery, Position, Start,
+    Status, User,
 };
+use crate::storage::database::attribute_indexes::filter::{are_complete, has, user_attributes};
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::locks::LockPolicy;
 use crate::storage::database::connection::{Connection, on_backend};
@@ -27,11 +29,23 @@ impl Request for PageQuery {
 
     fn run(connection: &mut Connection, batch: &[&Self], _: LockPolicy) -> Result<Vec<Execution<Self>>, BatchError> {
         let read = |query: &&Self| {
-            let page = read_page(connection, query).or_else(|error| empty_if_unstorable(connection, query, error));
-            page.map(Ok).map(Execution::Executed)
+            let page = read_indexed(connection, query);
+            page.or_else(|error| empty_if_unstorable(connection, query, error).map(Ok)).map(Execution::Executed)
         };
         Ok(batch.iter().map(read).collect::<QueryResult<_>>()?)
     }
+}
+
+/// Reads a page, unless it needs an index that is not complete. The keeper may not have noticed yet that one is dropped: on
+/// SQLite its entries go with it, on PostgreSQL such a page is only slow.
+fn read_indexed(connection: &mut Connection, query: &PageQuery) -> QueryResult<Result<AsOf<Page>, Error>> {
+    if query.filter.attributes.is_empty() || matches!(connection, Connection::Postgres(..)) {
+        return read_page(connection, query).map(Ok);
+    }
+    connection.read_transaction(|connection| {
+        let is_complete = are_complete(connection, &query.filter.attributes)?;
+        if is_complete { read_page(connection, query).map(Ok) } else { Ok(Err(Error::IndexNotReady)) }
+    })
 }
 
 /// An empty page if the database cannot store a text of the query; otherwise the failure itself.
@@ -46,7 +60,8 @@ fn empty_if_unstorable(connection: &mut Connection, query: &PageQuery, error: Di
     }
     let Connection::Postgres(postgres, _) = connection else { return Err(error) };
     let last = if let Start::After { last: Some(last), .. } = &query.start { last.key.as_deref() } else { None };
-    let mut texts = prefix.map(|prefix| prefix.key().as_str()).into_iter().chain(last);
+    let values = query.filter.attributes.iter().map(AttributeFilter::value);
+    let mut texts = prefix.map(|prefix| prefix.key().as_str()).into_iter().chain(last).chain(values);
     if is_sound && texts.any(|text| is_unstorable(postgres, text, &error)) {
         let end = diesel::select(log_end()).get_result(postgres)?;
         let page = Page { users: Vec::new(), next: None, total: query.count.then_some(0) };
@@ -105,6 +120,8 @@ enum Range<'a> {
     All,
     /// With this status, by id.
     Status(i16),
+    /// With this attribute, by id.
+    Attribute(&'a AttributeFilter),
     /// By name.
     Prefix(&'a NamePrefix),
 }
@@ -112,17 +129,25 @@ enum Range<'a> {
 impl<'a> Path<'a> {
     fn of(query: &'a PageQuery) -> Self {
         let by = if let Start::After { order, .. } = &query.start { order.by } else { OrderBy::Id };
-        let PageFilter { name_prefix, status } = &query.filter;
-        match (by, name_prefix, status.and_then(Status::code)) {
-            (OrderBy::Name, Some(prefix), _) => {
-                Self { range: Range::Prefix(prefix), rest: PageFilter { name_prefix: None, status: *status } }
+        let mut rest = query.filter.clone();
+        let PageFilter { name_prefix, status, attributes } = &query.filter;
+        let range = match (by, name_prefix, attributes.first(), status.and_then(Status::code)) {
+            (OrderBy::Name, Some(prefix), _, _) => {
+                rest.name_prefix = None;
+                Range::Prefix(prefix)
+            }
+            (OrderBy::Id, _, Some(attribute), _) => {
+                rest.attributes.remove(0);
+                Range::Attribute(attribute)
             }
             // Only a few users have another status than the usual one, so there is an index of these.
-            (OrderBy::Id, prefix, Some(code)) => {
-                Self { range: Range::Status(code), rest: PageFilter { name_prefix: prefix.clone(), status: None } }
+            (OrderBy::Id, _, None, Some(code)) => {
+                rest.status = None;
+                Range::Status(code)
             }
-            _ => Self { range: Range::All, rest: query.filter.clone() },
-        }
+            _ => Range::All,
+        };
+        Self { range, rest }
     }
 }
 
@@ -165,9 +190,10 @@ impl Row {
         Last { id: self.user.id, key: self.key.clone() }
     }
 
-    fn matches(&self, PageFilter { name_prefix, status }: &PageFilter) -> bool {
+    fn matches(&self, PageFilter { name_prefix, status, attributes }: &PageFilter) -> bool {
         status.is_none_or(|status| status == self.user.status())
             && name_prefix.as_ref().is_none_or(|prefix| prefix.matches(&self.user))
+            && attributes.iter().all(|attribute| attribute.matches(&self.user))
     }
 }
 
@@ -183,6 +209,9 @@ impl Range<'_> {
             Start::After { order, last } => (order, last.as_ref()),
         };
         match (order.by, self) {
+            (OrderBy::Id, Self::Attribute(attribute)) => {
+                by_attribute(connection, attribute, order.descending, last, limit)
+            }
             (OrderBy::Id, Self::Status(code)) => by_id(connection, Some(*code), order.descending, last, limit),
             (OrderBy::Id, _) if order.descending => by_id(connection, None, true, last, limit),
             (OrderBy::Id, _) => after_id(connection, last.map_or(0, |last| last.id.get()), limit),
@@ -230,6 +259,45 @@ fn by_id(
         query = if descending { query.order(users::id.desc()) } else { query.order(users::id.asc()) };
         query.load(connection)
     })?;
+    Ok(rows.into_iter().map(without_key).collect())
+}
+
+fn by_attribute(
+    connection: &mut Connection,
+    attribute: &AttributeFilter,
+    descending: bool,
+    last: Option<&Last>,
+    limit: i64,
+) -> QueryResult<Vec<Row>> {
+    let last = last.map(|last| last.id.get());
+    let has_it = has(connection, attribute);
+    let rows = match connection {
+        Connection::Sqlite(sqlite, _) => {
+            let id = user_attributes::user_id;
+            let entries = user_attributes::table.inner_join(users::table).filter(
+                user_attributes::name.eq(attribute.name.as_str()).and(user_attributes::value.eq(attribute.value())),
+            );
+            let mut query = entries.select((UserRow::as_select(), log_end())).limit(limit).into_boxed();
+            query = match last {
+                Some(last) if descending => query.filter(id.lt(last)),
+                Some(last) => query.filter(id.gt(last)),
+                None => query,
+            };
+            query = if descending { query.order(id.desc()) } else { query.order(id.asc()) };
+            query.load(sqlite)
+        }
+        Connection::Postgres(postgres, _) => {
+            let all = users::table.select((UserRow::as_select(), log_end()));
+            let mut query = all.filter(has_it).limit(limit).into_boxed();
+            query = match last {
+                Some(last) if descending => query.filter(users::id.lt(last)),
+                Some(last) => query.filter(users::id.gt(last)),
+                None => query,
+            };
+            query = if descending { query.order(users::id.desc()) } else { query.order(users::id.asc()) };
+            query.load(postgres)
+        }
+    }?;
     Ok(rows.into_iter().map(without_key).collect())
 }
 
@@ -324,20 +392,25 @@ fn ranges(prefix: &NamePrefix, descending: bool) -> Vec<&Folded> {
 
 /// Counts the users of all pages together.
 pub(crate) fn count(connection: &mut Connection, filter: &PageFilter) -> QueryResult<i64> {
-    let Some(prefix) = &filter.name_prefix else { return count_range(connection, None, filter.status) };
-    ranges(prefix, false).into_iter().map(|range| count_range(connection, Some(range), filter.status)).sum()
+    let Some(prefix) = &filter.name_prefix else { return count_range(connection, None, filter) };
+    ranges(prefix, false).into_iter().map(|range| count_range(connection, Some(range), filter)).sum()
 }
 
-fn count_range(connection: &mut Connection, prefix: Option<&Folded>, status: Option<Status>) -> QueryResult<i64> {
+/// Counts the users of one range of names. The filter's own prefix does not count.
+fn count_range(connection: &mut Connection, prefix: Option<&Folded>, filter: &PageFilter) -> QueryResult<i64> {
+    let attributes = Vec::from_iter(filter.attributes.iter().map(|attribute| has(connection, attribute)));
     on_backend!(connection, |connection| {
         let mut query = users::table.into_boxed();
+        for has_it in attributes {
+            query = query.filter(has_it);
+        }
         if let Some(prefix) = prefix {
             query = query.filter(users::name_key.ge(prefix.as_str()));
         }
         if let Some(end) = prefix.and_then(Folded::end_of_prefix) {
             query = query.filter(users::name_key.lt(end));
         }
-        match status.map(Status::code) {
+        match filter.status.map(Status::code) {
             None => {}
             Some(None) => query = query.filter(users::status.is_null()),
             Some(code) => query = query.filter(users::status.eq(code)),

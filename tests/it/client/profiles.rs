@@ -102,3 +102,31 @@ async fn what_is_wrong_with_a_profile_has_a_pointer(
     assert_eq!(fields, ["external_id", "attributes"], "{problem:?}");
     assert!(problem.fields[1].pointer.starts_with("/attributes/a/b"), "{problem:?}");
 }
+
+#[rstest]
+#[tokio::test]
+async fn a_list_is_filtered_by_attributes(
+    #[values(Db::Sqlite, Db::Postgres)] db: Db,
+    #[values(Speaks::Rest, Speaks::Grpc)] speaks: Speaks,
+) {
+    let app = App::start_with(db, &[("ATTRIBUTES_INDEXED", "department,desk")]).await;
+    let client = speaks.client(&app);
+    let mut ids = Vec::new();
+    for (n, (department, desk)) in [("R&D", "a=1"), ("R&D", "b"), ("HR", "b"), ("R&D", "b")].into_iter().enumerate() {
+        let user = UserFields::new("N", format!("{n}@example.com")).attribute("department", department);
+        ids.push(client.create_user(&user.attribute("desk", desk)).await.unwrap().id);
+    }
+    app.indexed().await;
+    let found = async |filter: ListUsers| Vec::from_iter(list(&client, filter).await.into_iter().map(|user| user.id));
+    let developers = || ListUsers::new().attribute("department", "R&D").page_size(1);
+    assert_eq!(found(developers()).await, [ids[0], ids[1], ids[3]]);
+    assert_eq!(found(developers().attribute("desk", "b")).await, [ids[1], ids[3]]);
+    assert_eq!(found(developers().attribute("desk", "a=1")).await, [ids[0]]);
+    let export = client.export_users(developers()).await.unwrap().users.try_collect::<Vec<_>>().await.unwrap();
+    assert_eq!(export.len(), 3);
+    let Err(Error::Problem(problem)) = client.list_users(ListUsers::new().attribute("color", "x")).try_next().await
+    else {
+        panic!("the list is not refused");
+    };
+    assert!(problem.detail.contains("color"), "{problem}");
+}

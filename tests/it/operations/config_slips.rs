@@ -74,6 +74,7 @@ const VARIABLES: &[Row] = &[
     ("USER_CACHE_BYTES", "0", "", &["16MiB", "-1", "1e6"]),
     ("MAX_STALENESS", "60s", "", TIMES),
     ("ATTRIBUTES_SCHEMA", "schema.json", "", &["~/schema.json", "$HOME/schema.json", "cert.pem"]),
+    ("ATTRIBUTES_INDEXED", "department, level", "", &["a,a", "a.b", "a;b", "a,", "é"]),
     ("IDEMPOTENCY_RETENTION", "2d", "", &["2", "2D", "2x", "2M"]),
     ("IDEMPOTENCY_MAX_KEYS", "10", "", &["1k"]),
     (

@@ -1,5 +1,6 @@
 //! What operators see and set: commands, configuration, logs, metrics, traces, startup and shutdown.
 
+mod attribute_indexes;
 mod backup;
 mod command_line;
 mod config;

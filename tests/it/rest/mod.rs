@@ -1,5 +1,6 @@
 //! REST: both versions, what they refuse, and the connections below them.
 
+mod attribute_filters;
 mod attributes_schema;
 mod bad_body;
 mod bad_fields;

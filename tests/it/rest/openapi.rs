@@ -61,7 +61,7 @@ async fn every_operation_is_described() {
 
 #[rstest]
 #[case("GET", "/api/v1/users", "query", &["limit", "page"])]
-#[case("GET", "/api/v2/users", "query", &["email", "external_id", "fields", "include_total", "name_prefix", "order_by", "page_size", "page_token", "status"])]
+#[case("GET", "/api/v2/users", "query", &["attributes", "email", "external_id", "fields", "include_total", "name_prefix", "order_by", "page_size", "page_token", "status"])]
 #[case("GET", "/api/v1/users/{id}", "path", &["id"])]
 #[case("PUT", "/api/v1/users/{id}", "path", &["id"])]
 #[case("DELETE", "/api/v1/users/{id}", "path", &["id"])]
@@ -77,7 +77,7 @@ async fn every_operation_is_described() {
 #[case("DELETE", "/api/v2/users/{id}", "header", &["Idempotency-Key", "If-Match", "If-None-Match"])]
 #[case("GET", "/api/v2/users/{id}", "query", &["fields"])]
 #[case("POST", "/api/v2/users:batchGet", "query", &["fields"])]
-#[case("GET", "/api/v2/users:export", "query", &["email", "external_id", "name_prefix", "status"])]
+#[case("GET", "/api/v2/users:export", "query", &["attributes", "email", "external_id", "name_prefix", "status"])]
 #[case("GET", "/api/v2/events", "query", &["type"])]
 #[case("GET", "/api/v2/events", "header", &["Last-Event-ID"])]
 #[tokio::test]

@@ -24,6 +24,13 @@ impl App {
         Self { server, database }
     }
 
+    /// Ends the server.
+    pub fn stop(self) -> Database {
+        let Self { server, database } = self;
+        drop(server);
+        database
+    }
+
     /// Replaces the server by another process on the same database, with the default configuration.
     pub async fn restart(&mut self) {
         self.restart_with(&[]).await;

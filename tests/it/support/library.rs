@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use user_service::metrics::Metrics;
 
-use user_service::storage::{DatabaseUrl, Running, Settings, Storage};
+use user_service::storage::{DatabaseUrl, IndexedAttributes, Running, Settings, Storage};
 
 use super::Database;
 
@@ -24,6 +24,8 @@ pub fn library(database: &Database) -> (Storage, Running) {
         user_cache_bytes: 1 << 20,
         max_staleness: Duration::ZERO,
         attributes_schema: None,
+        attributes_indexed: IndexedAttributes::default(),
+        builds_indexes: false,
     };
     Storage::start(&settings, &metrics).expect("threads")
 }

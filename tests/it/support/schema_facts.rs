@@ -1,12 +1,14 @@
 use super::database::Connection;
 
+/// The two tables hold on SQLite what are indexes by expression on PostgreSQL.
 const SQLITE_COLUMNS: &str = r#"
     SELECT t.name || '.' || c.name
         || ' ' || CASE WHEN upper(c.type) = 'INTEGER' THEN 'BIGINT' ELSE upper(c.type) END
         || CASE WHEN c."notnull" OR c.pk THEN ' NOT NULL' ELSE '' END
         || CASE WHEN c.pk THEN ' PRIMARY KEY' ELSE coalesce(' DEFAULT ' || upper(c.dflt_value), '') END AS fact
     FROM sqlite_schema t JOIN pragma_table_info(t.name) c
-    WHERE t.type = 'table' AND t.name NOT GLOB 'sqlite_*' AND t.name <> '__diesel_schema_migrations'"#;
+    WHERE t.type = 'table' AND t.name NOT GLOB 'sqlite_*'
+        AND t.name NOT IN ('__diesel_schema_migrations', 'attribute_indexes', 'user_attributes')"#;
 
 const SQLITE_INDEXES: &str = r#"
     SELECT t.name || CASE WHEN i."unique" THEN ' UNIQUE (' ELSE ' INDEX (' END

@@ -61,6 +61,17 @@ impl Server {
         self.get("/ready").try_answer().await.is_ok_and(|answer| answer.status == 200)
     }
 
+    /// Waits until lists can be filtered by all attributes that the configuration names.
+    pub async fn indexed(&self) {
+        const LIMIT: Duration = Duration::from_mins(1);
+        let is_complete = |index: &Value| index["percent"] == 100;
+        until("the attributes are indexed", LIMIT, async || {
+            let ready = self.get("/ready").answer().await.body(200);
+            ready["attribute_indexes"].as_array().is_some_and(|indexes| indexes.iter().all(is_complete))
+        })
+        .await;
+    }
+
     /// What `/ready` reports as failing; empty if nothing fails.
     pub async fn failing(&self) -> String {
         self.get("/ready").answer().await.json()["failing"].as_str().unwrap_or_default().to_owned()

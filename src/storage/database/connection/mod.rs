@@ -21,7 +21,7 @@
 pub(crate) mod batch_error;
 pub(crate) mod event_writers;
 pub(crate) mod locks;
-mod postgres;
+pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use std::time::Duration;

@@ -25,6 +25,26 @@ pub(super) fn open(url: &str, deadline: Duration) -> ConnectionResult<PgConnecti
     Ok(connection)
 }
 
+/// Connects for statements that take long: none of them times out, but for the wait for a lock, after an hour.
+///
+/// The settings are those of the connection's start. `SET` would reach, behind a pooler, a connection that others use next;
+/// a pooler refuses or ignores these, and the timeouts of the role hold.
+pub(crate) fn open_for_long_statements(url: &str, deadline: Duration) -> ConnectionResult<PgConnection> {
+    telemetry::capture_stderr(|| PgConnection::establish(&with_options(&with_defaults(url, deadline))))
+}
+
+/// Adds the settings to those that the URI may have.
+fn with_options(url: &str) -> String {
+    const OPTIONS: &str =
+        "-c%20statement_timeout%3D0%20-c%20lock_timeout%3D1h%20-c%20idle_in_transaction_session_timeout%3D0";
+    let (address, query) = url.split_once('?').unwrap_or((url, ""));
+    let (own, others): (Vec<&str>, Vec<&str>) =
+        query.split('&').filter(|pair| !pair.is_empty()).partition(|pair| pair.starts_with("options="));
+    let own = own.first().map_or_else(|| "options=".to_owned(), |own| format!("{own}%20"));
+    let pairs = others.into_iter().map(str::to_owned).chain([own + OPTIONS]);
+    format!("{address}?{}", Vec::from_iter(pairs).join("&"))
+}
+
 fn with_defaults(url: &str, deadline: Duration) -> String {
     let mut url = url.to_owned();
     for (name, value) in libpq_defaults(deadline) {
@@ -59,6 +79,16 @@ fn tcp_user_timeout(deadline: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_are_added_to_those_of_the_uri() {
+        let url = with_options("postgres://db/users?a=b&options=-c%20jit%3Doff&c=d");
+        assert!(
+            url.starts_with("postgres://db/users?a=b&c=d&options=-c%20jit%3Doff%20-c%20statement_timeout%3D0%20"),
+            "{url}"
+        );
+        assert!(with_options("postgres://db").starts_with("postgres://db?options=-c%20statement_timeout%3D0%20"));
+    }
 
     #[test]
     fn adds_only_what_the_uri_does_not_set() {

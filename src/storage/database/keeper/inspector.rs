@@ -1,14 +1,18 @@
-//! One check of the database: connect, inspect, migrate, and compute missing keys.
+//! One check of the database: connect, inspect, migrate, compute missing keys, and look at the indexes of attributes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use diesel::QueryResult;
+
+use super::Duties;
 use super::inspection::{self, Inspection};
 use super::log_watch::LogWatch;
 use super::missing_keys::{self, FillResult};
 use super::problem::Problem;
 use super::readiness::Check;
 use super::state::Keeper;
+use crate::storage::database::attribute_indexes::AttributeIndexes;
 use crate::storage::database::connection::Connection;
 use crate::storage::database::pool::{Pool, Pooled};
 use crate::storage::database::schema::migrations;
@@ -36,16 +40,24 @@ pub(super) struct Inspector {
     log_watch: LogWatch,
     /// The error of the last watch of the log.
     log_error: Option<String>,
+    indexes: AttributeIndexes,
+    builds_indexes: bool,
+    /// The error of the last look at the indexes.
+    index_error: Option<String>,
 }
 
 impl Inspector {
-    pub(super) fn new(keeper: Arc<Keeper>, pool: Pool, auto_migrate: bool, on_hang: OnHang) -> Self {
+    pub(super) fn new(duties: &Duties, pool: Pool, on_hang: OnHang) -> Self {
+        let Duties { keeper, indexes, auto_migrate, builds_indexes } = duties.clone();
         let log_watch = LogWatch::default();
         Self {
             keeper,
             pool,
             auto_migrate,
             on_hang,
+            indexes,
+            builds_indexes,
+            index_error: None,
             schema: None,
             unfit: None,
             fill_error: None,
@@ -77,7 +89,10 @@ impl Inspector {
         match &result {
             Ok(()) => {
                 self.watch_log(&mut pooled);
-                self.fill_keys(pooled);
+                let result = self.fill_keys(&mut pooled).and_then(|()| self.check_indexes(&mut pooled));
+                if let Err(error) = result {
+                    self.pool.check_in_failed(pooled, &error);
+                }
             }
             Err(problem) if problem.is_unfit() => pooled.discard(),
             // SQLite opens a file for reading if it cannot open it for writing at that moment.
@@ -153,7 +168,7 @@ impl Inspector {
     }
 
     /// Computes missing keys for a while. An error does not make the database unready.
-    fn fill_keys(&mut self, mut pooled: Pooled) {
+    fn fill_keys(&mut self, pooled: &mut Pooled) -> QueryResult<()> {
         let until = Instant::now() + FILL_TIME;
         let result = loop {
             pooled.set_call_limit(FILL_LIMIT);
@@ -165,12 +180,23 @@ impl Inspector {
         };
         self.keeper.set_all_have_keys(matches!(result, Ok(FillResult::Complete)));
         let message = result.as_ref().err().map(ToString::to_string);
-        if let Err(error) = &result {
-            self.pool.check_in_failed(pooled, error);
-        }
         if let Some(news) = message.as_ref().filter(|message| self.fill_error.as_ref() != Some(message)) {
             log::warn!("the keys of some users are still to be computed: {news}");
         }
         self.fill_error = message;
+        result.map(drop)
+    }
+
+    /// Looks how far the indexes of attributes are, and on SQLite makes them for a while.
+    fn check_indexes(&mut self, pooled: &mut Pooled) -> QueryResult<()> {
+        pooled.set_call_limit(FILL_LIMIT);
+        let fill_until = self.builds_indexes.then(|| Instant::now() + FILL_TIME);
+        let result = self.indexes.check(&mut pooled.connection, fill_until);
+        let message = result.as_ref().err().map(ToString::to_string);
+        if let Some(news) = message.as_ref().filter(|message| self.index_error.as_ref() != Some(message)) {
+            log::warn!("the indexes of attributes are unknown: {news}");
+        }
+        self.index_error = message;
+        result
     }
 }

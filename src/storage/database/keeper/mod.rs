@@ -9,8 +9,9 @@
 //! `/ready` reports the last check and never waits for the database itself. After three seconds without a check the
 //! database counts as unreachable. The keeper logs a problem once, not at every attempt.
 //!
-//! The keeper also computes the keys of users written by an earlier release (`missing_keys`), and finds out up to where
-//! the log of events is whole, for the user cache on PostgreSQL (`log_watch`).
+//! The keeper also computes the keys of users written by an earlier release (`missing_keys`), looks how far the indexes of
+//! attributes are, and on SQLite makes them, and finds out up to where the log of events is whole, for the user cache on
+//! PostgreSQL (`log_watch`).
 
 mod inspection;
 mod inspector;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
+use super::attribute_indexes::AttributeIndexes;
 use super::pool::Pool;
 use super::workers::{Worker, Workers};
 use crate::metrics::HungCalls;
@@ -47,17 +49,23 @@ impl Handle {
     }
 }
 
+/// What the keeper sees to.
+#[derive(Clone)]
+pub(crate) struct Duties {
+    /// Where it says what it finds.
+    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) indexes: AttributeIndexes,
+    pub(crate) auto_migrate: bool,
+    /// Whether it makes the indexes of attributes, on SQLite.
+    pub(crate) builds_indexes: bool,
+}
+
 /// Starts the keeper's thread.
-pub(crate) fn spawn(
-    keeper: Arc<Keeper>,
-    pool: Pool,
-    auto_migrate: bool,
-    hung_calls: HungCalls,
-) -> std::io::Result<Handle> {
+pub(crate) fn spawn(duties: Duties, pool: Pool, hung_calls: HungCalls) -> std::io::Result<Handle> {
     let (stop, stopped) = bounded(0);
     let work = move |worker: &Worker| {
-        let mut inspector =
-            Inspector::new(Arc::clone(&keeper), pool.clone(), auto_migrate, Arc::clone(worker.on_hang()));
+        let keeper = &duties.keeper;
+        let mut inspector = Inspector::new(&duties, pool.clone(), Arc::clone(worker.on_hang()));
         loop {
             let result = inspector.check();
             // The thread that replaced this one knows better by now.

@@ -64,7 +64,7 @@ impl Keeper {
         self.all_have_keys.store(all_have_keys, Ordering::Relaxed);
     }
 
-    pub(super) fn is_migrated(&self) -> bool {
+    pub(crate) fn is_migrated(&self) -> bool {
         self.migrated.load(Ordering::Relaxed)
     }
 

@@ -25,6 +25,10 @@ impl DatabaseUrl {
         }
     }
 
+    pub(crate) const fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
     /// The name in OpenTelemetry's conventions (`db.system.name`).
     pub(crate) const fn system(&self) -> &'static str {
         match self {

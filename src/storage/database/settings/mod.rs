@@ -2,6 +2,7 @@
 
 pub(crate) mod attributes_schema_file;
 pub(crate) mod database_url;
+pub(crate) mod indexed_attributes;
 mod percent_code;
 mod postgres_uri;
 mod sqlite_path;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use crate::domain::Freshness;
 use attributes_schema_file::AttributesSchemaFile;
 use database_url::DatabaseUrl;
+use indexed_attributes::IndexedAttributes;
 
 /// How the storage works. Each value is documented where it is configured.
 #[derive(Clone, Debug)]
@@ -33,6 +35,10 @@ pub struct Settings {
     pub max_staleness: Duration,
     /// What attributes are held to.
     pub attributes_schema: Option<AttributesSchemaFile>,
+    /// The attributes by which lists can be filtered.
+    pub attributes_indexed: IndexedAttributes,
+    /// Whether the service itself makes the indexes for that.
+    pub builds_indexes: bool,
 }
 
 impl Settings {
