@@ -50,7 +50,7 @@ pub use write::import::Superseded;
 
 use crate::domain::{
     AsOf, AttributeName, AttributesSchema, Changes, EmailKey, Error, ExternalId, Freshness, NewUser, Once, Page,
-    PageQuery, User, UserId, Version, Written,
+    PageFilter, PageQuery, User, UserId, Version, Written,
 };
 use crate::metrics::{IdempotencyMetrics, Metrics};
 use crate::telemetry::{Context, TracedSpan, note_look_up};
@@ -59,6 +59,7 @@ use database::attribute_indexes::{AttributeIndexes, builder};
 use database::keeper::state::Keeper;
 use database::keeper::{self, Duties};
 use database::pool::Pool;
+use database::user_count::Wanted;
 use database::workers::Workers;
 use engine::actors::{Actors, Common};
 use engine::lane::Lane;
@@ -94,6 +95,7 @@ pub struct Storage {
     attributes_schema: Option<AttributesSchemaFile>,
     attributes_indexed: Arc<IndexedAttributes>,
     indexes: AttributeIndexes,
+    counts: Wanted,
     /// On PostgreSQL the actors have it, too: they ask what has changed.
     cache: Option<UserCache>,
 }
@@ -110,6 +112,7 @@ impl Storage {
         let pool = Pool::new(settings, metrics, cache.clone())?;
         let keeper = Arc::new(Keeper::default());
         let indexes = AttributeIndexes::new(&settings.attributes_indexed);
+        let counts = Wanted::default();
         let common = Common { settings, pool: &pool, keeper: &keeper, metrics };
         let mut actors = Actors::default();
         let events = EventLog::new(pool.clone(), Arc::clone(&keeper), settings.deadline, metrics.hung_calls("events"));
@@ -132,6 +135,7 @@ impl Storage {
             attributes_schema: settings.attributes_schema.clone(),
             attributes_indexed: Arc::new(settings.attributes_indexed.clone()),
             indexes: indexes.clone(),
+            counts: counts.clone(),
             cache,
         };
         let watched = storage.clone();
@@ -143,7 +147,7 @@ impl Storage {
         let watched = Arc::clone(&keeper);
         let builder = builder::spawn(settings, indexes.clone(), move || watched.is_migrated())?;
         let Settings { auto_migrate, builds_indexes, .. } = *settings;
-        let duties = Duties { keeper, indexes, auto_migrate, builds_indexes };
+        let duties = Duties { keeper, indexes, counts, auto_migrate, builds_indexes };
         let keeper = keeper::spawn(duties, pool, metrics.hung_calls("keeper"))?;
         Ok((storage, Running { actors, keeper, _builder: builder }))
     }
@@ -246,6 +250,9 @@ impl Storage {
     /// Reads one page of users. [`Error::IndexNotReady`] if a filter needs an index that is still being made.
     pub async fn list_users(&self, query: PageQuery) -> Result<AsOf<Page>, Error> {
         self.indexes.require(&query.filter.attributes)?;
+        if query.count && query.filter == PageFilter::default() {
+            self.counts.set();
+        }
         let query = if self.keeper.all_have_keys() { query.without_legacy_prefixes() } else { query };
         self.pages.ask(query).await
     }

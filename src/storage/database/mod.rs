@@ -7,6 +7,7 @@
 //! - [`pool`] shares connections, and detects those that are dead, hang, or lead to a displaced file.
 //! - [`sql_text`] is for statements that are written as text.
 //! - [`attribute_indexes`] lets lists be filtered by attributes.
+//! - [`user_count`] says how many users there are.
 //! - [`keeper`] connects, migrates, and checks every second what requests need.
 
 pub(super) mod attribute_indexes;
@@ -18,4 +19,5 @@ pub(super) mod schema;
 pub(super) mod settings;
 pub(super) mod sql_text;
 pub(super) mod unstorable_text;
+pub(super) mod user_count;
 pub(super) mod workers;

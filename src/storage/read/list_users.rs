@@ -17,6 +17,7 @@ use crate::storage::database::schema::log_end::log_end;
 use crate::storage::database::schema::tables::users;
 use crate::storage::database::schema::user_row::UserRow;
 use crate::storage::database::unstorable_text::is_unstorable;
+use crate::storage::database::user_count;
 use crate::storage::engine::request::{Execution, Request};
 
 impl Request for PageQuery {
@@ -390,8 +391,13 @@ fn ranges(prefix: &NamePrefix, descending: bool) -> Vec<&Folded> {
     ranges
 }
 
-/// Counts the users of all pages together.
+/// The number of users of all pages together. Without a filter it is known; otherwise they are counted one by one.
 pub(crate) fn count(connection: &mut Connection, filter: &PageFilter) -> QueryResult<i64> {
+    if *filter == PageFilter::default()
+        && let Some(total) = user_count::read(connection)?
+    {
+        return Ok(total);
+    }
     let Some(prefix) = &filter.name_prefix else { return count_range(connection, None, filter) };
     ranges(prefix, false).into_iter().map(|range| count_range(connection, Some(range), filter)).sum()
 }

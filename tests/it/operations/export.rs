@@ -72,7 +72,7 @@ fn an_export_that_fails_leaves_no_file() {
     export(&database, &["users.csv"]).exited(1).line_about("there is no database");
     assert!(!database.file().exists());
     database.connect().run("CREATE TABLE others (id INTEGER)");
-    export(&database, &["users.csv"]).exited(1).line_about("users");
+    export(&database, &["users.csv"]).exited(1).line_about("no such table");
     assert!(!database.dir().join("users.csv").exists());
     assert_eq!(unfinished(&database), 0);
 }

@@ -38,6 +38,7 @@ mod reserve;
 mod server_timing;
 mod slow_clients;
 mod swagger_ui;
+mod totals;
 mod upgrade;
 mod v1;
 mod v1_list;

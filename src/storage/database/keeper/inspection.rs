@@ -8,7 +8,7 @@ use diesel::sql_types::{Bool, Integer, Text};
 use diesel::sqlite::SqliteConnection;
 
 use crate::storage::database::connection::{Connection, on_backend};
-use crate::storage::database::schema::tables::{event_log, events, held_events, idempotency_keys, users};
+use crate::storage::database::schema::tables::{event_log, events, held_events, idempotency_keys, user_counts, users};
 
 /// The state of a database.
 #[derive(QueryableByName)]
@@ -45,6 +45,7 @@ pub(super) fn require_tables(connection: &mut Connection) -> QueryResult<()> {
         event_log::table.select(event_log::all_columns).limit(0).execute(connection)?;
         held_events::table.select(held_events::all_columns).limit(0).execute(connection)?;
         idempotency_keys::table.select(idempotency_keys::all_columns).limit(0).execute(connection)?;
+        user_counts::table.select(user_counts::all_columns).limit(0).execute(connection)?;
         Ok(())
     })
 }

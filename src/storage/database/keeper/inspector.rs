@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use diesel::QueryResult;
 
 use super::Duties;
+use super::count_watch::CountWatch;
 use super::inspection::{self, Inspection};
 use super::log_watch::LogWatch;
 use super::missing_keys::{self, FillResult};
@@ -16,6 +17,7 @@ use crate::storage::database::attribute_indexes::AttributeIndexes;
 use crate::storage::database::connection::Connection;
 use crate::storage::database::pool::{Pool, Pooled};
 use crate::storage::database::schema::migrations;
+use crate::storage::database::user_count::Wanted;
 use crate::storage::database::workers::abandoned_calls::OnHang;
 
 /// How long each check may compute missing keys.
@@ -42,13 +44,17 @@ pub(super) struct Inspector {
     log_error: Option<String>,
     indexes: AttributeIndexes,
     builds_indexes: bool,
+    counts: Wanted,
+    count_watch: CountWatch,
+    /// The error of the last watch of the number of users.
+    count_error: Option<String>,
     /// The error of the last look at the indexes.
     index_error: Option<String>,
 }
 
 impl Inspector {
     pub(super) fn new(duties: &Duties, pool: Pool, on_hang: OnHang) -> Self {
-        let Duties { keeper, indexes, auto_migrate, builds_indexes } = duties.clone();
+        let Duties { keeper, indexes, counts, auto_migrate, builds_indexes } = duties.clone();
         let log_watch = LogWatch::default();
         Self {
             keeper,
@@ -57,6 +63,9 @@ impl Inspector {
             on_hang,
             indexes,
             builds_indexes,
+            counts,
+            count_watch: CountWatch::default(),
+            count_error: None,
             index_error: None,
             schema: None,
             unfit: None,
@@ -89,8 +98,9 @@ impl Inspector {
         match &result {
             Ok(()) => {
                 self.watch_log(&mut pooled);
-                let result = self.fill_keys(&mut pooled).and_then(|()| self.check_indexes(&mut pooled));
-                if let Err(error) = result {
+                let result = self.fill_keys(&mut pooled);
+                let result = result.and_then(|()| self.check_indexes(&mut pooled));
+                if let Err(error) = result.and_then(|()| self.watch_count(&mut pooled)) {
                     self.pool.check_in_failed(pooled, &error);
                 }
             }
@@ -185,6 +195,22 @@ impl Inspector {
         }
         self.fill_error = message;
         result.map(drop)
+    }
+
+    /// Keeps the number of users up to date on PostgreSQL. Without it lists count one by one.
+    fn watch_count(&mut self, pooled: &mut Pooled) -> QueryResult<()> {
+        pooled.set_call_limit(FILL_LIMIT);
+        let Connection::Postgres(postgres, _) = &mut pooled.connection else { return Ok(()) };
+        if !self.counts.is_set() {
+            return Ok(());
+        }
+        let result = self.count_watch.check(postgres);
+        let message = result.as_ref().err().map(ToString::to_string);
+        if let Some(news) = message.as_ref().filter(|message| self.count_error.as_ref() != Some(message)) {
+            log::warn!("lists that count users do so one by one: {news}");
+        }
+        self.count_error = message;
+        result
     }
 
     /// Looks how far the indexes of attributes are, and on SQLite makes them for a while.

@@ -10,9 +10,11 @@
 //! database counts as unreachable. The keeper logs a problem once, not at every attempt.
 //!
 //! The keeper also computes the keys of users written by an earlier release (`missing_keys`), looks how far the indexes of
-//! attributes are, and on SQLite makes them, and finds out up to where the log of events is whole, for the user cache on
-//! PostgreSQL (`log_watch`).
+//! attributes are, and on SQLite makes them. On PostgreSQL it finds out up to where the log of events is whole, for the user
+//! cache (`log_watch`), and keeps the number of users up to date (`count_watch`).
 
+mod count_watch;
+mod final_place;
 mod inspection;
 mod inspector;
 mod log_watch;
@@ -28,6 +30,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::attribute_indexes::AttributeIndexes;
 use super::pool::Pool;
+use super::user_count::Wanted;
 use super::workers::{Worker, Workers};
 use crate::metrics::HungCalls;
 use inspector::Inspector;
@@ -55,6 +58,8 @@ pub(crate) struct Duties {
     /// Where it says what it finds.
     pub(crate) keeper: Arc<Keeper>,
     pub(crate) indexes: AttributeIndexes,
+    /// Whether it keeps the number of users up to date.
+    pub(crate) counts: Wanted,
     pub(crate) auto_migrate: bool,
     /// Whether it makes the indexes of attributes, on SQLite.
     pub(crate) builds_indexes: bool,

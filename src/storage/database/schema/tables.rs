@@ -91,6 +91,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    user_counts (id) {
+        id -> BigInt,
+        total -> BigInt,
+        position -> BigInt,
+    }
+}
+
+diesel::table! {
     users (id) {
         id -> BigInt,
         name -> Text,
@@ -117,5 +125,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     idempotency_keys,
     import_failures,
     imports,
+    user_counts,
     users,
 );
