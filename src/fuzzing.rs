@@ -1,4 +1,4 @@
-//! What the fuzz targets in `fuzz/` use of private modules. Compiled only with `--cfg fuzzing`.
+//! What the fuzz targets in `fuzz/` use of private modules. Compiled only with the feature `fuzzing`.
 
 use crate::domain::{Changes, Error, FieldError, NewUser};
 use crate::http::{Format as _, UserBody, UserPatch};

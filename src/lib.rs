@@ -26,7 +26,7 @@ pub mod config;
 pub mod domain;
 pub mod events;
 pub mod export;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod grpc;

@@ -7,15 +7,25 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use libfuzzer_sys::fuzz_target;
-use user_service::domain::{Email, Error, Filter, Folded, NamePrefix, PageToken, UserId};
+use user_service::domain::{
+    AttributeFilter, AttributeName, Email, Error, Filter, Last, NamePrefix, Order, OrderBy, PageToken, Status, UserId,
+};
 
 /// The filters, with the bytes that the checksum of their tokens covers after the content.
-static FILTERS: LazyLock<[(Filter, &[u8]); 4]> = LazyLock::new(|| {
-    let by_name = |prefix| Filter { email: None, name_prefix: NamePrefix::parse(prefix).ok() };
-    let by_email = Filter { email: Email::parse_to_find("A@b.co").ok(), name_prefix: None };
+static FILTERS: LazyLock<[(Filter, &[u8]); 7]> = LazyLock::new(|| {
+    let by_name = |prefix| Filter { name_prefix: NamePrefix::parse(prefix).ok(), ..Filter::default() };
+    let by_email = Filter { email: Email::parse_to_find("A@b.co").ok(), ..Filter::default() };
+    let ordered = |order| Filter { order: Order::parse(order).ok(), ..Filter::default() };
+    let asked = [("b".to_owned(), "c".to_owned()), ("a".to_owned(), String::new())];
+    let indexed = ["a", "b"].map(|name| AttributeName::parse(name).expect("a name"));
+    let attributes = AttributeFilter::parse_all(asked, &indexed).expect("filters");
+    let disabled = Filter { status: Some(Status::Disabled), attributes, ..ordered("-id") };
     [
         (Filter::default(), b"\xfe\xfe"),
         (by_email, b"\xffa@b.co\xfe"),
+        (ordered("email"), b"\xfe\xfe\xfbemail"),
+        (ordered("-name"), b"\xfe\xfe\xfb-name"),
+        (disabled, b"\xfe\xfe\xfcdisabled\xfb-id\xfaa\xf9\xfab\xf9c"),
         (by_name("Ab"), b"\xfe\xffab"),
         (by_name("Ac"), b"\xfe\xffac"),
     ]
@@ -41,9 +51,10 @@ fuzz_target!(|bytes: &[u8]| {
 
 /// Checks a token that was accepted.
 fn check(token: &PageToken, filter: &Filter) {
-    assert!(token.id.get() > 0, "no user has the id {}", token.id);
-    assert_eq!(token.name.is_some(), filter.name_prefix.is_some());
-    assert!(token.name.as_ref().is_none_or(|name| !name.as_str().contains('\0')));
+    let PageToken(Last { id, key }) = token;
+    assert!(id.get() > 0, "no user has the id {id}");
+    assert_eq!(key.is_some(), has_key(filter));
+    assert!(key.as_ref().is_none_or(|key| !key.contains('\0')));
     assert_eq!(PageToken::decode(&token.encode(filter), filter).as_ref(), Ok(token));
 }
 
@@ -55,8 +66,13 @@ fn sealed(content: &[u8], marks: &[u8]) -> String {
 
 /// Decodes the content of a token, if it is valid.
 fn content(bytes: &[u8], filter: &Filter) -> Option<PageToken> {
-    let (id, name) = bytes.strip_prefix(&[1])?.split_first_chunk()?;
-    let name = String::from_utf8(name.to_vec()).ok().filter(|name| !name.contains('\0'))?;
+    let (id, key) = bytes.strip_prefix(&[1])?.split_first_chunk()?;
+    let key = String::from_utf8(key.to_vec()).ok().filter(|key| !key.contains('\0'))?;
     let id = UserId::parse(&i64::from_be_bytes(*id).to_string()).ok()?;
-    Some(PageToken { id, name: filter.name_prefix.is_some().then(|| Folded::stored(name)) })
+    Some(PageToken(Last { id, key: has_key(filter).then_some(key) }))
+}
+
+/// Whether the list is ordered by something else than the id.
+fn has_key(filter: &Filter) -> bool {
+    filter.order().by != OrderBy::Id
 }

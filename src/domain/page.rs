@@ -30,6 +30,15 @@ impl Filter {
             && self.attributes.iter().all(|attribute| attribute.matches(user))
     }
 
+    /// Whether the users of the list can be counted. Of several attributes an index serves one; to look at the others of all
+    /// whom it has would be a scan.
+    ///
+    /// # Errors
+    /// A phrase for the caller.
+    pub fn check_count(&self) -> Result<(), &'static str> {
+        if self.attributes.len() < 2 { Ok(()) } else { Err("cannot be had for several attributes") }
+    }
+
     /// The order of the list: without another one by id, or with a prefix by name.
     #[must_use]
     pub fn order(&self) -> Order {

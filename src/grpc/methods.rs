@@ -62,6 +62,10 @@ impl UserService for Users {
         let request = request.into_inner();
         let (size, include_total) = (page_size(request.page_size)?, request.include_total);
         let filter = filter(&request, self.storage.attributes_indexed())?;
+        if include_total {
+            let invalid = |detail| Failure::InvalidField { field: "include_total".into(), detail };
+            filter.check_count().map_err(invalid)?;
+        }
         let mask = read_mask(request.read_mask.as_ref())?;
         let page_token = Some(request.page_token.as_str()).filter(|token| !token.is_empty());
         let list = service::list_users(&self.storage, &filter, size, page_token, include_total, &freshness).await?;

@@ -24,7 +24,7 @@ mod v2;
 
 pub use connection::{Application, ConnectionSettings, listen};
 pub use extract::BodyLimits;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub(crate) use extract::{Format, UserBody, UserPatch};
 pub use middleware::{Observe, ObserveSettings, Origins, cors};
 pub use openapi::openapi;

@@ -32,20 +32,25 @@ SELECT name, value, user_id FROM (
         WHERE users.attributes IS NOT NULL AND json_valid(users.attributes) AND NOT indexes.is_dropped
     )
 ) WHERE value IS NOT NULL AND length(value) <= 255;
-CREATE TRIGGER users_attributes_inserted AFTER INSERT ON users WHEN NEW.attributes IS NOT NULL
+-- Without an index they cost as little as can be.
+CREATE TRIGGER users_attributes_inserted AFTER INSERT ON users
+    WHEN NEW.attributes IS NOT NULL AND EXISTS (SELECT 1 FROM attribute_indexes)
 BEGIN
     INSERT OR IGNORE INTO user_attributes SELECT name, value, user_id FROM user_attribute_values WHERE user_id = NEW.id;
 END;
-CREATE TRIGGER users_attributes_before BEFORE UPDATE OF attributes ON users WHEN OLD.attributes IS NOT NULL
+CREATE TRIGGER users_attributes_before BEFORE UPDATE OF id, attributes ON users
+    WHEN OLD.attributes IS NOT NULL AND EXISTS (SELECT 1 FROM attribute_indexes)
 BEGIN
     DELETE FROM user_attributes WHERE (name, value, user_id) IN
         (SELECT name, value, user_id FROM user_attribute_values WHERE user_id = OLD.id);
 END;
-CREATE TRIGGER users_attributes_after AFTER UPDATE OF attributes ON users WHEN NEW.attributes IS NOT NULL
+CREATE TRIGGER users_attributes_after AFTER UPDATE OF id, attributes ON users
+    WHEN NEW.attributes IS NOT NULL AND EXISTS (SELECT 1 FROM attribute_indexes)
 BEGIN
     INSERT OR IGNORE INTO user_attributes SELECT name, value, user_id FROM user_attribute_values WHERE user_id = NEW.id;
 END;
-CREATE TRIGGER users_attributes_deleted BEFORE DELETE ON users WHEN OLD.attributes IS NOT NULL
+CREATE TRIGGER users_attributes_deleted BEFORE DELETE ON users
+    WHEN OLD.attributes IS NOT NULL AND EXISTS (SELECT 1 FROM attribute_indexes)
 BEGIN
     DELETE FROM user_attributes WHERE (name, value, user_id) IN
         (SELECT name, value, user_id FROM user_attribute_values WHERE user_id = OLD.id);

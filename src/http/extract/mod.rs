@@ -17,7 +17,7 @@ pub(crate) use accept::{accepts_gzip, preferred_type};
 pub(crate) use batch_json::{BatchGetBody, BatchWriteBody};
 pub(crate) use body::Body;
 pub use body::BodyLimits;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub(crate) use body::Format;
 pub(crate) use body::{LargeBody, has_media_type, is_encoded};
 pub(crate) use fields::{Fields, fields};

@@ -131,6 +131,9 @@ impl<'de> Parameters<'de> {
             let Some(field) = fields.iter().position(|field| takes(field, &name)) else {
                 return Err(InvalidQuery::new(&name, "is not known here"));
             };
+            if parameters.len() == MAX_PARAMETERS {
+                return Err(InvalidQuery::new(&name, "is one parameter too many"));
+            }
             if parameters.iter().any(|other| other.name == name) {
                 return Err(InvalidQuery::new(&name, "is given more than once"));
             }
@@ -140,6 +143,9 @@ impl<'de> Parameters<'de> {
         Ok(Self { rest: parameters.into_iter().peekable(), fields, value: None })
     }
 }
+
+/// Each is compared with each. No route has so many.
+const MAX_PARAMETERS: usize = 64;
 
 /// Whether a field takes the parameter with this name.
 fn takes(field: &str, name: &str) -> bool {
@@ -294,6 +300,10 @@ mod tests {
         assert_eq!(map("map.=1").unwrap_err(), "map.: is not known here");
         assert_eq!(map("map=1").unwrap_err(), "map: is not known here");
         assert_eq!(map("map.a=1&map.%61=2").unwrap_err(), "map.a: is given more than once");
+        let many = |count| Vec::from_iter((0..count).map(|n| format!("map.{n}=1"))).join("&");
+        let (most, too_many) = (many(64), many(65));
+        assert_eq!(map(&most).unwrap().len(), 64);
+        assert_eq!(map(&too_many).unwrap_err(), "map.64: is one parameter too many");
         assert_eq!(map("map.a=1&short=long").unwrap_err(), "short: must be short");
     }
 

@@ -70,26 +70,36 @@ struct AttributeIndex {
     (status = SERVICE_UNAVAILABLE, description = "It cannot. The body names the check that fails.", body = ReadyBody,
         headers(("Retry-After" = u32, description = "After how many seconds to try again.")))))]
 pub(crate) async fn ready(storage: web::Data<Storage>, draining: web::Data<Draining>) -> HttpResponse {
-    let indexes = storage.index_progress();
-    let index = |(name, progress): (&AttributeName, IndexProgress)| AttributeIndex {
-        name: name.to_string(),
-        percent: progress.percent(),
-    };
-    let attribute_indexes = Vec::from_iter(indexes.map(index));
+    let attribute_indexes = || attribute_indexes(&storage);
     let failing = |check, detail| {
-        let body =
-            ReadyBody { ready: false, failing: Some(check), detail: Some(detail), attribute_indexes: Vec::new() };
+        let body = ReadyBody {
+            ready: false,
+            failing: Some(check),
+            detail: Some(detail),
+            attribute_indexes: attribute_indexes(),
+        };
         HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, "1")).json(body)
     };
     if draining.is_draining() {
         return failing("shutdown", "the service is shutting down");
     }
     match storage.readiness() {
-        Readiness::Ready => {
-            HttpResponse::Ok().json(ReadyBody { ready: true, failing: None, detail: None, attribute_indexes })
-        }
+        Readiness::Ready => HttpResponse::Ok().json(ReadyBody {
+            ready: true,
+            failing: None,
+            detail: None,
+            attribute_indexes: attribute_indexes(),
+        }),
         Readiness::Failing(check) => failing(check.word(), check.detail()),
     }
+}
+
+fn attribute_indexes(storage: &Storage) -> Vec<AttributeIndex> {
+    let index = |(name, progress): (&AttributeName, IndexProgress)| AttributeIndex {
+        name: name.to_string(),
+        percent: progress.percent(),
+    };
+    storage.index_progress().map(index).collect()
 }
 
 /// Returns the metrics for Prometheus.

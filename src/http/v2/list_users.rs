@@ -145,6 +145,11 @@ pub(crate) async fn list_users(
     let size = page_size.and_then(PageSize::at_most_max).unwrap_or(PageSize::DEFAULT);
     let attributes = attribute_filters(&storage, attributes)?;
     let filter = Filter { email, name_prefix, external_id, status, attributes, order };
+    if include_total {
+        let invalid =
+            |detail: &'static str| Failure::InvalidQuery { parameter: "include_total".into(), detail: detail.into() };
+        filter.check_count().map_err(invalid)?;
+    }
     let fresh = freshness(request.headers())?;
     let list = service::list_users(&storage, &filter, size, page_token.as_deref(), include_total, &fresh).await?;
     let freshness = list.freshness();

@@ -9,7 +9,7 @@ use crate::domain::{
     AsOf, AttributeFilter, Error, Folded, Last, NamePrefix, OrderBy, Page, PageFilter, PageQuery, Position, Start,
     Status, User,
 };
-use crate::storage::database::attribute_indexes::filter::{are_complete, has, user_attributes};
+use crate::storage::database::attribute_indexes::filter::{HasAttribute, are_complete, user_attributes};
 use crate::storage::database::connection::batch_error::BatchError;
 use crate::storage::database::connection::locks::LockPolicy;
 use crate::storage::database::connection::{Connection, on_backend};
@@ -271,7 +271,7 @@ fn by_attribute(
     limit: i64,
 ) -> QueryResult<Vec<Row>> {
     let last = last.map(|last| last.id.get());
-    let has_it = has(connection, attribute);
+    let has_it = HasAttribute::new(connection, attribute);
     let rows = match connection {
         Connection::Sqlite(sqlite, _) => {
             let id = user_attributes::user_id;
@@ -404,7 +404,7 @@ pub(crate) fn count(connection: &mut Connection, filter: &PageFilter) -> QueryRe
 
 /// Counts the users of one range of names. The filter's own prefix does not count.
 fn count_range(connection: &mut Connection, prefix: Option<&Folded>, filter: &PageFilter) -> QueryResult<i64> {
-    let attributes = Vec::from_iter(filter.attributes.iter().map(|attribute| has(connection, attribute)));
+    let attributes = Vec::from_iter(filter.attributes.iter().map(|attribute| HasAttribute::new(connection, attribute)));
     on_backend!(connection, |connection| {
         let mut query = users::table.into_boxed();
         for has_it in attributes {

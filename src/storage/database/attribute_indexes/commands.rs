@@ -16,12 +16,16 @@ use crate::storage::database::settings::database_url::DatabaseUrl;
 
 /// How long one round of filling takes, until progress is told.
 const ROUND: Duration = Duration::from_millis(200);
+/// How long to wait for another process that builds or drops an index.
+const PAUSE: Duration = Duration::from_secs(2);
 /// Within this time each replica has noticed that an index is no longer to be used, and filters that it had begun have ended.
 const NOTICE: Duration = Duration::from_secs(5);
 
 /// Why indexes could not be made or dropped.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
+    #[error("ATTRIBUTES_INDEXED is not set")]
+    NoNames,
     #[error("ATTRIBUTES_INDEXED still names {0}: the index would be made again")]
     StillNamed(AttributeName),
     #[error("there is no index of the attribute {0}")]
@@ -45,6 +49,9 @@ pub fn index_attributes(
     settings: &Settings,
     mut show: impl FnMut(&AttributeName, IndexProgress),
 ) -> Result<(), IndexError> {
+    if settings.attributes_indexed.is_empty() {
+        return Err(IndexError::NoNames);
+    }
     let mut connection = open(settings)?;
     let indexes = AttributeIndexes::new(&settings.attributes_indexed);
     loop {
@@ -56,8 +63,8 @@ pub fn index_attributes(
         if indexes.are_complete() {
             return Ok(());
         }
-        // On SQLite others may write meanwhile.
-        sleep(ROUND);
+        // On SQLite others may write meanwhile; on PostgreSQL another process is building.
+        sleep(if settings.url.is_postgres() { PAUSE } else { ROUND });
     }
 }
 
@@ -73,10 +80,11 @@ pub fn drop_attribute_index(settings: &Settings, name: &AttributeName) -> Result
     let was_there = match &connection {
         Connection::Sqlite(..) => drop_on_sqlite(&mut connection, name)?,
         Connection::Postgres(..) => loop {
-            match alone(settings, |postgres| drop_on_postgres(postgres, name))? {
-                Some(was_there) => break was_there,
-                None => sleep(ROUND),
+            if let Some(was_there) = alone(settings, |postgres| drop_on_postgres(postgres, name))? {
+                break was_there;
             }
+            log::info!("waiting for another process that is at work on the table");
+            sleep(PAUSE);
         },
     };
     if was_there { Ok(()) } else { Err(IndexError::NoIndex(name.clone())) }

@@ -21,7 +21,8 @@ struct IndexState {
     name: String,
     #[diesel(sql_type = Bool)]
     is_valid: bool,
-    /// How far the phase is that reads the table: there are two, to build the index and to validate it.
+    /// How far the phase is that reads the table: there are two, to build the index and to validate it. 0 to a role without
+    /// the rights of the builder.
     #[diesel(sql_type = BigInt)]
     done: i64,
     #[diesel(sql_type = BigInt)]
@@ -67,10 +68,15 @@ pub(super) fn states(postgres: &mut PgConnection) -> QueryResult<States> {
     Ok(States(states.into_iter().map(|state| (state.name.clone(), state)).collect()))
 }
 
-/// Whether a session is building an index of users, this one or one whose process has died.
-pub(super) fn is_building(postgres: &mut PgConnection) -> QueryResult<bool> {
-    diesel::select(sql::<Bool>("EXISTS (SELECT FROM pg_stat_progress_create_index WHERE relid = to_regclass('users'))"))
-        .get_result(postgres)
+/// Whether a session is at work on the table: it builds or drops an index, this one or one whose process has died, or runs
+/// VACUUM. By locks, which every role may see; who builds is shown only to roles with the rights of the builder.
+pub(super) fn is_busy(postgres: &mut PgConnection) -> QueryResult<bool> {
+    diesel::select(sql::<Bool>(
+        "EXISTS (SELECT FROM pg_locks WHERE locktype = 'relation' AND relation = to_regclass('users')
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND mode = 'ShareUpdateExclusiveLock' AND granted)",
+    ))
+    .get_result(postgres)
 }
 
 /// Builds the index while others write. Fails or waits if another session builds one of the same table.

@@ -96,20 +96,38 @@ impl Inspector {
         let mut pooled = self.pool.check_out(&self.on_hang)?;
         let result = self.inspect(&mut pooled);
         match &result {
-            Ok(()) => {
-                self.watch_log(&mut pooled);
-                let result = self.fill_keys(&mut pooled);
-                let result = result.and_then(|()| self.check_indexes(&mut pooled));
-                if let Err(error) = result.and_then(|()| self.watch_count(&mut pooled)) {
-                    self.pool.check_in_failed(pooled, &error);
+            Ok(()) => self.maintain(pooled),
+            Err(problem) if problem.is_unfit() => {
+                // Reads go on.
+                if matches!(problem.check(), Check::ReadOnly | Check::Encoding) {
+                    let _ = self.check_indexes(&mut pooled, false);
                 }
+                pooled.discard();
             }
-            Err(problem) if problem.is_unfit() => pooled.discard(),
             // SQLite opens a file for reading if it cannot open it for writing at that moment.
             Err(Problem::Migrate(_)) => self.pool.check_in_unmigrated(pooled),
             Err(_) => self.pool.check_in(pooled),
         }
         result
+    }
+
+    /// What is done beside the requests. One task that fails keeps no other from its turn.
+    fn maintain(&mut self, mut pooled: Pooled) {
+        self.watch_log(&mut pooled);
+        let tasks = [Self::fill_keys, Self::make_indexes, Self::watch_count];
+        let mut failed = None;
+        for task in tasks {
+            if let Err(error) = task(self, &mut pooled) {
+                // Only a connection without an open transaction can be used for the next.
+                if !pooled.connection.recover() {
+                    return self.pool.check_in_failed(pooled, &error);
+                }
+                failed = failed.or(Some(error));
+            }
+        }
+        if let Some(error) = failed {
+            self.pool.check_in_failed(pooled, &error);
+        }
     }
 
     fn inspect(&mut self, pooled: &mut Pooled) -> Result<(), Problem> {
@@ -213,10 +231,14 @@ impl Inspector {
         result
     }
 
-    /// Looks how far the indexes of attributes are, and on SQLite makes them for a while.
-    fn check_indexes(&mut self, pooled: &mut Pooled) -> QueryResult<()> {
+    fn make_indexes(&mut self, pooled: &mut Pooled) -> QueryResult<()> {
+        self.check_indexes(pooled, self.builds_indexes)
+    }
+
+    /// Looks how far the indexes of attributes are, and on SQLite may make them for a while.
+    fn check_indexes(&mut self, pooled: &mut Pooled, fill: bool) -> QueryResult<()> {
         pooled.set_call_limit(FILL_LIMIT);
-        let fill_until = self.builds_indexes.then(|| Instant::now() + FILL_TIME);
+        let fill_until = fill.then(|| Instant::now() + FILL_TIME);
         let result = self.indexes.check(&mut pooled.connection, fill_until);
         let message = result.as_ref().err().map(ToString::to_string);
         if let Some(news) = message.as_ref().filter(|message| self.index_error.as_ref() != Some(message)) {
