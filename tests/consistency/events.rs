@@ -1,10 +1,11 @@
 use serde_json::Value;
 use user_service_checker::events::{Change, Event};
 
+use crate::attributes;
 use crate::clock::now;
 use crate::support::proto::{EventType, UserEvent};
 
-/// An event as the live stream and RabbitMQ show it.
+/// An event as the live stream and RabbitMQ show it. `None` if that is no event, or its attributes belong to another name.
 pub fn of_json(position: u64, value: &Value) -> Option<Event> {
     let data = &value["data"];
     let text = |name: &str| data[name].as_str().map(str::to_owned);
@@ -14,6 +15,9 @@ pub fn of_json(position: u64, value: &Value) -> Option<Event> {
         "user.deleted" => Change::Deleted,
         _ => return None,
     };
+    if let Some(name) = text("name") {
+        attributes::belong_to(&name, &data["attributes"]).then_some(())?;
+    }
     Some(Event {
         position,
         event_id: value["id"].as_str()?.to_owned(),
@@ -34,6 +38,9 @@ pub fn of_message(position: u64, event: UserEvent) -> Option<Event> {
         EventType::UserDeleted => Change::Deleted,
         EventType::Unspecified => return None,
     };
+    if let Some(user) = &event.user {
+        attributes::belong_to(&user.name, &user.attributes.parse().unwrap_or_default()).then_some(())?;
+    }
     let (name, email) = event.user.map(|user| (user.name, user.email)).unzip();
     let (id, version) = (u64::try_from(event.user_id).ok()?, u64::try_from(event.version).ok()?);
     Some(Event { position, event_id: event.id, change, id, version, name, email, time: now() })

@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 use tonic_types::StatusExt as _;
 use user_service_checker::{Operation, Outcome, User};
 
+use crate::attributes;
 use crate::freshness::Asked;
 use crate::outcome::{Answer, at_most_one, outcome_of};
 use crate::rest::TIMEOUT;
@@ -41,7 +42,9 @@ impl Grpc {
         let client = &mut self.client;
         Ok(match operation {
             Operation::Create { name, email } => {
-                let request = CreateUserRequest { name: name.clone(), email: email.clone(), ..Default::default() };
+                let attributes = attributes::of(name).to_string();
+                let request =
+                    CreateUserRequest { name: name.clone(), email: email.clone(), attributes, ..Default::default() };
                 answered(client.create_user(fresh(request, asked)).await?, |created| one(created.user))
             }
             Operation::Get { id } => {
@@ -50,20 +53,27 @@ impl Grpc {
             }
             Operation::GetByEmail { email } => {
                 let request = ListUsersRequest { email: Some(email.clone()), ..ListUsersRequest::default() };
-                answered(client.list_users(fresh(request, asked)).await?, |list| at_most_one(many(list)))
+                let one = |list| many(list).map_or_else(torn, at_most_one);
+                answered(client.list_users(fresh(request, asked)).await?, one)
             }
             Operation::List { name_prefix } => {
                 let name_prefix = Some(name_prefix.clone());
                 let request = ListUsersRequest { page_size: 100, name_prefix, ..ListUsersRequest::default() };
-                let all = |list| Answer::Known(Outcome::Users { users: many(list) });
+                let all = |list| many(list).map_or_else(torn, |users| Answer::Known(Outcome::Users { users }));
                 answered(client.list_users(request).await?, all)
             }
             Operation::Put { id, name, email, if_match } => {
-                let request = update(*id, Some(name), Some(email), *if_match);
+                let mut request = update(*id, Some(name), Some(email), *if_match);
+                request.attributes = attributes::of(name).to_string();
+                mask(&mut request, "attributes");
                 answered(client.update_user(fresh(request, asked)).await?, |updated| one(updated.user))
             }
             Operation::Patch { id, name, email, if_match } => {
-                let request = update(*id, name.as_ref(), email.as_ref(), *if_match);
+                let mut request = update(*id, name.as_ref(), email.as_ref(), *if_match);
+                if let Some(name) = name {
+                    request.attributes_patch = attributes::of(name).to_string();
+                    mask(&mut request, "attributes_patch");
+                }
                 answered(client.update_user(fresh(request, asked)).await?, |updated| one(updated.user))
             }
             Operation::Delete { id, if_match } => {
@@ -114,6 +124,11 @@ fn update(id: u64, name: Option<&String>, email: Option<&String>, if_match: Opti
     }
 }
 
+/// Has the update change this field, too.
+fn mask(request: &mut UpdateUserRequest, path: &str) {
+    request.update_mask.get_or_insert_default().paths.push(path.to_owned());
+}
+
 fn etag(if_match: Option<u64>) -> String {
     if_match.map(|version| format!("\"{version}\"")).unwrap_or_default()
 }
@@ -121,16 +136,23 @@ fn etag(if_match: Option<u64>) -> String {
 fn one(message: Option<Message>) -> Answer {
     message.map_or_else(
         || Answer::Impossible("an answer without a user".to_owned()),
-        |message| Answer::Known(Outcome::User(user(message))),
+        |message| user(message).map_or_else(torn, |user| Answer::Known(Outcome::User(user))),
     )
 }
 
-fn many(list: ListUsersResponse) -> Vec<User> {
+fn torn() -> Answer {
+    Answer::Impossible("a user whose attributes belong to another name".to_owned())
+}
+
+/// `None` if the attributes of a user belong to another name.
+fn many(list: ListUsersResponse) -> Option<Vec<User>> {
     list.users.into_iter().map(user).collect()
 }
 
-fn user(message: Message) -> User {
-    User { id: id(message.id), name: message.name, email: message.email, version: id(message.version) }
+fn user(message: Message) -> Option<User> {
+    let attributes = message.attributes.parse().unwrap_or_default();
+    attributes::belong_to(&message.name, &attributes).then_some(())?;
+    Some(User { id: id(message.id), name: message.name, email: message.email, version: id(message.version) })
 }
 
 fn number(id: u64) -> i64 {

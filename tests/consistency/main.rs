@@ -15,6 +15,7 @@
 #![allow(unreachable_pub, reason = "nobody is outside of a test crate: `pub` says what a module offers the others")]
 
 mod arguments;
+mod attributes;
 mod client;
 mod clock;
 mod control;

@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use user_service_checker::{Call, Operation, Outcome, Protocol};
 
+use crate::attributes;
 use crate::client::Client;
 use crate::clock::now;
 use crate::round::{LANES, Round};
@@ -96,8 +97,10 @@ impl Operator {
 /// `hold`: on PostgreSQL, how long the transaction goes on after that. Its place in the log is empty meanwhile, and batches
 /// of the service commit beyond it. On SQLite it would only keep all other writers waiting.
 fn rename(connection: &mut Connection, id: u64, name: &str, hold: Option<Duration>) -> QueryResult<Option<Row>> {
+    let attributes = attributes::of(name);
     let update = format!(
-        "UPDATE users SET name = '{name}', name_key = '{name}' WHERE id = {id} RETURNING id, name, email, version"
+        "UPDATE users SET name = '{name}', name_key = '{name}', attributes = '{attributes}' WHERE id = {id}
+        RETURNING id, name, email, version"
     );
     match connection {
         Connection::Sqlite(connection) => sql_query(update).get_result(connection).optional(),

@@ -115,7 +115,10 @@ async fn follow_grpc(address: &str, token: &str, last: &mut i64, inbox: &Inbox) 
         let message = timeout(SILENCE, messages.message()).await.ok()?.ok()??;
         if let Some(event) = message.event {
             let position = u64::try_from(message.position).expect("a position of the service");
-            inbox.put(events::of_message(position, event).expect("an event with a type"));
+            inbox.put(
+                events::of_message(position, event)
+                    .expect("an event with a type, and the attributes that go with its name"),
+            );
         }
         *last = message.position;
     }

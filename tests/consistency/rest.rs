@@ -5,6 +5,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Map, Value};
 use user_service_checker::{Operation, Outcome, User};
 
+use crate::attributes;
 use crate::freshness::Asked;
 use crate::outcome::{Answer, at_most_one, outcome_of};
 use crate::support::http;
@@ -78,8 +79,10 @@ impl Rest {
 }
 
 fn body(name: Option<&String>, email: Option<&String>) -> Value {
-    let members = [("name", name), ("email", email)];
-    let given = members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), Value::from(value?.as_str()))));
+    let text = |text: &String| Value::from(text.as_str());
+    let members =
+        [("name", name.map(text)), ("email", email.map(text)), ("attributes", name.map(|name| attributes::of(name)))];
+    let given = members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
     Value::Object(Map::from_iter(given))
 }
 
@@ -107,6 +110,7 @@ fn read(operation: &Operation, status: u16, text: &str) -> Answer {
 /// A user as the API shows it.
 fn user(value: &Value) -> Option<User> {
     let text = |name: &str| value[name].as_str().map(str::to_owned);
-    let (id, version) = (value["id"].as_u64()?, value["version"].as_u64()?);
-    Some(User { id, name: text("name")?, email: text("email")?, version })
+    let (id, version, name) = (value["id"].as_u64()?, value["version"].as_u64()?, text("name")?);
+    attributes::belong_to(&name, &value["attributes"]).then_some(())?;
+    Some(User { id, name, email: text("email")?, version })
 }
