@@ -65,7 +65,7 @@ use engine::actors::{Actors, Common};
 use engine::lane::Lane;
 use engine::windows::Windows;
 use read::lookup::{LookedUp, Lookup};
-use user_cache::{Cached, LookupKey, PostgresCache, Recent, Refresh, SqliteCache, UserCache};
+use user_cache::{Cached, Counted, LookupKey, PostgresCache, Recent, Refresh, SqliteCache, UserCache};
 use write::atomic::AtomicBatch;
 use write::import::ImportChunk;
 use write::request::{Create, Delete, Update, Write};
@@ -250,11 +250,30 @@ impl Storage {
     /// Reads one page of users. [`Error::IndexNotReady`] if a filter needs an index that is still being made.
     pub async fn list_users(&self, query: PageQuery) -> Result<AsOf<Page>, Error> {
         self.indexes.require(&query.filter.attributes)?;
-        if query.count && query.filter == PageFilter::default() {
-            self.counts.set();
-        }
         let query = if self.keeper.all_have_keys() { query.without_legacy_prefixes() } else { query };
+        if query.count && query.filter == PageFilter::default() {
+            return self.list_and_count_all(query).await;
+        }
         self.pages.ask(query).await
+    }
+
+    /// Reads one page of all users, with their number.
+    async fn list_and_count_all(&self, mut query: PageQuery) -> Result<AsOf<Page>, Error> {
+        self.counts.set();
+        let Some(UserCache::Sqlite(cache)) = &self.cache else { return self.pages.ask(query).await };
+        match cache.count() {
+            Counted::Known(total) => {
+                query.count = false;
+                Ok(self.pages.ask(query).await?.map(|page| Page { total: Some(total), ..page }))
+            }
+            Counted::Unknown(ticket) => {
+                let page = self.pages.ask(query).await?;
+                if let (Some(ticket), Some(total)) = (ticket, page.value.total) {
+                    cache.fill_count(ticket, total, page.position);
+                }
+                Ok(page)
+            }
+        }
     }
 
     /// Updates a user, if its version is the expected one. Otherwise [`Error::NotFound`], [`Error::VersionMismatch`] or

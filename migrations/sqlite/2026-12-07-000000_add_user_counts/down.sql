@@ -1,3 +1,1 @@
-DROP TRIGGER users_counted_out;
-DROP TRIGGER users_counted_in;
 DROP TABLE user_counts;

@@ -10,7 +10,7 @@ mod sqlite;
 
 pub(crate) use entries::{Fill, LookupKey};
 pub(crate) use postgres::{Changed, PostgresCache, Recent, Refresh, Settled, Tail, TailChange, TailEvent, Ticket};
-pub(crate) use sqlite::{Cached, OwnCommit, SqliteCache, Unreadable, UserChange};
+pub(crate) use sqlite::{Cached, Counted, OwnCommit, SqliteCache, Unreadable, UserChange};
 
 /// The users in memory. Clones share them.
 #[derive(Clone)]

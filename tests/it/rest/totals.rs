@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -40,7 +41,9 @@ async fn follows_every_write(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let mut sql = app.database.connect();
     create(&app, "a", 5).await;
     assert_eq!(total(&app).await, 5);
-    known(&mut sql).await;
+    if matches!(db, Db::Postgres) {
+        known(&mut sql).await;
+    }
     app.create("B", "b@b.co").await;
     app.post(USERS, &user("B", "b@b.co")).answer().await.problem(409, "email_taken");
     assert_eq!(total(&app).await, 6);
@@ -57,11 +60,25 @@ async fn follows_every_write(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     ]});
     app.post(&format!("{USERS}:batchWrite"), &both).answer().await.body(200);
     assert_eq!(total(&app).await, 6);
+    let create = || app.post(USERS, &user("F", "f@b.co")).header("idempotency-key", "k");
+    for _ in 0..2 {
+        create().answer().await.body(201);
+        assert_eq!(total(&app).await, 7);
+    }
+    let file = [user("N", "n@b.co"), user("F", "f@b.co")].map(|user| format!("{user}\n")).concat();
+    let import =
+        app.request(Method::PUT, "/api/v2/imports/a?on_conflict=update").header("content-type", "application/x-ndjson");
+    import.body(file).answer().await.body(200);
+    assert_eq!(total(&app).await, 8);
+    if matches!(db, Db::Sqlite) {
+        return;
+    }
     // With a filter they are counted.
+    let before = total(&app).await;
     sql.run(TAMPER);
-    assert_eq!(total(&app).await, 1_000_006);
+    assert_eq!(total(&app).await, before + 1_000_000);
     let filtered = app.get(&format!("{USERS}?include_total=true&name_prefix=n")).answer().await.body(200);
-    assert_eq!(filtered["total"], 3);
+    assert_eq!(filtered["total"], 4);
 }
 
 /// The stored number moves on, so that no request reads many events.
@@ -95,8 +112,8 @@ async fn is_right_after_sql_by_hand(#[values(Db::Sqlite, Db::Postgres)] db: Db) 
     let mut sql = app.database.connect();
     create(&app, "a", 9).await;
     assert_eq!(total(&app).await, 9);
-    known(&mut sql).await;
     if matches!(db, Db::Postgres) {
+        known(&mut sql).await;
         sql.run(TAMPER);
         assert_eq!(total(&app).await, 1_000_009);
     }
@@ -107,7 +124,9 @@ async fn is_right_after_sql_by_hand(#[values(Db::Sqlite, Db::Postgres)] db: Db) 
     // A process counts anew at once, and then once a minute.
     app.restart().await;
     assert_eq!(total(&app).await, 9);
-    until("it is counted anew", SOON, async || stored(&mut sql).concat().len() == 1).await;
+    if matches!(db, Db::Postgres) {
+        until("it is counted anew", SOON, async || stored(&mut sql).concat().len() == 1).await;
+    }
     create(&app, "c", 1).await;
     assert_eq!(total(&app).await, 10);
     sql.run(if matches!(db, Db::Postgres) { "TRUNCATE users" } else { "DELETE FROM users" });

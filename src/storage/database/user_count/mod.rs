@@ -1,11 +1,12 @@
 //! How many users there are, without counting them.
 //!
-//! On SQLite triggers keep the number, in the table `user_counts`: there is one writer, so nobody waits for that row.
+//! On SQLite the user cache knows it (`user_cache::sqlite`): a commit of this process changes the number in memory, and after one
+//! of another process they are counted.
 //!
-//! On PostgreSQL all writers would wait for it. There the table has the number as of a place up to which the log of events
-//! is final, and the events beyond say how it has changed: each user that was created or deleted has one. The keeper moves the
-//! place on (`keeper::count_watch`), once somebody has asked for the number, so writes cost nothing more. A change without an event
-//! leaves a mark in the log; then the keeper counts anew, and until then lists count the users one by one.
+//! On PostgreSQL the table `user_counts` has the number as of a place up to which the log of events is final, and the events
+//! beyond say how it has changed: each user that was created or deleted has one. The keeper moves the place on
+//! (`keeper::count_watch`), once somebody has asked for the number, so writes cost nothing more. A change without an event leaves a
+//! mark in the log; then the keeper counts anew, and until then lists count the users one by one.
 //!
 //! One statement sees the number, the place and the events of one moment. So the number is exact.
 //!
@@ -21,7 +22,6 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 
 use crate::storage::database::connection::Connection;
-use crate::storage::database::schema::tables::user_counts;
 
 /// Beyond so many events the number is not read, but counted.
 const MAX_EVENTS: i64 = 10_000;
@@ -61,7 +61,7 @@ struct Later {
 /// Reads the number of users. `None` if it has to be counted.
 pub(crate) fn read(connection: &mut Connection) -> QueryResult<Option<i64>> {
     match connection {
-        Connection::Sqlite(sqlite, _) => user_counts::table.select(user_counts::total).first(sqlite).optional(),
+        Connection::Sqlite(..) => Ok(None),
         Connection::Postgres(postgres, _) => {
             let later = later(postgres, MAX_EVENTS + 1)?;
             Ok(later.total.filter(|_| later.events <= MAX_EVENTS))

@@ -69,8 +69,21 @@ pub(crate) enum UserChange<'a> {
     Stored {
         user: &'a User,
         email_key: Option<&'a str>,
+        /// Whether there was no such user before.
+        is_new: bool,
     },
     Deleted(UserId),
+}
+
+impl UserChange<'_> {
+    /// By how much it changes the number of users.
+    pub(super) const fn of_count(&self) -> i64 {
+        match self {
+            Self::Stored { is_new: true, .. } => 1,
+            Self::Stored { is_new: false, .. } => 0,
+            Self::Deleted(_) => -1,
+        }
+    }
 }
 
 /// What is kept, by what: one cache, so that users have the room that addresses do not need.
@@ -171,7 +184,7 @@ impl Entries {
     /// Makes a change to what is in memory. What is not there stays out.
     pub(super) fn apply(&self, change: &UserChange<'_>) {
         match *change {
-            UserChange::Stored { user, email_key } => self.store(user, email_key),
+            UserChange::Stored { user, email_key, .. } => self.store(user, email_key),
             UserChange::Deleted(id) => {
                 if self.0.contains_key(&KeyRef::User(id.get())) {
                     self.0.insert(Key::User(id.get()), Entry::Nobody);
@@ -281,7 +294,7 @@ mod tests {
     }
 
     fn store(entries: &Entries, user: &User) {
-        entries.apply(&UserChange::Stored { user, email_key: Some(key(user.email.as_str()).legacy()) });
+        entries.apply(&UserChange::Stored { user, email_key: Some(key(user.email.as_str()).legacy()), is_new: true });
     }
 
     #[test]
@@ -292,7 +305,7 @@ mod tests {
         assert_eq!(entries.find(&key("ann@x.co")), Some(Some(ann.clone())));
         // Another name, the same address.
         let renamed = User { name: UserName::stored("Anna".into()), ..ann.clone() };
-        entries.apply(&UserChange::Stored { user: &renamed, email_key: None });
+        entries.apply(&UserChange::Stored { user: &renamed, email_key: None, is_new: false });
         assert_eq!(entries.find(&key("ann@x.co")), Some(Some(renamed)));
         // Another address.
         store(&entries, &user(1, "anna@x.co"));

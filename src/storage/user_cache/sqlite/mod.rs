@@ -51,7 +51,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::entries::{Entries, Fill, Known, LookupKey};
-use crate::domain::AsOf;
+use crate::domain::{AsOf, Position};
 use crate::metrics::UserCacheMetrics;
 use state::State;
 
@@ -68,6 +68,14 @@ pub(crate) struct SqliteCache(Arc<State>);
 pub(crate) enum Cached {
     /// This user, or that there is none.
     Known(AsOf<Known>),
+    /// Nothing. With a ticket, the database's answer may be taken in.
+    Unknown(Option<Ticket>),
+}
+
+/// What the cache knows about the number of users.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    Known(i64),
     /// Nothing. With a ticket, the database's answer may be taken in.
     Unknown(Option<Ticket>),
 }
@@ -100,6 +108,20 @@ impl SqliteCache {
     pub(crate) fn fill(&self, Ticket(known): Ticket, key: LookupKey<'_>, found: &AsOf<Known>) {
         let fill = Fill { key, user: found.value.as_ref() };
         self.0.if_unchanged(known, found.position, |entries| entries.fill(&fill));
+    }
+
+    /// Looks up the number of users.
+    pub(crate) fn count(&self) -> Counted {
+        let last = self.0.last_commit();
+        match last.and_then(|_| self.0.count()) {
+            Some(count) => Counted::Known(count),
+            None => Counted::Unknown(last.or_else(|| self.0.catch_up()).map(Ticket)),
+        }
+    }
+
+    /// Takes in the number of users that the database has counted, unless something was committed since the ticket was made.
+    pub(crate) fn fill_count(&self, Ticket(known): Ticket, count: i64, end: Position) {
+        self.0.if_unchanged(known, end, |_| self.0.set_count(count));
     }
 
     /// Begins a commit of this process. To be called inside `BEGIN IMMEDIATE`. `None` if the cache sees no commits.

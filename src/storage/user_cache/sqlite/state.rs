@@ -13,7 +13,7 @@ use crate::storage::user_cache::entries::{Entries, UserChange};
 /// Stands for no commit in [`State::known`].
 const NOTHING: u64 = 0;
 
-/// Stands for no offset in [`State::end`].
+/// Stands for no offset in [`State::end`], and for no number in [`State::count`].
 const UNKNOWN: i64 = -1;
 
 /// What all clones of a cache share.
@@ -23,6 +23,8 @@ pub(super) struct State {
     known: AtomicU64,
     /// The end of the log as of `known`. Every entry has come with it.
     end: AtomicI64,
+    /// The number of users as of `known`, if somebody has counted them. In this it is like an entry.
+    count: AtomicI64,
     index: WalIndex,
     /// Held to change the entries or `known`.
     changing: Mutex<()>,
@@ -39,6 +41,7 @@ impl State {
             entries: Entries::new(bytes),
             known: AtomicU64::new(NOTHING),
             end: AtomicI64::new(UNKNOWN),
+            count: AtomicI64::new(UNKNOWN),
             index: WalIndex::new(),
             changing: Mutex::new(()),
             writers: AtomicUsize::new(0),
@@ -71,6 +74,16 @@ impl State {
     /// have gone since.
     pub(super) fn end(&self) -> Option<Position> {
         Some(self.end.load(Ordering::Acquire)).filter(|end| *end != UNKNOWN).map(Position)
+    }
+
+    /// The number of users, to be read after `known` was found to be the last commit.
+    pub(super) fn count(&self) -> Option<i64> {
+        Some(self.count.load(Ordering::Acquire)).filter(|count| *count != UNKNOWN)
+    }
+
+    /// Takes in the number of users as of the last commit. Under the mutex.
+    pub(super) fn set_count(&self, count: i64) {
+        self.count.store(count, Ordering::Release);
     }
 
     /// Changes the entries if this is still the last commit, as of which the log ends there.
@@ -107,7 +120,14 @@ impl State {
                 if let Some(end) = end {
                     self.end.store(end.0, Ordering::Release);
                 }
-                changes.into_iter().for_each(|change| self.entries.apply(&change));
+                let mut more = 0;
+                for change in changes {
+                    more += change.of_count();
+                    self.entries.apply(&change);
+                }
+                if let Some(count) = self.count() {
+                    self.set_count(count + more);
+                }
                 self.known.store(after.checksum, Ordering::Release);
             }
             _ => self.start_over(Flush::Commit),
@@ -150,6 +170,7 @@ impl State {
         // Last: an entry that is still there must not be taken for right.
         self.entries.clear();
         self.end.store(UNKNOWN, Ordering::Release);
+        self.count.store(UNKNOWN, Ordering::Release);
         self.known.store(self.index.checksum().unwrap_or(NOTHING), Ordering::Release);
     }
 

@@ -3,7 +3,7 @@ use diesel::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::domain::{Email, Position, Timestamp, User, UserId, UserName, Version};
+use crate::domain::{Email, Timestamp, User, UserId, UserName, Version};
 use crate::metrics::Metrics;
 
 /// A database with its cache, and two connections: this process's, and another's.
@@ -61,7 +61,16 @@ impl Bench {
         let commit = self.cache.begin_commit().unwrap();
         self.own.batch_execute(&format!("{WRITE}; COMMIT")).unwrap();
         between(self);
-        commit.take_in([UserChange::Stored { user: &user(version), email_key: None }], Some(Position(version)));
+        let change = UserChange::Stored { user: &user(version), email_key: None, is_new: false };
+        commit.take_in([change], Some(Position(version)));
+    }
+
+    /// Commits changes by this process.
+    fn commit<const N: usize>(&mut self, changes: [UserChange<'_>; N]) {
+        self.own.batch_execute("BEGIN IMMEDIATE").unwrap();
+        let commit = self.cache.begin_commit().unwrap();
+        self.own.batch_execute(&format!("{WRITE}; COMMIT")).unwrap();
+        commit.take_in(changes, None);
     }
 
     fn flushes(&self) -> usize {
@@ -85,6 +94,25 @@ fn at_version(user: Option<User>) -> AsOf<Known> {
 
 fn known(user: Option<User>) -> Cached {
     Cached::Known(at_version(user))
+}
+
+#[test]
+fn the_number_of_users_follows_own_commits_until_somebody_else_commits() {
+    let mut bench = Bench::new();
+    let Counted::Unknown(Some(ticket)) = bench.cache.count() else { panic!("nobody has counted") };
+    bench.cache.fill_count(ticket, 5, Position(3));
+    assert_eq!(bench.cache.count(), Counted::Known(5));
+    let other_id = UserId::stored(8);
+    let new = user(1);
+    let created = || UserChange::Stored { user: &new, email_key: None, is_new: true };
+    bench.commit([created(), created(), UserChange::Deleted(other_id), created()]);
+    bench.update(2, |_| {});
+    assert_eq!(bench.cache.count(), Counted::Known(7));
+    bench.other.batch_execute(WRITE).unwrap();
+    let Counted::Unknown(Some(ticket)) = bench.cache.count() else { panic!("somebody has committed") };
+    bench.other.batch_execute(WRITE).unwrap();
+    bench.cache.fill_count(ticket, 7, Position(4));
+    assert!(matches!(bench.cache.count(), Counted::Unknown(_)), "the answer is late");
 }
 
 #[test]

@@ -274,7 +274,8 @@ fn failure(line: i64, error: &Error, field: &FieldError) -> ImportFailure {
 
 fn change<'a>((row, outcome): (&&'a Row, &'a RowOutcome)) -> Option<UserChange<'a>> {
     let user = outcome.user()?;
-    Some(UserChange::Stored { user, email_key: row.write.new_address().map(EmailKey::legacy) })
+    let is_new = matches!(outcome, RowOutcome::Created(_));
+    Some(UserChange::Stored { user, email_key: row.write.new_address().map(EmailKey::legacy), is_new })
 }
 
 /// Whether a user has the address of a row. One that earlier releases take for the same may be another person's.

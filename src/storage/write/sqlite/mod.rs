@@ -104,8 +104,10 @@ extern "SQL" {
 fn change<'a>((write, outcome): (&&'a Write, &'a Result<User, Error>)) -> Option<UserChange<'a>> {
     let user = outcome.as_ref().ok()?;
     Some(match write {
-        Write::Create(create) => UserChange::Stored { user, email_key: Some(create.email_key().legacy()) },
-        Write::Update(update) => UserChange::Stored { user, email_key: update.email_key() },
+        Write::Create(create) => {
+            UserChange::Stored { user, email_key: Some(create.email_key().legacy()), is_new: true }
+        }
+        Write::Update(update) => UserChange::Stored { user, email_key: update.email_key(), is_new: false },
         Write::Delete(delete) => UserChange::Deleted(delete.id),
     })
 }
