@@ -14,7 +14,7 @@ use crate::storage::database::connection::Connection;
 use crate::storage::database::settings::Settings;
 use crate::storage::database::settings::database_url::DatabaseUrl;
 
-/// How long one round of filling takes, until progress is told.
+/// How long one round of filling takes, until progress is shown.
 const ROUND: Duration = Duration::from_millis(200);
 /// How long to wait for another process that builds or drops an index.
 const PAUSE: Duration = Duration::from_secs(2);
