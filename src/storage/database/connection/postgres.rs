@@ -14,10 +14,11 @@ pub(super) fn open(url: &str, deadline: Duration) -> ConnectionResult<PgConnecti
     // libpq prints the server's notices, for example that a collation has another version by now.
     let mut connection = telemetry::capture_stderr(|| PgConnection::establish(&with_defaults(url, deadline)))?;
     // A plan is kept while its table grows. One that was made for a small table would read all of it, even when it has
-    // millions of rows. Every statement of the service has an index; none is worth compiling.
+    // millions of rows. Every statement of the service has an index; none is worth compiling, or planning each time: for a LIMIT
+    // that it does not know, PostgreSQL would take a plan for dear and make another one for each page.
     let setup = format!(
         "SET statement_timeout = {0}; SET idle_in_transaction_session_timeout = {0}; SET lock_timeout = {1};
-         SET enable_seqscan = off; SET jit = off;",
+         SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan;",
         deadline.as_millis(),
         lock_timeout(deadline).as_millis()
     );
