@@ -7,7 +7,7 @@ use actix_web::web::Bytes;
 use flate2::bufread::GzDecoder;
 use utoipa::OpenApi;
 
-use super::modifiers::{Aliases, AttributeFilters, IdempotencyKeys, RequestIds, Tokens};
+use super::modifiers::{Aliases, AttributeFilters, IdempotencyKeys, MissingIsAnyOf, RequestIds, Tokens};
 use super::text_patterns::TextPatterns;
 use crate::http::problem::V1Error;
 use crate::http::{pages, v1, v2};
@@ -37,7 +37,7 @@ use crate::http::{pages, v1, v2};
     ),
     // utoipa finds schemas in `#[utoipa::path]`, but not in `IntoResponses`.
     components(schemas(V1Error)),
-    modifiers(&Aliases, &RequestIds, &AttributeFilters, &IdempotencyKeys, &Tokens, &TextPatterns),
+    modifiers(&Aliases, &RequestIds, &AttributeFilters, &MissingIsAnyOf, &IdempotencyKeys, &Tokens, &TextPatterns),
 )]
 struct Api;
 

@@ -3,7 +3,7 @@
 use utoipa::Modify;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, ParameterStyle};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{OpenApi as Document, RefOr, Required};
 
@@ -107,6 +107,22 @@ impl Modify for AttributeFilters {
         for path in ["/api/v2/users", "/api/v2/users:export"] {
             if let Some(list) = openapi.paths.paths.get_mut(path).and_then(|item| item.get.as_mut()) {
                 list.parameters.get_or_insert_default().push(filters.clone().into());
+            }
+        }
+    }
+}
+
+/// The ids or the emails that are missing: an empty list is both, so it is any of the two, and not one, as utoipa describes an
+/// enum.
+pub(super) struct MissingIsAnyOf;
+
+impl Modify for MissingIsAnyOf {
+    fn modify(&self, openapi: &mut Document) {
+        let schemas = openapi.components.iter_mut().map(|components| &mut components.schemas);
+        for schema in schemas.filter_map(|schemas| schemas.get_mut("Missing")) {
+            if let RefOr::T(Schema::OneOf(one)) = schema {
+                let any = one.items.iter().cloned().fold(AnyOfBuilder::new(), AnyOfBuilder::item);
+                *schema = any.description(one.description.clone()).into();
             }
         }
     }
