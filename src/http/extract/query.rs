@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::future::{Ready, ready};
-use std::iter::Peekable;
+use std::iter::{self, Peekable};
 use std::vec;
 
 use actix_web::dev::Payload;
@@ -113,7 +113,6 @@ struct Parameters<'de> {
     value: Option<Parameter<'de>>,
 }
 
-#[derive(Clone)]
 struct Parameter<'de> {
     /// The place of the struct's field.
     field: usize,
@@ -175,11 +174,12 @@ impl<'de> MapAccess<'de> for Parameters<'de> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, InvalidQuery> {
         let Some(first) = self.value.take() else { return Err(InvalidQuery::custom("a value without a name")) };
-        if let Some(prefix) = self.fields.get(first.field).filter(|field| field.ends_with('.')) {
-            let more = std::iter::from_fn(|| self.rest.next_if(|next| next.field == first.field));
+        let field = first.field;
+        if let Some(prefix) = self.fields.get(field).filter(|field| field.ends_with('.')) {
+            let more = iter::from_fn(|| self.rest.next_if(|next| next.field == field));
             let member =
                 |Parameter { name, value, .. }: Parameter<'de>| (name.replacen(prefix, "", 1), value.into_owned());
-            let members = Vec::from_iter([first.clone()].into_iter().chain(more).map(member));
+            let members = Vec::from_iter(iter::once(first).chain(more).map(member));
             return seed.deserialize(MapDeserializer::new(members.into_iter()));
         }
         let Parameter { name, value, .. } = first;

@@ -44,8 +44,12 @@ fn read_indexed(connection: &mut Connection, query: &PageQuery) -> QueryResult<R
         return read_page(connection, query).map(Ok);
     }
     connection.read_transaction(|connection| {
-        let is_complete = are_complete(connection, &query.filter.attributes)?;
-        if is_complete { read_page(connection, query).map(Ok) } else { Ok(Err(Error::IndexNotReady)) }
+        let Connection::Sqlite(sqlite, _) = connection else { return read_page(connection, query).map(Ok) };
+        if are_complete(sqlite, &query.filter.attributes)? {
+            read_page(connection, query).map(Ok)
+        } else {
+            Ok(Err(Error::IndexNotReady))
+        }
     })
 }
 

@@ -148,7 +148,7 @@ async fn an_index_that_could_not_be_built_is_built_anew() {
     assert_eq!((reds(&app).await, invalid(&mut sql)), (json!(RED), vec![]));
 }
 
-/// Neither a stricter isolation level, nor a role that does not see who builds, keeps an index from being built.
+/// Neither a stricter isolation level nor a timeout of statements, set for the whole database, keeps an index from being built.
 #[tokio::test]
 async fn the_settings_of_a_database_are_not_in_the_way() {
     let database = with_users(Db::Postgres).await;

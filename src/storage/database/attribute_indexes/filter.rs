@@ -11,21 +11,7 @@ use crate::domain::AttributeFilter;
 use crate::storage::database::connection::Connection;
 use crate::storage::database::schema::tables::users;
 
-pub(crate) use super::sqlite::user_attributes;
-
-/// Whether the indexes of all these attributes are complete, as the current transaction sees them.
-pub(crate) fn are_complete(connection: &mut Connection, filters: &[AttributeFilter]) -> QueryResult<bool> {
-    for filter in filters {
-        let is_complete = match connection {
-            Connection::Postgres(postgres, _) => super::postgres::states(postgres)?.of(&filter.name).is_complete(),
-            Connection::Sqlite(sqlite, _) => super::sqlite::is_complete(sqlite, &filter.name)?,
-        };
-        if !is_complete {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
+pub(crate) use super::sqlite::{are_complete, user_attributes};
 
 /// The condition that a user has an attribute.
 ///

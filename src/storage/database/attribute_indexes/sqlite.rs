@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
 use super::IndexProgress;
-use crate::domain::AttributeName;
+use crate::domain::{AttributeFilter, AttributeName};
 use crate::storage::database::connection::Connection;
 use crate::storage::database::schema::tables::{event_log, events, users};
 
@@ -59,9 +59,15 @@ impl State {
     }
 }
 
-/// Whether the index is complete.
-pub(super) fn is_complete(sqlite: &mut SqliteConnection, name: &AttributeName) -> QueryResult<bool> {
-    Ok(State::read(sqlite, name)?.is_some_and(|state| state.is_complete && !state.is_dropped))
+/// Whether the indexes of all these attributes are complete, as the current transaction sees them.
+pub(crate) fn are_complete(sqlite: &mut SqliteConnection, filters: &[AttributeFilter]) -> QueryResult<bool> {
+    for filter in filters {
+        let state = State::read(sqlite, &filter.name)?;
+        if !state.is_some_and(|state| state.is_complete && !state.is_dropped) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// How far the index is.

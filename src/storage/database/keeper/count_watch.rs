@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 
-use super::final_place::Place;
+use super::final_place::Waiting;
 use crate::storage::database::user_count::{self, Beyond};
 
 /// From so many events beyond the stored count on it is brought up to date.
@@ -16,7 +16,7 @@ const RECOUNT_PAUSE: Duration = Duration::from_mins(1);
 /// Waits for transactions to end.
 #[derive(Default)]
 pub(super) struct CountWatch {
-    waiting: Option<Place>,
+    waiting: Waiting,
     counted_at: Option<Instant>,
 }
 
@@ -29,18 +29,10 @@ impl CountWatch {
             Beyond::Unknown => self.counted_at.is_none_or(|at| at.elapsed() >= RECOUNT_PAUSE),
         };
         if !is_due {
-            self.waiting = None;
+            self.waiting.stop();
             return Ok(());
         }
-        let place = match self.waiting.take() {
-            None => Place::of_end(postgres)?,
-            waiting => waiting,
-        };
-        let Some(place) = place else { return Ok(()) };
-        if !place.wait(postgres)? {
-            self.waiting = Some(place);
-            return Ok(());
-        }
+        let Some(place) = self.waiting.wait(postgres)? else { return Ok(()) };
         if matches!(beyond, Beyond::Events(_)) {
             return user_count::advance(postgres, place.position);
         }

@@ -17,6 +17,30 @@ use crate::storage::database::schema::tables::{event_log, events};
 const LOOKS: usize = 8;
 const PAUSE: Duration = Duration::from_millis(25);
 
+/// A place that is waited for over several checks.
+#[derive(Default)]
+pub(super) struct Waiting(Option<Place>);
+
+impl Waiting {
+    /// Waits for a moment. Returns the place once it is final.
+    pub(super) fn wait(&mut self, postgres: &mut PgConnection) -> QueryResult<Option<Place>> {
+        let place = match self.0.take() {
+            None => Place::of_end(postgres)?,
+            waiting => waiting,
+        };
+        match place {
+            Some(place) if !place.wait(postgres)? => self.0 = Some(place),
+            place => return Ok(place),
+        }
+        Ok(None)
+    }
+
+    /// Gives up the place.
+    pub(super) fn stop(&mut self) {
+        self.0 = None;
+    }
+}
+
 /// A place that becomes final once some transactions have ended.
 pub(super) struct Place {
     pub(super) server: i64,
@@ -30,7 +54,7 @@ impl Place {
     ///
     /// `None` if the place is one that the sequence has yet to draw, because somebody has inserted an event by its id, or
     /// has reset the sequence: then places below it are still to come.
-    pub(super) fn of_end(postgres: &mut PgConnection) -> QueryResult<Option<Self>> {
+    fn of_end(postgres: &mut PgConnection) -> QueryResult<Option<Self>> {
         let last: Option<i64> = events::table.select(diesel::dsl::max(events::id)).first(postgres)?;
         let state = event_log::table.select((event_log::pruned_to, start_of_server(), last_drawn()));
         let (pruned_to, server, drawn): (i64, i64, i64) = state.first(postgres)?;
@@ -40,7 +64,7 @@ impl Place {
     }
 
     /// Waits for a moment. Returns whether the place is final.
-    pub(super) fn wait(&self, postgres: &mut PgConnection) -> QueryResult<bool> {
+    fn wait(&self, postgres: &mut PgConnection) -> QueryResult<bool> {
         for _ in 0..LOOKS {
             if self.is_final(postgres)? {
                 return Ok(true);

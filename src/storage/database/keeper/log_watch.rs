@@ -4,31 +4,25 @@
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 
-use super::final_place::{Place, start_of_server};
+use super::final_place::{Place, Waiting, start_of_server};
 use crate::storage::database::schema::tables::{event_log, events};
 use crate::storage::user_cache::{PostgresCache, Settled};
 
 /// Waits for transactions to end.
 #[derive(Default)]
 pub(super) struct LogWatch {
-    waiting: Option<Place>,
+    waiting: Waiting,
 }
 
 impl LogWatch {
     /// Waits for a moment, if the cache needs it, and goes on in the next check.
     pub(super) fn check(&mut self, postgres: &mut PgConnection, cache: &PostgresCache) -> QueryResult<()> {
         if !cache.needs_settling() {
-            self.waiting = None;
+            self.waiting.stop();
             return Ok(());
         }
-        let place = match self.waiting.take() {
-            None => Place::of_end(postgres)?,
-            waiting => waiting,
-        };
-        let Some(place) = place else { return Ok(()) };
-        if !place.wait(postgres)? {
-            self.waiting = Some(place);
-        } else if let Some(settled) = settled(&place, postgres)? {
+        let Some(place) = self.waiting.wait(postgres)? else { return Ok(()) };
+        if let Some(settled) = settled(&place, postgres)? {
             cache.settle(&settled);
         }
         Ok(())
